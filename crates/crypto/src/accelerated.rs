@@ -1,0 +1,271 @@
+use std::fmt;
+
+use graviola::aead::{AesGcm, ChaCha20Poly1305};
+use graviola::hashing::{self, HashContext, hmac};
+use graviola::key_agreement::{p256, x25519};
+use graviola::signing::ecdsa;
+
+use crate::rust_crypto::{RustCrypto, p256_scalar};
+use crate::{
+    Aead, AeadAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature,
+    KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
+};
+
+/// graviola behind our API. What it lacks comes from RustCrypto.
+#[derive(Debug)]
+pub(crate) struct Graviola;
+
+impl Provider for Graviola {
+    fn name(&self) -> &'static str {
+        "graviola"
+    }
+
+    fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn Aead>, InvalidKey> {
+        if key.len() != algorithm.key_len() {
+            return Err(InvalidKey);
+        }
+        Ok(match algorithm {
+            AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => Box::new(Gcm(AesGcm::new(key))),
+            AeadAlgorithm::ChaCha20Poly1305 => {
+                Box::new(ChaCha(ChaCha20Poly1305::new(key.try_into().map_err(|_| InvalidKey)?)))
+            }
+        })
+    }
+
+    fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash> {
+        match algorithm {
+            HashAlgorithm::Md5 | HashAlgorithm::Sha1 => RustCrypto.hash(algorithm),
+            HashAlgorithm::Sha256 => Box::new(Hashing(<hashing::Sha256 as hashing::Hash>::new())),
+            HashAlgorithm::Sha384 => Box::new(Hashing(<hashing::Sha384 as hashing::Hash>::new())),
+            HashAlgorithm::Sha512 => Box::new(Hashing(<hashing::Sha512 as hashing::Hash>::new())),
+        }
+    }
+
+    fn hmac(&self, algorithm: HashAlgorithm, key: &[u8]) -> Box<dyn Hmac> {
+        match algorithm {
+            HashAlgorithm::Md5 | HashAlgorithm::Sha1 => RustCrypto.hmac(algorithm, key),
+            HashAlgorithm::Sha256 => Box::new(HmacKey(hmac::Hmac::<hashing::Sha256>::new(key))),
+            HashAlgorithm::Sha384 => Box::new(HmacKey(hmac::Hmac::<hashing::Sha384>::new(key))),
+            HashAlgorithm::Sha512 => Box::new(HmacKey(hmac::Hmac::<hashing::Sha512>::new(key))),
+        }
+    }
+
+    fn key_exchange(&self, group: Group, rng: &mut Rng) -> Box<dyn KeyExchange> {
+        match group {
+            Group::X25519 => {
+                let private = x25519::StaticPrivateKey::from_array(&rng.array());
+                let public = private.public_key().as_bytes();
+                Box::new(X25519 { private, public })
+            }
+            Group::P256 => {
+                let private = p256_scalar(rng, p256::StaticPrivateKey::from_bytes);
+                let public = private.public_key_uncompressed();
+                Box::new(P256 { private, public })
+            }
+        }
+    }
+
+    fn signing_key(
+        &self,
+        algorithm: SignatureAlgorithm,
+        secret: &[u8; 32],
+    ) -> Result<Box<dyn SigningKey>, InvalidKey> {
+        match algorithm {
+            SignatureAlgorithm::EcdsaP256Sha256 => {
+                let private_key = p256::StaticPrivateKey::from_bytes(secret).map_err(|_| InvalidKey)?;
+                let public = private_key.public_key_uncompressed();
+                Ok(Box::new(EcdsaP256 { private: ecdsa::SigningKey { private_key }, public }))
+            }
+        }
+    }
+
+    fn verify(
+        &self,
+        algorithm: SignatureAlgorithm,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        match algorithm {
+            SignatureAlgorithm::EcdsaP256Sha256 => {
+                ecdsa::VerifyingKey::<ecdsa::P256>::from_x962_uncompressed(public_key)
+                    .and_then(|key| key.verify_asn1::<hashing::Sha256>(&[message], signature))
+                    .map_err(|_| InvalidSignature)
+            }
+        }
+    }
+}
+
+struct Gcm(AesGcm);
+
+impl Aead for Gcm {
+    fn seal(&self, nonce: &Nonce, associated_data: &[u8], message: &mut [u8]) -> Tag {
+        let mut tag = [0; 16];
+        self.0.encrypt(nonce, associated_data, message, &mut tag);
+        tag
+    }
+
+    fn open(
+        &self,
+        nonce: &Nonce,
+        associated_data: &[u8],
+        message: &mut [u8],
+        tag: &Tag,
+    ) -> Result<(), Forged> {
+        self.0.decrypt(nonce, associated_data, message, tag).map_err(|_| Forged)
+    }
+}
+
+impl fmt::Debug for Gcm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gcm([redacted])")
+    }
+}
+
+struct ChaCha(ChaCha20Poly1305);
+
+impl Aead for ChaCha {
+    fn seal(&self, nonce: &Nonce, associated_data: &[u8], message: &mut [u8]) -> Tag {
+        let mut tag = [0; 16];
+        self.0.encrypt(nonce, associated_data, message, &mut tag);
+        tag
+    }
+
+    fn open(
+        &self,
+        nonce: &Nonce,
+        associated_data: &[u8],
+        message: &mut [u8],
+        tag: &Tag,
+    ) -> Result<(), Forged> {
+        self.0.decrypt(nonce, associated_data, message, tag).map_err(|_| Forged)
+    }
+}
+
+impl fmt::Debug for ChaCha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChaCha([redacted])")
+    }
+}
+
+#[derive(Clone)]
+struct Hashing<C>(C);
+
+impl<C: HashContext + Send + Sync + 'static> Hash for Hashing<C> {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::new(self.0.clone().finish().as_ref())
+    }
+
+    fn fork(&self) -> Box<dyn Hash> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+impl<C> fmt::Debug for Hashing<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hashing")
+    }
+}
+
+struct HmacKey<H: hashing::Hash>(hmac::Hmac<H>);
+
+impl<H: hashing::Hash> Hmac for HmacKey<H>
+where
+    hmac::Hmac<H>: Clone + Send + Sync,
+{
+    fn sign(&self, parts: &[&[u8]]) -> Digest {
+        let mut mac = self.0.clone();
+        parts.iter().for_each(|part| mac.update(part));
+        Digest::new(mac.finish().as_ref())
+    }
+}
+
+impl<H: hashing::Hash> fmt::Debug for HmacKey<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacKey([redacted])")
+    }
+}
+
+struct X25519 {
+    private: x25519::StaticPrivateKey,
+    public: [u8; 32],
+}
+
+impl KeyExchange for X25519 {
+    fn public_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, InvalidKey> {
+        let peer = x25519::PublicKey::try_from_slice(peer).map_err(|_| InvalidKey)?;
+        // graviola refuses an all-zero result itself (RFC 7748 §6.1).
+        let shared = self.private.diffie_hellman(&peer).map_err(|_| InvalidKey)?;
+        Ok(SharedSecret::new(&shared.0))
+    }
+}
+
+impl fmt::Debug for X25519 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("X25519([redacted])")
+    }
+}
+
+struct P256 {
+    private: p256::StaticPrivateKey,
+    public: [u8; 65],
+}
+
+impl KeyExchange for P256 {
+    fn public_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, InvalidKey> {
+        let peer = p256::PublicKey::from_x962_uncompressed(peer).map_err(|_| InvalidKey)?;
+        let shared = self.private.diffie_hellman(&peer).map_err(|_| InvalidKey)?;
+        Ok(SharedSecret::new(&shared.0))
+    }
+}
+
+impl fmt::Debug for P256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("P256([redacted])")
+    }
+}
+
+struct EcdsaP256 {
+    private: ecdsa::SigningKey<ecdsa::P256>,
+    public: [u8; 65],
+}
+
+impl SigningKey for EcdsaP256 {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::EcdsaP256Sha256
+    }
+
+    fn public_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let mut signature = [0; MAX_SIGNATURE_LEN];
+        // It fails only where the system has no entropy; an empty signature is refused by every peer.
+        self.private
+            .sign_asn1::<hashing::Sha256>(&[message], &mut signature)
+            .map(<[u8]>::to_vec)
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for EcdsaP256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EcdsaP256([redacted])")
+    }
+}
+
+/// Two DER integers of at most 33 bytes in a sequence.
+const MAX_SIGNATURE_LEN: usize = 72;
