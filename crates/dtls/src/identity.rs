@@ -1,0 +1,160 @@
+use std::fmt;
+use std::time::Duration;
+
+use crypto::{Digest, HashAlgorithm, Provider, Rng, SignatureAlgorithm, SigningKey, derive_seed};
+use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData, SerialNumber};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::IdentityError;
+
+/// A certificate of ours and the key that goes with it.
+///
+/// ```
+/// let identity = dtls::Identity::generate(crypto::default_provider(), 1_790_000_000, [7; 32])?;
+/// let sha256 = identity.fingerprint(crypto::default_provider(), crypto::HashAlgorithm::Sha256);
+/// assert_eq!(sha256.as_bytes().len(), 32);
+/// # Ok::<_, dtls::IdentityError>(())
+/// ```
+pub struct Identity {
+    certificate: Vec<u8>,
+    key: Box<dyn SigningKey>,
+}
+
+impl Identity {
+    /// A self-signed ECDSA P-256 certificate with a fresh key, as WebRTC uses them: valid for 30 days
+    /// from `not_before`, in seconds since 1970, and a day before it for clocks that are late.
+    pub fn generate(
+        provider: &'static dyn Provider,
+        not_before: u64,
+        seed: [u8; 32],
+    ) -> Result<Self, IdentityError> {
+        Self::generate_for(provider, not_before.saturating_sub(DAY), Duration::from_secs(31 * DAY), seed)
+    }
+
+    /// A self-signed ECDSA P-256 certificate with a fresh key, valid from `not_before`, in seconds
+    /// since 1970, for `lifetime`.
+    pub fn generate_for(
+        provider: &'static dyn Provider,
+        not_before: u64,
+        lifetime: Duration,
+        seed: [u8; 32],
+    ) -> Result<Self, IdentityError> {
+        let not_after = not_before.saturating_add(lifetime.as_secs());
+        if not_after > END_OF_9999 {
+            return Err(IdentityError::Validity);
+        }
+        let mut rng = Rng::new(derive_seed(&seed, "dtls identity"));
+        // A random number is a private key of P-256 but for once in 2³².
+        let key = loop {
+            let secret = crypto::Secret::new(rng.array());
+            if let Ok(key) = provider.signing_key(SignatureAlgorithm::EcdsaP256Sha256, secret.expose()) {
+                break key;
+            }
+        };
+        let mut params = CertificateParams::default();
+        let mut name = DistinguishedName::new();
+        name.push(DnType::CommonName, "WebRTC");
+        params.distinguished_name = name;
+        let epoch = rcgen::date_time_ymd(1970, 1, 1);
+        params.not_before = epoch + Duration::from_secs(not_before);
+        params.not_after = epoch + Duration::from_secs(not_after);
+        // RFC 5280 §4.1.2.2: positive, at most 20 bytes; it need not be secret, only be another each time.
+        let mut serial = rng.array::<16>();
+        serial.iter_mut().take(1).for_each(|first| *first = *first & 0x3f | 0x40);
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let certificate = params.self_signed(&Signer(&*key)).map_err(|_| IdentityError::Certificate)?;
+        Self::new(certificate.der().to_vec(), key)
+    }
+
+    /// A certificate, DER, and its key, made elsewhere. Their belonging together is checked.
+    pub fn new(certificate: Vec<u8>, key: Box<dyn SigningKey>) -> Result<Self, IdentityError> {
+        if certificate.len() > MAX_CERTIFICATE {
+            return Err(IdentityError::TooLong);
+        }
+        match leaf_key(&certificate) {
+            Ok(public) if public == key.public_key() => Ok(Self { certificate, key }),
+            Ok(_) => Err(IdentityError::OtherKey),
+            Err(_) => Err(IdentityError::Certificate),
+        }
+    }
+
+    /// The certificate, DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// The hash of the certificate (RFC 8122 §5).
+    pub fn fingerprint(&self, provider: &'static dyn Provider, algorithm: HashAlgorithm) -> Digest {
+        fingerprint(provider, algorithm, &self.certificate)
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("certificate", &self.certificate.len()).finish_non_exhaustive()
+    }
+}
+
+/// The hash of a DER certificate, of ours or of a peer (RFC 8122 §5).
+pub fn fingerprint(provider: &'static dyn Provider, algorithm: HashAlgorithm, certificate: &[u8]) -> Digest {
+    let mut hash = provider.hash(algorithm);
+    hash.update(certificate);
+    hash.digest()
+}
+
+/// Why a peer's certificate cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LeafError {
+    /// It is not a certificate.
+    Malformed,
+    /// It is one, of another kind of key.
+    OtherAlgorithm,
+}
+
+/// The public key of a DER certificate: an uncompressed point of P-256. Nothing else in it is looked
+/// at: whose certificate it is says its fingerprint.
+pub(crate) fn leaf_key(der: &[u8]) -> Result<&[u8], LeafError> {
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| LeafError::Malformed)?;
+    if !rest.is_empty() {
+        return Err(LeafError::Malformed);
+    }
+    let info = &certificate.tbs_certificate.subject_pki;
+    let curve = info.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let is_p256 = info.algorithm.algorithm == x509_parser::oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY
+        && curve == Some(x509_parser::oid_registry::OID_EC_P256);
+    if !is_p256 {
+        return Err(LeafError::OtherAlgorithm);
+    }
+    // The bytes are borrowed from `der`; the parser's own borrow ends with it, so they are found again.
+    let key: &[u8] = &info.subject_public_key.data;
+    let at = der.windows(key.len().max(1)).position(|window| window == key).ok_or(LeafError::Malformed)?;
+    let key = der.get(at..at.saturating_add(key.len())).ok_or(LeafError::Malformed)?;
+    if key.len() == 65 && key.first() == Some(&4) { Ok(key) } else { Err(LeafError::OtherAlgorithm) }
+}
+
+struct Signer<'a>(&'a dyn SigningKey);
+
+impl PublicKeyData for Signer<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.public_key()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl rcgen::SigningKey for Signer<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.0.sign(message))
+    }
+}
+
+/// Bytes of the longest certificate that is sent or taken.
+pub(crate) const MAX_CERTIFICATE: usize = 16 << 10;
+const DAY: u64 = 86_400;
+const END_OF_9999: u64 = 253_402_300_799;

@@ -1,0 +1,104 @@
+use std::time::Duration;
+
+use proto::Instant;
+
+use crate::Config;
+
+/// When a flight is sent again, and when the handshake is given up.
+///
+/// RFC 6347 §4.2.4.1 waits a second at first and twice as long each time. Behind ICE, which measured the
+/// round trip and keeps checking the path, the waits are shorter, and the end comes sooner.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    started: Instant,
+    first_wait: Duration,
+    longest_wait: Duration,
+    wait: Duration,
+    /// When the flight was sent last.
+    sent: Option<Instant>,
+    /// The number of the message that the flight answers.
+    answers: Option<u16>,
+    retransmit: Option<Instant>,
+    give_up: Option<Instant>,
+}
+
+impl Timing {
+    pub(crate) fn new(now: Instant, config: &Config) -> Self {
+        Self {
+            started: now,
+            first_wait: config.first_wait,
+            longest_wait: config.give_up,
+            wait: config.first_wait,
+            sent: None,
+            answers: None,
+            retransmit: None,
+            give_up: Some(now + config.give_up),
+        }
+    }
+
+    pub(crate) fn set_round_trip(&mut self, rtt: Duration, config: &Config) {
+        let first = rtt.saturating_mul(2).max(config.shortest_wait).min(config.longest_wait);
+        let is_first_wait = self.wait == self.first_wait;
+        self.first_wait = first;
+        self.longest_wait = config.longest_wait;
+        self.wait = if is_first_wait { first } else { self.wait.min(config.longest_wait) };
+        if self.give_up.is_some() {
+            self.give_up = Some(self.started + config.give_up_on_path);
+        }
+        if let (Some(_), Some(sent)) = (self.retransmit, self.sent) {
+            self.retransmit = Some(sent + self.wait);
+        }
+    }
+
+    /// A flight was written that answers the message with this number.
+    pub(crate) const fn new_flight(&mut self, answers: u16) {
+        self.wait = self.first_wait;
+        self.answers = Some(answers);
+        self.sent = None;
+        self.retransmit = None;
+    }
+
+    /// The flight was sent to its end.
+    pub(crate) fn sent(&mut self, now: Instant, awaits_answer: bool) {
+        self.sent = Some(now);
+        self.retransmit = awaits_answer.then_some(now + self.wait);
+    }
+
+    /// The flight is about to be sent again.
+    pub(crate) const fn resending(&mut self) {
+        self.retransmit = None;
+    }
+
+    /// Whether the wait is over; the next one is longer.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        let expired = self.retransmit.take_if(|due| *due <= now).is_some();
+        if expired {
+            self.wait = self.wait.saturating_mul(2).min(self.longest_wait);
+        }
+        expired
+    }
+
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.give_up.is_some_and(|due| due <= now)
+    }
+
+    /// Whether a message that was processed before says that the peer repeats its flight, as our answer
+    /// was lost (RFC 6347 §4.2.4, figure 3). It is asked of anyone's message, so the answer is yes only so often.
+    pub(crate) fn is_repeated_flight(&self, now: Instant, sequence: u16) -> bool {
+        self.answers == Some(sequence) && self.sent.is_some_and(|sent| now - sent >= SHORTEST_REPEAT)
+    }
+
+    pub(crate) const fn stop(&mut self) {
+        self.retransmit = None;
+        self.give_up = None;
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let Self { retransmit, give_up, started: _, first_wait: _, longest_wait: _, wait: _, sent: _, answers: _ } =
+            self; // a new timer must be listed here to compile
+        [*retransmit, *give_up].into_iter().flatten().min()
+    }
+}
+
+/// No flight is repeated on a stranger's word sooner than this after it was sent.
+const SHORTEST_REPEAT: Duration = Duration::from_millis(25);

@@ -1,0 +1,49 @@
+//! Two of our ends: all suites, groups, providers; losses, sizes, exporters.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Pair, config};
+use dtls::{CipherSuite, Event, NamedGroup};
+
+#[test]
+fn every_provider_suite_and_group_connects() {
+    for provider in [crypto::rust_crypto(), crypto::default_provider(), testkit::null_provider()] {
+        for suite in CipherSuite::ALL {
+            for group in [NamedGroup::X25519, NamedGroup::Secp256r1] {
+                let (mut client, server) = (config(provider, 1), config(provider, 2));
+                client.cipher_suites = vec![suite];
+                client.groups = vec![group];
+                let mut pair = Pair::connected(client, server);
+                assert_eq!(pair.client.events, [Event::PeerCertificate, Event::Connected]);
+                assert_eq!(pair.server.events, [Event::PeerCertificate, Event::Connected]);
+                assert_eq!(pair.client.connection.cipher_suite(), Some(suite));
+                assert_eq!(pair.server.connection.cipher_suite(), Some(suite));
+
+                let (mut a, mut b) = ([0; 60], [1; 60]);
+                for context in [None, Some(&b""[..]), Some(&b"context"[..])] {
+                    pair.client.connection.export_keying_material(b"EXTRACTOR-dtls_srtp", context, &mut a).unwrap();
+                    pair.server.connection.export_keying_material(b"EXTRACTOR-dtls_srtp", context, &mut b).unwrap();
+                    assert_eq!(a, b);
+                }
+                let mut datagram = pair.client.seal(b"hello");
+                assert_eq!(datagram.len(), 5 + pair.client.connection.overhead());
+                pair.server.receive(pair.now, &mut datagram);
+                let mut datagram = pair.server.seal(b"welcome");
+                pair.client.receive(pair.now, &mut datagram);
+                assert_eq!(pair.server.received, [b"hello"]);
+                assert_eq!(pair.client.received, [b"welcome"]);
+                assert_eq!(pair.client.connection.poll_timeout(), None);
+                assert!(pair.now - testkit::epoch() <= Duration::from_millis(40), "two round trips");
+            }
+        }
+    }
+}
