@@ -18,7 +18,7 @@ pub(super) fn prf(
     parts.push(label);
     parts.extend_from_slice(seed);
     let mut a = hmac.sign(&parts);
-    for chunk in out.chunks_mut(algorithm.len()) {
+    for chunk in out.chunks_mut(algorithm.digest_len()) {
         let mut with_a = Vec::with_capacity(parts.len().saturating_add(1));
         with_a.push(a.as_bytes());
         with_a.extend_from_slice(&parts);
