@@ -66,7 +66,8 @@ fn config(suite: CipherSuite, group: NamedGroup) -> Arc<Config> {
     let identity = Identity::generate(provider, now, [9; 32]).unwrap();
     let mut config = Config::new(provider, Arc::new(identity));
     config.cipher_suites = vec![suite];
-    config.groups = vec![group];
+    // RFC 8422 §5.1: the groups also say which curves of certificates we take; OpenSSL holds us to it.
+    config.groups = vec![group, NamedGroup::Secp256r1];
     config.srtp_profiles = vec![SrtpProfile::AeadAes128Gcm];
     config.srtp_required = true;
     Arc::new(config)
@@ -214,7 +215,7 @@ impl OpenSsl {
         command
             .current_dir(&self.folder)
             .args(["-cert", "cert.pem", "-key", "key.pem", "-cipher", cipher, "-groups", &groups])
-            .args(["-use_srtp", "SRTP_AEAD_AES_128_GCM", "-mtu", &mtu.to_string()])
+            .args(["-use_srtp", "SRTP_AEAD_AES_128_GCM", "-mtu", &mtu.max(256).to_string()])
             .args(["-keymatexport", "EXTRACTOR-dtls_srtp", "-keymatexportlen", "56"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
