@@ -17,6 +17,7 @@ pub mod wire;
 
 pub use config::Config;
 pub use connection::{Connection, Role};
+pub use endpoint::{ConnectionId, Delivery, Endpoint};
 pub use error::{ConnectError, Discard, ExportError, IdentityError, SealError};
 pub use event::{CloseReason, Event};
 pub use identity::{Identity, fingerprint};

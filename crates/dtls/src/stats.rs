@@ -41,7 +41,18 @@ impl Stats {
             Discard::Malformed(_) | Discard::Version | Discard::TooLong | Discard::TooShort => &mut self.malformed,
             Discard::NotConnected => &mut self.early,
             Discard::UnauthenticatedAlert => &mut self.unauthenticated_alerts,
-            _ => return,
+            Discard::Repeated
+            | Discard::Unexpected
+            | Discard::TooFarAhead
+            | Discard::EmptyFragment
+            | Discard::Contradiction
+            | Discard::NoRoom
+            | Discard::Signature
+            | Discard::IllegalParameter
+            | Discard::Renegotiation
+            | Discard::Closed
+            | Discard::UnknownPeer
+            | Discard::TooManyConnections => return,
         };
         *counter = counter.wrapping_add(1);
     }

@@ -78,7 +78,12 @@ impl Handshake {
                 self.check_finished(message)?;
                 return Ok(Progress { complete: true, ..Progress::default() });
             }
-            _ => return Err(Discard::Unexpected.into()),
+            Expect::ClientHello
+            | Expect::ClientCertificate
+            | Expect::ClientKeyExchange
+            | Expect::CertificateVerify
+            | Expect::ChangeCipherSpec
+            | Expect::Nothing => return Err(Discard::Unexpected.into()),
         }
         Ok(Progress::default())
     }
@@ -119,7 +124,12 @@ impl Handshake {
                 Extension::RenegotiationInfo([]) => {}
                 Extension::EcPointFormats(formats) if formats.contains(&UNCOMPRESSED) => {}
                 // RFC 5246 §7.4.1.4: a server answers only what it was asked.
-                _ => return Err(Discard::IllegalParameter.into()),
+                Extension::SupportedGroups(_)
+                | Extension::EcPointFormats(_)
+                | Extension::SignatureAlgorithms(_)
+                | Extension::SupportedVersions(_)
+                | Extension::RenegotiationInfo(_)
+                | Extension::Unknown { .. } => return Err(Discard::IllegalParameter.into()),
             }
         }
         if !extended {

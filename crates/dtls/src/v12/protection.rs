@@ -182,10 +182,7 @@ impl Nonces {
 
 /// Bytes of a nonce that come from the key block.
 pub(super) const fn fixed_iv_len(algorithm: AeadAlgorithm) -> usize {
-    match algorithm {
-        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => 4,
-        _ => 12,
-    }
+    if matches!(algorithm, AeadAlgorithm::ChaCha20Poly1305) { 12 } else { 4 }
 }
 
 const fn full_sequence(epoch: u16, sequence: u64) -> u64 {

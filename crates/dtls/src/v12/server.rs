@@ -57,7 +57,13 @@ impl Handshake {
                 self.send_finished(flight)?;
                 Ok(Progress { flight: true, complete: true, ..Progress::default() })
             }
-            _ => Err(Discard::Unexpected.into()),
+            Expect::ServerHello
+            | Expect::ServerCertificate
+            | Expect::ServerKeyExchange
+            | Expect::RequestOrDone
+            | Expect::ServerHelloDone
+            | Expect::ChangeCipherSpec
+            | Expect::Nothing => Err(Discard::Unexpected.into()),
         }
     }
 
@@ -90,7 +96,7 @@ impl Handshake {
                 Extension::RenegotiationInfo([]) => secure = true,
                 // RFC 5746 §3.6: there is nothing to be renegotiated.
                 Extension::RenegotiationInfo(_) => return Err(Discard::IllegalParameter.into()),
-                _ => {}
+                Extension::EcPointFormats(_) | Extension::UseSrtp(_) | Extension::Unknown { .. } => {}
             }
         }
         if !hello.compressions.contains(&0) {

@@ -1,6 +1,7 @@
 //! Two ends and a link between them, on virtual time.
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,0 +1,167 @@
+//! Lossy, reordering, narrow paths; the clocks of RFC 6347 and of a path that ICE has checked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Link, Pair, config};
+use crypto::Rng;
+use dtls::{CloseReason, Event};
+
+/// Loses, doubles and delays by the seed.
+fn faulty(seed: u8, loss: u32) -> Link {
+    let mut rng = Rng::new([seed; 32]);
+    Box::new(move |_, _| {
+        let copies = if rng.below(100) < loss { 0 } else { 1 + u32::from(rng.below(10) == 0) };
+        (0..copies).map(|_| Duration::from_millis(5 + u64::from(rng.below(60)))).collect()
+    })
+}
+
+#[test]
+fn loss_duplication_and_reordering_only_cost_time() {
+    for seed in 0..60 {
+        for (mtu, loss) in [(1500, 20), (600, 20), (228, 10)] {
+            let null = testkit::null_provider();
+            let mut pair = Pair::seeded(config(null, 1), config(null, 2), seed);
+            for end in [&mut pair.client, &mut pair.server] {
+                end.connection.set_round_trip(Duration::from_millis(60));
+                end.connection.set_max_datagram(mtu);
+            }
+            (pair.to_client, pair.to_server) = (faulty(seed, loss), faulty(seed + 100, loss));
+            let connected = pair.connect(Duration::from_secs(30));
+            assert!(connected, "seed {seed}, {mtu} bytes: {:?}", pair.client.connection.stats());
+            assert!(pair.trace.iter().all(|(_, _, datagram)| datagram.len() <= mtu));
+        }
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes() {
+    let run = |seed| {
+        let provider = crypto::rust_crypto();
+        let mut pair = Pair::seeded(config(provider, 1), config(provider, 2), seed);
+        (pair.to_client, pair.to_server) = (faulty(seed, 20), faulty(seed + 100, 20));
+        assert!(pair.connect(Duration::from_secs(60)));
+        pair.trace
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+}
+
+#[test]
+fn a_flight_keeps_its_content_when_the_path_narrows() {
+    let null = testkit::null_provider();
+    let mut pair = Pair::new(config(null, 1), config(null, 2));
+    let mut contents = Vec::new();
+    let mut numbers = std::collections::BTreeSet::new();
+    for mtu in [1500, 600, 228, 100] {
+        pair.client.connection.set_max_datagram(mtu);
+        let mut content = Vec::new();
+        for datagram in pair.client.datagrams(pair.now) {
+            assert!(datagram.len() <= mtu);
+            let mut rest = &datagram[..];
+            while !rest.is_empty() {
+                assert!(numbers.insert(rest[5..11].to_vec()), "a record number is used once");
+                let len = usize::from(u16::from_be_bytes([rest[11], rest[12]]));
+                content.extend_from_slice(&rest[13 + 12..13 + len]);
+                rest = &rest[13 + len..];
+            }
+        }
+        contents.push(content);
+        pair.now = pair.client.connection.poll_timeout().unwrap();
+        pair.client.connection.handle_timeout(pair.now);
+    }
+    assert!(contents.iter().all(|content| *content == contents[0] && content.len() > 80));
+}
+
+#[test]
+fn an_unanswered_client_follows_the_schedule_and_gives_up() {
+    for (rtt, expected, end) in [
+        (None, vec![0, 1000, 3000, 7000, 15_000, 31_000], 60),
+        (Some(40), vec![0, 80, 240, 560, 1200, 2200, 3200], 30),
+        (Some(1), vec![0, 50, 150, 350, 750, 1550, 2550], 30),
+        (Some(9000), vec![0, 1000, 2000, 3000], 30),
+    ] {
+        let null = testkit::null_provider();
+        let mut pair = Pair::new(config(null, 1), config(null, 2));
+        if let Some(rtt) = rtt {
+            pair.client.connection.set_round_trip(Duration::from_millis(rtt));
+        }
+        pair.to_server = Box::new(|_, _| Vec::new());
+        let closed = Event::Closed(CloseReason::TimedOut);
+        assert!(pair.run_until(Duration::from_secs(100), |pair| pair.client.events == [closed]));
+        let sent: Vec<_> = pair.trace.iter().map(|(at, ..)| (*at - testkit::epoch()).as_millis()).collect();
+        assert_eq!(sent[..expected.len()], expected);
+        assert_eq!(pair.now - testkit::epoch(), Duration::from_secs(end));
+        assert_eq!(pair.client.connection.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn each_lost_datagram_costs_one_wait() {
+    let null = testkit::null_provider();
+    for lost in 0..2 {
+        for by_client in [true, false] {
+            let mut pair = Pair::new(config(null, 1), config(null, 2));
+            for end in [&mut pair.client, &mut pair.server] {
+                end.connection.set_round_trip(Duration::from_millis(20));
+            }
+            let link: Link =
+                Box::new(move |n, _| if n == lost { Vec::new() } else { vec![Duration::from_millis(10)] });
+            *(if by_client { &mut pair.to_server } else { &mut pair.to_client }) = link;
+            assert!(pair.connect(Duration::from_secs(1)), "datagram {lost}, by the client: {by_client}");
+            assert!(pair.now - testkit::epoch() <= Duration::from_millis(40 + 50));
+            // The server, which finished last, repeats its last flight when the client does.
+            assert!(pair.client.events.contains(&Event::Connected) && pair.server.events.contains(&Event::Connected));
+        }
+    }
+}
+
+#[test]
+fn a_late_acceptance_is_awaited_and_a_rejection_ends_all() {
+    let provider = crypto::default_provider();
+    let mut pair = Pair::new(config(provider, 1), config(provider, 2));
+    (pair.client.accepts, pair.server.accepts) = (false, false);
+    assert!(!pair.connect(Duration::from_secs(300)));
+    assert_eq!((&*pair.client.events, &*pair.server.events), (&[Event::PeerCertificate][..], &[Event::PeerCertificate][..]));
+    let mut keys = [0; 8];
+    assert!(pair.client.connection.export_keying_material(b"label", None, &mut keys).is_err());
+    assert_eq!(keys, [0; 8]);
+    assert_eq!(pair.client.connection.srtp_profile(), None);
+
+    pair.client.connection.accept_peer(pair.now);
+    pair.flush();
+    assert!(pair.client.connection.is_connected());
+    let mut early = pair.client.seal(b"early");
+    pair.server.receive(pair.now, &mut early);
+    assert!(pair.server.received.is_empty() && pair.server.discards.contains(&dtls::Discard::NotConnected));
+
+    pair.server.connection.reject_peer(pair.now);
+    let bad = Event::Closed(CloseReason::Alert(dtls::AlertDescription::BAD_CERTIFICATE));
+    assert!(pair.run_until(Duration::from_millis(100), |pair| pair.client.events.last() == Some(&bad)));
+    assert_eq!(pair.server.events.last(), Some(&Event::Closed(CloseReason::PeerRejected)));
+    pair.server.connection.accept_peer(pair.now);
+    assert!(!pair.server.connection.is_connected());
+}
+
+#[test]
+fn closing_is_told_once_and_for_all() {
+    let provider = crypto::default_provider();
+    let mut pair = Pair::connected(config(provider, 1), config(provider, 2));
+    pair.client.connection.close(pair.now);
+    pair.client.connection.close(pair.now);
+    let gone = Event::Closed(CloseReason::Remote);
+    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.server.events.last() == Some(&gone)));
+    assert!(!pair.run_until(Duration::from_secs(100), |_| false));
+    assert_eq!(pair.client.events.iter().filter(|event| matches!(event, Event::Closed(_))).count(), 1);
+    let mut memory = [0; 100];
+    let sealed = pair.client.connection.begin_record(&mut proto::Writer::new(&mut memory)).map(drop);
+    assert_eq!(sealed, Err(dtls::SealError::NotConnected));
+}
