@@ -171,6 +171,12 @@ impl Handshake {
         Some((self.session?, self.srtp, self.peer_certificate))
     }
 
+    /// What the peer's Finished must say now.
+    #[cfg(test)]
+    pub(crate) fn expected_finished(&self) -> Option<[u8; 12]> {
+        Some(self.session.as_ref()?.verify_data(self.role.other(), &self.transcript))
+    }
+
     pub(crate) fn peer_certificate(&self) -> &[u8] {
         &self.peer_certificate
     }

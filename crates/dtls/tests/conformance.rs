@@ -1,0 +1,62 @@
+//! The rules of all machines, and no allocation a packet.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config;
+use dtls::{Connection, Event};
+use proto::{Arrival, Batch, Instant, Path, Transmit};
+use testkit::{Machine, Pair};
+
+struct End(Connection, Path);
+
+impl Machine for End {
+    fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> bool {
+        let mut records = self.0.handle_datagram(arrival.at, datagram);
+        let mut taken = false;
+        while let Some(record) = records.next_record() {
+            if record.is_err() {
+                return false;
+            }
+            taken = true;
+        }
+        drop(records);
+        taken || !datagram.is_empty()
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        testkit::transmit_packet(batch, self.1, |out| self.0.poll_packet(now, out))
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+    fn poll_event(&mut self) -> Option<String> {
+        let event = self.0.poll_event()?;
+        if event == Event::PeerCertificate {
+            self.0.accept_peer(Instant::default());
+        }
+        Some(format!("{event:?}"))
+    }
+}
+
+#[test]
+fn the_rules_of_machines_hold() {
+    let to_server = testkit::path("192.0.2.1:1", "192.0.2.2:2");
+    let to_client = Path { local: to_server.remote, remote: to_server.local, ..to_server };
+    for provider in [crypto::rust_crypto(), testkit::null_provider()] {
+        testkit::conformance::check(Duration::from_secs(70), |seed| {
+            let now = testkit::epoch();
+            let client = Connection::client(now, Arc::new(config(provider, 1)), seed);
+            let server = Connection::server(now, Arc::new(config(provider, 2)), seed);
+            let mut link = testkit::Link::default();
+            link.delay = Duration::from_millis(20);
+            link.loss = 0.2;
+            Pair::new(End(client, to_server), End(server, to_client), link, seed)
+        });
+    }
+}
