@@ -10,8 +10,8 @@ use crate::reassembly::Reassembly;
 use crate::timing::Timing;
 use crate::v12::{Fault, Handshake, Opener, Progress, Session, Started};
 use crate::wire::{
-    Alert, AlertDescription, CipherSuite, ContentType, Fragment, HandshakeType, MAX_PLAINTEXT, RECORD_HEADER_LEN,
-    RecordHeader, SrtpProfile, Version, version,
+    Alert, AlertDescription, CipherSuite, ContentType, Fragment, HandshakeType, MAX_PLAINTEXT,
+    RECORD_HEADER_LEN, RecordHeader, SrtpProfile, Version, version,
 };
 use crate::{CloseReason, Config, Discard, Event, ExportError, Record, Records, SealError, Stats};
 
@@ -271,7 +271,9 @@ impl Connection {
         }
         if let Some(alert) = self.alert.filter(|_| !self.flight.is_due()) {
             let epoch = u16::from(self.has_sent_protected());
-            let sent = self.outbound.record(epoch, ContentType::Alert, version::DTLS_1_2, out, |out| alert.encode(out));
+            let sent = self
+                .outbound
+                .record(epoch, ContentType::Alert, version::DTLS_1_2, out, |out| alert.encode(out));
             if sent.is_ok() {
                 self.alert = None;
                 written = true;
@@ -592,7 +594,8 @@ impl Connection {
 
     /// Both Finished messages were made: keeps what the connection needs, and frees the rest.
     fn establish(&mut self, last_message: u16) {
-        let Some((session, srtp, mut certificate)) = self.handshake.take().and_then(|it| it.into_session()) else {
+        let Some((session, srtp, mut certificate)) = self.handshake.take().and_then(|it| it.into_session())
+        else {
             return self.end(CloseReason::Internal);
         };
         certificate.shrink_to_fit();

@@ -5,8 +5,8 @@ use crypto::{constant_time_eq, derive_seed};
 use proto::{Arrival, Batch, Instant, Path, Reader, Transmit, Writer};
 
 use crate::wire::{
-    ClientHello, ContentType, Fragment, HANDSHAKE_HEADER_LEN, HandshakeType, HelloVerifyRequest, RECORD_HEADER_LEN,
-    RecordHeader, encode_fragment_header, version,
+    ClientHello, ContentType, Fragment, HANDSHAKE_HEADER_LEN, HandshakeType, HelloVerifyRequest,
+    RECORD_HEADER_LEN, RecordHeader, encode_fragment_header, version,
 };
 use crate::{Config, ConnectError, Connection, Discard, Event, Records};
 
@@ -167,7 +167,8 @@ impl Endpoint {
                 continue;
             };
             let path = entry.path;
-            while batch.append(|out| entry.connection.poll_packet(now, out).then_some(()).ok_or(())).is_ok() {}
+            while batch.append(|out| entry.connection.poll_packet(now, out).then_some(()).ok_or(())).is_ok() {
+            }
             if !batch.is_empty() {
                 return batch.finish(path, None);
             }
@@ -262,9 +263,10 @@ impl Endpoint {
         // What a cookie covers stands in the first fragment, whatever the size of the rest.
         let (version, random, session, cookie) = ClientHello::decode_head(&mut Reader::new(fragment.data))?;
         let period = self.period();
-        let valid = [Some(period), period.checked_sub(1)].into_iter().flatten().any(|period| {
-            constant_time_eq(&self.cookie(period, path, version, &random, session), cookie)
-        });
+        let valid = [Some(period), period.checked_sub(1)]
+            .into_iter()
+            .flatten()
+            .any(|period| constant_time_eq(&self.cookie(period, path, version, &random, session), cookie));
         if valid {
             if self.entries.len() >= self.config.max_connections {
                 return Err(Discard::TooManyConnections);
@@ -289,7 +291,14 @@ impl Endpoint {
         self.now.as_nanos().checked_div(lifetime).unwrap_or(0)
     }
 
-    fn cookie(&self, period: u64, path: Path, version: u16, random: &[u8; 32], session: &[u8]) -> [u8; COOKIE_LEN] {
+    fn cookie(
+        &self,
+        period: u64,
+        path: Path,
+        version: u16,
+        random: &[u8; 32],
+        session: &[u8],
+    ) -> [u8; COOKIE_LEN] {
         let key = derive_seed(&self.seed, &format!("dtls cookie {period}"));
         let hmac = self.config.provider.hmac(crypto::HashAlgorithm::Sha256, &key);
         let mut memory = [0; 20];

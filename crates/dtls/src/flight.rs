@@ -102,14 +102,19 @@ impl Flight {
                     }
                     let (total, offset, size) = (to_u32(*len), to_u32(self.offset), to_u32(piece.len()));
                     // RFC 6347 §4.1: nobody knows the version before the server chose it.
-                    let record_version =
-                        if *kind == HandshakeType::CLIENT_HELLO { version::DTLS_1_0 } else { version::DTLS_1_2 };
+                    let record_version = if *kind == HandshakeType::CLIENT_HELLO {
+                        version::DTLS_1_0
+                    } else {
+                        version::DTLS_1_2
+                    };
                     let header = encode_fragment_header(*kind, total, *sequence, offset, size);
-                    let written = outbound.record(*epoch, ContentType::Handshake, record_version, out, |out| {
-                        out.put(&header)?;
-                        out.put(piece)
-                    });
-                    self.offset = if written.is_ok() { self.offset.saturating_add(piece.len()) } else { self.offset };
+                    let written =
+                        outbound.record(*epoch, ContentType::Handshake, record_version, out, |out| {
+                            out.put(&header)?;
+                            out.put(piece)
+                        });
+                    self.offset =
+                        if written.is_ok() { self.offset.saturating_add(piece.len()) } else { self.offset };
                     written.map(|()| self.offset >= *len)
                 }
             };

@@ -74,7 +74,8 @@ impl Reassembly {
 
     /// Takes the message that is due, if it is whole. It stays due until [`advance`](Self::advance).
     pub(crate) fn take_due(&mut self) -> Option<(HandshakeType, Vec<u8>)> {
-        let at = self.partials.iter().position(|partial| partial.sequence == self.next && partial.is_whole())?;
+        let at =
+            self.partials.iter().position(|partial| partial.sequence == self.next && partial.is_whole())?;
         let partial = self.partials.swap_remove(at);
         Some((partial.kind, partial.data))
     }

@@ -44,7 +44,8 @@ impl<'c, 'b> Records<'c, 'b> {
             // Where the next record begins is not known either.
             Err(error) => return Some((rest, Err(self.connection.ignore(error.into())))),
         };
-        let Some((record, rest)) = rest.split_at_mut_checked(RECORD_HEADER_LEN.saturating_add(header.len)) else {
+        let Some((record, rest)) = rest.split_at_mut_checked(RECORD_HEADER_LEN.saturating_add(header.len))
+        else {
             let truncated = crate::wire::DecodeError::Truncated.into();
             return Some((&mut [], Err(self.connection.ignore(truncated))));
         };
@@ -69,7 +70,11 @@ pub struct Record<'c, 'w, 'a> {
 }
 
 impl<'c, 'w, 'a> Record<'c, 'w, 'a> {
-    pub(crate) const fn new(connection: &'c mut Connection, out: &'w mut Writer<'a>, started: Started) -> Self {
+    pub(crate) const fn new(
+        connection: &'c mut Connection,
+        out: &'w mut Writer<'a>,
+        started: Started,
+    ) -> Self {
         Self { connection, out, started: Some(started) }
     }
 

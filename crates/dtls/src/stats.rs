@@ -38,7 +38,9 @@ impl Stats {
             Discard::Forged => &mut self.forged,
             Discard::Replayed => &mut self.replayed,
             Discard::OldEpoch | Discard::FutureEpoch => &mut self.wrong_epoch,
-            Discard::Malformed(_) | Discard::Version | Discard::TooLong | Discard::TooShort => &mut self.malformed,
+            Discard::Malformed(_) | Discard::Version | Discard::TooLong | Discard::TooShort => {
+                &mut self.malformed
+            }
             Discard::NotConnected => &mut self.early,
             Discard::UnauthenticatedAlert => &mut self.unauthenticated_alerts,
             Discard::Repeated

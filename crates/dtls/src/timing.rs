@@ -94,8 +94,16 @@ impl Timing {
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        let Self { retransmit, give_up, started: _, first_wait: _, longest_wait: _, wait: _, sent: _, answers: _ } =
-            self; // a new timer must be listed here to compile
+        let Self {
+            retransmit,
+            give_up,
+            started: _,
+            first_wait: _,
+            longest_wait: _,
+            wait: _,
+            sent: _,
+            answers: _,
+        } = self; // a new timer must be listed here to compile
         [*retransmit, *give_up].into_iter().flatten().min()
     }
 }

@@ -1,4 +1,4 @@
-//! The rules of all machines, and no allocation a packet.
+//! The rules that all machines obey.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod common;
@@ -53,9 +53,8 @@ fn the_rules_of_machines_hold() {
             let now = testkit::epoch();
             let client = Connection::client(now, Arc::new(config(provider, 1)), seed);
             let server = Connection::server(now, Arc::new(config(provider, 2)), seed);
-            let mut link = testkit::Link::default();
-            link.delay = Duration::from_millis(20);
-            link.loss = 0.2;
+            let link =
+                testkit::Link { delay: Duration::from_millis(20), loss: 0.2, ..testkit::Link::default() };
             Pair::new(End(client, to_server), End(server, to_client), link, seed)
         });
     }

@@ -25,7 +25,11 @@ struct Host {
 impl Host {
     fn new(seed: u8) -> Self {
         let config = config(crypto::default_provider(), seed);
-        Self { endpoint: Endpoint::new(Arc::new(config), [seed; 32]), events: Vec::new(), received: Vec::new() }
+        Self {
+            endpoint: Endpoint::new(Arc::new(config), [seed; 32]),
+            events: Vec::new(),
+            received: Vec::new(),
+        }
     }
 
     fn receive(&mut self, now: Instant, path: Path, datagram: &mut [u8]) -> Result<(), Discard> {
@@ -160,7 +164,8 @@ fn the_table_is_bounded_and_live_connections_survive_hellos() {
     let now = testkit::epoch();
     let mut limited = config(crypto::default_provider(), 2);
     limited.max_connections = 2;
-    let mut server = Host { endpoint: Endpoint::new(Arc::new(limited), [2; 32]), events: vec![], received: vec![] };
+    let mut server =
+        Host { endpoint: Endpoint::new(Arc::new(limited), [2; 32]), events: vec![], received: vec![] };
     let mut client = Host::new(1);
     let path = |n: u16| testkit::path(&format!("192.0.2.1:{n}"), "192.0.2.2:2000");
     for n in 1..=2 {

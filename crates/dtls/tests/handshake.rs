@@ -30,8 +30,14 @@ fn every_provider_suite_and_group_connects() {
 
                 let (mut a, mut b) = ([0; 60], [1; 60]);
                 for context in [None, Some(&b""[..]), Some(&b"context"[..])] {
-                    pair.client.connection.export_keying_material(b"EXTRACTOR-dtls_srtp", context, &mut a).unwrap();
-                    pair.server.connection.export_keying_material(b"EXTRACTOR-dtls_srtp", context, &mut b).unwrap();
+                    pair.client
+                        .connection
+                        .export_keying_material(b"EXTRACTOR-dtls_srtp", context, &mut a)
+                        .unwrap();
+                    pair.server
+                        .connection
+                        .export_keying_material(b"EXTRACTOR-dtls_srtp", context, &mut b)
+                        .unwrap();
                     assert_eq!(a, b);
                 }
                 let mut datagram = pair.client.seal(b"hello");

@@ -215,14 +215,25 @@ fn what_cannot_work_is_closed_with_its_reason() {
     assert!(honest.server.events.is_empty());
     type Alter = Box<dyn Fn(&mut Vec<u8>)>;
     let cases: Vec<(CloseReason, Alter)> = vec![
-        (CloseReason::NoExtendedMasterSecret, Box::new(|it| replace(it, &[0, 23, 0, 0], &[0xaa, 0xaa, 0, 0]))),
+        (
+            CloseReason::NoExtendedMasterSecret,
+            Box::new(|it| replace(it, &[0, 23, 0, 0], &[0xaa, 0xaa, 0, 0])),
+        ),
         (
             CloseReason::NoCommonCipherSuite,
-            Box::new(|it| replace(it, &[0, 6, 0xc0, 0x2b, 0xc0, 0x2c, 0xcc, 0xa9], &[0, 6, 0, 0, 0, 1, 0, 2])),
+            Box::new(|it| {
+                replace(it, &[0, 6, 0xc0, 0x2b, 0xc0, 0x2c, 0xcc, 0xa9], &[0, 6, 0, 0, 0, 1, 0, 2])
+            }),
         ),
-        (CloseReason::NoCommonGroup, Box::new(|it| replace(it, &[0, 4, 0, 29, 0, 23], &[0, 4, 0xa, 0xa, 0x11, 0xec]))),
+        (
+            CloseReason::NoCommonGroup,
+            Box::new(|it| replace(it, &[0, 4, 0, 29, 0, 23], &[0, 4, 0xa, 0xa, 0x11, 0xec])),
+        ),
         (CloseReason::NoCommonSignatureAlgorithm, Box::new(|it| replace(it, &[0, 2, 4, 3], &[0, 2, 4, 1]))),
-        (CloseReason::NoCommonSrtpProfile, Box::new(|it| replace(it, &[0, 4, 0, 7, 0, 1, 0], &[0, 4, 0, 2, 0, 1, 0]))),
+        (
+            CloseReason::NoCommonSrtpProfile,
+            Box::new(|it| replace(it, &[0, 4, 0, 7, 0, 1, 0], &[0, 4, 0, 2, 0, 1, 0])),
+        ),
         (CloseReason::NoCommonVersion, Box::new(|it| replace(it, &[0xfe, 0xfd], &[0xfe, 0xff]))),
         (
             CloseReason::IllegalSrtp,

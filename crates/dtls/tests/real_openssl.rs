@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
     clippy::disallowed_methods,
     reason = "a panic is how a test fails; a real peer lives in real time"
 )]
@@ -193,7 +194,15 @@ impl OpenSsl {
 
     fn server(&self, port: u16, suite: CipherSuite, group: NamedGroup, mtu: usize) -> Peer {
         let mut command = Command::new("openssl");
-        command.args(["s_server", "-dtls1_2", "-accept", &format!("127.0.0.1:{port}"), "-Verify", "1", "-listen"]);
+        command.args([
+            "s_server",
+            "-dtls1_2",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-Verify",
+            "1",
+            "-listen",
+        ]);
         self.spawn(command, suite, group, mtu)
     }
 
@@ -207,7 +216,8 @@ impl OpenSsl {
         let cipher = match suite {
             CipherSuite::EcdheEcdsaAes128GcmSha256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
             CipherSuite::EcdheEcdsaAes256GcmSha384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
-            _ => "ECDHE-ECDSA-CHACHA20-POLY1305",
+            CipherSuite::EcdheEcdsaChaCha20Poly1305Sha256 => "ECDHE-ECDSA-CHACHA20-POLY1305",
+            _ => panic!("no name for {}", suite.name()),
         };
         let curve = if group == NamedGroup::X25519 { "X25519" } else { "P-256" };
         // OpenSSL checks that a certificate's curve is among the groups.

@@ -119,7 +119,10 @@ fn each_lost_datagram_costs_one_wait() {
             assert!(pair.connect(Duration::from_secs(1)), "datagram {lost}, by the client: {by_client}");
             assert!(pair.now - testkit::epoch() <= Duration::from_millis(40 + 50));
             // The server, which finished last, repeats its last flight when the client does.
-            assert!(pair.client.events.contains(&Event::Connected) && pair.server.events.contains(&Event::Connected));
+            assert!(
+                pair.client.events.contains(&Event::Connected)
+                    && pair.server.events.contains(&Event::Connected)
+            );
         }
     }
 }
@@ -130,7 +133,10 @@ fn a_late_acceptance_is_awaited_and_a_rejection_ends_all() {
     let mut pair = Pair::new(config(provider, 1), config(provider, 2));
     (pair.client.accepts, pair.server.accepts) = (false, false);
     assert!(!pair.connect(Duration::from_secs(300)));
-    assert_eq!((&*pair.client.events, &*pair.server.events), (&[Event::PeerCertificate][..], &[Event::PeerCertificate][..]));
+    assert_eq!(
+        (&*pair.client.events, &*pair.server.events),
+        (&[Event::PeerCertificate][..], &[Event::PeerCertificate][..])
+    );
     let mut keys = [0; 8];
     assert!(pair.client.connection.export_keying_material(b"label", None, &mut keys).is_err());
     assert_eq!(keys, [0; 8]);

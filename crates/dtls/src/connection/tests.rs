@@ -88,7 +88,8 @@ fn forge(to: &mut Connection, message: Option<&(HandshakeType, Vec<u8>)>, record
             (ContentType::Handshake, epoch, fragment)
         }
     };
-    let header = RecordHeader { content, version: version::DTLS_1_2, epoch, sequence: record, len: body.len() };
+    let header =
+        RecordHeader { content, version: version::DTLS_1_2, epoch, sequence: record, len: body.len() };
     header.encode(&mut out).unwrap();
     out.put(&body).unwrap();
     deliver(to, out.written_mut(0))
@@ -242,8 +243,13 @@ fn future_records_are_bounded_and_freed_and_forgeries_move_no_window() {
     for epoch in [0, 2, 65_535] {
         for sequence in [0, 1, 1 << 40, (1 << 48) - 1] {
             let mut memory = [0; 50];
-            let header =
-                RecordHeader { content: ContentType::Handshake, version: version::DTLS_1_2, epoch, sequence, len: 37 };
+            let header = RecordHeader {
+                content: ContentType::Handshake,
+                version: version::DTLS_1_2,
+                epoch,
+                sequence,
+                len: 37,
+            };
             header.encode(&mut Writer::new(&mut memory)).unwrap();
             deliver(&mut server, &mut memory);
         }
@@ -295,7 +301,8 @@ fn any_record_at_any_point_leaves_a_defined_state() {
             for epoch in 0..3_u16 {
                 for kind in 0..=24_u8 {
                     for len in [0, 1, 12, 13, 40] {
-                        let mut memory = vec![content, 0xfe, 0xfd, 0, epoch.to_be_bytes()[1], 0, 0, 0, 0, 1, kind, 0, len];
+                        let mut memory =
+                            vec![content, 0xfe, 0xfd, 0, epoch.to_be_bytes()[1], 0, 0, 0, 0, 1, kind, 0, len];
                         memory.extend(std::iter::once(kind).chain([0; 39]).take(len.into()));
                         deliver(&mut client, &mut memory.clone());
                         deliver(&mut server, &mut memory);

@@ -1,9 +1,9 @@
 use super::handshake::{Expect, Fault, Handshake, INTERNAL, Message, Progress};
 use crate::flight::Flight;
 use crate::wire::{
-    CertificateRequest, CertificateVerify, CipherSuite, ClientHello, ClientKeyExchange, Extension, Extensions,
-    HandshakeType, HelloVerifyRequest, List16, NamedGroup, ServerHello, ServerKeyExchange, SignatureScheme,
-    SrtpProfile, UseSrtp, version,
+    CertificateRequest, CertificateVerify, CipherSuite, ClientHello, ClientKeyExchange, Extension,
+    Extensions, HandshakeType, HelloVerifyRequest, List16, NamedGroup, ServerHello, ServerKeyExchange,
+    SignatureScheme, SrtpProfile, UseSrtp, version,
 };
 use crate::{CloseReason, Discard};
 
@@ -202,9 +202,13 @@ impl Handshake {
         if self.certificate_requested {
             let signature = self.config.identity.sign(&self.transcript);
             let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
-            self.send(flight, 0, HandshakeType::CERTIFICATE_VERIFY, signature.len().saturating_add(4), |out| {
-                CertificateVerify { scheme, signature: &signature }.encode(out)
-            })?;
+            self.send(
+                flight,
+                0,
+                HandshakeType::CERTIFICATE_VERIFY,
+                signature.len().saturating_add(4),
+                |out| CertificateVerify { scheme, signature: &signature }.encode(out),
+            )?;
         }
         self.send_finished(flight)?;
         self.expect = Expect::ChangeCipherSpec;

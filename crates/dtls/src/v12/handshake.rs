@@ -297,7 +297,11 @@ impl Handshake {
     }
 
     /// Agrees with the peer's share. Our key survives a share that is not one.
-    pub(super) fn agree(&mut self, exchange: Exchange, share: &[u8]) -> Result<(Vec<u8>, SharedSecret), Fault> {
+    pub(super) fn agree(
+        &mut self,
+        exchange: Exchange,
+        share: &[u8],
+    ) -> Result<(Vec<u8>, SharedSecret), Fault> {
         let Exchange { group, seed, key } = exchange;
         let ours = key.public_key().to_vec();
         if let Ok(shared) = key.complete(share) {

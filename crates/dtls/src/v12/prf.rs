@@ -54,7 +54,14 @@ impl Session {
         hash.update(transcript);
         let mut master = Secret::new([0; 48]);
         let seed = hash.digest();
-        prf(provider, suite.hash(), shared, b"extended master secret", &[seed.as_bytes()], master.expose_mut());
+        prf(
+            provider,
+            suite.hash(),
+            shared,
+            b"extended master secret",
+            &[seed.as_bytes()],
+            master.expose_mut(),
+        );
         Self { provider, suite, master, client_random, server_random }
     }
 

@@ -2,9 +2,9 @@ use super::client::UNCOMPRESSED;
 use super::handshake::{Expect, Fault, Handshake, INTERNAL, Message, Progress};
 use crate::flight::Flight;
 use crate::wire::{
-    CertificateRequest, CertificateVerify, CipherSuite, ClientHello, ClientKeyExchange, Extension, Extensions,
-    HandshakeType, List16, NamedGroup, ServerHello, ServerKeyExchange, SignatureScheme, SrtpProfile, UseSrtp,
-    version,
+    CertificateRequest, CertificateVerify, CipherSuite, ClientHello, ClientKeyExchange, Extension,
+    Extensions, HandshakeType, List16, NamedGroup, ServerHello, ServerKeyExchange, SignatureScheme,
+    SrtpProfile, UseSrtp, version,
 };
 use crate::{CloseReason, Discard};
 
@@ -135,7 +135,8 @@ impl Handshake {
     fn send_server_flight(&mut self, choice: &Choice, flight: &mut Flight) -> Result<(), Fault> {
         flight.clear();
         let profile = self.srtp.map(|profile| profile.to_u16().to_be_bytes());
-        let mut extensions = vec![Extension::ExtendedMasterSecret, Extension::EcPointFormats(&[UNCOMPRESSED])];
+        let mut extensions =
+            vec![Extension::ExtendedMasterSecret, Extension::EcPointFormats(&[UNCOMPRESSED])];
         if choice.secure {
             extensions.push(Extension::RenegotiationInfo(&[]));
         }
@@ -164,12 +165,14 @@ impl Handshake {
         let signature = self.config.identity.sign(&signed);
         let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
         self.send(flight, 0, HandshakeType::SERVER_KEY_EXCHANGE, 512, |out| {
-            ServerKeyExchange { group, share: &share, scheme, signature: &signature, parameters: &[] }.encode(out)
+            ServerKeyExchange { group, share: &share, scheme, signature: &signature, parameters: &[] }
+                .encode(out)
         })?;
         let schemes = scheme.0.to_be_bytes();
         let schemes = List16::checked(&schemes).map_err(|_| INTERNAL)?;
         self.send(flight, 0, HandshakeType::CERTIFICATE_REQUEST, 32, |out| {
-            CertificateRequest { kinds: &[CertificateRequest::ECDSA_SIGN], schemes, authorities: &[] }.encode(out)
+            CertificateRequest { kinds: &[CertificateRequest::ECDSA_SIGN], schemes, authorities: &[] }
+                .encode(out)
         })?;
         self.send(flight, 0, HandshakeType::SERVER_HELLO_DONE, 0, |_| Ok(()))
     }

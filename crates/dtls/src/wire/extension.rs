@@ -158,7 +158,11 @@ pub struct List16<'a> {
 impl<'a> List16<'a> {
     /// A list of the numbers whose big-endian bytes are `bytes`; `Illegal` if their count is odd or zero.
     pub fn checked(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        if bytes.is_empty() || !bytes.len().is_multiple_of(2) { Err(DecodeError::Illegal) } else { Ok(Self { bytes }) }
+        if bytes.is_empty() || !bytes.len().is_multiple_of(2) {
+            Err(DecodeError::Illegal)
+        } else {
+            Ok(Self { bytes })
+        }
     }
 
     /// Decodes a length in two bytes and that many bytes of numbers.

@@ -97,6 +97,7 @@ impl HandshakeType {
 pub const HANDSHAKE_HEADER_LEN: usize = 12;
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow is how a test fails")]
 mod tests {
     use proptest::prelude::*;
 

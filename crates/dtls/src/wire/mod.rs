@@ -16,9 +16,7 @@ pub use alert::{Alert, AlertDescription};
 pub use extension::{Extension, Extensions, List16, UseSrtp, encode_extensions};
 pub use handshake::{Fragment, HANDSHAKE_HEADER_LEN, HandshakeType, encode_fragment_header};
 pub use hello::{ClientHello, HelloVerifyRequest, ServerHello};
-pub use message::{
-    Certificate, CertificateRequest, CertificateVerify, ClientKeyExchange, ServerKeyExchange,
-};
+pub use message::{Certificate, CertificateRequest, CertificateVerify, ClientKeyExchange, ServerKeyExchange};
 pub use record::{ContentType, MAX_PLAINTEXT, MAX_SEQUENCE, RECORD_HEADER_LEN, RecordHeader};
 pub use suite::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile, Version, version};
 

@@ -148,7 +148,6 @@ impl Pair {
             for datagram in end.datagrams(self.now) {
                 self.send(by_client, datagram);
             }
-            let end = if by_client { &mut self.client } else { &mut self.server };
         }
     }
 
@@ -161,7 +160,8 @@ impl Pair {
                 return true;
             }
             let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
-            let next = [arrival, self.client.connection.poll_timeout(), self.server.connection.poll_timeout()];
+            let next =
+                [arrival, self.client.connection.poll_timeout(), self.server.connection.poll_timeout()];
             match next.into_iter().flatten().min() {
                 Some(at) if at <= end => self.now = self.now.max(at),
                 _ => return false,
@@ -191,7 +191,12 @@ impl Pair {
 
     pub fn connected(client: Config, server: Config) -> Self {
         let mut pair = Self::new(client, server);
-        assert!(pair.connect(Duration::from_secs(5)), "{:?} {:?}", pair.client.discards, pair.server.discards);
+        assert!(
+            pair.connect(Duration::from_secs(5)),
+            "{:?} {:?}",
+            pair.client.discards,
+            pair.server.discards
+        );
         pair.flush();
         pair
     }
