@@ -2,8 +2,8 @@
 #![no_main]
 
 use dtls::wire::{
-    Certificate, CertificateRequest, CertificateVerify, ClientHello, ClientKeyExchange, Extension, Extensions,
-    Fragment, HelloVerifyRequest, ServerHello, ServerKeyExchange,
+    Certificate, CertificateRequest, CertificateVerify, ClientHello, ClientKeyExchange, Extension,
+    Extensions, Fragment, HelloVerifyRequest, ServerHello, ServerKeyExchange,
 };
 use libfuzzer_sys::fuzz_target;
 use proto::{NoSpace, Reader, Writer};
@@ -42,15 +42,20 @@ fuzz_target!(|input: &[u8]| {
             }
             bytes
         }
-        2 => HelloVerifyRequest::decode(body).map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
+        2 => HelloVerifyRequest::decode(body)
+            .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
         3 => match Certificate::decode(body) {
             Ok(it) if it.others == 0 => encode(len, |out| it.encode(out)),
             _ => return,
         },
-        4 => ServerKeyExchange::decode(body).map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
-        5 => CertificateRequest::decode(body).map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
-        6 => ClientKeyExchange::decode(body).map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
-        7 => CertificateVerify::decode(body).map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
+        4 => ServerKeyExchange::decode(body)
+            .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
+        5 => CertificateRequest::decode(body)
+            .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
+        6 => ClientKeyExchange::decode(body)
+            .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
+        7 => CertificateVerify::decode(body)
+            .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
         8 => {
             let mut reader = Reader::new(body);
             let Ok(fragment) = Fragment::decode(&mut reader) else { return };

@@ -2,7 +2,7 @@
 //! the bytes stays in a defined state.
 #![no_main]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dtls::wire::{Alert, RecordHeader};
 use dtls::{Config, Connection, Identity};
@@ -20,14 +20,11 @@ fuzz_target!(|datagram: &[u8]| {
         alert.encode(&mut Writer::new(&mut memory)).expect("same size");
         assert_eq!(memory, datagram);
     }
-    let null = testkit::null_provider();
-    let identity = Identity::generate(null, 1_790_000_000, [1; 32]).expect("a certificate");
-    let config = Arc::new(Config::new(null, Arc::new(identity)));
+    let config = Arc::clone(CONFIG.get_or_init(config));
     let now = Instant::default();
-    for mut connection in [
-        Connection::client(now, Arc::clone(&config), [1; 32]),
-        Connection::server(now, config, [2; 32]),
-    ] {
+    for mut connection in
+        [Connection::client(now, Arc::clone(&config), [1; 32]), Connection::server(now, config, [2; 32])]
+    {
         let mut copy = datagram.to_vec();
         let mut records = connection.handle_datagram(now, &mut copy);
         while let Some(record) = records.next_record() {
@@ -37,3 +34,12 @@ fuzz_target!(|datagram: &[u8]| {
         assert!(!connection.is_connected());
     }
 });
+
+/// Made once: a key costs more than a run.
+static CONFIG: OnceLock<Arc<Config>> = OnceLock::new();
+
+fn config() -> Arc<Config> {
+    let null = testkit::null_provider();
+    let identity = Identity::generate(null, 1_790_000_000, [1; 32]).expect("a certificate");
+    Arc::new(Config::new(null, Arc::new(identity)))
+}
