@@ -44,7 +44,7 @@
 //! record.plaintext().put(b"hello")?;
 //! record.seal();
 //! let mut records = server.handle_datagram(now, out.written_mut(0));
-//! assert_eq!(records.next_record(), Some(Ok(&mut b"hello"[..])));
+//! assert_eq!(records.next_record(), Some(Ok(&mut b"hello".to_vec()[..])));
 //! # drop(records);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
