@@ -365,10 +365,12 @@ impl Agent {
         let Ok(message) = Message::decode(datagram) else { return false };
         let generations = [Some(&self.generation), self.previous.as_deref()].into_iter().flatten();
         match message.class() {
-            Class::Request | Class::Indication => message.username().and_then(ufrags).is_some_and(|(ours, _)| {
-                let mut generations = generations;
-                generations.any(|generation| generation.credentials.ufrag() == ours)
-            }),
+            Class::Request | Class::Indication => {
+                message.username().and_then(ufrags).is_some_and(|(ours, _)| {
+                    let mut generations = generations;
+                    generations.any(|generation| generation.credentials.ufrag() == ours)
+                })
+            }
             Class::Success | Class::Error => self.is_in_flight(message.transaction()),
         }
     }

@@ -252,7 +252,8 @@ pub enum Transport {
 
 impl Transport {
     fn parse(word: &str) -> Option<Self> {
-        let is_token = word.len() <= 32 && word.chars().all(|c| c.is_ascii_alphanumeric() || "-/._+".contains(c));
+        let is_token =
+            word.len() <= 32 && word.chars().all(|c| c.is_ascii_alphanumeric() || "-/._+".contains(c));
         Some(match word {
             _ if word.eq_ignore_ascii_case("udp") => Self::Udp,
             _ if word.eq_ignore_ascii_case("tcp") => Self::Tcp,

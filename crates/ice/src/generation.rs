@@ -141,7 +141,14 @@ impl Generation {
         }
         let reflexive_priority = local.reflexive_priority();
         let id = local.id;
-        self.insert(id, path, (local_priority, remote_priority, reflexive_priority), foundation, role, config);
+        self.insert(
+            id,
+            path,
+            (local_priority, remote_priority, reflexive_priority),
+            foundation,
+            role,
+            config,
+        );
     }
 
     /// Adds a pair, in place of the worst unused one where there are too many; says which it is.

@@ -57,9 +57,10 @@ impl Agent {
             self.reply(path, id, Answer::UnknownAttribute(kind), is_previous);
             return Err(Discard::UnknownAttribute(kind));
         }
-        let is_ours = self.locals.iter().any(|local| {
-            local.given.base == path.local && local.given.carrier == path.carrier
-        });
+        let is_ours = self
+            .locals
+            .iter()
+            .any(|local| local.given.base == path.local && local.given.carrier == path.carrier);
         if !is_ours {
             return Err(Discard::UnknownLocal);
         }
@@ -200,11 +201,13 @@ impl Agent {
     }
 
     fn add_pair_on(&mut self, path: Path, priority: u32) -> Option<crate::pair::PairId> {
-        let local = self.locals.iter().find(|local| {
-            local.given.base == path.local && local.given.kind != Kind::PeerReflexive
-        })?;
+        let local = self
+            .locals
+            .iter()
+            .find(|local| local.given.base == path.local && local.given.kind != Kind::PeerReflexive)?;
         let remote = self.generation.remotes.iter().find(|remote| remote.address == path.remote);
-        let foundation = (local.foundation, remote.map(|remote| remote.foundation.clone()).unwrap_or_default());
+        let foundation =
+            (local.foundation, remote.map(|remote| remote.foundation.clone()).unwrap_or_default());
         let remote_priority = remote.map_or(priority, |remote| remote.priority);
         let priorities = (local.priority(), remote_priority, local.reflexive_priority());
         let id = local.id;
@@ -310,9 +313,8 @@ impl Agent {
 
     /// RFC 8445 §7.2.5.3.1: an address of ours that only the peer could show.
     fn learn_local(&mut self, path: Path, mapped: SocketAddr) {
-        let is_known = self.locals.iter().any(|local| {
-            local.given.address == mapped && local.given.base == path.local
-        });
+        let is_known =
+            self.locals.iter().any(|local| local.given.address == mapped && local.given.base == path.local);
         if !is_known {
             let given = LocalCandidate {
                 kind: Kind::PeerReflexive,

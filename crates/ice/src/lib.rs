@@ -16,16 +16,14 @@
 //! // Signalling: credentials and candidates go to the other side.
 //! alice.set_remote_credentials(now, bob.local_credentials().clone());
 //! bob.set_remote_credentials(now, alice.local_credentials().clone());
-//! for (port, (ours, theirs)) in [(1, (&mut alice, &mut bob)), (2, (&mut bob, &mut alice))] {
-//!     let id = ours.add_local_candidate(now, LocalCandidate::host(([127, 0, 0, 1], port).into()))?;
-//!     theirs.add_remote_candidate(now, ours.candidate(id).ok_or("just added")?)?;
-//! }
+//! let id = alice.add_local_candidate(now, LocalCandidate::host(([127, 0, 0, 1], 1).into()))?;
+//! bob.add_remote_candidate(now, alice.candidate(id).ok_or("just added")?)?;
+//! let id = bob.add_local_candidate(now, LocalCandidate::host(([127, 0, 0, 1], 2).into()))?;
+//! alice.add_remote_candidate(now, bob.candidate(id).ok_or("just added")?)?;
 //!
 //! for _ in 0..20 {
-//!     for (from, to) in [(&mut alice, &mut bob)] {
-//!         exchange(now, from, to);
-//!         exchange(now, to, from);
-//!     }
+//!     exchange(now, &mut alice, &mut bob);
+//!     exchange(now, &mut bob, &mut alice);
 //!     now += std::time::Duration::from_millis(50);
 //! }
 //! assert_eq!((alice.state(), bob.state()), (State::Connected, State::Connected));

@@ -45,16 +45,17 @@ impl Agent {
         for at in 0..self.generation.pairs.len() {
             let Some(pair) = self.generation.pairs.get(at) else { break };
             let Some(check) = &pair.check else { continue };
-            let is_last = check.sent >= self.requests_allowed(pair) || self.generation.budget(pair.path.remote) == 0;
+            let is_last =
+                check.sent >= self.requests_allowed(pair) || self.generation.budget(pair.path.remote) == 0;
             let is_selected = self.generation.selected == Some(pair.id);
             if !is_last || check.due > now {
                 continue;
             }
             let Some(pair) = self.generation.pairs.get_mut(at) else { break };
             if is_selected {
-                // Consent decides on the selected path; a nomination is tried again.
+                // Consent decides on the selected path; while it is silent it is asked again and again.
                 pair.check = None;
-                pair.triggered = None;
+                pair.triggered = (self.state == State::Disconnected).then_some(self.next_trigger);
                 pair.nominating = false;
             } else {
                 pair.fail();
@@ -86,7 +87,8 @@ impl Agent {
     /// pending or patience has run out.
     fn nominate(&mut self) {
         let generation = &self.generation;
-        let is_settled = generation.nominated.is_some() || generation.pairs.iter().any(|pair| pair.nominating);
+        let is_settled =
+            generation.nominated.is_some() || generation.pairs.iter().any(|pair| pair.nominating);
         if self.role == Role::Controlled || is_settled || generation.peer.is_none() {
             return;
         }
@@ -234,6 +236,19 @@ impl Agent {
         if state != self.state {
             self.state = state;
             self.events.state = Some(state);
+            if state == State::Disconnected {
+                self.ask_selected();
+            }
+        }
+    }
+
+    /// Checks the selected path now, without waiting for the next consent check.
+    fn ask_selected(&mut self) {
+        let trigger = self.next_trigger;
+        self.next_trigger = self.next_trigger.wrapping_add(1);
+        let pair = self.generation.selected.and_then(|id| self.generation.pair_mut(id));
+        if let Some(pair) = pair.filter(|pair| pair.check.is_none()) {
+            pair.triggered.get_or_insert(trigger);
         }
     }
 
@@ -244,10 +259,17 @@ impl Agent {
         let reply = self.replies.front().map(|_| self.now);
         let paths = [Some(&self.generation), self.previous.as_deref()].into_iter().flatten();
         let paths = paths.filter_map(|generation| self.path_timeout(generation)).min();
-        [reply, paths, self.next_send(), self.check_timeout(), self.nomination_timeout(), self.patience_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            reply,
+            paths,
+            self.next_send(),
+            self.check_timeout(),
+            self.nomination_timeout(),
+            self.patience_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn path_timeout(&self, generation: &Generation) -> Option<Instant> {
@@ -279,4 +301,3 @@ impl Agent {
         ends.into_iter().map(|wait| started + wait).find(|at| *at > self.now)
     }
 }
-

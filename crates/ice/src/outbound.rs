@@ -73,7 +73,10 @@ impl Agent {
             let check = pair.check.as_ref();
             check.is_some_and(|check| check.due <= now && check.sent < self.requests_allowed(pair))
         };
-        sendable().filter(due).min_by_key(|pair| pair.check.as_ref().map(|check| check.due)).map(|pair| pair.id)
+        sendable()
+            .filter(due)
+            .min_by_key(|pair| pair.check.as_ref().map(|check| check.due))
+            .map(|pair| pair.id)
     }
 
     /// When the next check can leave, if one wants to.
@@ -150,14 +153,17 @@ impl Agent {
 
     /// RFC 8445 §14.3 and RFC 8489 §6.2.1; on a pair that has worked both ways no doubling.
     fn wait_after(&self, pair: &Pair, sent: u32) -> std::time::Duration {
-        let busy = self.generation.pairs.iter().filter(|pair| {
-            matches!(pair.state, PairState::Waiting | PairState::InProgress)
-        });
+        let busy = self
+            .generation
+            .pairs
+            .iter()
+            .filter(|pair| matches!(pair.state, PairState::Waiting | PairState::InProgress));
         let busy = u32::try_from(busy.count()).unwrap_or(u32::MAX);
         let rto = self.config.rto.max(self.config.pace.saturating_mul(busy));
         let rto = rto.max(std::time::Duration::from_millis(1));
-        if pair.is_valid() && self.state != State::Disconnected {
-            rto
+        if pair.is_valid() {
+            // Twice as slow towards a peer that may be gone.
+            rto.saturating_mul(if self.state == State::Disconnected { 2 } else { 1 })
         } else if sent >= self.requests_allowed(pair) {
             self.config.rto.saturating_mul(self.config.last_wait)
         } else {

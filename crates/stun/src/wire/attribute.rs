@@ -92,7 +92,9 @@ impl<'a> Attribute<'a> {
             MESSAGE_INTEGRITY => Self::MessageIntegrity(value.try_into().ok()?),
             MESSAGE_INTEGRITY_SHA256 => {
                 let len = value.len();
-                Self::MessageIntegritySha256(((16..=32).contains(&len) && len % 4 == 0).then_some(value)?)
+                Self::MessageIntegritySha256(
+                    ((16..=32).contains(&len) && len.is_multiple_of(4)).then_some(value)?,
+                )
             }
             FINGERPRINT => Self::Fingerprint(u32::from_be_bytes(value.try_into().ok()?)),
             ERROR_CODE => Self::ErrorCode(ErrorCode::decode(value)?),
@@ -187,7 +189,7 @@ impl<'a> UnknownAttributes<'a> {
     }
 
     fn decode(value: &'a [u8]) -> Option<Self> {
-        (value.len() % 2 == 0).then_some(Self(List::Bytes(value)))
+        value.len().is_multiple_of(2).then_some(Self(List::Bytes(value)))
     }
 
     fn encode(&self, out: &mut Writer<'_>) -> Result<(), NoSpace> {
