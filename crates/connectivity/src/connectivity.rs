@@ -135,10 +135,8 @@ impl Connectivity {
     pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) -> Result<(), CandidateError> {
         let now = self.advance(now);
         self.agent.add_remote_candidate(now, candidate).map_err(|error| {
-            let count = match error {
-                ice::CandidateError::Hostname => &mut self.hostnames,
-                _ => &mut self.refused_candidates,
-            };
+            let is_name = error == ice::CandidateError::Hostname;
+            let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
             *count = count.wrapping_add(1);
             CandidateError::Unusable(error)
         })
@@ -362,9 +360,8 @@ impl Connectivity {
         while let Some(Mapped { address, base, server }) = self.gatherer.poll_mapped() {
             let candidate = LocalCandidate::server_reflexive(address, base, server.ip());
             // RFC 8445 §5.1.3: what says nothing new is not announced; nor is an old mapping's address.
-            let is_redundant = self.locals.iter().any(|(_, known)| {
-                known.address == address && known.base == base
-            });
+            let is_redundant =
+                self.locals.iter().any(|(_, known)| known.address == address && known.base == base);
             let is_other_family = address.is_ipv4() != base.is_ipv4();
             if !is_redundant && !is_other_family {
                 let _ = self.add_local(candidate); // too many, or unusable: then it is not announced
@@ -389,4 +386,3 @@ impl Connectivity {
         self.now
     }
 }
-

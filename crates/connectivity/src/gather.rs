@@ -36,8 +36,8 @@ impl Gatherer {
     pub(crate) fn ask(&mut self, now: Instant, base: SocketAddr, config: &Config) {
         for server in &config.stun_servers {
             // RFC 8445 §5.1.1.1: a loopback address reaches only servers of this host.
-            let fits = server.is_ipv4() == base.is_ipv4()
-                && server.ip().is_loopback() == base.ip().is_loopback();
+            let fits =
+                server.is_ipv4() == base.is_ipv4() && server.ip().is_loopback() == base.ip().is_loopback();
             let path = Path { carrier: Carrier::Udp, local: base, remote: *server };
             let is_known = self.clients.iter().any(|asking| asking.client.path() == path);
             if !fits || is_known || self.clients.len() >= config.max_clients {

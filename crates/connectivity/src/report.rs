@@ -76,7 +76,9 @@ impl Report {
             }
             _ if all_failed => "No STUN server answers: see whether a firewall stops UDP.",
             _ if self.servers.is_empty() => "No check was answered: use a STUN server, or a TURN server.",
-            _ => "No check was answered: both sides may be behind strict NATs; use a TURN server.",
+            State::Checking | State::Failed(_) => {
+                "No check was answered: both sides may be behind strict NATs; use a TURN server."
+            }
         })
     }
 }

@@ -295,4 +295,5 @@ pub(super) const FINGERPRINT_LEN: usize = 8;
 const _: () = assert!(FINGERPRINT == 0x8028);
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow is how a test fails")]
 mod tests;
