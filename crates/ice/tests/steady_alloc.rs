@@ -46,8 +46,11 @@ fn carry(now: proto::Instant, from: &mut Agent, to: &mut Agent) {
         let Path { carrier, local, remote } = transmit.path;
         let path = Path { carrier, local: remote, remote: local };
         to.handle_datagram(Arrival { path, ecn: None, at: now }, batch.bytes()).unwrap();
-        let mut forged = [0; 96];
-        forged[..batch.bytes().len().min(96)].copy_from_slice(&batch.bytes()[..batch.bytes().len().min(96)]);
-        let _ = to.handle_datagram(Arrival { path, ecn: None, at: now }, &forged);
+        let mut forged = [0; 200];
+        let len = batch.bytes().len();
+        forged[..len].copy_from_slice(batch.bytes());
+        forged[len - 9] ^= 1; // the last byte of the integrity code
+        forged[3] -= 8; // and no fingerprint
+        let _ = to.handle_datagram(Arrival { path, ecn: None, at: now }, &forged[..len - 8]);
     }
 }
