@@ -1,0 +1,30 @@
+use std::net::SocketAddr;
+
+/// Servers, role and limits of a [`Connectivity`](crate::Connectivity).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The agent's role, times and limits.
+    pub ice: ice::Config,
+    /// The STUN clients' times.
+    pub stun: stun::Config,
+    /// STUN servers, resolved.
+    pub stun_servers: Vec<SocketAddr>,
+    /// STUN clients: a server and a local address each. 32.
+    pub max_clients: usize,
+    /// The largest datagram that is sent: 1,200 bytes, which every path is expected to carry
+    /// (RFC 8831 §5).
+    pub max_datagram: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ice: ice::Config::default(),
+            stun: stun::Config::default(),
+            stun_servers: Vec::new(),
+            max_clients: 32,
+            max_datagram: 1200,
+        }
+    }
+}

@@ -1,0 +1,388 @@
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ice::{Agent, Candidate, CandidateId, Credentials, LocalCandidate, Route, State};
+use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
+
+use crate::gather::{Gatherer, Mapped};
+use crate::{CandidateError, Config, Discard, Event, Report, SendError};
+
+/// One path to the peer: finds the candidates of ours, checks the ways to the peer's, and carries
+/// datagrams on the one that was agreed on.
+///
+/// Call the inputs whenever something happens, then drain the outputs: `poll_transmit` until `None`,
+/// `poll_event` and `poll_route` until `None`, and sleep until `poll_timeout`.
+#[derive(Debug)]
+pub struct Connectivity {
+    config: Config,
+    now: Instant,
+    agent: Agent,
+    gatherer: Gatherer,
+    hosts: Vec<SocketAddr>,
+    locals: Vec<(CandidateId, LocalCandidate)>,
+    /// Candidates that are to be announced.
+    fresh: VecDeque<CandidateId>,
+    is_gathering: bool,
+    is_done: bool,
+    hostnames: u64,
+    refused_candidates: u64,
+    refused_data: u64,
+}
+
+/// What a datagram was.
+#[derive(Debug)]
+pub enum Received<'b> {
+    /// STUN, and taken.
+    Consumed,
+    /// The peer's data, lent back.
+    Data(&'b mut [u8]),
+}
+
+impl Connectivity {
+    /// No host addresses yet, and nothing gathered. Equal seeds and equal inputs give equal bytes.
+    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+        let agent = Agent::new(now, config.ice.clone(), crypto::derive_seed(&seed, "ice"));
+        Self {
+            now,
+            agent,
+            gatherer: Gatherer::new(crypto::derive_seed(&seed, "gather")),
+            hosts: Vec::new(),
+            locals: Vec::new(),
+            fresh: VecDeque::new(),
+            is_gathering: false,
+            is_done: false,
+            hostnames: 0,
+            refused_candidates: 0,
+            refused_data: 0,
+            config,
+        }
+    }
+
+    /// A UDP socket of ours is bound to `address`. Once gathering has begun it is announced, and asks
+    /// the STUN servers.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be a candidate, or there are too many.
+    pub fn add_host(&mut self, now: Instant, address: SocketAddr) -> Result<(), CandidateError> {
+        self.now = self.now.max(now);
+        if self.hosts.contains(&address) {
+            return Ok(());
+        }
+        self.add_local(LocalCandidate::host(address))?;
+        self.hosts.push(address);
+        if self.is_gathering {
+            self.gatherer.ask(self.now, address, &self.config);
+            self.is_done = false;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// The socket bound to `address` is gone, with the candidates and paths that begin there.
+    pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
+        self.now = self.now.max(now);
+        self.hosts.retain(|host| *host != address);
+        self.gatherer.forget(address);
+        for (id, _) in self.locals.extract_if(.., |(_, local)| local.base == address) {
+            self.fresh.retain(|fresh| *fresh != id);
+            self.agent.remove_local_candidate(self.now, id);
+        }
+        self.settle();
+    }
+
+    /// Begins to gather: announces the host candidates and asks the STUN servers. Again, it asks the
+    /// servers that did not answer.
+    pub fn gather(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.is_done = false;
+        self.is_gathering = true;
+        self.gatherer.retry(self.now);
+        for host in &self.hosts {
+            self.gatherer.ask(self.now, *host, &self.config);
+        }
+        self.settle();
+    }
+
+    /// Our ufrag and password, to be signalled.
+    pub const fn local_credentials(&self) -> &Credentials {
+        self.agent.local_credentials()
+    }
+
+    /// The peer's, if they are known.
+    pub fn remote_credentials(&self) -> Option<&Credentials> {
+        self.agent.remote_credentials()
+    }
+
+    /// Takes the peer's ufrag and password, and begins to check.
+    pub fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
+        let now = self.advance(now);
+        self.agent.set_remote_credentials(now, remote);
+    }
+
+    /// The peer is lite (`a=ice-lite`).
+    pub fn set_remote_lite(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.set_remote_lite(now);
+    }
+
+    /// Takes a candidate of the peer's.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used; that is counted and does no harm.
+    pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) -> Result<(), CandidateError> {
+        let now = self.advance(now);
+        self.agent.add_remote_candidate(now, candidate).map_err(|error| {
+            let is_name = error == ice::CandidateError::Hostname;
+            let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
+            *count = count.wrapping_add(1);
+            CandidateError::Unusable(error)
+        })
+    }
+
+    /// Takes a candidate of the peer's as it was signalled: `candidate:…`.
+    ///
+    /// # Errors
+    ///
+    /// It is no candidate, or cannot be used; that is counted and does no harm.
+    pub fn add_remote_candidate_text(&mut self, now: Instant, text: &str) -> Result<(), CandidateError> {
+        match text.parse() {
+            Ok(candidate) => self.add_remote_candidate(now, candidate),
+            Err(error) => {
+                self.refused_candidates = self.refused_candidates.wrapping_add(1);
+                Err(CandidateError::Parse(error))
+            }
+        }
+    }
+
+    /// The peer will send no further candidates.
+    pub fn end_of_remote_candidates(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.end_of_remote_candidates(now);
+    }
+
+    /// Restarts ICE: new credentials, and all candidates announced again with them. Data goes on on the
+    /// old path until there is a new one.
+    pub fn restart(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.restart(now);
+        self.fresh = self.locals.iter().map(|(id, _)| *id).collect();
+        if self.is_gathering {
+            self.gather(now);
+        }
+    }
+
+    /// Ends it all. Nothing is sent any more.
+    pub fn close(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.close(now);
+        self.gatherer.clear();
+        self.fresh.clear();
+        self.is_gathering = false;
+    }
+
+    /// Whether `datagram`, which arrived on `path`, is for this peer: STUN for our ufrag or in answer to
+    /// us, or data on a path that the peer has proved.
+    pub fn accepts(&self, path: Path, datagram: &[u8]) -> bool {
+        if stun::wire::is_stun(datagram) {
+            self.gatherer.accepts(path, datagram) || self.agent.accepts(datagram)
+        } else {
+            self.is_proved(path)
+        }
+    }
+
+    /// Takes a datagram that arrived.
+    ///
+    /// # Errors
+    ///
+    /// Why it was ignored; but for counters and at most one error response, the state is unchanged.
+    pub fn handle_datagram<'b>(
+        &mut self,
+        arrival: Arrival,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Discard> {
+        let Arrival { path, at, .. } = arrival;
+        let now = self.advance(at);
+        let arrival = Arrival { at: now, ..arrival };
+        if !stun::wire::is_stun(datagram) {
+            if self.is_proved(path) {
+                return Ok(Received::Data(datagram));
+            }
+            self.refused_data = self.refused_data.wrapping_add(1);
+            return Err(Discard::NotAuthenticated);
+        }
+        if self.gatherer.accepts(path, datagram) {
+            self.gatherer.handle_datagram(arrival, datagram).map_err(Discard::Stun)?;
+            self.settle();
+        } else {
+            self.agent.handle_datagram(arrival, datagram).map_err(Discard::Ice)?;
+        }
+        Ok(Received::Consumed)
+    }
+
+    /// Appends what `payload` writes to `batch` as one datagram, and says what to send: call it again for
+    /// a train, and hand the last answer to the socket.
+    ///
+    /// # Errors
+    ///
+    /// No path is selected, or what `payload` says; the batch is then as it was.
+    pub fn send_with<E: From<SendError>>(
+        &mut self,
+        now: Instant,
+        batch: &mut Batch<'_>,
+        payload: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<Option<Transmit>, E> {
+        self.handle_timeout(now);
+        let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
+        batch.limit_datagram(self.config.max_datagram);
+        batch.append(payload)?;
+        Ok(batch.finish(path, None))
+    }
+
+    /// Where data goes now. `None` while there is no path, and once consent has expired.
+    pub fn selected_path(&self) -> Option<Path> {
+        self.agent.selected_path()
+    }
+
+    /// Something authenticated arrived above: the path is not silent. Puts off
+    /// [`State::Disconnected`](ice::State::Disconnected), and is no consent.
+    pub fn note_authenticated(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.note_authenticated(now);
+    }
+
+    /// The largest datagram that is sent, in bytes.
+    pub const fn max_datagram(&self) -> usize {
+        self.config.max_datagram
+    }
+
+    /// Smoothed round trip on the selected path.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.agent.round_trip()
+    }
+
+    /// The agent's state.
+    pub const fn state(&self) -> State {
+        self.agent.state()
+    }
+
+    /// The agent's role.
+    pub const fn role(&self) -> ice::Role {
+        self.agent.role()
+    }
+
+    /// The candidates of ours found so far, with the current ufrag.
+    pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
+        self.locals.iter().filter_map(|(id, _)| self.agent.candidate(*id))
+    }
+
+    /// Whether every server has answered or failed.
+    pub const fn is_gathering_done(&self) -> bool {
+        self.is_gathering && self.is_done
+    }
+
+    /// Why it is, or is not, connected.
+    pub fn report(&self) -> Report {
+        Report {
+            stats: self.agent.stats(),
+            selected: self.agent.selected_path(),
+            round_trip: self.agent.round_trip(),
+            local_candidates: self.local_candidates().collect(),
+            remote_candidates: self.agent.remote_candidates().collect(),
+            servers: self.gatherer.report(),
+            has_remote_credentials: self.agent.remote_credentials().is_some(),
+            is_gathering: self.is_gathering && !self.gatherer.is_done(),
+            ignored_hostnames: self.hostnames,
+            refused_candidates: self.refused_candidates,
+            refused_data: self.refused_data,
+        }
+    }
+
+    /// Advances to `now`. Early and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.handle_timeout(now);
+        self.gatherer.handle_timeout(now);
+        self.settle();
+    }
+
+    /// From and to where the next datagram of [`poll_transmit`](Self::poll_transmit) goes.
+    pub fn next_path(&self, now: Instant) -> Option<Path> {
+        self.agent.next_path(now).or_else(|| self.gatherer.next_path(self.now.max(now)))
+    }
+
+    /// Appends the next STUN datagram to `batch`, which must be empty. Data goes by
+    /// [`send_with`](Self::send_with).
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        self.handle_timeout(now);
+        let now = self.now;
+        self.agent.poll_transmit(now, batch).or_else(|| self.gatherer.poll_transmit(now, batch))
+    }
+
+    /// When `handle_timeout` or `poll_transmit` has something to do next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.agent.poll_timeout(), self.gatherer.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The next news.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.agent.poll_event() {
+            return Some(match event {
+                ice::Event::PathSelected(path) => Event::PathSelected(path),
+                ice::Event::RoleSwitched(role) => Event::RoleSwitched(role),
+                ice::Event::StateChanged(state) => Event::StateChanged(state),
+                _ => return None,
+            });
+        }
+        if !self.is_gathering {
+            return None;
+        }
+        if let Some(id) = self.fresh.pop_front() {
+            return self.agent.candidate(id).map(Event::Candidate);
+        }
+        if !self.is_done && self.gatherer.is_done() {
+            self.is_done = true;
+            return Some(Event::GatheringDone);
+        }
+        None
+    }
+
+    /// The next change in the paths that the peer has proved: feeds a demultiplexer.
+    pub fn poll_route(&mut self) -> Option<Route> {
+        self.agent.poll_route()
+    }
+
+    /// Takes what the servers told.
+    fn settle(&mut self) {
+        while let Some(Mapped { address, base, server }) = self.gatherer.poll_mapped() {
+            let candidate = LocalCandidate::server_reflexive(address, base, server.ip());
+            // RFC 8445 §5.1.3: what says nothing new is not announced; nor is an old mapping's address.
+            let is_redundant =
+                self.locals.iter().any(|(_, known)| known.address == address && known.base == base);
+            let is_other_family = address.is_ipv4() != base.is_ipv4();
+            if !is_redundant && !is_other_family {
+                let _ = self.add_local(candidate); // too many, or unusable: then it is not announced
+            }
+        }
+    }
+
+    fn add_local(&mut self, candidate: LocalCandidate) -> Result<(), CandidateError> {
+        let id = self.agent.add_local_candidate(self.now, candidate).map_err(CandidateError::Unusable)?;
+        self.locals.push((id, candidate));
+        self.fresh.push_back(id);
+        Ok(())
+    }
+
+    fn is_proved(&self, path: Path) -> bool {
+        let is_ended = matches!(self.agent.state(), State::Failed(_) | State::Closed);
+        !is_ended && (self.agent.selected_path() == Some(path) || self.agent.is_authenticated(path))
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+}

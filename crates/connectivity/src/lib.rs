@@ -1,0 +1,53 @@
+//! One path to a peer, without I/O: an ICE agent, gathering of host and server-reflexive candidates,
+//! and the datagrams of whatever runs above (DTLS, a VPN).
+//!
+//! The caller binds sockets, resolves names, and moves bytes and time:
+//!
+//! ```
+//! # use proto::{Batch, Instant, NoSpace};
+//! # use connectivity::{Config, Connectivity, Event, SendError};
+//! let now = Instant::from_nanos(0);
+//! let mut connectivity = Connectivity::new(now, Config::default(), [1; 32]);
+//! connectivity.add_host(now, ([192, 0, 2, 1], 4000).into())?;
+//! connectivity.gather(now);
+//! let Some(Event::Candidate(candidate)) = connectivity.poll_event() else { panic!("a host candidate") };
+//! assert!(candidate.to_string().contains("192.0.2.1 4000 typ host"));
+//! assert_eq!(connectivity.poll_event(), Some(Event::GatheringDone));
+//!
+//! // Signal the candidate and `local_credentials`, take the peer's, drain, and wait for `PathSelected`.
+//! let mut memory = [0; 1500];
+//! let mut batch = Batch::new(&mut memory, 1, connectivity.max_datagram());
+//! let sent = connectivity.send_with(now, &mut batch, |out| Ok::<_, SendError>(out.put(b"hello")?));
+//! assert_eq!(sent, Err(SendError::NoPath));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things live
+//!
+//! | Module | Holds |
+//! |--------|-------|
+//! | `connectivity` | [`Connectivity`] and its commands |
+//! | `gather` | the STUN clients, a server and a base each |
+//! | `report` | [`Report`]: why it is not connected, and what to try |
+//! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
+//!
+//! # Scope
+//!
+//! Implemented: host and server-reflexive candidates over UDP of both families, trickle, restart.
+//! Remote `.local` names are counted and ignored. Not yet: relays, TCP, mDNS, path MTU discovery.
+//! Left to the caller: sockets, DNS, interfaces.
+
+mod config;
+mod connectivity;
+mod error;
+mod event;
+mod gather;
+mod report;
+
+pub use config::Config;
+pub use connectivity::{Connectivity, Received};
+pub use error::{CandidateError, Discard, SendError};
+pub use event::Event;
+pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
+pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
+pub use report::{Report, ServerReport};

@@ -1,0 +1,562 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crypto::Rng;
+use proto::{Carrier, Instant, Path};
+use stun::wire::{Class, Message, TransactionId, is_stun};
+
+use crate::generation::{Generation, Peer, Remote};
+use crate::inbound::ufrags;
+use crate::local::{Local, is_link_local};
+use crate::reply::Replies;
+use crate::stats::Counters;
+use crate::{
+    Address, Candidate, CandidateError, CandidateId, Config, Credentials, Event, Failure, Kind,
+    LocalCandidate, PairStats, Role, Route, State, Stats, Transport,
+};
+use stun::IntegrityKey;
+
+/// One ICE session: checks the ways to a peer, agrees with it on one, and keeps that alive.
+///
+/// ```text
+///        remote credentials       a valid pair         nominated, no more candidates
+///   New ───────────────────▶ Checking ────────▶ Connected ───────────────▶ Completed
+///    ▲                          │  ▲             │     ▲                     │    ▲
+///    │ restart                  │  └─restart─────┤     └────── answers ─┐    │    │
+///    │               patience   │                └───── silence ──▶ Disconnected ─┘
+///    │               runs out   ▼                                       │
+///    └────────────────────── Failed ◀───────────── consent expires ─────┘
+/// ```
+///
+/// Call the inputs whenever something happens, then drain the outputs: `poll_transmit` until `None`,
+/// `poll_event` and `poll_route` until `None`, and sleep until `poll_timeout`.
+#[derive(Debug)]
+pub struct Agent {
+    pub(crate) config: Config,
+    pub(crate) now: Instant,
+    pub(crate) rng: Rng,
+    pub(crate) role: Role,
+    pub(crate) tie_break: u64,
+    pub(crate) state: State,
+    pub(crate) locals: Vec<Local>,
+    pub(crate) generation: Generation,
+    /// What was before the restart, as long as its path is still the selected one.
+    pub(crate) previous: Option<Box<Generation>>,
+    pub(crate) replies: Replies,
+    /// The id of the next check: drawn ahead, so that a batch without room changes nothing.
+    pub(crate) next_id: TransactionId,
+    /// The next check leaves no earlier.
+    pub(crate) next_check: Instant,
+    pub(crate) next_trigger: u64,
+    pub(crate) timeout: Option<Instant>,
+    pub(crate) counters: Counters,
+    pub(crate) events: Events,
+    routes: BTreeMap<Path, RouteState>,
+    foundations: Vec<(Kind, IpAddr, Option<IpAddr>, Carrier)>,
+    next_candidate: u32,
+    restarts: u32,
+}
+
+/// Of each kind of event the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    pub(crate) role: Option<Role>,
+    pub(crate) path: Option<Path>,
+    pub(crate) state: Option<State>,
+}
+
+#[derive(Debug, Default)]
+struct RouteState {
+    is_wanted: bool,
+    is_told: bool,
+}
+
+impl Agent {
+    /// An agent with credentials of its own and nothing else. Equal seeds and equal inputs give equal
+    /// bytes.
+    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+        let mut rng = Rng::new(seed);
+        let credentials = Credentials::draw(&config.ufrag_prefix, &mut rng);
+        let tie_break = config.tie_break.unwrap_or_else(|| rng.u64());
+        Self {
+            now,
+            role: config.role,
+            tie_break,
+            state: State::New,
+            locals: Vec::new(),
+            generation: Generation::new(credentials, &config),
+            previous: None,
+            replies: Replies::new(config.max_replies, config.max_refusals),
+            next_id: TransactionId(rng.array()),
+            next_check: now,
+            next_trigger: 0,
+            timeout: None,
+            counters: Counters::default(),
+            events: Events::default(),
+            routes: BTreeMap::new(),
+            foundations: Vec::new(),
+            next_candidate: 0,
+            restarts: 0,
+            rng,
+            config,
+        }
+    }
+
+    /// Our ufrag and password, to be signalled.
+    pub const fn local_credentials(&self) -> &Credentials {
+        &self.generation.credentials
+    }
+
+    /// The other side's, if they are known.
+    pub fn remote_credentials(&self) -> Option<&Credentials> {
+        self.generation.peer.as_ref().map(|peer| &peer.credentials)
+    }
+
+    /// Takes the peer's ufrag and password, and begins to check. Others than before, without a
+    /// [`restart`](Self::restart) of ours, drop what was found with the old ones, but for the path.
+    pub fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
+        self.begin(now);
+        if self.state == State::Closed {
+            return;
+        }
+        if let Some(peer) = &self.generation.peer {
+            if peer.credentials.is_same(&remote) {
+                return;
+            }
+            let credentials = self.generation.credentials.clone();
+            self.replace_generation(credentials);
+        }
+        let Generation { remotes, pairs, peer, started, credentials, .. } = &mut self.generation;
+        let is_ours = |given: &Remote| given.ufrag.as_deref().is_none_or(|ufrag| ufrag == remote.ufrag());
+        remotes.retain(is_ours);
+        pairs.retain(|pair| remotes.iter().any(|remote| remote.address == pair.path.remote));
+        *started = Some(self.now);
+        *peer = Some(Peer {
+            key: IntegrityKey::short_term(self.config.provider, remote.password()),
+            username: format!("{}:{}", remote.ufrag(), credentials.ufrag()),
+            credentials: remote,
+        });
+        if matches!(self.state, State::Failed(_)) {
+            self.state = State::New;
+        }
+        for early in std::mem::take(&mut self.generation.early) {
+            if self.remote_credentials().is_some_and(|remote| remote.ufrag() == early.ufrag) {
+                self.take_check(early.path, early.priority, early.nominates);
+            }
+        }
+        self.finish();
+    }
+
+    /// The peer is lite (`a=ice-lite`): it sends no checks, so we control (RFC 8445 §6.1.1).
+    pub fn set_remote_lite(&mut self, now: Instant) {
+        self.begin(now);
+        if self.role == Role::Controlled {
+            self.switch_role(false);
+        }
+        self.finish();
+    }
+
+    /// Adds a candidate of ours, and pairs it with the peer's.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, or there are too many. One that is known already is named again.
+    pub fn add_local_candidate(
+        &mut self,
+        now: Instant,
+        given: LocalCandidate,
+    ) -> Result<CandidateId, CandidateError> {
+        self.begin(now);
+        if self.state == State::Closed {
+            return Err(CandidateError::Closed);
+        }
+        if given.carrier != Carrier::Udp {
+            return Err(CandidateError::Transport);
+        }
+        if !is_usable(given.address) || !is_usable(given.base) {
+            return Err(CandidateError::Address);
+        }
+        let same = |local: &&Local| local.given.address == given.address && local.given.base == given.base;
+        if let Some(known) = self.locals.iter().find(same)
+            && known.given.kind != Kind::PeerReflexive
+        {
+            return Ok(known.id);
+        }
+        self.locals.retain(|local| !same(&local));
+        let id = self.push_local(given)?;
+        if let Some(local) = self.locals.last() {
+            self.generation.pair_local(local, self.role, &self.config);
+        }
+        self.finish();
+        Ok(id)
+    }
+
+    pub(crate) fn push_local(&mut self, given: LocalCandidate) -> Result<CandidateId, CandidateError> {
+        if self.locals.len() >= self.config.max_candidates {
+            return Err(CandidateError::TooMany);
+        }
+        let id = CandidateId(self.next_candidate);
+        self.next_candidate = self.next_candidate.wrapping_add(1);
+        let key = (given.kind, given.base.ip(), given.server, given.carrier);
+        let known = self.foundations.iter().position(|known| *known == key);
+        let foundation = known.unwrap_or(self.foundations.len());
+        if known.is_none() && foundation < MAX_FOUNDATIONS {
+            self.foundations.push(key);
+        }
+        let preference = self.preference(&given);
+        let foundation = u32::try_from(foundation).unwrap_or(u32::MAX).saturating_add(1);
+        self.locals.push(Local { id, given, preference, foundation });
+        Ok(id)
+    }
+
+    /// Local preference (RFC 8445 §5.1.2.1): that of the base, or in the order of addition with the
+    /// families in turns (RFC 8421 §4), link-local and loopback addresses last.
+    fn preference(&self, given: &LocalCandidate) -> u16 {
+        if let Some(base) = self.locals.iter().find(|local| local.given.base == given.base) {
+            return base.preference;
+        }
+        let rank = self.locals.iter().filter(|local| {
+            local.given.kind == given.kind && local.given.base.is_ipv4() == given.base.is_ipv4()
+        });
+        let steps = u16::try_from(rank.count()).unwrap_or(u16::MAX).saturating_mul(2);
+        let top = match given.base {
+            base if base.ip().is_loopback() => 0x3fff,
+            base if is_link_local(base) => 0x7fff,
+            _ => 0xffff,
+        };
+        u16::saturating_sub(top, steps).saturating_sub(u16::from(given.base.is_ipv4()))
+    }
+
+    /// Forgets a candidate of ours, with the paths that begin there.
+    pub fn remove_local_candidate(&mut self, now: Instant, id: CandidateId) {
+        self.begin(now);
+        let Some(at) = self.locals.iter().position(|local| local.id == id) else { return };
+        let gone = self.locals.remove(at).given;
+        let keeps_base = self.locals.iter().any(|local| local.given.base == gone.base);
+        if !keeps_base {
+            for generation in [Some(&mut self.generation), self.previous.as_deref_mut()].into_iter().flatten()
+            {
+                generation.pairs.retain(|pair| pair.path.local != gone.base);
+                if generation.pair(generation.nominated).is_none() {
+                    generation.nominated = None;
+                }
+                if generation.pair(generation.selected).is_none() {
+                    generation.selected = None;
+                }
+            }
+            self.sync_routes();
+            self.select_best();
+        }
+        self.finish();
+    }
+
+    /// Takes a candidate of the peer's, and pairs it with ours. One without credentials yet is kept.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, or there are too many.
+    pub fn add_remote_candidate(&mut self, now: Instant, given: Candidate) -> Result<(), CandidateError> {
+        self.begin(now);
+        if self.state == State::Closed {
+            return Err(CandidateError::Closed);
+        }
+        let address = self.usable_remote(&given)?;
+        let Candidate { kind, priority, foundation, .. } = given;
+        let ufrag = given.extensions.into_iter().find(|(name, _)| name == "ufrag").map(|(_, value)| value);
+        let Generation { remotes, pairs, .. } = &mut self.generation;
+        if let Some(known) = remotes.iter_mut().find(|remote| remote.address == address) {
+            // RFC 8838 §11.4: what a check showed first is now signalled.
+            if known.kind == Kind::PeerReflexive {
+                (known.kind, known.priority, known.foundation) = (kind, priority, foundation);
+                for pair in pairs.iter_mut().filter(|pair| pair.path.remote == address) {
+                    pair.remote_priority = priority;
+                    pair.set_priority(self.role);
+                }
+            }
+        } else if remotes.len() >= self.config.max_candidates {
+            return Err(CandidateError::TooMany);
+        } else {
+            let budget = Some(self.config.max_unanswered);
+            let at = remotes.len();
+            remotes.push(Remote { address, kind, priority, foundation, ufrag, budget });
+            self.generation.pair_remote(at, &self.locals, self.role, &self.config);
+        }
+        self.finish();
+        Ok(())
+    }
+
+    fn usable_remote(&self, given: &Candidate) -> Result<SocketAddr, CandidateError> {
+        let address = match &given.address {
+            Address::Ip(address) => *address,
+            Address::Hostname { .. } => return Err(CandidateError::Hostname),
+        };
+        let peer = self.generation.peer.as_ref();
+        let is_other = |ufrag: &str| peer.is_some_and(|peer| peer.credentials.ufrag() != ufrag);
+        if given.component != 1 {
+            Err(CandidateError::Component)
+        } else if given.transport != Transport::Udp {
+            Err(CandidateError::Transport)
+        } else if !is_usable(address) {
+            Err(CandidateError::Address)
+        } else if given.ufrag().is_some_and(is_other) {
+            Err(CandidateError::OtherGeneration)
+        } else {
+            Ok(address)
+        }
+    }
+
+    /// The peer will send no further candidates (RFC 8838 §13).
+    pub fn end_of_remote_candidates(&mut self, now: Instant) {
+        self.begin(now);
+        self.generation.has_all_remotes = true;
+        self.finish();
+    }
+
+    /// Begins anew, with new credentials of ours, which must be signalled, and none of the peer's yet.
+    /// The selected path stays in use until another one is found (RFC 8445 §9). The candidates of ours
+    /// stay.
+    pub fn restart(&mut self, now: Instant) {
+        self.begin(now);
+        if self.state == State::Closed {
+            return;
+        }
+        let credentials = Credentials::draw(&self.config.ufrag_prefix, &mut self.rng);
+        self.restarts = self.restarts.saturating_add(1);
+        self.replace_generation(credentials);
+        if matches!(self.state, State::Failed(_)) {
+            self.state = State::New;
+            self.events.state = Some(State::New);
+        }
+        self.finish();
+    }
+
+    fn replace_generation(&mut self, credentials: Credentials) {
+        let fresh = Generation::new(credentials, &self.config);
+        let mut old = std::mem::replace(&mut self.generation, fresh);
+        self.locals.retain(|local| local.given.kind != Kind::PeerReflexive);
+        self.replies.clear();
+        if old.selected.is_some() && old.consent.is_some() {
+            let selected = old.selected;
+            old.pairs.retain(|pair| Some(pair.id) == selected);
+            old.early.clear();
+            for pair in &mut old.pairs {
+                pair.check = None;
+                pair.triggered = None;
+            }
+            self.previous = Some(Box::new(old));
+        }
+        self.sync_routes();
+    }
+
+    /// Ends it all. Nothing is sent any more.
+    pub fn close(&mut self, now: Instant) {
+        self.begin(now);
+        self.stop(State::Closed);
+        self.finish();
+    }
+
+    /// Whether `datagram` is STUN that belongs to this agent: a request for our ufrag, or the response
+    /// to a check in flight. Authenticity is not looked at.
+    pub fn accepts(&self, datagram: &[u8]) -> bool {
+        if !is_stun(datagram) {
+            return false;
+        }
+        let Ok(message) = Message::decode(datagram) else { return false };
+        let generations = [Some(&self.generation), self.previous.as_deref()].into_iter().flatten();
+        match message.class() {
+            Class::Request | Class::Indication => {
+                message.username().and_then(ufrags).is_some_and(|(ours, _)| {
+                    let mut generations = generations;
+                    generations.any(|generation| generation.credentials.ufrag() == ours)
+                })
+            }
+            Class::Success | Class::Error => self.is_in_flight(message.transaction()),
+        }
+    }
+
+    /// Where data goes: the nominated pair, or while there is none the first that was valid, or after a
+    /// restart the path from before. `None` also once consent has expired.
+    pub fn selected_path(&self) -> Option<Path> {
+        let previous = || self.previous.as_ref().and_then(|previous| previous.selected_path());
+        self.generation.selected_path().or_else(previous)
+    }
+
+    /// Whether the peer has proved its password on `path`.
+    pub fn is_authenticated(&self, path: Path) -> bool {
+        self.routes.get(&path).is_some_and(|route| route.is_wanted)
+    }
+
+    /// Smoothed round trip on the selected path.
+    pub fn round_trip(&self) -> Option<Duration> {
+        let current = self.generation.pair(self.generation.selected);
+        let before = || self.previous.as_ref().and_then(|before| before.pair(before.selected));
+        current.or_else(before).and_then(|pair| pair.round_trip)
+    }
+
+    /// Something above that is authenticated (DTLS, SRTP) arrived on the selected path: it is not
+    /// silent. This puts off [`State::Disconnected`], and is no consent.
+    pub fn note_authenticated(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        let now = self.now;
+        let was_silent = self.state == State::Disconnected;
+        if let Some(consent) = self.active_mut().and_then(|generation| generation.consent.as_mut()) {
+            consent.hear(now);
+        }
+        if was_silent {
+            self.finish();
+        }
+    }
+
+    /// The agent's state.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The agent's role.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How many times credentials were renewed: the `generation` of candidates.
+    pub const fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// A local candidate as it is signalled, with the ufrag it belongs to.
+    pub fn candidate(&self, id: CandidateId) -> Option<Candidate> {
+        self.locals.iter().find(|local| local.id == id).map(|local| self.describe(local))
+    }
+
+    /// The local candidates as they are signalled, without those that checks found.
+    pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
+        let gathered = self.locals.iter().filter(|local| local.given.kind != Kind::PeerReflexive);
+        gathered.map(|local| self.describe(local))
+    }
+
+    /// The remote candidates: their addresses and kinds.
+    pub fn remote_candidates(&self) -> impl Iterator<Item = (SocketAddr, Kind)> + '_ {
+        self.generation.remotes.iter().map(|remote| (remote.address, remote.kind))
+    }
+
+    fn describe(&self, local: &Local) -> Candidate {
+        let LocalCandidate { kind, address, base, .. } = local.given;
+        let extensions = [
+            ("generation", self.restarts.to_string()),
+            ("ufrag", self.generation.credentials.ufrag().to_owned()),
+        ];
+        Candidate {
+            foundation: local.foundation.to_string(),
+            component: 1,
+            transport: Transport::Udp,
+            priority: local.priority(),
+            address: address.into(),
+            kind,
+            related: (kind != Kind::Host).then_some(base.into()),
+            tcp_type: None,
+            extensions: extensions.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
+
+    /// What was counted, and how the pairs stand, best first.
+    pub fn stats(&self) -> Stats {
+        let Generation { pairs, selected, nominated, remotes, .. } = &self.generation;
+        let mut pairs: Vec<PairStats> = pairs
+            .iter()
+            .map(|pair| PairStats {
+                path: pair.path,
+                state: pair.state,
+                priority: pair.priority,
+                is_selected: *selected == Some(pair.id),
+                is_nominated: *nominated == Some(pair.id),
+                round_trip: pair.round_trip,
+                requests_sent: pair.requests,
+                responses_received: pair.responses,
+                requests_received: pair.heard,
+                error: pair.error,
+            })
+            .collect();
+        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.priority));
+        Stats {
+            state: self.state,
+            role: self.role,
+            local_candidates: self.locals.len(),
+            remote_candidates: remotes.len(),
+            pairs,
+            counters: self.counters,
+        }
+    }
+
+    /// The latest news, each once.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let Events { role, path, state } = &mut self.events;
+        let role = role.take().map(Event::RoleSwitched);
+        let path = || path.take().map(Event::PathSelected);
+        role.or_else(path).or_else(|| state.take().map(Event::StateChanged))
+    }
+
+    /// The next change in the paths that are the peer's.
+    pub fn poll_route(&mut self) -> Option<Route> {
+        let (path, route) = self.routes.iter_mut().find(|(_, route)| route.is_wanted != route.is_told)?;
+        let path = *path;
+        if route.is_wanted {
+            route.is_told = true;
+            return Some(Route::Added(path));
+        }
+        self.routes.remove(&path);
+        Some(Route::Removed(path))
+    }
+
+    pub(crate) fn sync_routes(&mut self) {
+        self.routes.values_mut().for_each(|route| route.is_wanted = false);
+        let previous = self.previous.iter().flat_map(|previous| &previous.pairs);
+        for pair in self.generation.pairs.iter().chain(previous).filter(|pair| pair.authenticated) {
+            self.routes.entry(pair.path).or_default().is_wanted = true;
+        }
+        self.routes.retain(|_, route| route.is_wanted || route.is_told);
+    }
+
+    /// The generation whose path is in use.
+    pub(crate) fn active_mut(&mut self) -> Option<&mut Generation> {
+        if self.generation.selected.is_some() {
+            Some(&mut self.generation)
+        } else {
+            self.previous.as_deref_mut()
+        }
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        !matches!(self.state, State::Failed(_) | State::Closed)
+    }
+
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.stop(State::Failed(failure));
+    }
+
+    fn stop(&mut self, state: State) {
+        self.state = state;
+        self.events.state = Some(state);
+        self.events.path = None;
+        self.previous = None;
+        self.replies.clear();
+        let Generation { selected, nominated, consent, early, pairs, .. } = &mut self.generation;
+        (*selected, *nominated, *consent) = (None, None, None);
+        early.clear();
+        for pair in pairs {
+            pair.authenticated = false;
+            if pair.is_pending() {
+                pair.fail();
+            }
+        }
+        self.sync_routes();
+    }
+}
+
+/// Whether an address can be sent to.
+fn is_usable(address: SocketAddr) -> bool {
+    let ip = address.ip();
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
+}
+
+const MAX_FOUNDATIONS: usize = 1000;

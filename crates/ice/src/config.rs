@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use crypto::Provider;
+
+use crate::Role;
+
+/// Role, times and limits of an [`Agent`](crate::Agent).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the message codes come from.
+    pub provider: &'static dyn Provider,
+    /// The role to begin with: the offerer controls, except towards a lite peer (RFC 8445 §6.1.1).
+    pub role: Role,
+    /// The tie-breaker of role conflicts; `None` draws it from the seed.
+    pub tie_break: Option<u64>,
+    /// What every local ufrag begins with, of ice-chars; others are left out. Empty by default.
+    pub ufrag_prefix: String,
+    /// Candidates a side: 100.
+    pub max_candidates: usize,
+    /// Pairs: 100 (RFC 8445 §6.1.2.5).
+    pub max_pairs: usize,
+    /// Time between checks, called Ta: 50 ms (RFC 8445 §14.2).
+    pub pace: Duration,
+    /// The shortest first wait for an answer: 500 ms (RFC 8445 §14.3).
+    pub rto: Duration,
+    /// Requests in a check, called Rc: 7 (RFC 8489 §6.2.1).
+    pub max_requests: u32,
+    /// After the last request of a check the agent waits this many times `rto`, called Rm: 16
+    /// (RFC 8489 §6.2.1).
+    pub last_wait: u32,
+    /// Packets to an address that has never answered: 9. Each authenticated check from it allows one more.
+    pub max_unanswered: u32,
+    /// The agent does not give up before: 39.5 s (RFC 8863 §4).
+    pub patience: Duration,
+    /// The agent gives up then, even with late checks in flight: 44 s.
+    pub give_up: Duration,
+    /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
+    /// at most, and less when round trips are short.
+    pub nomination_patience: Duration,
+    /// Time between consent checks, randomised by a fifth: 5 s (RFC 7675 §5.1).
+    pub consent_interval: Duration,
+    /// Consent lasts this long after an answer: 30 s (RFC 7675 §5.1).
+    pub consent_timeout: Duration,
+    /// The path counts as silent after: 7 s, which is more than the longest consent interval.
+    pub disconnected_after: Duration,
+    /// Authenticated checks that are remembered until the remote credentials are known: 4.
+    pub max_early_checks: usize,
+    /// Responses that wait for the socket: 16.
+    pub max_replies: usize,
+    /// Error responses a second to requests that are not authenticated: 5.
+    pub max_refusals: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            provider: crypto::default_provider(),
+            role: Role::Controlling,
+            tie_break: None,
+            ufrag_prefix: String::new(),
+            max_candidates: 100,
+            max_pairs: 100,
+            pace: Duration::from_millis(50),
+            rto: Duration::from_millis(500),
+            max_requests: 7,
+            last_wait: 16,
+            max_unanswered: 9,
+            patience: Duration::from_millis(39_500),
+            give_up: Duration::from_secs(44),
+            nomination_patience: Duration::from_millis(300),
+            consent_interval: Duration::from_secs(5),
+            consent_timeout: Duration::from_secs(30),
+            disconnected_after: Duration::from_secs(7),
+            max_early_checks: 4,
+            max_replies: 16,
+            max_refusals: 5,
+        }
+    }
+}

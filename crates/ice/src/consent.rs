@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use crypto::Rng;
+use proto::Instant;
+use stun::wire::TransactionId;
+
+use crate::Config;
+
+/// The consent of the peer to receive on the selected path (RFC 7675).
+#[derive(Debug)]
+pub(crate) struct Consent {
+    /// The last valid response.
+    answered: Instant,
+    /// The last authenticated sign of life, requests included.
+    heard: Instant,
+    due: Instant,
+    in_flight: [Option<(TransactionId, Instant)>; IN_FLIGHT],
+}
+
+impl Consent {
+    /// Consent given at `now` by the answer to a check.
+    pub(crate) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
+        Self { answered: now, heard: now, due: now + interval(config, rng), in_flight: [None; IN_FLIGHT] }
+    }
+
+    /// When the next check is due.
+    pub(crate) const fn due(&self) -> Instant {
+        self.due
+    }
+
+    pub(crate) fn expires(&self, config: &Config) -> Instant {
+        self.answered + config.consent_timeout
+    }
+
+    pub(crate) fn silent_at(&self, config: &Config) -> Instant {
+        self.heard + config.disconnected_after
+    }
+
+    /// A check with this id left at `now`. Each is a transaction of its own, never sent again
+    /// (RFC 7675 §5.1).
+    pub(crate) fn sent(&mut self, now: Instant, id: TransactionId, config: &Config, rng: &mut Rng) {
+        self.in_flight.rotate_right(1);
+        if let Some(newest) = self.in_flight.first_mut() {
+            *newest = Some((id, now));
+        }
+        self.due = now + interval(config, rng);
+    }
+
+    /// Whether a check with this id is in flight.
+    pub(crate) fn knows(&self, id: TransactionId) -> bool {
+        self.in_flight.iter().flatten().any(|(known, _)| *known == id)
+    }
+
+    /// A valid response to the check `id`: the time it took.
+    pub(crate) fn answered(&mut self, now: Instant, id: TransactionId) -> Option<Duration> {
+        let slot = self.in_flight.iter_mut().find(|slot| slot.is_some_and(|(known, _)| known == id))?;
+        let (_, sent) = slot.take()?;
+        self.renew(now);
+        Some(now - sent)
+    }
+
+    /// A valid response to another check on the path.
+    pub(crate) fn renew(&mut self, now: Instant) {
+        self.answered = self.answered.max(now);
+        self.hear(now);
+    }
+
+    /// An authenticated request, which shows life but is no consent.
+    pub(crate) fn hear(&mut self, now: Instant) {
+        self.heard = self.heard.max(now);
+    }
+}
+
+/// RFC 7675 §5.1: randomised between 0.8 and 1.2 times the interval.
+fn interval(config: &Config, rng: &mut Rng) -> Duration {
+    let percent = 80_u32.saturating_add(rng.below(41));
+    (config.consent_interval.saturating_mul(percent) / 100).max(Duration::from_millis(1))
+}
+
+/// More than 30 s hold at intervals of at least 4 s.
+const IN_FLIGHT: usize = 8;

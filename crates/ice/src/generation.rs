@@ -1,0 +1,231 @@
+use std::net::SocketAddr;
+
+use proto::{Instant, Path};
+use stun::IntegrityKey;
+
+use crate::consent::Consent;
+use crate::local::{Local, can_pair};
+use crate::pair::{Pair, PairId, PairState};
+use crate::{CandidateId, Config, Credentials, Kind, Role};
+
+/// What a restart replaces: credentials, remote candidates, pairs, the selected path and its consent.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) credentials: Credentials,
+    pub(crate) key: IntegrityKey,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) remotes: Vec<Remote>,
+    pub(crate) has_all_remotes: bool,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) early: Vec<EarlyCheck>,
+    pub(crate) selected: Option<PairId>,
+    pub(crate) nominated: Option<PairId>,
+    pub(crate) consent: Option<Consent>,
+    /// When checking began.
+    pub(crate) started: Option<Instant>,
+    pub(crate) first_valid: Option<Instant>,
+    next_pair: u32,
+}
+
+/// The other side's credentials.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) credentials: Credentials,
+    pub(crate) key: IntegrityKey,
+    /// USERNAME of our checks: theirs first (RFC 8445 §7.2.2).
+    pub(crate) username: String,
+}
+
+/// A candidate of the other side's.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) address: SocketAddr,
+    pub(crate) kind: Kind,
+    pub(crate) priority: u32,
+    pub(crate) foundation: String,
+    pub(crate) ufrag: Option<String>,
+    /// Packets that may still go there before it answers. Once it did, there is no limit.
+    pub(crate) budget: Option<u32>,
+}
+
+/// An authenticated check that came before the remote credentials.
+#[derive(Debug)]
+pub(crate) struct EarlyCheck {
+    pub(crate) path: Path,
+    pub(crate) priority: u32,
+    pub(crate) nominates: bool,
+    pub(crate) ufrag: String,
+}
+
+impl Generation {
+    pub(crate) fn new(credentials: Credentials, config: &Config) -> Self {
+        let key = IntegrityKey::short_term(config.provider, credentials.password());
+        Self {
+            credentials,
+            key,
+            peer: None,
+            remotes: Vec::new(),
+            has_all_remotes: false,
+            pairs: Vec::new(),
+            early: Vec::new(),
+            selected: None,
+            nominated: None,
+            consent: None,
+            started: None,
+            first_valid: None,
+            next_pair: 0,
+        }
+    }
+
+    pub(crate) fn pair(&self, id: Option<PairId>) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| Some(pair.id) == id)
+    }
+
+    pub(crate) fn pair_mut(&mut self, id: PairId) -> Option<&mut Pair> {
+        self.pairs.iter_mut().find(|pair| pair.id == id)
+    }
+
+    pub(crate) fn pair_on(&self, path: Path) -> Option<PairId> {
+        self.pairs.iter().find(|pair| pair.path == path).map(|pair| pair.id)
+    }
+
+    pub(crate) fn selected_path(&self) -> Option<Path> {
+        self.pair(self.selected).map(|pair| pair.path)
+    }
+
+    pub(crate) fn budget(&self, address: SocketAddr) -> u32 {
+        let remote = self.remotes.iter().find(|remote| remote.address == address);
+        remote.map_or(0, |remote| remote.budget.unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn remote_mut(&mut self, address: SocketAddr) -> Option<&mut Remote> {
+        self.remotes.iter_mut().find(|remote| remote.address == address)
+    }
+
+    /// A pair whose checks may still succeed, and can still be sent or have been.
+    pub(crate) fn is_hopeful(&self, pair: &Pair) -> bool {
+        pair.is_pending() && (pair.check.is_some() || self.budget(pair.path.remote) > 0)
+    }
+
+    /// Pairs `local` with every remote candidate that it can reach.
+    pub(crate) fn pair_local(&mut self, local: &Local, role: Role, config: &Config) {
+        for at in 0..self.remotes.len() {
+            self.add_pair(local, at, role, config);
+        }
+    }
+
+    /// Pairs the remote candidate at `at` with every local one that reaches it.
+    pub(crate) fn pair_remote(&mut self, at: usize, locals: &[Local], role: Role, config: &Config) {
+        for local in locals {
+            self.add_pair(local, at, role, config);
+        }
+    }
+
+    fn add_pair(&mut self, local: &Local, at: usize, role: Role, config: &Config) {
+        let Some(remote) = self.remotes.get(at) else { return };
+        if local.given.kind == Kind::PeerReflexive || !can_pair(local.given.base, remote.address) {
+            return;
+        }
+        let path = Path { carrier: local.given.carrier, local: local.given.base, remote: remote.address };
+        let foundation = (local.foundation, remote.foundation.clone());
+        let (local_priority, remote_priority) = (local.priority(), remote.priority);
+        // RFC 8445 §6.1.2.4: a reflexive candidate is checked from its base; of pairs that send the
+        // same the better one stays.
+        if let Some(same) = self.pairs.iter_mut().find(|pair| pair.path == path) {
+            if local_priority > same.local_priority || remote_priority > same.remote_priority {
+                same.local_priority = same.local_priority.max(local_priority);
+                same.remote_priority = same.remote_priority.max(remote_priority);
+                same.set_priority(role);
+            }
+            return;
+        }
+        let reflexive_priority = local.reflexive_priority();
+        let id = local.id;
+        self.insert(
+            id,
+            path,
+            (local_priority, remote_priority, reflexive_priority),
+            foundation,
+            role,
+            config,
+        );
+    }
+
+    /// Adds a pair, in place of the worst unused one where there are too many; says which it is.
+    pub(crate) fn insert(
+        &mut self,
+        local: CandidateId,
+        path: Path,
+        (local_priority, remote_priority, reflexive_priority): (u32, u32, u32),
+        foundation: (u32, String),
+        role: Role,
+        config: &Config,
+    ) -> Option<PairId> {
+        let id = PairId(self.next_pair);
+        let state = self.initial_state(&foundation);
+        let mut pair = Pair {
+            id,
+            local,
+            path,
+            local_priority,
+            remote_priority,
+            reflexive_priority,
+            priority: 0,
+            foundation,
+            state,
+            check: None,
+            triggered: None,
+            nominating: false,
+            peer_nominates: false,
+            authenticated: false,
+            round_trip: None,
+            requests: 0,
+            responses: 0,
+            heard: 0,
+            error: None,
+        };
+        pair.set_priority(role);
+        if self.pairs.len() >= config.max_pairs {
+            let unused = |pair: &Pair| pair.check.is_none() && !pair.authenticated && !pair.is_valid();
+            let candidates = self.pairs.iter().enumerate().filter(|(_, pair)| unused(pair));
+            let (at, worst) = candidates.min_by_key(|(_, pair)| pair.priority)?;
+            if worst.priority >= pair.priority {
+                return None;
+            }
+            self.pairs.swap_remove(at);
+        }
+        self.next_pair = self.next_pair.wrapping_add(1);
+        self.pairs.push(pair);
+        Some(id)
+    }
+
+    /// RFC 8838 §12: a new pair waits, unless one of its foundation is waiting or in progress.
+    fn initial_state(&self, foundation: &(u32, String)) -> PairState {
+        let busy = self.pairs.iter().any(|pair| {
+            pair.foundation == *foundation && matches!(pair.state, PairState::Waiting | PairState::InProgress)
+        });
+        if busy { PairState::Frozen } else { PairState::Waiting }
+    }
+
+    /// RFC 8445 §7.2.5.3.3: success of one pair sets free the others of its foundation.
+    pub(crate) fn unfreeze(&mut self, foundation: &(u32, String)) {
+        for pair in &mut self.pairs {
+            if pair.state == PairState::Frozen && pair.foundation == *foundation {
+                pair.state = PairState::Waiting;
+            }
+        }
+    }
+
+    /// Whether a frozen pair's turn has come although nothing of its foundation succeeded: RFC 8445
+    /// §6.1.4.2, and besides when the one in front of it is not answered at once.
+    pub(crate) fn is_thawed(&self, frozen: &Pair) -> bool {
+        !self.pairs.iter().any(|pair| {
+            let leads = match pair.state {
+                PairState::Waiting => self.budget(pair.path.remote) > 0,
+                PairState::InProgress => pair.check.as_ref().is_none_or(|check| check.sent < 2),
+                PairState::Frozen | PairState::Succeeded | PairState::Failed => false,
+            };
+            leads && pair.foundation == frozen.foundation
+        })
+    }
+}

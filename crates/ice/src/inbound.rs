@@ -1,0 +1,395 @@
+use std::net::SocketAddr;
+
+use proto::{Arrival, Path};
+use stun::wire::{Attribute, Class, Message, Method, TransactionId};
+
+use crate::generation::{EarlyCheck, Generation, Remote};
+use crate::pair::{Pair, PairState};
+use crate::reply::{Answer, Reply};
+use crate::{Agent, Discard, Kind, LocalCandidate, Role, State};
+
+impl Agent {
+    /// Takes a datagram that arrived.
+    ///
+    /// # Errors
+    ///
+    /// Why it was ignored; but for counters and at most one error response, the state is unchanged.
+    pub fn handle_datagram(&mut self, arrival: Arrival, datagram: &[u8]) -> Result<(), Discard> {
+        self.begin(arrival.at);
+        let result = self.examine(arrival.path, datagram);
+        if result.is_err() {
+            self.counters.discarded = self.counters.discarded.wrapping_add(1);
+        }
+        self.finish();
+        result
+    }
+
+    fn examine(&mut self, path: Path, datagram: &[u8]) -> Result<(), Discard> {
+        if !self.is_active() {
+            return Err(Discard::Inactive);
+        }
+        let message = Message::decode(datagram)?;
+        if message.method() != Method::BINDING {
+            return Err(Discard::Method);
+        }
+        match message.class() {
+            Class::Request => self.handle_request(path, &message),
+            // RFC 8445 §11: a keep-alive, which wants nothing and proves nothing.
+            Class::Indication => Ok(()),
+            Class::Success | Class::Error => self.handle_response(path, &message),
+        }
+    }
+
+    fn handle_request(&mut self, path: Path, message: &Message<'_>) -> Result<(), Discard> {
+        let id = message.transaction();
+        let is_previous = match self.authenticate(message) {
+            Ok(is_previous) => is_previous,
+            Err(discard) => {
+                let code = if discard == Discard::Unsigned { 400 } else { 401 };
+                if discard == Discard::Forged {
+                    self.counters.unauthorized = self.counters.unauthorized.wrapping_add(1);
+                }
+                self.reply(path, id, Answer::Unauthenticated(code), false);
+                return Err(discard);
+            }
+        };
+        if let Some(kind) = message.unknown_required().next() {
+            self.reply(path, id, Answer::UnknownAttribute(kind), is_previous);
+            return Err(Discard::UnknownAttribute(kind));
+        }
+        let is_ours = self
+            .locals
+            .iter()
+            .any(|local| local.given.base == path.local && local.given.carrier == path.carrier);
+        if !is_ours {
+            return Err(Discard::UnknownLocal);
+        }
+        let request = Request::read(message);
+        let Some(priority) = request.priority else {
+            self.reply(path, id, Answer::Incomplete, is_previous);
+            return Err(Discard::Incomplete);
+        };
+        if !is_previous && !self.settle_roles(&request) {
+            self.reply(path, id, Answer::RoleConflict, is_previous);
+            return Err(Discard::RoleConflict);
+        }
+        self.counters.requests_received = self.counters.requests_received.wrapping_add(1);
+        self.reply(path, id, Answer::Success(path.remote), is_previous);
+        if is_previous {
+            let now = self.now;
+            let previous = self.previous.as_mut().filter(|previous| previous.selected_path() == Some(path));
+            if let Some(consent) = previous.and_then(|previous| previous.consent.as_mut()) {
+                consent.hear(now);
+            }
+        } else if self.generation.peer.is_some() {
+            self.take_check(path, priority, request.nominates);
+        } else {
+            self.remember(path, priority, &request);
+        }
+        Ok(())
+    }
+
+    /// RFC 8445 §7.3, RFC 8489 §9.1.3. Says whether the request is of the generation before.
+    fn authenticate(&self, message: &Message<'_>) -> Result<bool, Discard> {
+        let username = message.username().filter(|_| message.is_signed()).ok_or(Discard::Unsigned)?;
+        let (ours, theirs) = ufrags(username).ok_or(Discard::WrongUsername)?;
+        let is_addressed = |generation: &Generation| {
+            let peer = generation.peer.as_ref();
+            generation.credentials.ufrag() == ours
+                && peer.is_none_or(|peer| peer.credentials.ufrag() == theirs)
+        };
+        let previous = self.previous.as_deref().filter(|previous| is_addressed(previous));
+        let (generation, is_previous) = match (is_addressed(&self.generation), previous) {
+            (true, _) => (&self.generation, false),
+            (false, Some(previous)) => (previous, true),
+            (false, None) => return Err(Discard::WrongUsername),
+        };
+        message.verify(&generation.key).map_err(|_| Discard::Forged)?;
+        Ok(is_previous)
+    }
+
+    fn reply(&mut self, path: Path, id: TransactionId, answer: Answer, is_previous: bool) {
+        if !self.replies.push(self.now, Reply { path, id, answer, is_previous }) {
+            self.counters.replies_dropped = self.counters.replies_dropped.wrapping_add(1);
+        }
+    }
+
+    /// RFC 8445 §7.3.1.1: of two agents in one role the one with the smaller tie-breaker changes. Says
+    /// whether the request stands.
+    fn settle_roles(&mut self, request: &Request<'_>) -> bool {
+        let (theirs, keeps_larger) = match (self.role, request.role) {
+            (Role::Controlling, Some((Role::Controlling, theirs))) => (theirs, true),
+            (Role::Controlled, Some((Role::Controlled, theirs))) => (theirs, false),
+            _ => return true,
+        };
+        if theirs == self.tie_break {
+            self.tie_break = self.rng.u64(); // else both might change together for ever
+        }
+        if (self.tie_break >= theirs) == keeps_larger {
+            return false;
+        }
+        self.switch_role(true);
+        true
+    }
+
+    fn remember(&mut self, path: Path, priority: u32, request: &Request<'_>) {
+        let ufrag = request.username.and_then(ufrags).map_or("", |(_, theirs)| theirs).to_owned();
+        let early = &mut self.generation.early;
+        if let Some(known) = early.iter_mut().find(|known| known.path == path && known.ufrag == ufrag) {
+            known.nominates |= request.nominates;
+        } else if early.len() < self.config.max_early_checks {
+            early.push(EarlyCheck { path, priority, nominates: request.nominates, ufrag });
+        }
+    }
+
+    /// What an authenticated check of the peer's means (RFC 8445 §7.3.1.3 to §7.3.1.5).
+    pub(crate) fn take_check(&mut self, path: Path, priority: u32, nominates: bool) {
+        if !self.learn_remote(path.remote, priority) {
+            return;
+        }
+        let Some(id) = self.generation.pair_on(path).or_else(|| self.add_pair_on(path, priority)) else {
+            return;
+        };
+        let (now, pace) = (self.now, self.config.pace);
+        let (is_controlled, is_silent) = (self.role == Role::Controlled, self.state == State::Disconnected);
+        let is_selected = self.generation.selected == Some(id);
+        let trigger = self.next_trigger;
+        let Some(pair) = self.generation.pair_mut(id) else { return };
+        pair.heard = pair.heard.wrapping_add(1);
+        let is_new = !std::mem::replace(&mut pair.authenticated, true);
+        pair.peer_nominates |= nominates && is_controlled;
+        match (pair.state, &mut pair.check) {
+            (PairState::Succeeded, check) => {
+                if is_selected && is_silent && check.is_none() {
+                    pair.triggered.get_or_insert(trigger);
+                }
+            }
+            // The same request again at once: our first may have met a closed NAT.
+            (_, Some(check)) => check.due = check.due.min(now.max(check.last + pace.saturating_mul(2))),
+            (_, None) => {
+                pair.state = PairState::Waiting;
+                pair.triggered.get_or_insert(trigger);
+            }
+        }
+        self.next_trigger = self.next_trigger.wrapping_add(1);
+        if is_new {
+            self.sync_routes();
+        }
+        if is_selected && let Some(consent) = &mut self.generation.consent {
+            consent.hear(now);
+        }
+        self.follow_nomination(id);
+    }
+
+    /// Knows the address that a check came from, as peer-reflexive if need be, and lets one packet more
+    /// go there. Says whether there was room.
+    fn learn_remote(&mut self, address: SocketAddr, priority: u32) -> bool {
+        let max_budget = self.config.max_unanswered.saturating_mul(2);
+        if let Some(remote) = self.generation.remote_mut(address) {
+            remote.budget = remote.budget.map(|budget| budget.saturating_add(1).min(max_budget));
+            return true;
+        }
+        let remotes = &mut self.generation.remotes;
+        let has_room = remotes.len() < self.config.max_candidates;
+        if has_room {
+            let foundation = format!("prflx{}", remotes.len());
+            let budget = Some(self.config.max_unanswered);
+            let kind = Kind::PeerReflexive;
+            remotes.push(Remote { address, kind, priority, foundation, ufrag: None, budget });
+        }
+        has_room
+    }
+
+    fn add_pair_on(&mut self, path: Path, priority: u32) -> Option<crate::pair::PairId> {
+        let local = self
+            .locals
+            .iter()
+            .find(|local| local.given.base == path.local && local.given.kind != Kind::PeerReflexive)?;
+        let remote = self.generation.remotes.iter().find(|remote| remote.address == path.remote);
+        let foundation =
+            (local.foundation, remote.map(|remote| remote.foundation.clone()).unwrap_or_default());
+        let remote_priority = remote.map_or(priority, |remote| remote.priority);
+        let priorities = (local.priority(), remote_priority, local.reflexive_priority());
+        let id = local.id;
+        self.generation.insert(id, path, priorities, foundation, self.role, &self.config)
+    }
+
+    fn handle_response(&mut self, path: Path, message: &Message<'_>) -> Result<(), Discard> {
+        let id = message.transaction();
+        let is_previous = !holds(&self.generation, id);
+        let generation = if is_previous { self.previous.as_deref() } else { Some(&self.generation) };
+        let generation = generation.filter(|known| holds(known, id)).ok_or(Discard::UnknownTransaction)?;
+        let peer = generation.peer.as_ref().ok_or(Discard::UnknownTransaction)?;
+        let pair = match generation.pairs.iter().find(|pair| asks(pair, id)) {
+            Some(pair) => pair,
+            None => generation.pair(generation.selected).ok_or(Discard::UnknownTransaction)?,
+        };
+        let pair_id = pair.id;
+        // RFC 8445 §7.2.5.2.1.
+        if pair.path != path {
+            return Err(Discard::Asymmetric);
+        }
+        let error = message.error_code().map(|error| error.code);
+        if message.verify(&peer.key).is_err() {
+            self.counters.unauthorized = self.counters.unauthorized.wrapping_add(1);
+            if let (Class::Error, false, Some(code)) = (message.class(), message.is_signed(), error) {
+                self.counters.refused = self.counters.refused.wrapping_add(1);
+                if let Some(pair) = self.generation.pair_mut(pair_id).filter(|_| !is_previous) {
+                    pair.error = Some(code);
+                }
+                return Err(Discard::Refused(code));
+            }
+            return Err(Discard::Forged);
+        }
+        if let Some(kind) = message.unknown_required().next() {
+            return Err(Discard::UnknownAttribute(kind));
+        }
+        match message.class() {
+            Class::Success => {
+                let mapped = message.mapped_address().ok_or(Discard::Incomplete)?;
+                self.counters.responses_received = self.counters.responses_received.wrapping_add(1);
+                self.take_success(is_previous, pair_id, id, mapped);
+            }
+            Class::Request | Class::Indication | Class::Error => {
+                let code = error.ok_or(Discard::Incomplete)?;
+                if !is_previous {
+                    self.take_refusal(pair_id, id, code);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 8445 §7.2.5.3.
+    fn take_success(
+        &mut self,
+        is_previous: bool,
+        pair_id: crate::pair::PairId,
+        id: TransactionId,
+        mapped: SocketAddr,
+    ) {
+        let now = self.now;
+        let generation = if is_previous { self.previous.as_deref_mut() } else { Some(&mut self.generation) };
+        let Some(generation) = generation else { return };
+        let is_selected = generation.selected == Some(pair_id);
+        if is_selected && let Some(consent) = &mut generation.consent {
+            let sample = consent.answered(now, id);
+            if sample.is_none() {
+                consent.renew(now);
+            }
+            if let (Some(sample), Some(pair)) = (sample, generation.pair_mut(pair_id)) {
+                pair.measure(sample);
+                pair.responses = pair.responses.wrapping_add(1);
+            }
+        }
+        let Some(pair) = generation.pair_mut(pair_id) else { return };
+        let Some(check) = pair.check.take_if(|check| check.id == id) else { return };
+        if check.sent == 1 {
+            pair.measure(now - check.first);
+        }
+        pair.responses = pair.responses.wrapping_add(1);
+        pair.state = PairState::Succeeded;
+        pair.triggered = None;
+        pair.error = None;
+        let is_new = !std::mem::replace(&mut pair.authenticated, true);
+        let nominated = check.nominate && check.role == self.role && std::mem::take(&mut pair.nominating);
+        let (path, foundation) = (pair.path, pair.foundation.clone());
+        if let Some(remote) = generation.remote_mut(path.remote) {
+            remote.budget = None;
+        }
+        generation.unfreeze(&foundation);
+        generation.first_valid.get_or_insert(now);
+        if is_new {
+            self.sync_routes();
+        }
+        self.learn_local(path, mapped);
+        if nominated {
+            self.nominated(pair_id);
+        } else {
+            self.select_best();
+            self.follow_nomination(pair_id);
+        }
+    }
+
+    /// RFC 8445 §7.2.5.3.1: an address of ours that only the peer could show.
+    fn learn_local(&mut self, path: Path, mapped: SocketAddr) {
+        let is_known =
+            self.locals.iter().any(|local| local.given.address == mapped && local.given.base == path.local);
+        if !is_known {
+            let given = LocalCandidate {
+                kind: Kind::PeerReflexive,
+                address: mapped,
+                base: path.local,
+                carrier: path.carrier,
+                server: Some(path.remote.ip()),
+            };
+            let _ = self.push_local(given); // too many: then it is not listed
+        }
+    }
+
+    /// An authenticated error (RFC 8445 §7.2.5.1, §7.2.5.2.4).
+    fn take_refusal(&mut self, pair_id: crate::pair::PairId, id: TransactionId, code: u16) {
+        let (role, trigger) = (self.role, self.next_trigger);
+        let Some(pair) = self.generation.pair_mut(pair_id) else { return };
+        let Some(check) = pair.check.take_if(|check| check.id == id) else { return };
+        pair.error = Some(code);
+        if code != ROLE_CONFLICT {
+            pair.fail();
+            return;
+        }
+        if !pair.is_valid() {
+            pair.state = PairState::Waiting;
+        }
+        pair.triggered.get_or_insert(trigger);
+        self.next_trigger = self.next_trigger.wrapping_add(1);
+        if check.role == role {
+            self.switch_role(true);
+        }
+    }
+
+    pub(crate) fn is_in_flight(&self, id: TransactionId) -> bool {
+        holds(&self.generation, id) || self.previous.as_deref().is_some_and(|previous| holds(previous, id))
+    }
+}
+
+fn holds(generation: &Generation, id: TransactionId) -> bool {
+    generation.pairs.iter().any(|pair| asks(pair, id))
+        || generation.consent.as_ref().is_some_and(|consent| consent.knows(id))
+}
+
+fn asks(pair: &Pair, id: TransactionId) -> bool {
+    pair.check.as_ref().is_some_and(|check| check.id == id)
+}
+
+/// The two parts of a username, the receiver's first.
+pub(crate) fn ufrags(username: &str) -> Option<(&str, &str)> {
+    username.split_once(':').filter(|(_, theirs)| !theirs.contains(':'))
+}
+
+/// What an agent minds in a request.
+struct Request<'a> {
+    username: Option<&'a str>,
+    priority: Option<u32>,
+    nominates: bool,
+    role: Option<(Role, u64)>,
+}
+
+impl<'a> Request<'a> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a few attributes among many")]
+    fn read(message: &Message<'a>) -> Self {
+        let mut request = Self { username: None, priority: None, nominates: false, role: None };
+        for attribute in message.attributes() {
+            match attribute {
+                Attribute::Username(username) => request.username = Some(username),
+                Attribute::Priority(priority) => request.priority = Some(priority),
+                Attribute::UseCandidate => request.nominates = true,
+                Attribute::IceControlling(tie_break) => request.role = Some((Role::Controlling, tie_break)),
+                Attribute::IceControlled(tie_break) => request.role = Some((Role::Controlled, tie_break)),
+                _ => {}
+            }
+        }
+        request
+    }
+}
+
+const ROLE_CONFLICT: u16 = 487;

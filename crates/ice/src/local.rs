@@ -1,0 +1,84 @@
+use std::net::{IpAddr, SocketAddr};
+
+use proto::Carrier;
+
+use crate::Kind;
+
+/// A candidate of ours, as it was gathered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LocalCandidate {
+    /// How it was found.
+    pub kind: Kind,
+    /// Where the peer can reach us.
+    pub address: SocketAddr,
+    /// Where it is sent from: the address of the socket, or for a relayed candidate itself.
+    pub base: SocketAddr,
+    /// What carries the datagrams.
+    pub carrier: Carrier,
+    /// The server that told or gave it.
+    pub server: Option<IpAddr>,
+}
+
+impl LocalCandidate {
+    /// The address of a UDP socket of ours.
+    pub const fn host(address: SocketAddr) -> Self {
+        Self { kind: Kind::Host, address, base: address, carrier: Carrier::Udp, server: None }
+    }
+
+    /// The UDP socket `base` as the STUN server `server` sees it.
+    pub const fn server_reflexive(address: SocketAddr, base: SocketAddr, server: IpAddr) -> Self {
+        let kind = Kind::ServerReflexive;
+        Self { kind, address, base, carrier: Carrier::Udp, server: Some(server) }
+    }
+
+    /// An address that the TURN server `server` relays for us. The agent uses it as the local address
+    /// of its paths: whoever sends puts the relay's framing around.
+    pub const fn relayed(address: SocketAddr, server: IpAddr) -> Self {
+        let kind = Kind::Relayed;
+        Self { kind, address, base: address, carrier: Carrier::Udp, server: Some(server) }
+    }
+}
+
+/// Names a local candidate of one agent.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct CandidateId(pub(crate) u32);
+
+/// A local candidate in the agent's list.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) id: CandidateId,
+    pub(crate) given: LocalCandidate,
+    pub(crate) preference: u16,
+    pub(crate) foundation: u32,
+}
+
+impl Local {
+    /// RFC 8445 §5.1.2.1.
+    pub(crate) fn priority(&self) -> u32 {
+        priority(self.given.kind, self.preference)
+    }
+
+    /// The priority of a peer-reflexive candidate that a check from here may find (RFC 8445 §7.1.1).
+    pub(crate) fn reflexive_priority(&self) -> u32 {
+        priority(Kind::PeerReflexive, self.preference)
+    }
+}
+
+const fn priority(kind: Kind, preference: u16) -> u32 {
+    (kind.preference() << 24) | ((preference as u32) << 8) | 255
+}
+
+/// Whether datagrams can go between the two: same family, and link-local or loopback on both sides or
+/// on none (RFC 8445 §6.1.2.2).
+pub(crate) fn can_pair(local: SocketAddr, remote: SocketAddr) -> bool {
+    local.is_ipv4() == remote.is_ipv4()
+        && is_link_local(local) == is_link_local(remote)
+        && local.ip().is_loopback() == remote.ip().is_loopback()
+}
+
+pub(crate) fn is_link_local(address: SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,303 @@
+use std::time::Duration;
+
+use proto::Instant;
+
+use crate::consent::Consent;
+use crate::generation::Generation;
+use crate::pair::{Pair, PairId, PairState};
+use crate::{Agent, Failure, Kind, Role, State};
+
+impl Agent {
+    /// Advances to `now`. Early and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.begin(now);
+        self.finish();
+    }
+
+    /// When `handle_timeout` or `poll_transmit` has something to do next.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
+    /// Every input begins so: time passes first.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.is_active() && self.timeout.is_some_and(|due| due <= self.now) {
+            self.expire_checks();
+            self.expire_paths();
+            self.finish();
+        }
+    }
+
+    /// Every input ends so.
+    pub(crate) fn finish(&mut self) {
+        if self.is_active() {
+            self.nominate();
+            self.give_up();
+            self.update_state();
+        }
+        self.timeout = self.next_timeout();
+    }
+
+    fn expire_checks(&mut self) {
+        let now = self.now;
+        for at in 0..self.generation.pairs.len() {
+            let Some(pair) = self.generation.pairs.get(at) else { break };
+            let Some(check) = &pair.check else { continue };
+            let is_last =
+                check.sent >= self.requests_allowed(pair) || self.generation.budget(pair.path.remote) == 0;
+            let is_selected = self.generation.selected == Some(pair.id);
+            if !is_last || check.due > now {
+                continue;
+            }
+            let Some(pair) = self.generation.pairs.get_mut(at) else { break };
+            if is_selected {
+                // Consent decides on the selected path; while it is silent it is asked again and again.
+                pair.check = None;
+                pair.triggered = (self.state == State::Disconnected).then_some(self.next_trigger);
+                pair.nominating = false;
+            } else {
+                pair.fail();
+            }
+        }
+    }
+
+    /// Rc, and one more for each check of the peer's: it is there.
+    pub(crate) fn requests_allowed(&self, pair: &Pair) -> u32 {
+        let heard = u32::try_from(pair.heard).unwrap_or(u32::MAX);
+        self.config.max_requests.saturating_add(heard)
+    }
+
+    fn expire_paths(&mut self) {
+        if self.previous.as_deref().is_some_and(|previous| self.is_over(previous)) {
+            self.previous = None;
+            self.sync_routes();
+        }
+        if self.is_over(&self.generation) {
+            self.fail(Failure::ConsentExpired);
+        }
+    }
+
+    fn is_over(&self, generation: &Generation) -> bool {
+        generation.consent.as_ref().is_some_and(|consent| consent.expires(&self.config) <= self.now)
+    }
+
+    /// The controlling side's choice (RFC 8445 §8.1.1): the best valid pair, once none better is
+    /// pending or patience has run out.
+    fn nominate(&mut self) {
+        let generation = &self.generation;
+        let is_settled =
+            generation.nominated.is_some() || generation.pairs.iter().any(|pair| pair.nominating);
+        if self.role == Role::Controlled || is_settled || generation.peer.is_none() {
+            return;
+        }
+        let Some(best) = self.best_valid() else { return };
+        let is_better = |pair: &&Pair| pair.priority > best.priority && generation.is_hopeful(pair);
+        let has_better = generation.pairs.iter().any(|pair| is_better(&pair));
+        if has_better && self.patience_ends(best) > self.now {
+            return;
+        }
+        let (id, trigger) = (best.id, self.next_trigger);
+        self.next_trigger = self.next_trigger.wrapping_add(1);
+        if let Some(pair) = self.generation.pair_mut(id) {
+            pair.nominating = true;
+            pair.check = None;
+            pair.triggered = Some(trigger);
+        }
+    }
+
+    fn best_valid(&self) -> Option<&Pair> {
+        self.generation.pairs.iter().filter(|pair| pair.is_valid()).max_by_key(|pair| pair.priority)
+    }
+
+    /// Three round trips: what is better would have answered by then. A relay is given up later.
+    fn patience_ends(&self, best: &Pair) -> Instant {
+        let most = self.config.nomination_patience;
+        let local = self.locals.iter().find(|local| local.id == best.local);
+        let is_relayed = local.is_some_and(|local| local.given.kind == Kind::Relayed);
+        let trips = best.round_trip.unwrap_or(most).saturating_mul(3);
+        let wait = if is_relayed { most } else { trips.max(self.config.pace.saturating_mul(2)).min(most) };
+        self.generation.first_valid.unwrap_or(self.now) + wait
+    }
+
+    /// The controlled side's part (RFC 8445 §7.3.1.5): of the valid pairs that the peer asked for the
+    /// best, and one that is not better only when the selected one is silent.
+    pub(crate) fn follow_nomination(&mut self, id: PairId) {
+        let generation = &self.generation;
+        let Some(pair) = generation.pair(Some(id)) else { return };
+        let is_asked = self.role == Role::Controlled && pair.peer_nominates && pair.is_valid();
+        let current = generation.pair(generation.nominated);
+        let is_better = current.is_none_or(|current| {
+            pair.priority > current.priority || (self.state == State::Disconnected && pair.id != current.id)
+        });
+        if is_asked && is_better {
+            self.nominated(id);
+        }
+    }
+
+    pub(crate) fn nominated(&mut self, id: PairId) {
+        self.generation.nominated = Some(id);
+        self.select(id);
+        // RFC 8445 §8.1.2: the others are checked no further, but for those the peer asks about.
+        for pair in &mut self.generation.pairs {
+            if pair.state == PairState::InProgress && !pair.authenticated {
+                pair.check = None;
+                pair.state = PairState::Frozen;
+            }
+        }
+    }
+
+    /// Selects the best valid pair where none is selected.
+    pub(crate) fn select_best(&mut self) {
+        if self.generation.selected.is_none()
+            && let Some(best) = self.best_valid()
+        {
+            let id = best.id;
+            self.select(id);
+        }
+    }
+
+    fn select(&mut self, id: PairId) {
+        if self.generation.selected == Some(id) {
+            return;
+        }
+        self.generation.selected = Some(id);
+        self.generation.consent = Some(Consent::new(self.now, &self.config, &mut self.rng));
+        let before = self.previous.take().and_then(|previous| previous.selected_path());
+        self.sync_routes();
+        let path = self.generation.selected_path();
+        if path != before {
+            self.events.path = path;
+        }
+    }
+
+    pub(crate) fn switch_role(&mut self, is_conflict: bool) {
+        self.role = self.role.opposite();
+        if is_conflict {
+            self.counters.role_switches = self.counters.role_switches.wrapping_add(1);
+        }
+        self.events.role = Some(self.role);
+        for pair in &mut self.generation.pairs {
+            pair.set_priority(self.role);
+            pair.nominating = false;
+            pair.peer_nominates = false;
+        }
+    }
+
+    fn give_up(&mut self) {
+        let generation = &self.generation;
+        let Some(started) = generation.started else { return };
+        let nothing_yet = generation.selected.is_none() && self.previous.is_none();
+        if !nothing_yet || started + self.config.patience > self.now {
+            return;
+        }
+        let is_pending = generation.pairs.iter().any(|pair| generation.is_hopeful(pair));
+        if is_pending && started + self.config.give_up > self.now {
+            return;
+        }
+        let failure = if self.counters.refused > 0 || self.counters.unauthorized > 0 {
+            Failure::WrongCredentials
+        } else if self.locals.is_empty() {
+            Failure::NoLocalCandidates
+        } else if generation.remotes.is_empty() {
+            Failure::NoRemoteCandidates
+        } else if generation.pairs.is_empty() {
+            Failure::NoPairs
+        } else {
+            Failure::NoAnswer
+        };
+        self.fail(failure);
+    }
+
+    fn update_state(&mut self) {
+        if !self.is_active() {
+            return;
+        }
+        let Self { generation, previous, config, now, .. } = self;
+        let is_silent = |generation: &Generation| {
+            generation.consent.as_ref().is_some_and(|consent| consent.silent_at(config) <= *now)
+        };
+        let state = if generation.selected.is_some() || generation.consent.is_some() {
+            if generation.selected.is_none() || is_silent(generation) {
+                State::Disconnected
+            } else if generation.nominated.is_some() && generation.has_all_remotes {
+                State::Completed
+            } else {
+                State::Connected
+            }
+        } else if generation.peer.is_some() {
+            State::Checking
+        } else if let Some(previous) = previous {
+            if is_silent(previous) { State::Disconnected } else { State::Connected }
+        } else {
+            State::New
+        };
+        if state != self.state {
+            self.state = state;
+            self.events.state = Some(state);
+            if state == State::Disconnected {
+                self.ask_selected();
+            }
+        }
+    }
+
+    /// Checks the selected path now, without waiting for the next consent check.
+    fn ask_selected(&mut self) {
+        let trigger = self.next_trigger;
+        self.next_trigger = self.next_trigger.wrapping_add(1);
+        let pair = self.generation.selected.and_then(|id| self.generation.pair_mut(id));
+        if let Some(pair) = pair.filter(|pair| pair.check.is_none()) {
+            pair.triggered.get_or_insert(trigger);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        if !self.is_active() {
+            return None;
+        }
+        let reply = self.replies.front().map(|_| self.now);
+        let paths = [Some(&self.generation), self.previous.as_deref()].into_iter().flatten();
+        let paths = paths.filter_map(|generation| self.path_timeout(generation)).min();
+        [
+            reply,
+            paths,
+            self.next_send(),
+            self.check_timeout(),
+            self.nomination_timeout(),
+            self.patience_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn path_timeout(&self, generation: &Generation) -> Option<Instant> {
+        let consent = generation.consent.as_ref()?;
+        let silent = Some(consent.silent_at(&self.config)).filter(|at| *at > self.now);
+        let is_used = generation.selected.is_some() && generation.peer.is_some();
+        let due = is_used.then(|| consent.due());
+        [Some(consent.expires(&self.config)), silent, due].into_iter().flatten().min()
+    }
+
+    fn check_timeout(&self) -> Option<Instant> {
+        let checks = self.generation.pairs.iter().filter_map(|pair| pair.check.as_ref());
+        // What is due and waits for its turn is `next_send`'s.
+        checks.map(|check| check.due).filter(|due| *due > self.now).min()
+    }
+
+    fn nomination_timeout(&self) -> Option<Instant> {
+        let generation = &self.generation;
+        let is_open = self.role == Role::Controlling && generation.nominated.is_none();
+        let best = self.best_valid().filter(|_| is_open)?;
+        Some(self.patience_ends(best)).filter(|at| *at > self.now)
+    }
+
+    fn patience_timeout(&self) -> Option<Instant> {
+        let generation = &self.generation;
+        let is_open = generation.selected.is_none() && self.previous.is_none();
+        let started = generation.started.filter(|_| is_open)?;
+        let ends: [Duration; 2] = [self.config.patience, self.config.give_up];
+        ends.into_iter().map(|wait| started + wait).find(|at| *at > self.now)
+    }
+}

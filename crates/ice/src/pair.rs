@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use proto::{Instant, Path};
+use stun::wire::TransactionId;
+
+use crate::{CandidateId, Role};
+
+/// Where the checks of a pair stand (RFC 8445 §6.1.2.6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PairState {
+    /// Waits for another pair of its foundation.
+    Frozen,
+    /// Waits for its turn.
+    Waiting,
+    /// A check is in flight.
+    InProgress,
+    /// A check was answered: the pair is valid.
+    Succeeded,
+    /// No check was answered, or one was refused.
+    Failed,
+}
+
+/// A way to the peer that is checked.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) id: PairId,
+    pub(crate) local: CandidateId,
+    pub(crate) path: Path,
+    pub(crate) local_priority: u32,
+    pub(crate) remote_priority: u32,
+    /// PRIORITY in its checks.
+    pub(crate) reflexive_priority: u32,
+    pub(crate) priority: u64,
+    pub(crate) foundation: (u32, String),
+    pub(crate) state: PairState,
+    pub(crate) check: Option<Check>,
+    /// Its place in the queue of triggered checks (RFC 8445 §7.3.1.4).
+    pub(crate) triggered: Option<u64>,
+    /// We are asking for it with USE-CANDIDATE.
+    pub(crate) nominating: bool,
+    /// The peer has asked for it with USE-CANDIDATE.
+    pub(crate) peer_nominates: bool,
+    /// The peer has proved its password on it, by a request or a response.
+    pub(crate) authenticated: bool,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) requests: u64,
+    pub(crate) responses: u64,
+    pub(crate) heard: u64,
+    pub(crate) error: Option<u16>,
+}
+
+impl Pair {
+    /// RFC 8445 §6.1.2.3.
+    pub(crate) fn set_priority(&mut self, role: Role) {
+        let (controlling, controlled) = match role {
+            Role::Controlling => (self.local_priority, self.remote_priority),
+            Role::Controlled => (self.remote_priority, self.local_priority),
+        };
+        let (low, high) = (controlling.min(controlled), controlling.max(controlled));
+        self.priority = (u64::from(low) << 32)
+            .wrapping_add(u64::from(high) << 1)
+            .wrapping_add(u64::from(controlling > controlled));
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        self.state == PairState::Succeeded
+    }
+
+    /// Whether its checks may still succeed.
+    pub(crate) const fn is_pending(&self) -> bool {
+        matches!(self.state, PairState::Frozen | PairState::Waiting | PairState::InProgress)
+    }
+
+    pub(crate) fn fail(&mut self) {
+        self.state = PairState::Failed;
+        self.check = None;
+        self.triggered = None;
+        self.nominating = false;
+    }
+
+    /// RFC 6298 §2, with the weights of TCP.
+    pub(crate) fn measure(&mut self, sample: Duration) {
+        self.round_trip = Some(smooth(self.round_trip, sample));
+    }
+}
+
+pub(crate) fn smooth(old: Option<Duration>, sample: Duration) -> Duration {
+    old.map_or(sample, |old| (old.saturating_mul(7).saturating_add(sample)) / 8)
+}
+
+/// A check in flight.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub(crate) id: TransactionId,
+    pub(crate) sent: u32,
+    pub(crate) first: Instant,
+    pub(crate) last: Instant,
+    /// When it is sent again, or after the last time given up.
+    pub(crate) due: Instant,
+    /// It carries USE-CANDIDATE.
+    pub(crate) nominate: bool,
+    /// Our role when it was sent.
+    pub(crate) role: Role,
+}
+
+/// Names a pair of one agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PairId(pub(crate) u32);

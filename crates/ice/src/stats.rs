@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use proto::Path;
+
+use crate::{PairState, Role, State};
+
+/// What the agent counted, and how its pairs stand.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The agent's state.
+    pub state: State,
+    /// The agent's role.
+    pub role: Role,
+    /// Candidates of ours, those that checks found included.
+    pub local_candidates: usize,
+    /// Candidates of the peer, those that its checks came from included.
+    pub remote_candidates: usize,
+    /// Every pair, best first.
+    pub pairs: Vec<PairStats>,
+    /// The numbers.
+    pub counters: Counters,
+}
+
+/// What the agent counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Checks sent, again ones included.
+    pub checks_sent: u64,
+    /// Consent checks sent.
+    pub consent_sent: u64,
+    /// Valid responses received.
+    pub responses_received: u64,
+    /// Authenticated requests received.
+    pub requests_received: u64,
+    /// Responses sent.
+    pub replies_sent: u64,
+    /// Responses not sent, because too many waited.
+    pub replies_dropped: u64,
+    /// Requests and responses whose integrity code was wrong.
+    pub unauthorized: u64,
+    /// Checks of ours that the peer refused for their credentials, as far as one may believe it.
+    pub refused: u64,
+    /// Role conflicts settled by changing ours.
+    pub role_switches: u64,
+    /// Datagrams refused with a [`Discard`](crate::Discard).
+    pub discarded: u64,
+}
+
+/// How a pair stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PairStats {
+    /// From where to where; the local address is the base.
+    pub path: Path,
+    /// Where its checks stand.
+    pub state: PairState,
+    /// RFC 8445 §6.1.2.3.
+    pub priority: u64,
+    /// Data goes this way.
+    pub is_selected: bool,
+    /// It was agreed on.
+    pub is_nominated: bool,
+    /// Smoothed round trip.
+    pub round_trip: Option<Duration>,
+    /// Checks sent on it.
+    pub requests_sent: u64,
+    /// Valid responses to them.
+    pub responses_received: u64,
+    /// Authenticated checks of the peer's.
+    pub requests_received: u64,
+    /// The last error code that the peer answered, authenticated or not.
+    pub error: Option<u16>,
+}

@@ -1,0 +1,26 @@
+use std::time::Duration;
+
+/// Times and limits of a [`Client`](crate::Client).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// First wait for an answer; each further one is twice as long. 500 ms (RFC 8489 §6.2.1).
+    pub rto: Duration,
+    /// Requests in a transaction, called Rc: 7 (RFC 8489 §6.2.1).
+    pub max_requests: u32,
+    /// After the last request the client waits this many times `rto`, called Rm: 16 (RFC 8489 §6.2.1).
+    pub last_wait: u32,
+    /// Time from an answer to the next request, which keeps the NAT's binding: 15 s (RFC 8445 §11).
+    pub refresh: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rto: Duration::from_millis(500),
+            max_requests: 7,
+            last_wait: 16,
+            refresh: Duration::from_secs(15),
+        }
+    }
+}

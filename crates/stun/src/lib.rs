@@ -1,0 +1,86 @@
+//! STUN ([RFC 8489]): message codec, message integrity, and a client that learns and keeps a
+//! server-reflexive address.
+//!
+//! The crate performs no I/O, reads no clock and owns no thread. The caller moves bytes and time:
+//!
+//! ```
+//! # use proto::{Batch, Carrier, Instant, Path};
+//! # use stun::{Client, Config};
+//! let path = Path {
+//!     carrier: Carrier::Udp,
+//!     local: ([10, 0, 0, 2], 4000).into(),
+//!     remote: ([192, 0, 2, 1], 3478).into(),
+//! };
+//! let mut now = Instant::from_nanos(0);
+//! let mut client = Client::new(Config::default(), path, [7; 32]);
+//! client.start(now);
+//!
+//! let mut buf = [0; 1500];
+//! while let Some(transmit) = client.poll_transmit(now, &mut Batch::new(&mut buf, 1, 1200)) {
+//!     // send `buf[..transmit.len]` to `transmit.path.remote`
+//!     assert_eq!(transmit.len, 28);
+//! }
+//! // sleep until `poll_timeout`, or until a datagram arrives for `handle_datagram`
+//! now = client.poll_timeout().ok_or("a request is in flight")?;
+//! client.handle_timeout(now);
+//! assert_eq!(client.poll_event(), None);
+//! # Ok::<_, &str>(())
+//! ```
+//!
+//! A server's or an ICE agent's side of an authenticated request:
+//!
+//! ```
+//! # use proto::Writer;
+//! # use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
+//! # use stun::IntegrityKey;
+//! let key = IntegrityKey::short_term(crypto::default_provider(), "a password of the session");
+//! # let mut memory = [0; 128];
+//! # let mut out = Writer::new(&mut memory);
+//! # let mut request = Encoder::new(&mut out, Class::Request, Method::BINDING, TransactionId([1; 12]))?;
+//! # request.attribute(Attribute::Username("alice:bob"))?;
+//! # request.finish(Some(&key))?;
+//! # let datagram = out.written();
+//! let message = Message::decode(datagram)?;
+//! message.verify(&key)?;
+//! assert_eq!(message.username(), Some("alice:bob"));
+//!
+//! let mut memory = [0; 128];
+//! let mut out = Writer::new(&mut memory);
+//! let mut response = Encoder::new(&mut out, Class::Success, message.method(), message.transaction())?;
+//! response.attribute(Attribute::XorMappedAddress(([192, 0, 2, 7], 4000).into()))?;
+//! response.finish(Some(&key))?;
+//! assert!(Message::decode(out.written())?.verify(&key).is_ok());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things live
+//!
+//! | Module | Holds |
+//! |--------|-------|
+//! | [`wire`] | messages and attributes as bytes; usable alone |
+//! | `integrity` | [`IntegrityKey`]: MESSAGE-INTEGRITY in both forms |
+//! | `client` | the request, retransmission and refresh state machine |
+//! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
+//!
+//! # Scope
+//!
+//! Implemented: all classes and methods, the attributes of RFC 8489 that binding, ICE (RFC 8445) and
+//! short-term credentials need, long-term keys by MD5, binding requests over UDP with retransmission
+//! and refresh. Left to the caller: choosing servers, DNS, sockets, framing on TCP. Not implemented:
+//! password algorithm negotiation, the RFC 3489 fallback.
+//!
+//! [RFC 8489]: https://www.rfc-editor.org/rfc/rfc8489
+
+mod client;
+mod config;
+mod error;
+mod event;
+mod integrity;
+pub mod wire;
+
+pub use client::Client;
+pub use config::Config;
+pub use error::{DecodeError, Discard, IntegrityError};
+pub use event::{Event, Failure, Stats};
+pub use integrity::IntegrityKey;
+pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};

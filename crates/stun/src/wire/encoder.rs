@@ -1,0 +1,100 @@
+use proto::{NoSpace, Writer};
+
+use super::attribute::{FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256};
+use super::message::{FINGERPRINT_LEN, HEADER_LEN, MAGIC_COOKIE, fingerprint, join_type};
+use super::{Attribute, Class, Method, TransactionId};
+use crate::integrity::{Algorithm, IntegrityKey};
+
+/// Writes one message behind whatever its writer holds. When a step fails the writer holds half a
+/// message: the caller takes it back ([`proto::Batch::append`] does so by itself).
+#[derive(Debug)]
+#[must_use = "a message is complete after `finish`"]
+pub struct Encoder<'w, 'a> {
+    out: &'w mut Writer<'a>,
+    start: usize,
+    transaction: TransactionId,
+}
+
+impl<'w, 'a> Encoder<'w, 'a> {
+    /// Begins a message.
+    ///
+    /// # Errors
+    ///
+    /// The header does not fit.
+    pub fn new(
+        out: &'w mut Writer<'a>,
+        class: Class,
+        method: Method,
+        transaction: TransactionId,
+    ) -> Result<Self, NoSpace> {
+        let start = out.len();
+        out.put_u16(join_type(class, method))?;
+        out.put_u16(0)?;
+        out.put_u32(MAGIC_COOKIE)?;
+        out.put(&transaction.0)?;
+        Ok(Self { out, start, transaction })
+    }
+
+    /// Appends an attribute.
+    ///
+    /// # Errors
+    ///
+    /// It does not fit.
+    pub fn attribute(&mut self, attribute: Attribute<'_>) -> Result<(), NoSpace> {
+        attribute.encode(self.out, self.transaction)
+    }
+
+    /// Appends the integrity code, if there is a key, and FINGERPRINT, and completes the message.
+    ///
+    /// # Errors
+    ///
+    /// They do not fit, or the message is longer than 65,535 bytes.
+    pub fn finish(mut self, key: Option<&IntegrityKey>) -> Result<(), NoSpace> {
+        if let Some(key) = key {
+            self.sign(key)?;
+        }
+        self.set_len(FINGERPRINT_LEN)?;
+        let value = fingerprint(self.message());
+        self.out.put_u16(FINGERPRINT)?;
+        self.out.put_u16(4)?;
+        self.out.put_u32(value)
+    }
+
+    /// Completes the message without FINGERPRINT, for protocols that do not demultiplex.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_without_fingerprint(mut self, key: Option<&IntegrityKey>) -> Result<(), NoSpace> {
+        if let Some(key) = key {
+            self.sign(key)?;
+        }
+        self.set_len(0).map(drop)
+    }
+
+    fn sign(&mut self, key: &IntegrityKey) -> Result<(), NoSpace> {
+        let algorithm = key.signs_with();
+        let (kind, code_len) = match algorithm {
+            Algorithm::Sha1 => (MESSAGE_INTEGRITY, 20),
+            Algorithm::Sha256 => (MESSAGE_INTEGRITY_SHA256, 32),
+        };
+        // RFC 8489 §14.5: the length that is signed ends behind this attribute.
+        let len = self.set_len(usize::from(code_len).saturating_add(4))?;
+        let code = key.sign(algorithm, self.message(), len);
+        self.out.put_u16(kind)?;
+        self.out.put_u16(code_len)?;
+        self.out.put(code.as_bytes())
+    }
+
+    /// Sets the header's length to what is written and `more` bytes.
+    fn set_len(&mut self, more: usize) -> Result<u16, NoSpace> {
+        let body = self.message().len().saturating_sub(HEADER_LEN).saturating_add(more);
+        let len = u16::try_from(body).map_err(|_| NoSpace)?;
+        self.out.patch_u16(self.start.saturating_add(2), len)?;
+        Ok(len)
+    }
+
+    fn message(&self) -> &[u8] {
+        self.out.written().get(self.start..).unwrap_or_default()
+    }
+}

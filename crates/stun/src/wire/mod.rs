@@ -1,0 +1,16 @@
+//! Messages and attributes as bytes. Decoding checks everything once and borrows; encoding goes
+//! straight into the caller's memory.
+#![deny(clippy::arithmetic_side_effects)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most readers look for one attribute among many, and more will come"
+)]
+
+mod address;
+mod attribute;
+mod encoder;
+mod message;
+
+pub use attribute::{Attribute, ErrorCode, UnknownAttributes};
+pub use encoder::Encoder;
+pub use message::{Class, MAX_ATTRIBUTES, Message, Method, TransactionId, is_stun};
