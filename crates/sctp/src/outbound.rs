@@ -68,6 +68,7 @@ struct Stream {
     open: Option<Open>,
     /// The first fragment of the message in front was sent.
     begun: bool,
+    begun_unordered: bool,
     /// The rest of the open message is thrown away as it comes.
     discarding: bool,
     blocked: bool,
@@ -80,16 +81,23 @@ struct Stream {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     length: u64,
+    sort: Sort,
+}
+
+/// What all parts of a message have in common.
+#[derive(Clone, Copy, Debug)]
+struct Sort {
     ppid: Ppid,
+    unordered: bool,
     expires: Option<Instant>,
+    max_retransmits: Option<u16>,
 }
 
 #[derive(Debug)]
 struct Piece {
     data: Bytes,
-    ppid: Ppid,
+    sort: Sort,
     end: bool,
-    expires: Option<Instant>,
 }
 
 /// A fragment that was taken from its queue to be sent.
@@ -142,6 +150,7 @@ impl Outbound {
                 open_bytes: 0,
                 open: None,
                 begun: false,
+                begun_unordered: false,
                 discarding: false,
                 blocked: false,
                 scheduled: false,
@@ -262,8 +271,7 @@ impl Outbound {
             return Err(SendError::Blocked);
         }
         let whole = taken == payload.len();
-        let expires = state.open.map_or_else(|| expiry(state.options, now), |open| open.expires);
-        let ppid = state.open.map_or(ppid, |open| open.ppid);
+        let sort = state.open.map_or_else(|| Sort::new(state.options, ppid, now), |open| open.sort);
         let data = if whole { std::mem::take(payload) } else { payload.split_to(taken) };
         let ends = whole && end;
         self.used = self.used.saturating_add(cost(data.len()));
@@ -274,10 +282,10 @@ impl Outbound {
             state.complete = state.complete.saturating_add(1);
         } else {
             let so_far = so_far.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-            state.open = Some(Open { length: so_far, ppid, expires });
+            state.open = Some(Open { length: so_far, sort });
             state.open_bytes = state.open_bytes.saturating_add(data.len());
         }
-        state.add(Piece { data, ppid, end: ends, expires });
+        state.add(Piece { data, sort, end: ends });
         if !state.scheduled && !in_turn {
             state.scheduled = true;
             state.time = state.time.max(self.time);
@@ -298,7 +306,7 @@ impl Outbound {
                 self.current = None;
                 return self.turn(now, fragment);
             };
-            if state.queue.front().is_some_and(|piece| piece.expires.is_some_and(|at| at <= now)) {
+            if state.queue.front().is_some_and(|piece| piece.sort.expires.is_some_and(|at| at <= now)) {
                 return Turn::Expired(stream);
             }
             return if state.is_sendable(fragment) { Turn::Stream(stream) } else { Turn::Nothing };
@@ -352,7 +360,7 @@ impl Outbound {
         let state = self.streams.get_mut(&stream)?;
         let piece = state.queue.front_mut()?;
         let whole = len >= piece.data.len();
-        let (ppid, expires) = (piece.ppid, piece.expires);
+        let Sort { ppid, unordered, expires, max_retransmits } = piece.sort;
         let end = whole && piece.end;
         let data = if whole { std::mem::take(&mut piece.data) } else { piece.data.split_to(len) };
         if whole {
@@ -362,6 +370,7 @@ impl Outbound {
             self.used = self.used.saturating_add(PIECE_OVERHEAD);
         }
         let begin = !std::mem::replace(&mut state.begun, !end);
+        state.begun_unordered = unordered;
         let ssn = state.ssn;
         state.queued = state.queued.saturating_sub(data.len());
         state.in_flight = state.in_flight.saturating_add(1);
@@ -370,17 +379,12 @@ impl Outbound {
         }
         if end {
             state.complete = state.complete.saturating_sub(1);
-            if !state.options.unordered {
+            if !unordered {
                 state.ssn = state.ssn.wrapping_add(1);
             }
         }
         let weight = u64::from(state.options.priority.0.max(1));
         let charge = u64::try_from(data.len().saturating_add(16)).unwrap_or(u64::MAX);
-        let unordered = state.options.unordered;
-        let max_retransmits = match state.options.reliability {
-            Reliability::MaxRetransmits(count) => Some(count),
-            Reliability::Reliable | Reliability::MaxLifetime(_) => None,
-        };
         state.time = state.time.saturating_add(charge.saturating_mul(1 << 16) / weight);
         self.pass_turn(stream, begin, end);
         Some(Outgoing { stream, ssn, ppid, unordered, begin, end, data, expires, max_retransmits })
@@ -402,7 +406,7 @@ impl Outbound {
             return None;
         }
         let ssn = state.ssn;
-        let unordered = state.options.unordered;
+        let unordered = state.begun_unordered;
         let mut ended = false;
         while let Some(piece) = state.queue.pop_front() {
             state.queued = state.queued.saturating_sub(piece.data.len());
@@ -479,7 +483,7 @@ impl Stream {
     }
 
     fn drop_expired(&mut self, now: Instant, used: &mut usize) {
-        while !self.begun && self.queue.front().is_some_and(|piece| piece.expires.is_some_and(|at| at <= now))
+        while !self.begun && self.queue.front().is_some_and(|piece| piece.sort.expires.is_some_and(|at| at <= now))
         {
             let mut ended = false;
             while let Some(piece) = self.queue.pop_front() {
@@ -499,10 +503,14 @@ impl Stream {
     }
 }
 
-fn expiry(options: StreamOptions, now: Instant) -> Option<Instant> {
-    match options.reliability {
-        Reliability::MaxLifetime(life) => Some(now + life),
-        Reliability::Reliable | Reliability::MaxRetransmits(_) => None,
+impl Sort {
+    fn new(options: StreamOptions, ppid: Ppid, now: Instant) -> Self {
+        let (expires, max_retransmits) = match options.reliability {
+            Reliability::Reliable => (None, None),
+            Reliability::MaxLifetime(life) => (Some(now + life), None),
+            Reliability::MaxRetransmits(count) => (None, Some(count)),
+        };
+        Self { ppid, unordered: options.unordered, expires, max_retransmits }
     }
 }
 
