@@ -1,2 +1,115 @@
-//! Tasks.
-fn main() {}
+//! Every check and chore of the workspace: `cargo xtask --help`.
+#![expect(clippy::print_stdout, reason = "a command line tool talks")]
+#![expect(clippy::indexing_slicing, reason = "a missing member of a JSON value reads as null")]
+
+mod browser;
+mod chores;
+mod ci;
+mod command;
+mod demo_smoke;
+mod fuzz;
+mod graph;
+mod interop;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a step says when it fails.
+type Result<T = ()> = std::result::Result<T, String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Every check and chore of the workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// All of the checks, in the order that fails fastest.
+    Ci,
+    /// Formats the code, or says what is not formatted.
+    Fmt {
+        /// Only say.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Clippy on everything, warnings denied.
+    Lint,
+    /// Crates depend only on layers below them, and protocol crates do no I/O.
+    Graph,
+    /// House rules that no lint knows: sizes of files, names of cryptographic crates, `async`.
+    Tidy,
+    /// Every test, and each crate by itself.
+    Test,
+    /// The documentation, warnings denied.
+    Doc,
+    /// Licences, sources, bans; advisories where the database can be reached.
+    Deny,
+    /// Builds all fuzz targets, replays their corpora and runs each briefly, or runs one for longer.
+    Fuzz {
+        /// The target; all of them if none is named.
+        target: Option<String>,
+        /// How long each runs.
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+    },
+    /// Benchmarks, of one crate or all.
+    Bench {
+        /// The crate's folder name.
+        name: Option<String>,
+    },
+    /// Seeded simulations of two whole peers on a bad network.
+    Sim {
+        /// How many seeds.
+        #[arg(long, default_value_t = 300)]
+        seeds: u64,
+        /// The first of them; with `--seeds 1` it replays one.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
+    Interop {
+        /// The other peer: chromium, aiortc, ours.
+        #[arg(default_value = "chromium")]
+        peer: String,
+        /// Scenarios or patterns; those of data channels if none is named.
+        scenarios: Vec<String>,
+    },
+    /// Headless Chromium opens the demo page, chats and uploads a file.
+    DemoSmoke {
+        /// The size of the upload, in MiB.
+        #[arg(long, default_value_t = 50)]
+        mib: usize,
+        /// Keeps screenshots of the page there, desktop and phone.
+        #[arg(long)]
+        screenshots: Option<std::path::PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Ci => ci::run(),
+        Task::Fmt { check } => chores::fmt(check),
+        Task::Lint => chores::lint(),
+        Task::Graph => graph::check(),
+        Task::Tidy => tidy::check(),
+        Task::Test => chores::test(),
+        Task::Doc => chores::doc(),
+        Task::Deny => chores::deny(),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Task::Bench { name } => chores::bench(name.as_deref()),
+        Task::Sim { seeds, seed } => chores::sim(seeds, seed),
+        Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
+        Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -145,7 +145,7 @@ pub enum HashAlgorithm {
 
 impl HashAlgorithm {
     /// Bytes of a hash.
-    pub const fn len(self) -> usize {
+    pub const fn digest_len(self) -> usize {
         match self {
             Self::Md5 => 16,
             Self::Sha1 => 20,

@@ -1,5 +1,8 @@
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
 
+use crate::Trace;
+use crate::pair::reverse;
+
 /// The calls that every protocol machine offers, so that one harness drives them all. A test wraps its
 /// machine in a newtype and forwards.
 pub trait Machine {
@@ -11,7 +14,7 @@ pub trait Machine {
     fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit>;
     /// When to come back.
     fn poll_timeout(&self) -> Option<Instant>;
-    /// The next event, in its `Debug` form.
+    /// The next event, in its `Debug` form; a wrapper that wants the event itself keeps a copy.
     fn poll_event(&mut self) -> Option<String>;
 }
 
@@ -43,3 +46,36 @@ pub fn transmit_packet(
     batch.append(|out| if poll_packet(out) { Ok(()) } else { Err(()) }).ok()?;
     batch.finish(path, None)
 }
+
+/// Takes everything that `machine` has to say at `now`: datagrams go to `send`, with the path as the
+/// receiver sees it, and all of it to `trace`.
+///
+/// # Panics
+///
+/// If the machine goes on sending without end.
+pub(crate) fn drain(
+    machine: &mut impl Machine,
+    now: Instant,
+    max_datagram: usize,
+    who: &str,
+    trace: &mut Trace,
+    mut send: impl FnMut(Path, &[u8]),
+) {
+    let mut memory = [0; 65_000];
+    for round in 0.. {
+        assert!(round < MAX_ROUNDS, "{who} sends without end\n{trace}");
+        let mut batch = Batch::new(&mut memory, 16, max_datagram);
+        let Some(transmit) = machine.poll_transmit(now, &mut batch) else { break };
+        let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
+        for datagram in batch.bytes().chunks(segment) {
+            trace.note(now, who, datagram);
+            send(reverse(transmit.path), datagram);
+        }
+    }
+    while let Some(event) = machine.poll_event() {
+        trace.note(now, who, event.as_bytes());
+    }
+}
+
+/// Sends at one instant after which a machine counts as stuck: 16 datagrams each.
+const MAX_ROUNDS: u32 = 100_000;

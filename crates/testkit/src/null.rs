@@ -19,7 +19,7 @@ impl Provider for Null {
     }
 
     fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn Aead>, InvalidKey> {
-        if key.len() == algorithm.key_len() { Ok(Box::new(Null)) } else { Err(InvalidKey) }
+        if key.len() == algorithm.key_len() { Ok(Box::new(Self)) } else { Err(InvalidKey) }
     }
 
     fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash> {
@@ -33,7 +33,7 @@ impl Provider for Null {
     fn key_exchange(&self, group: Group, rng: &mut Rng) -> Box<dyn KeyExchange> {
         let len = match group {
             Group::X25519 => 32,
-            _ => 65,
+            Group::P256 | _ => 65,
         };
         let mut share = vec![0; len];
         rng.fill(&mut share);

@@ -1,0 +1,42 @@
+//! What the protocol crates leave out: sockets, the clock, entropy, the machine's addresses. From here up
+//! the workspace knows tokio.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+//! use std::future::poll_fn;
+//! use net::{Transport, UdpSocket};
+//! use proto::{Carrier, Path, Transmit};
+//!
+//! let (a, b) = (UdpSocket::bind(([127, 0, 0, 1], 0).into())?, UdpSocket::bind(([127, 0, 0, 1], 0).into())?);
+//! let path = Path { carrier: Carrier::Udp, local: a.local_address(), remote: b.local_address() };
+//! // Two datagrams in one system call.
+//! let transmit = Transmit { path, ecn: None, len: 8, segment_size: Some(4) };
+//! poll_fn(|cx| a.poll_send(cx, &transmit, b"pingpong")).await?;
+//!
+//! let mut buffer = vec![0; net::RECEIVE_BUFFER];
+//! let train = poll_fn(|cx| b.poll_receive(cx, &mut buffer)).await?;
+//! assert_eq!((&buffer[..4], train.remote), (&b"ping"[..], a.local_address()));
+//! # Ok(()) }
+//! ```
+//!
+//! # Where things live
+//!
+//! | Module | Holds |
+//! |--------|-------|
+//! | `transport` | [`Transport`], what an endpoint sends and receives through; tests put a virtual network there |
+//! | `udp` | [`UdpSocket`], through quinn-udp: segmentation offload (GSO, GRO), congestion marks |
+//! | `interfaces` | [`interfaces`], the addresses of this machine |
+//! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
+//! | `entropy` | [`random_seed`] |
+
+mod clock;
+mod entropy;
+mod interfaces;
+mod transport;
+mod udp;
+
+pub use clock::Clock;
+pub use entropy::random_seed;
+pub use interfaces::{Interface, interfaces};
+pub use transport::{RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+pub use udp::UdpSocket;

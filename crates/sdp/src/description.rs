@@ -1,0 +1,306 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::attribute::Attribute;
+use crate::lines::Lines;
+use crate::media::Media;
+use crate::{Limits, ParseError, ParseErrorKind};
+
+/// A session description: lines in the order in which they were read, each known one checked when it
+/// was. Written again it is the same to the byte, but for what was changed since.
+#[derive(Clone)]
+pub struct SessionDescription {
+    /// What was read; unchanged lines are spans of it.
+    text: String,
+    lines: Vec<Entry>,
+    /// The index of each section's `m=` line.
+    sections: Vec<usize>,
+}
+
+/// One line, with its end.
+#[derive(Clone, Debug)]
+enum Entry {
+    Read { start: usize, end: usize },
+    Changed(Box<str>),
+}
+
+impl SessionDescription {
+    /// Reads a description within the default [`Limits`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first line that is wrong, and its number.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        Self::parse_within(text, &Limits::default())
+    }
+
+    /// [`parse`](Self::parse) with limits of the caller's.
+    pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, ParseError> {
+        let lines = Lines::parse_within(text, limits)?;
+        Checker::new(limits).check(lines)?;
+        let mut description = Self { text: text.to_owned(), lines: Vec::new(), sections: Vec::new() };
+        let mut start = 0;
+        for raw in text.split_inclusive('\n') {
+            let end = start + raw.len();
+            if raw.starts_with("m=") {
+                description.sections.push(description.lines.len());
+            }
+            description.lines.push(Entry::Read { start, end });
+            start = end;
+        }
+        Ok(description)
+    }
+
+    /// The `o=` line.
+    pub fn origin(&self) -> Origin<'_> {
+        let origin =
+            self.lines(None).find(|(kind, _)| *kind == b'o').and_then(|(_, value)| Origin::parse(value));
+        origin.unwrap_or_default()
+    }
+
+    /// The attributes before the first media section.
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'_>> {
+        attributes(self.lines(None))
+    }
+
+    /// The media sections in order.
+    pub fn media(&self) -> impl ExactSizeIterator<Item = Media<'_>> {
+        (0..self.sections.len()).map(|index| Media::new(self, index))
+    }
+
+    /// The media section called `mid`.
+    pub fn media_by_mid(&self, mid: &str) -> Option<Media<'_>> {
+        self.media().find(|media| media.mid() == Some(mid))
+    }
+
+    /// The names of the sections in each BUNDLE group (RFC 9143 §5).
+    pub fn bundle_groups(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.attributes().filter_map(|attribute| {
+            let Attribute::Group(group) = attribute else { return None };
+            (group.semantics() == "BUNDLE").then(|| group.mids())
+        })
+    }
+
+    /// Appends an attribute to the session part (`None`) or to a media section, by its index.
+    pub fn add_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
+        let (_, end) = self.range(section);
+        self.lines.insert(end, Entry::Changed(format!("a={attribute}\r\n").into()));
+        let moved = section.map_or(0, |section| section + 1);
+        self.sections.iter_mut().skip(moved).for_each(|at| *at += 1);
+    }
+
+    /// Replaces the first attribute of the same name, or appends it where there is none.
+    pub fn set_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
+        let (start, end) = self.range(section);
+        let place = (start..end).find(|at| self.attribute_name(*at) == Some(attribute.name()));
+        match place.and_then(|at| self.lines.get_mut(at)) {
+            Some(entry) => *entry = Entry::Changed(format!("a={attribute}\r\n").into()),
+            None => self.add_attribute(section, attribute),
+        }
+    }
+
+    /// Takes away every attribute called `name`; says how many there were.
+    pub fn remove_attributes(&mut self, section: Option<usize>, name: &str) -> usize {
+        let (start, end) = self.range(section);
+        let found: Vec<usize> =
+            (start..end).rev().filter(|at| self.attribute_name(*at) == Some(name)).collect();
+        for at in &found {
+            self.lines.remove(*at);
+        }
+        let moved = section.map_or(0, |section| section + 1);
+        self.sections.iter_mut().skip(moved).for_each(|at| *at -= found.len());
+        found.len()
+    }
+
+    /// Kind and value of the lines of the session part or of a section.
+    pub(crate) fn lines(&self, section: Option<usize>) -> impl Iterator<Item = (u8, &str)> {
+        let (start, end) = self.range(section);
+        self.lines.get(start..end).unwrap_or_default().iter().filter_map(|entry| {
+            let line = self.line(entry).trim_end_matches(['\r', '\n', ' ', '\t']);
+            Some((*line.as_bytes().first()?, line.get(2..).unwrap_or_default()))
+        })
+    }
+
+    fn line<'s>(&'s self, entry: &'s Entry) -> &'s str {
+        match entry {
+            Entry::Read { start, end } => self.text.get(*start..*end).unwrap_or_default(),
+            Entry::Changed(line) => line,
+        }
+    }
+
+    fn attribute_name(&self, at: usize) -> Option<&str> {
+        let line = self.line(self.lines.get(at)?).strip_prefix("a=")?.trim_end();
+        line.split(':').next()
+    }
+
+    /// The lines of the session part or of a section.
+    fn range(&self, section: Option<usize>) -> (usize, usize) {
+        let start_of = |section: usize| self.sections.get(section).copied().unwrap_or(self.lines.len());
+        match section {
+            None => (0, start_of(0)),
+            Some(section) => (start_of(section), start_of(section + 1)),
+        }
+    }
+}
+
+pub(crate) fn attributes<'a>(
+    lines: impl Iterator<Item = (u8, &'a str)>,
+) -> impl Iterator<Item = Attribute<'a>> {
+    // Each was checked when it was read or made, so none is lost here.
+    lines.filter(|(kind, _)| *kind == b'a').filter_map(|(_, value)| Attribute::parse(value).ok())
+}
+
+impl FromStr for SessionDescription {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for SessionDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unchanged = self.lines.iter().all(|entry| matches!(entry, Entry::Read { .. }));
+        if unchanged && self.lines.len() == self.text.split_inclusive('\n').count() {
+            return f.write_str(&self.text);
+        }
+        for (number, entry) in self.lines.iter().enumerate() {
+            let line = self.line(entry);
+            f.write_str(line)?;
+            // What was read last may lack its line end.
+            if !line.ends_with('\n') && number + 1 < self.lines.len() {
+                f.write_str("\r\n")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SessionDescription {
+    /// Without its text, which holds the ICE password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sections = self.sections.len();
+        f.debug_struct("SessionDescription")
+            .field("lines", &self.lines.len())
+            .field("sections", &sections)
+            .finish()
+    }
+}
+
+/// The `o=` line (RFC 8866 §5.2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Origin<'a> {
+    /// The user, or `-`.
+    pub username: &'a str,
+    /// The identity of the session: digits.
+    pub session_id: &'a str,
+    /// The version of the description: digits.
+    pub version: &'a str,
+    /// The address of the machine.
+    pub address: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub(crate) fn parse(value: &'a str) -> Option<Self> {
+        let mut fields = value.trim_end().split(' ');
+        let [username, session_id, version, network, family, address] =
+            std::array::from_fn(|_| fields.next());
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let known = network? == "IN" && matches!(family?, "IP4" | "IP6") && fields.next().is_none();
+        let origin =
+            Self { username: username?, session_id: session_id?, version: version?, address: address? };
+        let whole = known && !origin.username.is_empty() && !origin.address.is_empty();
+        (whole && digits(origin.session_id) && digits(origin.version)).then_some(origin)
+    }
+}
+
+/// Checks the lines of a description, in one pass.
+struct Checker<'l, 'a> {
+    limits: &'l Limits,
+    seen_origin: bool,
+    sections: usize,
+    candidates: usize,
+    mids: BTreeSet<&'a str>,
+}
+
+impl<'l, 'a> Checker<'l, 'a> {
+    const fn new(limits: &'l Limits) -> Self {
+        Self { limits, seen_origin: false, sections: 0, candidates: 0, mids: BTreeSet::new() }
+    }
+
+    fn check(mut self, lines: Lines<'a>) -> Result<(), ParseError> {
+        for line in lines.iter() {
+            let checked = if line.number == 1 {
+                let version = line.kind == 'v' && line.value.trim_end() == "0";
+                if version { Ok(()) } else { Err(ParseErrorKind::Version) }
+            } else {
+                self.line(line.kind, line.value)
+            };
+            checked.map_err(|kind| ParseError { line: line.number, kind })?;
+        }
+        if self.seen_origin {
+            Ok(())
+        } else {
+            Err(ParseError { line: 0, kind: ParseErrorKind::OriginMissing })
+        }
+    }
+
+    fn line(&mut self, kind: char, value: &'a str) -> Result<(), ParseErrorKind> {
+        match kind {
+            'v' => return Err(ParseErrorKind::Version),
+            'o' => {
+                if self.seen_origin || self.sections > 0 {
+                    return Err(ParseErrorKind::Origin);
+                }
+                self.seen_origin = true;
+                Origin::parse(value).ok_or(ParseErrorKind::Origin)?;
+            }
+            'm' => self.media(value)?,
+            'a' => self.attribute(Attribute::parse(value)?)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, value: &str) -> Result<(), ParseErrorKind> {
+        if !self.seen_origin {
+            return Err(ParseErrorKind::OriginMissing);
+        }
+        self.sections += 1;
+        self.candidates = 0;
+        if self.sections > self.limits.media {
+            return Err(ParseErrorKind::TooMuch("media"));
+        }
+        let mut fields = value.split_ascii_whitespace();
+        let [kind, port, protocol] = std::array::from_fn(|_| fields.next());
+        let (Some(_), Some(port), Some(_)) = (kind, port, protocol) else {
+            return Err(ParseErrorKind::Media);
+        };
+        let port = port.split('/').next().unwrap_or(port);
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) || port.parse::<u16>().is_err() {
+            return Err(ParseErrorKind::Port);
+        }
+        match fields.count() {
+            0 => Err(ParseErrorKind::Media),
+            formats if formats > self.limits.formats => Err(ParseErrorKind::TooMuch("formats")),
+            _ => Ok(()),
+        }
+    }
+
+    fn attribute(&mut self, attribute: Attribute<'a>) -> Result<(), ParseErrorKind> {
+        if let Attribute::Mid(mid) = attribute
+            && self.sections > 0
+            && !self.mids.insert(mid)
+        {
+            return Err(ParseErrorKind::DuplicateMid);
+        }
+        if let Attribute::Candidate(_) = attribute {
+            self.candidates += 1;
+            if self.candidates > self.limits.candidates {
+                return Err(ParseErrorKind::TooMuch("candidates"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! All of the checks. What runs in automation only calls this.
+
+use std::time::Instant;
+
+use crate::{Result, chores, demo_smoke, fuzz, graph, interop, tidy};
+
+/// A step: its name, which is also the command that runs it again, and what it does.
+type Step = (&'static str, fn() -> Result);
+
+const STEPS: &[Step] = &[
+    ("fmt --check", || chores::fmt(true)),
+    ("graph", graph::check),
+    ("tidy", tidy::check),
+    ("lint", chores::lint),
+    ("deny", chores::deny),
+    ("doc", chores::doc),
+    ("test", chores::test),
+    ("sim", || chores::sim(300, 0)),
+    ("fuzz", || fuzz::run(None, 8)),
+    ("demo-smoke", || demo_smoke::run(50, None)),
+    ("interop chromium", || interop::run("chromium", &interop::in_ci())),
+];
+
+pub(crate) fn run() -> Result {
+    let mut times = Vec::new();
+    for (name, step) in STEPS {
+        println!("── {name}");
+        let start = Instant::now();
+        step().map_err(|problem| format!("{problem}\n\nThis step alone: cargo xtask {name}"))?;
+        times.push((name, start.elapsed()));
+        println!("── {name}: {:.0} s", start.elapsed().as_secs_f64());
+    }
+    println!("\n{:<20} {:>8}", "step", "seconds");
+    for (name, time) in &times {
+        println!("{name:<20} {:>8.0}", time.as_secs_f64());
+    }
+    let total: f64 = times.iter().map(|(_, time)| time.as_secs_f64()).sum();
+    println!("{:<20} {total:>8.0}  of {BUDGET_SECONDS}", "all");
+    Ok(())
+}
+
+/// What all of it may take on two cores.
+const BUDGET_SECONDS: u32 = 45 * 60;

@@ -1,0 +1,77 @@
+//! Our `interop-peer` against other stacks, by the rig that stands beside the checkout.
+
+use std::process::Command;
+
+use crate::Result;
+use crate::command::{cargo, root, run as run_command};
+
+/// Scenarios that need nothing but data channels.
+const DATA: &[&str] = &[
+    "dc-*",
+    "lossy-*",
+    "net-loss*",
+    "net-delay",
+    "net-reorder",
+    "net-duplicate",
+    "net-corrupt",
+    "net-rate",
+    "net-mtu",
+    "net-all",
+    "net-blackout",
+    "no-trickle",
+    "dtls-role-*",
+    "dtls12*",
+    "bad-*",
+    "close-*",
+    "kill-*",
+    "nat-cone",
+    "nat-symmetric-stun",
+];
+
+/// The few minutes of it that run with every change.
+pub(crate) fn in_ci() -> Vec<String> {
+    let names = [
+        "dc-basic",
+        "dc-empty",
+        "dc-utf8",
+        "dc-unordered",
+        "dc-max-retransmits",
+        "dc-negotiated",
+        "dc-both-open",
+        "dc-many",
+        "dc-close-remote",
+        "dc-close-flush",
+        "dc-bulk-back",
+        "no-trickle",
+        "dtls-role-*",
+        "bad-fingerprint-*",
+        "bad-sdp",
+        "close-*",
+        "net-loss5",
+        "net-reorder",
+        "net-corrupt",
+        "net-mtu",
+        "nat-cone",
+    ];
+    names.map(str::to_owned).to_vec()
+}
+
+fn run_driver(peer: &str, scenarios: &str) -> Result {
+    let rig = root().join("../shared/interop");
+    let ours = root().join("target/release/interop-peer");
+    let mut driver = Command::new("python3");
+    driver.arg(rig.join("driver.py")).args(["--a", &format!("ours:{}", ours.display())]);
+    let other = if peer == "ours" { format!("ours:{}", ours.display()) } else { peer.to_owned() };
+    driver.args(["--b", &other, "--swap", "--scenario", scenarios]);
+    run_command(&mut driver)
+}
+
+pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
+    if !root().join("../shared/interop/driver.py").exists() {
+        println!("interop is skipped: the rig is not at ../shared/interop");
+        return Ok(());
+    }
+    cargo("build --release --locked -p peerline-cli --bin interop-peer")?;
+    let scenarios = if scenarios.is_empty() { DATA.join(",") } else { scenarios.join(",") };
+    run_driver(peer, &scenarios)
+}
