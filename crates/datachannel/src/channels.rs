@@ -262,7 +262,12 @@ impl Channels {
 
     /// Takes what fits of `message`, and leaves the rest in it with [`SendError::Blocked`]: call again with
     /// the same value after [`Event::Writable`].
-    pub fn send(&mut self, now: Instant, channel: ChannelId, message: &mut Outgoing) -> Result<(), SendError> {
+    pub fn send(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        message: &mut Outgoing,
+    ) -> Result<(), SendError> {
         let limit = self.peer_max_message;
         let state = self.channels.get_mut(channel).ok_or(SendError::UnknownChannel)?;
         match state.state {

@@ -68,7 +68,9 @@ impl Open<'_> {
         let (kind, parameter) = match self.reliability {
             Reliability::Reliable => (RELIABLE, 0),
             Reliability::MaxRetransmits(count) => (MAX_RETRANSMITS, u32::from(count)),
-            Reliability::MaxLifetime(life) => (MAX_LIFETIME, u32::try_from(life.as_millis()).unwrap_or(u32::MAX)),
+            Reliability::MaxLifetime(life) => {
+                (MAX_LIFETIME, u32::try_from(life.as_millis()).unwrap_or(u32::MAX))
+            }
         };
         out.put_u8(OPEN)?;
         out.put_u8(kind | if self.unordered { UNORDERED } else { 0 })?;

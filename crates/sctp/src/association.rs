@@ -250,18 +250,10 @@ impl Association {
     /// Opens `stream` for sending, before the handshake or later. A stream that was in use can be opened
     /// again when both of its directions were reset.
     pub fn open(&mut self, stream: StreamId, options: StreamOptions) -> Result<(), OpenError> {
-        match self.state {
-            State::Closed => return Err(OpenError::Closed),
-            State::Listening
-            | State::CookieWait
-            | State::CookieEchoed(_)
-            | State::Established
-            | State::ShutdownPending
-            | State::ShutdownSent
-            | State::ShutdownReceived
-            | State::ShutdownAckSent => {}
+        if self.state == State::Closed {
+            return Err(OpenError::Closed);
         }
-        if stream.0 >= self.peer.inbound.min(u16::MAX) {
+        if stream.0 >= self.peer.inbound {
             return Err(OpenError::OutOfRange);
         }
         if self.outbound.is_open(stream) || self.resets.awaits(stream) {

@@ -447,11 +447,12 @@ impl Flight {
     }
 
     fn log(&mut self, serial: Serial) {
-        if let Some(run) = self.log.back_mut() {
-            if run.packet == self.next_packet && run.first.plus(run.count) == serial {
-                run.count = run.count.saturating_add(1);
-                return;
-            }
+        if let Some(run) = self.log.back_mut()
+            && run.packet == self.next_packet
+            && run.first.plus(run.count) == serial
+        {
+            run.count = run.count.saturating_add(1);
+            return;
         }
         self.log.push_back(Run { packet: self.next_packet, first: serial, count: 1 });
     }

@@ -311,9 +311,8 @@ impl Outbound {
             }
             return if state.is_sendable(fragment) { Turn::Stream(stream) } else { Turn::Nothing };
         }
-        let mut waiting: Option<Reverse<(u64, StreamId)>> = None;
-        let turn = loop {
-            let Some(Reverse((time, stream))) = self.turns.peek().copied() else { break Turn::Nothing };
+        loop {
+            let Some(Reverse((_time, stream))) = self.turns.peek().copied() else { return Turn::Nothing };
             let Some(state) = self.streams.get_mut(&stream) else {
                 self.turns.pop();
                 continue;
@@ -325,20 +324,12 @@ impl Outbound {
                 continue;
             }
             if state.is_sendable(fragment) {
-                break Turn::Stream(stream);
+                return Turn::Stream(stream);
             }
-            // Only the beginning of a message that is too short to fill a packet: look again later.
+            // Only the beginning of a message, too short to fill a packet: what is added brings it back.
             self.turns.pop();
             state.scheduled = false;
-            waiting = waiting.or(Some(Reverse((time, stream))));
-        };
-        if let Some(Reverse((time, stream))) = waiting {
-            if let Some(state) = self.streams.get_mut(&stream) {
-                state.scheduled = true;
-                self.turns.push(Reverse((time, stream)));
-            }
         }
-        turn
     }
 
     /// Bytes of `stream`'s next fragment when `space` are free and a packet of its own would hold `full`;
@@ -483,7 +474,8 @@ impl Stream {
     }
 
     fn drop_expired(&mut self, now: Instant, used: &mut usize) {
-        while !self.begun && self.queue.front().is_some_and(|piece| piece.sort.expires.is_some_and(|at| at <= now))
+        while !self.begun
+            && self.queue.front().is_some_and(|piece| piece.sort.expires.is_some_and(|at| at <= now))
         {
             let mut ended = false;
             while let Some(piece) = self.queue.pop_front() {

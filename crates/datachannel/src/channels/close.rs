@@ -90,11 +90,11 @@ impl Channels {
             self.forget(id);
             return;
         }
-        if std::mem::take(&mut state.draining) {
-            if let Some(stream) = state.stream {
-                self.association.reset(now, stream);
-                self.pump(now);
-            }
+        if std::mem::take(&mut state.draining)
+            && let Some(stream) = state.stream
+        {
+            self.association.reset(now, stream);
+            self.pump(now);
         }
     }
 

@@ -24,16 +24,21 @@ impl Channels {
             return self.open_negotiated(now, stream, init);
         }
         let id = self.channels.insert(Channel::new(init, State::Waiting));
-        if self.role.is_some() {
-            if let Err(error) = self.assign_stream(now, id) {
-                self.channels.remove(id);
-                return Err(error);
-            }
+        if self.role.is_some()
+            && let Err(error) = self.assign_stream(now, id)
+        {
+            self.channels.remove(id);
+            return Err(error);
         }
         Ok(id)
     }
 
-    fn open_negotiated(&mut self, now: Instant, stream: StreamId, init: Init) -> Result<ChannelId, OpenError> {
+    fn open_negotiated(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        init: Init,
+    ) -> Result<ChannelId, OpenError> {
         if self.by_stream.contains_key(&stream) || self.refused.contains(&stream) {
             return Err(OpenError::InUse);
         }
@@ -73,9 +78,14 @@ impl Channels {
         let stream = loop {
             let stream = StreamId(self.next_stream);
             let parity = first & 1;
-            self.next_stream = if self.next_stream >= LAST_STREAM - 1 { parity } else { self.next_stream.saturating_add(2) };
+            self.next_stream =
+                if self.next_stream >= LAST_STREAM - 1 { parity } else { self.next_stream.saturating_add(2) };
             let free = !self.by_stream.contains_key(&stream) && !self.refused.contains(&stream);
-            match if free { self.association.open(stream, StreamOptions::default()) } else { Err(sctp::OpenError::InUse) } {
+            match if free {
+                self.association.open(stream, StreamOptions::default())
+            } else {
+                Err(sctp::OpenError::InUse)
+            } {
                 Ok(()) => break stream,
                 Err(sctp::OpenError::InUse | sctp::OpenError::OutOfRange) if self.next_stream != first => {}
                 Err(error) => return Err(error.into()),
@@ -112,7 +122,8 @@ impl Channels {
     /// Tries again what the send buffer had no room for.
     pub(super) fn send_controls(&mut self, now: Instant) {
         self.control_waits = false;
-        let waiting = |id: &ChannelId| self.channels.get(*id).is_some_and(|channel| !channel.control.is_empty());
+        let waiting =
+            |id: &ChannelId| self.channels.get(*id).is_some_and(|channel| !channel.control.is_empty());
         let ids: Vec<ChannelId> = self.channels.ids().filter(waiting).collect();
         for id in ids {
             self.send_control(now, id);
@@ -124,7 +135,8 @@ impl Channels {
     pub(super) fn send_control(&mut self, now: Instant, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(id) else { return };
         let Some(stream) = channel.stream else { return };
-        self.association.set_options(stream, StreamOptions::new(false, Reliability::Reliable, channel.init.priority));
+        self.association
+            .set_options(stream, StreamOptions::new(false, Reliability::Reliable, channel.init.priority));
         let result = self.association.send(now, stream, Ppid(DCEP), &mut channel.control, true);
         match result {
             Ok(()) => {
@@ -140,7 +152,12 @@ impl Channels {
     }
 
     /// An OPEN came on a stream that belongs to no channel.
-    pub(super) fn open_incoming(&mut self, now: Instant, stream: StreamId, open: &Open<'_>) -> Option<ChannelId> {
+    pub(super) fn open_incoming(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        open: &Open<'_>,
+    ) -> Option<ChannelId> {
         // RFC 8832 §6: even streams are the DTLS client's to open.
         let theirs = self.role.is_none_or(|role| (role == Role::Server) == (stream.0 & 1 == 0));
         if !theirs || self.channels.len() >= self.config.max_channels {

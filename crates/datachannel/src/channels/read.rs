@@ -171,7 +171,12 @@ impl Channels {
             };
             if chunk.abandoned {
                 channel.message = 0;
-                return Some(Incoming { kind: crate::Kind::Binary, data: chunk.data, end: true, abandoned: true });
+                return Some(Incoming {
+                    kind: crate::Kind::Binary,
+                    data: chunk.data,
+                    end: true,
+                    abandoned: true,
+                });
             }
             let Payload::Message { kind, partial, empty } = Payload::of(chunk.ppid) else { continue };
             let data = if empty { bytes::Bytes::new() } else { chunk.data };

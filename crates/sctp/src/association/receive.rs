@@ -226,11 +226,11 @@ impl Association {
             }
         };
         self.sender.burst = self.config.max_burst;
-        if let Some(rtt) = acked.rtt {
-            if acked.packet >= self.sender.measure {
-                self.round_trip.measured(rtt);
-                self.sender.measure = self.flight.packet();
-            }
+        if let Some(rtt) = acked.rtt
+            && acked.packet >= self.sender.measure
+        {
+            self.round_trip.measured(rtt);
+            self.sender.measure = self.flight.packet();
         }
         if acked.bytes > 0 {
             self.errors = 0;

@@ -178,23 +178,24 @@ impl Association {
 
     fn write_handshake(&mut self, out: &mut Writer<'_>) -> bool {
         let mut any = false;
-        if let State::CookieEchoed(cookie) = &self.state {
-            if self.replies.cookie_echo && Chunk::CookieEcho(cookie).encode(out).is_ok() {
-                self.replies.cookie_echo = false;
-                self.timers.handshake = Some(self.now + self.round_trip.rto(&self.config));
-                any = true;
-            }
+        if let State::CookieEchoed(cookie) = &self.state
+            && self.replies.cookie_echo
+            && Chunk::CookieEcho(cookie).encode(out).is_ok()
+        {
+            self.replies.cookie_echo = false;
+            self.timers.handshake = Some(self.now + self.round_trip.rto(&self.config));
+            any = true;
         }
         if self.replies.cookie_ack && Chunk::CookieAck.encode(out).is_ok() {
             self.replies.cookie_ack = false;
             any = true;
         }
         // Behind a COOKIE ECHO at the earliest (RFC 9260 §5.1).
-        if let Some(cause) = self.replies.error.filter(|_| any || self.is_connected()) {
-            if put_error(out, &cause).is_ok() {
-                self.replies.error = None;
-                any = true;
-            }
+        if let Some(cause) = self.replies.error.filter(|_| any || self.is_connected())
+            && put_error(out, &cause).is_ok()
+        {
+            self.replies.error = None;
+            any = true;
         }
         any
     }
@@ -208,11 +209,11 @@ impl Association {
                 self.replies.heartbeat_ack = Some(info);
             }
         }
-        if let Some(nonce) = self.heartbeat_nonce.filter(|_| self.replies.heartbeat) {
-            if put_heartbeat(out, nonce).is_ok() {
-                self.replies.heartbeat = false;
-                any = true;
-            }
+        if let Some(nonce) = self.heartbeat_nonce.filter(|_| self.replies.heartbeat)
+            && put_heartbeat(out, nonce).is_ok()
+        {
+            self.replies.heartbeat = false;
+            any = true;
         }
         any |= self.write_reconfig(out);
         if self.sender.forward {
