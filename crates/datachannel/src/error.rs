@@ -106,7 +106,7 @@ impl From<sctp::OpenError> for OpenError {
             sctp::OpenError::InUse => Self::InUse,
             sctp::OpenError::OutOfRange => Self::OutOfRange,
             sctp::OpenError::TooMany => Self::TooMany,
-            _ => Self::Closed,
+            sctp::OpenError::Closed | _ => Self::Closed,
         }
     }
 }

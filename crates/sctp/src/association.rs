@@ -105,6 +105,8 @@ struct Peer {
     reconfig: bool,
     /// Whether anything of the above is known yet.
     known: bool,
+    /// The window that it announced last holds less than a packet.
+    closed: bool,
 }
 
 /// What is owed to the peer in acknowledgements (RFC 9260 §6.2).
@@ -166,6 +168,7 @@ impl Association {
             forward_tsn: true,
             reconfig: true,
             known: false,
+            closed: false,
         };
         Self {
             now,

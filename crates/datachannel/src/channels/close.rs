@@ -130,7 +130,7 @@ impl Channels {
                 continue;
             }
             let graceful = state.state == State::Closing;
-            let error = state.error.or((!graceful).then_some(ChannelError::Disconnected));
+            let error = state.error.or_else(|| (!graceful).then_some(ChannelError::Disconnected));
             state.state = State::Ended;
             state.control = bytes::Bytes::new();
             self.events.closed(id, error);

@@ -93,6 +93,7 @@ impl Association {
             forward_tsn: abilities.forward_tsn,
             reconfig: abilities.reconfig,
             known: true,
+            closed: false,
         });
         self.replies.error = abilities.unknown;
         self.state = State::CookieEchoed(cookie.into());
@@ -282,6 +283,7 @@ const fn peer_of(cookie: &Cookie) -> Peer {
         forward_tsn: cookie.forward_tsn,
         reconfig: cookie.reconfig,
         known: true,
+        closed: false,
     }
 }
 

@@ -5,7 +5,7 @@ use super::transmit::{
 use super::{Association, State};
 use crate::flight::SackError;
 use crate::inbound::Inserted;
-use crate::wire::{Chunk, Data, Packet, Parameter, Parameters};
+use crate::wire::{Causes, Chunk, Data, Packet, Parameter, Parameters};
 use crate::{CloseReason, Discard, Tsn, Violation};
 use proto::Instant;
 
@@ -115,7 +115,7 @@ impl Association {
             Chunk::InitAck(init) => self.handle_init_ack(init),
             Chunk::CookieEcho(cookie) => self.handle_cookie_echo(tag, cookie),
             Chunk::Abort { causes, .. } => {
-                let cause = causes.iter().next().map_or(0, |cause| cause.kind());
+                let cause = causes.iter().next().map_or(0, |(code, _)| code);
                 self.close(CloseReason::PeerAborted { cause });
                 Ok(())
             }
@@ -244,6 +244,7 @@ impl Association {
         if let Some(window) = window {
             let in_flight = u32::try_from(self.flight.payload()).unwrap_or(u32::MAX);
             self.peer.window = window.saturating_sub(in_flight);
+            self.peer.closed = usize::try_from(window).is_ok_and(|window| window < self.max_packet);
             if window > 0 {
                 self.timers.window = None;
             } else {
@@ -290,8 +291,8 @@ impl Association {
         Ok(())
     }
 
-    fn handle_error(&mut self, causes: Parameters<'_>) {
-        if causes.iter().any(|cause| cause.kind() == CAUSE_STALE_COOKIE) {
+    fn handle_error(&mut self, causes: Causes<'_>) {
+        if causes.iter().any(|(code, _)| code == CAUSE_STALE_COOKIE) {
             self.handle_stale_cookie();
         }
     }

@@ -160,7 +160,7 @@ impl Association {
 
     /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some.
     fn probe(&mut self) {
-        if self.flight.nothing_in_flight() || self.sender.probes >= MAX_PROBES {
+        if self.flight.nothing_in_flight() || self.sender.probes >= MAX_PROBES || self.peer.closed {
             return;
         }
         self.sender.probes = self.sender.probes.saturating_add(1);

@@ -5,8 +5,8 @@ use super::{Association, State};
 use crate::cookie::COOKIE_LEN;
 use crate::outbound::Turn;
 use crate::wire::{
-    Chunk, DATA_HEADER_LEN, ForwardTsn, HEADER_LEN, Init, Parameter, Parameters, begin_packet, finish_packet,
-    put_sack,
+    Causes, Chunk, DATA_HEADER_LEN, ForwardTsn, HEADER_LEN, Init, Parameter, Parameters, begin_packet,
+    finish_packet, put_sack,
 };
 use crate::{Ssn, StreamId};
 
@@ -438,7 +438,7 @@ impl Association {
             let value: &[u8] = if abort.cause == CAUSE_NO_USER_DATA { &[0; 4] } else { &[] };
             (Parameter::Unknown { kind: abort.cause, value }).encode(&mut causes)?;
         }
-        let causes = Parameters::decode(causes.written()).map_err(|_| NoSpace)?;
+        let causes = Causes::decode(causes.written()).map_err(|_| NoSpace)?;
         self.write_one(out, abort.tag, &Chunk::Abort { reflected: abort.reflected, causes })
     }
 
@@ -496,7 +496,7 @@ fn put_error(out: &mut Writer<'_>, cause: &Cause) -> Result<(), NoSpace> {
     let mut memory = [0; CAUSE_LEN + 8];
     let mut causes = Writer::new(&mut memory);
     (Parameter::Unknown { kind: cause.kind, value: cause.value() }).encode(&mut causes)?;
-    let causes = Parameters::decode(causes.written()).map_err(|_| NoSpace)?;
+    let causes = Causes::decode(causes.written()).map_err(|_| NoSpace)?;
     Chunk::Error { causes }.encode(out)
 }
 

@@ -1,6 +1,6 @@
 use proto::{NoSpace, Reader, Writer};
 
-use super::{Parameters, padding};
+use super::{Causes, Parameters, padding};
 use crate::{DecodeError, Ppid, Ssn, StreamId, Tsn};
 
 /// A chunk.
@@ -24,7 +24,7 @@ pub enum Chunk<'a> {
         /// The T bit: the verification tag is the receiver's own, sent back.
         reflected: bool,
         /// Error causes.
-        causes: Parameters<'a>,
+        causes: Causes<'a>,
     },
     /// SHUTDOWN (RFC 9260 §3.3.8).
     Shutdown {
@@ -36,7 +36,7 @@ pub enum Chunk<'a> {
     /// ERROR (RFC 9260 §3.3.10).
     Error {
         /// Error causes.
-        causes: Parameters<'a>,
+        causes: Causes<'a>,
     },
     /// COOKIE ECHO (RFC 9260 §3.3.11).
     CookieEcho(&'a [u8]),
@@ -165,13 +165,12 @@ impl<'a> Chunk<'a> {
             SACK => Self::Sack(read_sack(&mut reader).ok_or(wrong)?),
             HEARTBEAT => Self::Heartbeat(reader.rest()),
             HEARTBEAT_ACK => Self::HeartbeatAck(reader.rest()),
-            ABORT => Self::Abort {
-                reflected: flags & FLAG_REFLECTED != 0,
-                causes: Parameters::decode(reader.rest())?,
-            },
+            ABORT => {
+                Self::Abort { reflected: flags & FLAG_REFLECTED != 0, causes: Causes::decode(reader.rest())? }
+            }
             SHUTDOWN => Self::Shutdown { cumulative: Tsn(reader.u32().map_err(|_| wrong)?) },
             SHUTDOWN_ACK => Self::ShutdownAck,
-            ERROR => Self::Error { causes: Parameters::decode(reader.rest())? },
+            ERROR => Self::Error { causes: Causes::decode(reader.rest())? },
             COOKIE_ECHO => Self::CookieEcho(reader.rest()),
             COOKIE_ACK => Self::CookieAck,
             SHUTDOWN_COMPLETE => Self::ShutdownComplete { reflected: flags & FLAG_REFLECTED != 0 },

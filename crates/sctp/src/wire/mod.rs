@@ -9,7 +9,7 @@ mod parameter;
 
 pub use chunk::{Chunk, Data, ForwardTsn, Init, Sack, put_sack};
 pub use packet::{Packet, begin_packet, finish_packet};
-pub use parameter::{Parameter, Parameters, ReconfigResult};
+pub use parameter::{Causes, Parameter, Parameters, ReconfigResult};
 
 /// Bytes of the common header (RFC 9260 §3.1).
 pub const HEADER_LEN: usize = 12;

@@ -3,7 +3,34 @@ use proto::{NoSpace, Reader, Writer};
 use super::padding;
 use crate::{DecodeError, StreamId, Tsn};
 
-/// Parameters or error causes, one behind the other: both have the same form (RFC 9260 §3.2.1, §3.3.10).
+/// Error causes, one behind the other (RFC 9260 §3.3.10): codes and values. They look like parameters, but
+/// their codes mean other things.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Causes<'a>(&'a [u8]);
+
+impl<'a> Causes<'a> {
+    /// Checks the boundaries in `bytes`. The last cause's padding may be missing.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        while !reader.is_empty() {
+            read_value(&mut reader)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Code and value of each.
+    pub fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
+        let mut reader = Reader::new(self.0);
+        std::iter::from_fn(move || if reader.is_empty() { None } else { read_value(&mut reader).ok() })
+    }
+
+    /// All of them as bytes.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Parameters, one behind the other (RFC 9260 §3.2.1).
 /// The boundaries were checked when the chunk was decoded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Parameters<'a>(&'a [u8]);
@@ -252,14 +279,18 @@ fn streams<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
 }
 
 fn read_parameter<'a>(reader: &mut Reader<'a>) -> Result<Parameter<'a>, DecodeError> {
+    let (kind, value) = read_value(reader)?;
+    Parameter::decode(kind, value)
+}
+
+fn read_value<'a>(reader: &mut Reader<'a>) -> Result<(u16, &'a [u8]), DecodeError> {
     let kind = reader.u16()?;
     let len = usize::from(reader.u16()?);
     let value = reader.take(len.checked_sub(4).ok_or(DecodeError::ParameterLength(kind))?)?;
-    let pad = padding(len);
     if !reader.is_empty() {
-        reader.take(pad)?;
+        reader.take(padding(len))?;
     }
-    Parameter::decode(kind, value)
+    Ok((kind, value))
 }
 
 const STATE_COOKIE: u16 = 7;
