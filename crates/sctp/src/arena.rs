@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     block: BytesMut,
+    /// Whether `block` is more than the empty one of the beginning.
+    begun: bool,
     full: VecDeque<BytesMut>,
 }
 
@@ -42,7 +44,9 @@ impl Arena {
             return false;
         }
         let full = std::mem::replace(&mut self.block, BytesMut::with_capacity(BLOCK));
-        self.full.push_back(full);
+        if std::mem::replace(&mut self.begun, true) {
+            self.full.push_back(full);
+        }
         true
     }
 }

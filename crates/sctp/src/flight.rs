@@ -356,7 +356,7 @@ impl Flight {
             }
             stream = Some(sent.stream);
             ended = sent.end;
-            if matches!(sent.state, State::InFlight | State::Lost) {
+            if sent.state != State::Abandoned {
                 let (was, len, id) = (sent.state, sent.data.len(), sent.stream);
                 sent.data = Bytes::new();
                 sent.state = State::Abandoned;

@@ -232,6 +232,7 @@ impl Inbound {
         while let Some(entry) = self.pending.first_entry().filter(|entry| *entry.key() <= to) {
             let (serial, fragment) = entry.remove_entry();
             self.deliver(serial, fragment, events);
+            self.after_forward = true;
         }
         if self.making.is_some_and(|making| making.next <= to) {
             self.abandon_making(events);
@@ -361,6 +362,7 @@ impl Inbound {
                 return true;
             }
             if !self.after_forward {
+                self.held = self.held.saturating_sub(fragment.cost());
                 return false;
             }
             self.abandon_making(events);

@@ -52,8 +52,8 @@ fn both_ends_may_begin_in_every_interleaving() {
         let mut ends = [client(1), client(2)];
         let mut wire: [Vec<Vec<u8>>; 2] = [Vec::new(), Vec::new()];
         for step in 0..12 {
-            for from in 0..2 {
-                wire[from].extend(packets(&mut ends[from], now));
+            for (end, wire) in ends.iter_mut().zip(&mut wire) {
+                wire.extend(packets(end, now));
             }
             let from = (order >> step & 1) as usize;
             if !wire[from].is_empty() {
@@ -62,8 +62,8 @@ fn both_ends_may_begin_in_every_interleaving() {
             }
         }
         let mut pair = Pair::of(ends, Link::default(), 1);
-        for from in 0..2 {
-            for packet in std::mem::take(&mut wire[from]) {
+        for (from, wire) in wire.iter_mut().enumerate() {
+            for packet in std::mem::take(wire) {
                 pair.transmit(from, packet);
             }
         }

@@ -114,10 +114,8 @@ impl Pair {
 
     pub(crate) fn transmit(&mut self, from: usize, mut packet: Vec<u8>) {
         self.sent[from] += 1;
-        if let Some(tap) = &mut self.tap {
-            if !tap(from, &mut packet) {
-                return;
-            }
+        if self.tap.as_mut().is_some_and(|tap| !tap(from, &mut packet)) {
+            return;
         }
         let link = self.links[from];
         let copies = 1 + u32::from(self.rng.below(1000) < link.duplicate);
@@ -126,10 +124,10 @@ impl Pair {
                 continue;
             }
             let mut at = self.now;
-            if link.rate > 0 {
+            if let Some(rate) = std::num::NonZeroU64::new(link.rate) {
                 let bits = (packet.len() as u64 + 60) * 8;
                 self.free[from] =
-                    self.free[from].max(self.now) + Duration::from_nanos(bits * 1_000_000_000 / link.rate);
+                    self.free[from].max(self.now) + Duration::from_nanos(bits * 1_000_000_000 / rate);
                 at = self.free[from];
             }
             let jitter = Duration::from_micros(self.rng.below(link.jitter.as_micros() as u32).into());
