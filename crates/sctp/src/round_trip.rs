@@ -91,8 +91,7 @@ mod tests {
 
     #[test]
     fn the_time_out_follows_the_rules() {
-        let mut config = Config::default();
-        config.rto_min = Duration::from_millis(1);
+        let mut config = Config { rto_min: Duration::from_millis(1), ..Config::default() };
         let mut rtt = RoundTrip::new();
         assert_eq!(rtt.rto(&config), Duration::from_secs(1));
         rtt.measured(Duration::from_millis(100));
