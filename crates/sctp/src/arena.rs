@@ -1,0 +1,74 @@
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+/// Memory that received payload is copied to. Blocks are cut into slices and taken back whole when all
+/// slices of one are dropped; when too many are out, a slice gets memory of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    block: BytesMut,
+    /// Whether `block` is more than the empty one of the beginning.
+    begun: bool,
+    full: VecDeque<BytesMut>,
+}
+
+impl Arena {
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> Bytes {
+        if self.block.capacity() < bytes.len() && !self.next_block(bytes.len()) {
+            return Bytes::copy_from_slice(bytes);
+        }
+        self.block.extend_from_slice(bytes);
+        self.block.split().freeze()
+    }
+
+    /// Gives all memory back, but for what slices still hold.
+    pub(crate) fn release(&mut self) {
+        *self = Self::default();
+    }
+
+    fn next_block(&mut self, needed: usize) -> bool {
+        if needed > BLOCK {
+            return false;
+        }
+        if self.block.try_reclaim(BLOCK) {
+            return true;
+        }
+        if self.full.front_mut().is_some_and(|oldest| oldest.try_reclaim(BLOCK)) {
+            if let Some(oldest) = self.full.pop_front() {
+                let full = std::mem::replace(&mut self.block, oldest);
+                self.full.push_back(full);
+            }
+            return true;
+        }
+        if self.full.len() >= MAX_FULL {
+            return false;
+        }
+        let full = std::mem::replace(&mut self.block, BytesMut::with_capacity(BLOCK));
+        if std::mem::replace(&mut self.begun, true) {
+            self.full.push_back(full);
+        }
+        true
+    }
+}
+
+const BLOCK: usize = 64 << 10;
+/// With the one that is being cut: 256 KiB, a quarter of the default receive window.
+const MAX_FULL: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_reused_when_the_reader_keeps_up_and_bounded_when_not() {
+        let mut arena = Arena::default();
+        for i in 0..1000u32 {
+            let slice = arena.store(&[1; 1000]);
+            assert_eq!(slice.len(), 1000, "{i}");
+        }
+        assert!(arena.full.len() <= 1);
+        let kept: Vec<Bytes> = (0..1000).map(|_| arena.store(&[2; 1000])).collect();
+        assert!(arena.full.len() <= MAX_FULL);
+        assert!(kept.iter().all(|slice| slice.iter().all(|byte| *byte == 2)));
+    }
+}

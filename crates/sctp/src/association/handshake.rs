@@ -1,0 +1,294 @@
+use super::transmit::{
+    Abort, CAUSE_COOKIE_IN_SHUTDOWN, CAUSE_INVALID_PARAMETER, CAUSE_MISSING_PARAMETER, CAUSE_STALE_COOKIE,
+    Cause,
+};
+use super::{Association, Local, Peer, State};
+use crate::congestion::Congestion;
+use crate::cookie::Cookie;
+use crate::flight::Flight;
+use crate::inbound::Inbound;
+use crate::wire::{Init, Parameter};
+use crate::{Discard, Tsn, Violation};
+
+/// An INIT that is to be answered.
+#[derive(Clone, Debug)]
+pub(super) struct InitReply {
+    pub(super) cookie: Cookie,
+    pub(super) unknown: Option<Cause>,
+}
+
+/// What the optional parameters of an INIT or INIT ACK say.
+#[derive(Clone, Debug, Default)]
+struct Abilities<'a> {
+    forward_tsn: bool,
+    reconfig: bool,
+    cookie: Option<&'a [u8]>,
+    unknown: Option<Cause>,
+}
+
+impl Association {
+    /// RFC 9260 §5.1, §5.2.1, §5.2.2: an INIT changes nothing; it is answered, whatever the state.
+    pub(super) fn handle_init(&mut self, init: &Init<'_>) -> Result<(), Discard> {
+        if init.tag == 0 || init.outbound == 0 || init.inbound == 0 {
+            if init.tag != 0 {
+                self.replies.abort = Some(Abort::new(init.tag, CAUSE_INVALID_PARAMETER));
+            }
+            return Err(Discard::UnexpectedChunk);
+        }
+        let (local, tie_local, tie_peer) = match &self.state {
+            State::Closed => return Err(Discard::Closed),
+            State::ShutdownAckSent => {
+                // RFC 9260 §9.2: the peer has lost our SHUTDOWN ACK.
+                self.replies.shutdown_ack = true;
+                return Ok(());
+            }
+            State::Listening | State::CookieWait => (self.local, 0, 0),
+            State::CookieEchoed(_) => (self.local, self.local.tag, self.peer.tag),
+            State::Established | State::ShutdownPending | State::ShutdownSent | State::ShutdownReceived => {
+                let fresh = Local { tag: self.rng.u32().max(1), first: Tsn(self.rng.u32()) };
+                (fresh, self.local.tag, self.peer.tag)
+            }
+        };
+        let abilities = self.abilities(init);
+        self.replies.init_ack = Some(InitReply {
+            cookie: Cookie {
+                made: self.now,
+                local_tag: local.tag,
+                peer_tag: init.tag,
+                tie_local,
+                tie_peer,
+                local_tsn: local.first,
+                peer_tsn: init.tsn,
+                peer_window: init.window,
+                peer_inbound: init.inbound,
+                forward_tsn: abilities.forward_tsn,
+                reconfig: abilities.reconfig,
+            },
+            unknown: abilities.unknown,
+        });
+        Ok(())
+    }
+
+    pub(super) fn handle_init_ack(&mut self, init: &Init<'_>) -> Result<(), Discard> {
+        if self.state != State::CookieWait {
+            return Err(Discard::UnexpectedChunk);
+        }
+        if init.tag == 0 || init.outbound == 0 || init.inbound == 0 {
+            // RFC 9260 §3.3.3: such an answer ends the attempt.
+            self.peer.tag = init.tag;
+            self.violate(Violation::Handshake, CAUSE_INVALID_PARAMETER);
+            return Ok(());
+        }
+        let abilities = self.abilities(init);
+        let Some(cookie) = abilities.cookie else {
+            self.peer.tag = init.tag;
+            self.violate(Violation::Handshake, CAUSE_MISSING_PARAMETER);
+            return Ok(());
+        };
+        self.set_peer(Peer {
+            tag: init.tag,
+            first: init.tsn,
+            window: init.window,
+            inbound: init.inbound,
+            forward_tsn: abilities.forward_tsn,
+            reconfig: abilities.reconfig,
+            known: true,
+            closed: false,
+        });
+        self.replies.error = abilities.unknown;
+        self.state = State::CookieEchoed(cookie.into());
+        self.replies.init = false;
+        self.replies.cookie_echo = true;
+        self.timers.handshake = None;
+        self.errors = 0;
+        self.round_trip.answered();
+        Ok(())
+    }
+
+    /// RFC 9260 §5.2.4: what a valid State Cookie does depends on whose tags it carries.
+    pub(super) fn handle_cookie_echo(&mut self, tag: u32, bytes: &[u8]) -> Result<(), Discard> {
+        let cookie = Cookie::open(bytes, &*self.cookie_key)?;
+        if tag != cookie.local_tag {
+            return Err(Discard::Tag);
+        }
+        if self.state == State::Closed {
+            return Err(Discard::Closed);
+        }
+        let (ours, theirs) =
+            (cookie.local_tag == self.local.tag, self.peer.known && cookie.peer_tag == self.peer.tag);
+        let stale = cookie.is_stale(self.now, self.config.cookie_life);
+        if stale && !(ours && theirs) {
+            let age = u32::try_from((self.now - cookie.made).as_micros()).unwrap_or(u32::MAX);
+            self.replies.stale = Some((cookie.peer_tag, Cause::new(CAUSE_STALE_COOKIE, &age.to_be_bytes())));
+            return Err(Discard::StaleCookie);
+        }
+        let ties = cookie.tie_local == self.local.tag && cookie.tie_peer == self.peer.tag;
+        match (ours, theirs) {
+            (true, true) => self.cookie_matches(),                // D
+            (true, false) => self.cookie_from_collision(&cookie), // B, and the first one of all
+            (false, false) if ties && self.peer.known => self.cookie_from_restart(&cookie), // A
+            (false, true | false) => Err(Discard::UnexpectedCookie), // C, and all others
+        }
+    }
+
+    pub(super) fn handle_cookie_ack(&mut self) -> Result<(), Discard> {
+        if !matches!(self.state, State::CookieEchoed(_)) {
+            return Err(Discard::UnexpectedChunk);
+        }
+        self.establish();
+        Ok(())
+    }
+
+    /// The peer found our State Cookie too old: ask for another (RFC 9260 §5.2.6).
+    pub(super) fn handle_stale_cookie(&mut self) {
+        if !matches!(self.state, State::CookieEchoed(_)) {
+            return;
+        }
+        self.errors = self.errors.saturating_add(1);
+        if self.errors > self.config.max_init_retransmits {
+            self.violate(Violation::StaleCookie, 0);
+            return;
+        }
+        self.state = State::CookieWait;
+        self.replies.cookie_echo = false;
+        self.replies.init = true;
+        self.timers.handshake = None;
+    }
+
+    /// D: the cookie is of the association that stands.
+    fn cookie_matches(&mut self) -> Result<(), Discard> {
+        if matches!(self.state, State::CookieEchoed(_) | State::CookieWait) {
+            self.establish();
+        }
+        self.replies.cookie_ack = true;
+        Ok(())
+    }
+
+    /// B: both ends began, and the peer answered before it asked; or the peer is unknown until now.
+    fn cookie_from_collision(&mut self, cookie: &Cookie) -> Result<(), Discard> {
+        match self.state {
+            State::Listening | State::CookieWait | State::CookieEchoed(_) => {
+                self.set_peer(peer_of(cookie));
+                self.establish();
+            }
+            State::Established
+            | State::ShutdownPending
+            | State::ShutdownSent
+            | State::ShutdownReceived
+            | State::ShutdownAckSent => {
+                // The peer goes on under the tag of its INIT; its first TSN counts if nothing has come yet.
+                let untouched = self.inbound.cumulative() == Tsn(self.peer.first.0.wrapping_sub(1))
+                    && !self.inbound.has_gaps();
+                if untouched {
+                    self.set_peer(peer_of(cookie));
+                } else {
+                    self.peer.tag = cookie.peer_tag;
+                }
+            }
+            State::Closed => return Err(Discard::Closed),
+        }
+        self.replies.cookie_ack = true;
+        Ok(())
+    }
+
+    /// A: the peer has lost the association and begins anew.
+    fn cookie_from_restart(&mut self, cookie: &Cookie) -> Result<(), Discard> {
+        if self.state == State::ShutdownAckSent {
+            self.replies.shutdown_ack = true;
+            self.replies.error = Some(Cause::new(CAUSE_COOKIE_IN_SHUTDOWN, &[]));
+            return Ok(());
+        }
+        self.local = Local { tag: cookie.local_tag, first: cookie.local_tsn };
+        self.set_peer(peer_of(cookie));
+        self.flight = Flight::new(self.local.first);
+        self.outbound.restart();
+        self.congestion = Congestion::new(&self.config);
+        self.congestion.set_packet(self.max_packet);
+        self.resets = super::Resets::new(self.local.first, self.peer.first);
+        let open: Vec<crate::StreamId> = self.outbound.ids().collect();
+        for stream in open {
+            self.resets.opened(stream);
+        }
+        self.timers = super::Timers::default();
+        self.ack = super::Ack::default();
+        self.sender = super::Sender { burst: self.config.max_burst, ..super::Sender::default() };
+        self.events.restarted();
+        self.establish();
+        self.replies.cookie_ack = true;
+        Ok(())
+    }
+
+    fn establish(&mut self) {
+        let fresh = !self.is_connected();
+        self.state = State::Established;
+        self.timers.handshake = None;
+        self.timers.heartbeat = self.config.heartbeat.map(|interval| self.now + interval);
+        self.errors = 0;
+        self.round_trip.answered();
+        self.replies.init = false;
+        self.replies.cookie_echo = false;
+        self.ack.announced = self.inbound.window();
+        if fresh {
+            self.events.connected();
+        }
+    }
+
+    fn set_peer(&mut self, peer: Peer) {
+        self.peer = peer;
+        self.inbound = Inbound::new(&self.config, peer.first);
+        self.resets.set_peer(peer.first);
+    }
+
+    fn abilities<'a>(&mut self, init: &Init<'a>) -> Abilities<'a> {
+        let mut abilities = Abilities::default();
+        for parameter in init.parameters.iter() {
+            match parameter {
+                Parameter::StateCookie(cookie) => abilities.cookie = Some(cookie),
+                Parameter::ForwardTsnSupported => abilities.forward_tsn = true,
+                Parameter::SupportedExtensions(chunks) => {
+                    abilities.reconfig |= chunks.contains(&RECONFIG);
+                    abilities.forward_tsn |= chunks.contains(&FORWARD_TSN);
+                }
+                Parameter::Unknown { kind, value } => {
+                    let known = KNOWN_PARAMETERS.contains(&kind);
+                    if known {
+                        continue;
+                    }
+                    self.stats.unknown_chunks = self.stats.unknown_chunks.saturating_add(1);
+                    // RFC 9260 §3.2.1: the second bit asks for a report, the first to go on.
+                    if kind & 0x4000 != 0 {
+                        abilities.unknown = Some(Cause::of_parameter(kind, value));
+                    }
+                    if kind & 0x8000 == 0 {
+                        break;
+                    }
+                }
+                Parameter::OutgoingReset { .. }
+                | Parameter::IncomingReset { .. }
+                | Parameter::AssociationReset { .. }
+                | Parameter::AddStreams { .. }
+                | Parameter::ReconfigResponse { .. } => {}
+            }
+        }
+        abilities
+    }
+}
+
+const fn peer_of(cookie: &Cookie) -> Peer {
+    Peer {
+        tag: cookie.peer_tag,
+        first: cookie.peer_tsn,
+        window: cookie.peer_window,
+        inbound: cookie.peer_inbound,
+        forward_tsn: cookie.forward_tsn,
+        reconfig: cookie.reconfig,
+        known: true,
+        closed: false,
+    }
+}
+
+/// Parameters that are known and without use here: addresses, cookie preservative, address types, host
+/// name, unrecognized parameter, ECN, and those of RFC 4895 and RFC 5061.
+const KNOWN_PARAMETERS: [u16; 11] = [5, 6, 8, 9, 11, 12, 0x8000, 0x8002, 0x8003, 0x8004, 0xc006];
+const RECONFIG: u8 = 130;
+const FORWARD_TSN: u8 = 192;

@@ -1,0 +1,191 @@
+use proto::Instant;
+
+use super::{Association, State};
+use crate::{CloseReason, Violation};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timers {
+    /// T1-init and T1-cookie: they never run together.
+    pub(super) handshake: Option<Instant>,
+    /// T2-shutdown.
+    pub(super) shutdown: Option<Instant>,
+    /// T5-shutdown-guard.
+    pub(super) guard: Option<Instant>,
+    /// T3-rtx.
+    pub(super) retransmit: Option<Instant>,
+    /// The last packet of a flight is probed for.
+    pub(super) probe: Option<Instant>,
+    /// A packet that was overtaken counts as lost.
+    pub(super) reordering: Option<Instant>,
+    /// A delayed acknowledgement.
+    pub(super) ack: Option<Instant>,
+    /// RE-CONFIG.
+    pub(super) reset: Option<Instant>,
+    /// The next HEARTBEAT.
+    pub(super) heartbeat: Option<Instant>,
+    /// The peer's window stays closed.
+    pub(super) window: Option<Instant>,
+    /// Memory that was not needed for a while is given back.
+    pub(super) idle: Option<Instant>,
+}
+
+impl Timers {
+    pub(super) fn next(&self) -> Option<Instant> {
+        let Self {
+            handshake,
+            shutdown,
+            guard,
+            retransmit,
+            probe,
+            reordering,
+            ack,
+            reset,
+            heartbeat,
+            window,
+            idle,
+        } = self; // a new timer must be listed here to compile
+        [
+            *handshake,
+            *shutdown,
+            *guard,
+            *retransmit,
+            *probe,
+            *reordering,
+            *ack,
+            *reset,
+            *heartbeat,
+            *window,
+            *idle,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl Association {
+    pub(super) fn expire(&mut self) {
+        let now = self.now;
+        if expired(&mut self.timers.ack, now) {
+            self.ack.due = self.ack.pending;
+        }
+        if expired(&mut self.timers.guard, now) {
+            self.replies.abort = Some(super::transmit::Abort::new(self.peer.tag, 0));
+            self.close(CloseReason::TimedOut);
+        }
+        if expired(&mut self.timers.window, now) {
+            self.violate(Violation::WindowClosed, super::transmit::CAUSE_PROTOCOL_VIOLATION);
+        }
+        if expired(&mut self.timers.handshake, now) {
+            self.handshake_timed_out();
+        }
+        if expired(&mut self.timers.shutdown, now) && self.count_error() {
+            self.round_trip.back_off();
+            self.replies.shutdown = self.state == State::ShutdownSent;
+            self.replies.shutdown_ack = self.state == State::ShutdownAckSent;
+        }
+        if expired(&mut self.timers.reset, now) {
+            self.resets.timed_out();
+        }
+        if expired(&mut self.timers.reordering, now) {
+            self.find_losses();
+        }
+        if expired(&mut self.timers.probe, now) {
+            self.probe();
+        }
+        if expired(&mut self.timers.retransmit, now) {
+            self.retransmission_timed_out();
+        }
+        if expired(&mut self.timers.heartbeat, now) {
+            self.heartbeat_due();
+        }
+        if expired(&mut self.timers.idle, now) && self.inbound.is_idle() && self.flight.is_empty() {
+            self.inbound.release_memory();
+            self.flight.release_memory();
+        }
+    }
+
+    /// One more transmission was in vain. `false` if it was one too many (RFC 9260 §8.1).
+    pub(super) fn count_error(&mut self) -> bool {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors <= self.config.max_retransmits {
+            return true;
+        }
+        self.replies.abort = Some(super::transmit::Abort::new(self.peer.tag, 0));
+        self.close(CloseReason::TimedOut);
+        false
+    }
+
+    fn handshake_timed_out(&mut self) {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors > self.config.max_init_retransmits {
+            self.close(CloseReason::HandshakeTimedOut);
+            return;
+        }
+        self.round_trip.back_off();
+        match self.state {
+            State::CookieWait => self.replies.init = true,
+            State::CookieEchoed(_) => self.replies.cookie_echo = true,
+            State::Listening
+            | State::Established
+            | State::ShutdownPending
+            | State::ShutdownSent
+            | State::ShutdownReceived
+            | State::ShutdownAckSent
+            | State::Closed => {}
+        }
+    }
+
+    /// RFC 9260 §6.3.3.
+    fn retransmission_timed_out(&mut self) {
+        if self.flight.is_empty() {
+            return;
+        }
+        self.stats.timeouts = self.stats.timeouts.saturating_add(1);
+        if !self.count_error() {
+            return;
+        }
+        self.round_trip.back_off();
+        self.congestion.timed_out();
+        self.flight.all_lost();
+        self.sender.recovery = self.flight.packet();
+        self.sender.probes = 0;
+        self.sender.burst = self.config.max_burst;
+        self.sender.forward = true;
+        self.timers.probe = None;
+        self.timers.reordering = None;
+        // Runs until something is acknowledged, whether or not what is lost can be sent.
+        self.timers.retransmit = Some(self.now + self.round_trip.rto(&self.config));
+    }
+
+    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some.
+    fn probe(&mut self) {
+        if self.flight.nothing_in_flight() || self.sender.probes >= MAX_PROBES || self.peer.closed {
+            return;
+        }
+        self.sender.probes = self.sender.probes.saturating_add(1);
+        self.sender.probe = self.flight.probe();
+    }
+
+    fn heartbeat_due(&mut self) {
+        let Some(interval) = self.config.heartbeat.filter(|_| self.is_connected()) else { return };
+        if self.heartbeat_nonce.is_some() {
+            // The last one was not answered.
+            if !self.count_error() {
+                return;
+            }
+        }
+        self.timers.heartbeat = Some(self.now + interval);
+        self.heartbeat_nonce = None;
+        if self.flight.is_empty() {
+            self.heartbeat_nonce = Some(self.rng.u64());
+            self.replies.heartbeat = true;
+        }
+    }
+}
+
+pub(super) fn expired(timer: &mut Option<Instant>, now: Instant) -> bool {
+    timer.take_if(|due| *due <= now).is_some()
+}
+
+const MAX_PROBES: u32 = 2;
