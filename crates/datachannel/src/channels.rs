@@ -128,11 +128,16 @@ struct Channel {
     stats: ChannelStats,
 }
 
+/// How far a channel is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+pub enum State {
+    /// It has no stream yet: the DTLS role is not known.
     Waiting,
+    /// It has its stream; the association is not up yet.
     Opening,
+    /// Messages flow.
     Open,
+    /// It is being closed; what was taken for sending still arrives.
     Closing,
     /// Ended, with something left to read.
     Ended,
@@ -358,6 +363,12 @@ impl Channels {
     #[must_use]
     pub fn init(&self, channel: ChannelId) -> Option<&Init> {
         Some(&self.channels.get(channel)?.init)
+    }
+
+    /// How far the channel is; `None` once it has ended and was read to its end.
+    #[must_use]
+    pub fn state(&self, channel: ChannelId) -> Option<State> {
+        Some(self.channels.get(channel)?.state)
     }
 
     /// Changes the channel's share of the capacity.

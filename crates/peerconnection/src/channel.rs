@@ -1,0 +1,344 @@
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_sink::Sink;
+use session::{ChannelId, ChannelState, Outgoing};
+
+use crate::connection::{Connection, Handle};
+use crate::{ChannelIo, SendError};
+
+/// A message of a data channel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// Text. What is received is checked to be UTF-8.
+    Text(String),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The message as bytes, whatever its kind.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+/// A data channel. Cheap to clone; all clones are the same channel. It is also a `Stream` and a `Sink` of
+/// [`Message`], and by [`into_io`](Self::into_io) an `AsyncRead` and `AsyncWrite`.
+///
+/// It keeps its connection alive, and does not close when it is dropped: call [`close`](Self::close).
+#[derive(Clone)]
+pub struct DataChannel {
+    handle: Arc<Handle>,
+    id: ChannelId,
+    label: Arc<str>,
+}
+
+impl DataChannel {
+    pub(crate) fn new(handle: Arc<Handle>, id: ChannelId) -> Self {
+        let label = handle.with(|core| core.session.channel(id).map(|info| info.label.to_owned()));
+        Self { handle, id, label: label.unwrap_or_default().into() }
+    }
+
+    /// The label that its opener gave it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The subprotocol that its opener gave it.
+    pub fn protocol(&self) -> String {
+        self.info(|info| info.protocol.to_owned()).unwrap_or_default()
+    }
+
+    /// The stream identifier, once it is known.
+    pub fn id(&self) -> Option<u16> {
+        self.info(|info| info.stream).flatten()
+    }
+
+    /// Whether messages arrive in the order in which they were sent.
+    pub fn ordered(&self) -> bool {
+        self.info(|info| info.ordered).unwrap_or(true)
+    }
+
+    /// How often a message is sent again at the most, if that is limited.
+    pub fn max_retransmits(&self) -> Option<u16> {
+        self.info(|info| info.max_retransmits).flatten()
+    }
+
+    /// For how many milliseconds a message is sent again at the most, if that is limited.
+    pub fn max_packet_life_time(&self) -> Option<u16> {
+        self.info(|info| info.max_packet_life_time).flatten()
+    }
+
+    /// Whether both sides made the channel by agreement, without a message that opens it.
+    pub fn negotiated(&self) -> bool {
+        self.info(|info| info.negotiated).unwrap_or_default()
+    }
+
+    /// How far the channel is.
+    pub fn state(&self) -> ChannelState {
+        self.info(|info| info.state).unwrap_or(ChannelState::Closed)
+    }
+
+    /// Bytes handed over that have not been sent and acknowledged.
+    pub fn buffered_amount(&self) -> usize {
+        self.handle.with(|core| core.session.buffered(self.id) + core.slot(self.id).unsent_len())
+    }
+
+    /// Waits until the channel is open.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if it closed instead.
+    pub async fn opened(&self) -> Result<(), SendError> {
+        poll_fn(|cx| {
+            self.handle.with(|core| match core.session.channel(self.id).map(|info| info.state) {
+                Some(ChannelState::Open) => Poll::Ready(Ok(())),
+                Some(ChannelState::Connecting) => core.slot(self.id).writers.wait(cx),
+                Some(ChannelState::Closing | ChannelState::Closed) | None => {
+                    Poll::Ready(Err(SendError::Closed))
+                }
+            })
+        })
+        .await
+    }
+
+    /// Hands a message over, waiting until the channel has room for it. What was handed over is sent even
+    /// if nobody waits for it any more.
+    ///
+    /// Cancel safe: dropped before it is ready, nothing of the message was handed over.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed, or the message is larger than the peer takes.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        poll_fn(|cx| self.poll_send(cx, &message)).await
+    }
+
+    /// Hands a message over if there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::WouldBlock`] if there is none; otherwise those of [`send`](Self::send).
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        let sent = self.handle.with(|core| Connection::send(core, self.handle.now(), self.id, &message));
+        self.handle.notify();
+        sent
+    }
+
+    /// The next message; `None` once the channel has closed and everything was received.
+    ///
+    /// Cancel safe: a message is returned or stays.
+    pub async fn recv(&self) -> Option<Message> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Closes the channel once everything handed over has been delivered. Idempotent.
+    pub fn close(&self) {
+        let now = self.handle.now();
+        self.handle.with(|core| core.close_channel(now, self.id));
+        self.handle.notify();
+    }
+
+    /// The channel as a stream of bytes: each write is a binary message, and what arrives is read without
+    /// regard to where messages end.
+    pub fn into_io(self) -> ChannelIo {
+        ChannelIo::new(self)
+    }
+
+    /// [`send`](Self::send) for those who write futures by hand.
+    pub fn poll_send(&self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), SendError>> {
+        let sent =
+            self.handle.with(|core| match Connection::send(core, self.handle.now(), self.id, message) {
+                Err(SendError::WouldBlock) => core.slot(self.id).writers.wait(cx),
+                sent => Poll::Ready(sent),
+            });
+        if sent.is_ready() {
+            self.handle.notify();
+        }
+        sent
+    }
+
+    /// Whether everything handed over has been sent and acknowledged.
+    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.handle.with(|core| {
+            let left = core.session.buffered(self.id) + core.slot(self.id).unsent_len();
+            let over = core.session.channel(self.id).is_none_or(|info| info.state == ChannelState::Closed);
+            match (left, over) {
+                (0, _) => Poll::Ready(Ok(())),
+                (_, true) => Poll::Ready(Err(SendError::Closed)),
+                (_, false) => core.slot(self.id).flushers.wait(cx),
+            }
+        })
+    }
+
+    /// [`recv`](Self::recv) for those who write futures by hand.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let now = self.handle.now();
+        let received = self.handle.with(|core| {
+            while let Some(piece) = core.session.recv(now, self.id) {
+                let slot = core.slot(self.id);
+                if let Some(message) = slot.assemble(piece) {
+                    return Poll::Ready(Some(message));
+                }
+            }
+            if core.session.channel(self.id).is_none_or(|info| info.state == ChannelState::Closed) {
+                core.forget(self.id);
+                return Poll::Ready(None);
+            }
+            core.slot(self.id).readers.wait(cx)
+        });
+        if received.is_ready() {
+            // Reading opens the receive window, which the peer has to be told.
+            self.handle.notify();
+        }
+        received
+    }
+
+    fn info<T>(&self, read: impl FnOnce(session::ChannelInfo<'_>) -> T) -> Option<T> {
+        self.handle.with(|core| core.session.channel(self.id).map(read))
+    }
+}
+
+impl fmt::Debug for DataChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataChannel").field("label", &self.label).field("state", &self.state()).finish()
+    }
+}
+
+impl Stream for DataChannel {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl Sink<Message> for DataChannel {
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.handle.with(|core| {
+            if core.has_room(self.id)? { Poll::Ready(Ok(())) } else { core.slot(self.id).writers.wait(cx) }
+        })
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        self.try_send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_flushed(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.poll_flushed(cx))?;
+        self.close();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What the facade keeps for a channel beside the session's own state.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    pub readers: Waiting,
+    pub writers: Waiting,
+    pub flushers: Waiting,
+    /// The rest of a message that the association had no room for: at most one.
+    pub unsent: Option<Outgoing>,
+    /// Close the channel as soon as that rest has been handed over.
+    pub close_when_sent: bool,
+    /// The beginning of a message whose end has not arrived; the session limits its size.
+    partial: BytesMut,
+}
+
+impl Slot {
+    pub(crate) fn wake_all(&mut self) {
+        self.readers.wake();
+        self.writers.wake();
+        self.flushers.wake();
+    }
+
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.unsent.as_ref().map_or(0, |rest| rest.remaining().len())
+    }
+
+    /// Adds a piece; returns the message that it ends.
+    fn assemble(&mut self, piece: session::Incoming) -> Option<Message> {
+        let bytes = if self.partial.is_empty() && piece.end {
+            piece.data
+        } else {
+            self.partial.extend_from_slice(&piece.data);
+            if !piece.end {
+                return None;
+            }
+            std::mem::take(&mut self.partial).freeze()
+        };
+        Some(match piece.kind {
+            session::MessageKind::Binary => Message::Binary(bytes),
+            // RFC 8831 §6.6 has text be UTF-8; what is not becomes legible all the same.
+            session::MessageKind::Text => Message::Text(match String::from_utf8(bytes.into()) {
+                Ok(text) => text,
+                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            }),
+        })
+    }
+}
+
+/// Tasks that wait for something.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Vec<std::task::Waker>);
+
+impl Waiting {
+    /// Remembers the task.
+    pub(crate) fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.0.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.0.drain(..).for_each(std::task::Waker::wake);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

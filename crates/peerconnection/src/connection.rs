@@ -1,0 +1,422 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use net::Clock;
+use proto::Instant;
+use session::{
+    ChannelId, ChannelState, ConnectionState, MessageKind, Outgoing, Report, SdpType, Session,
+    SessionDescription, SignalingState, Stats,
+};
+
+use crate::channel::Slot;
+use crate::events::{Event, IceCandidate, NewsQueue};
+use crate::worker::Inbox;
+use crate::{DataChannel, DataChannelInit, Error, Message, SendError};
+
+/// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
+/// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
+#[derive(Clone)]
+pub struct PeerConnection {
+    handle: Arc<Handle>,
+}
+
+impl PeerConnection {
+    pub(crate) const fn from_handle(handle: Arc<Handle>) -> Self {
+        Self { handle }
+    }
+
+    /// Makes an offer with everything that was added so far (`createOffer`).
+    ///
+    /// # Errors
+    ///
+    /// If an offer of the peer's is being answered, or the connection is closed.
+    pub fn create_offer(&self) -> Result<Description, Error> {
+        self.command(|session, now| session.create_offer(now))
+            .map(|sdp| Description { kind: SdpType::Offer, sdp })
+    }
+
+    /// Makes the answer to the offer that was set (`createAnswer`).
+    ///
+    /// # Errors
+    ///
+    /// If no offer of the peer's is being answered.
+    pub fn create_answer(&self) -> Result<Description, Error> {
+        self.command(|session, now| session.create_answer(now))
+            .map(|sdp| Description { kind: SdpType::Answer, sdp })
+    }
+
+    /// Sets what was created last (`setLocalDescription`); gathering begins.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what was created last, or does not belong to the present state.
+    pub fn set_local_description(&self, description: Description) -> Result<(), Error> {
+        self.command(|session, now| session.set_local(now, description.kind, description.sdp))
+    }
+
+    /// Sets a description of the peer's (`setRemoteDescription`). An offer takes back an offer of ours.
+    ///
+    /// # Errors
+    ///
+    /// If it does not belong to the present state or lacks what a connection needs. Nothing is changed then.
+    pub fn set_remote_description(&self, description: Description) -> Result<(), Error> {
+        self.command(|session, now| session.set_remote(now, description.kind, description.sdp))
+    }
+
+    /// Takes an offer that was set last back.
+    ///
+    /// # Errors
+    ///
+    /// If none is under way.
+    pub fn rollback(&self) -> Result<(), Error> {
+        self.command(Session::rollback)
+    }
+
+    /// The local description set last, with the candidates found since.
+    pub fn local_description(&self) -> Option<Description> {
+        let found = self.handle.with(|core| core.session.local_description());
+        found.map(|(kind, sdp)| Description { kind, sdp })
+    }
+
+    /// The remote description set last.
+    pub fn remote_description(&self) -> Option<Description> {
+        let found = self.handle.with(|core| core.session.remote_description().cloned());
+        found.map(|(kind, sdp)| Description { kind, sdp })
+    }
+
+    /// Adds a candidate of the peer's (`addIceCandidate`). An empty one says that there will be no more.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, belongs nowhere, or no remote description was set yet.
+    pub fn add_ice_candidate(&self, candidate: &IceCandidate) -> Result<(), Error> {
+        let now = self.handle.now();
+        let added = self.handle.with(|core| {
+            let IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
+            let (mid, ufrag) = (sdp_mid.as_deref(), username_fragment.as_deref());
+            let section = sdp_m_line_index.map(usize::from);
+            core.session.add_remote_candidate(now, candidate, mid, section, ufrag)
+        });
+        self.handle.notify();
+        Ok(added?)
+    }
+
+    /// Has the next offer begin ICE anew (`restartIce`).
+    pub fn restart_ice(&self) {
+        self.handle.with(|core| core.session.restart_ice());
+        self.handle.notify();
+    }
+
+    /// Makes a data channel. It can be used at once: what is sent waits until it is open.
+    ///
+    /// # Errors
+    ///
+    /// If label or protocol are too long, the identifier is in use, or there are too many channels.
+    pub fn create_data_channel(&self, label: &str, init: DataChannelInit) -> Result<DataChannel, Error> {
+        let now = self.handle.now();
+        let id = self.handle.with(|core| core.session.open_channel(now, init.into_session(label)))?;
+        self.handle.notify();
+        Ok(DataChannel::new(self.handle.clone(), id))
+    }
+
+    /// The state of the connection as a whole.
+    pub fn connection_state(&self) -> ConnectionState {
+        self.handle.with(|core| core.session.connection_state())
+    }
+
+    /// The state of the exchange of descriptions.
+    pub fn signaling_state(&self) -> SignalingState {
+        self.handle.with(|core| core.session.signaling_state())
+    }
+
+    /// Figures of the connection.
+    pub fn stats(&self) -> Stats {
+        let now = self.handle.now();
+        self.handle.with(|core| core.session.stats(now))
+    }
+
+    /// Why it is connected or not: candidates, checks, errors, and what to try. It prints as a page.
+    pub fn report(&self) -> Report {
+        let now = self.handle.now();
+        self.handle.with(|core| core.session.report(now))
+    }
+
+    /// Closes the connection; the peer is told. Idempotent.
+    pub fn close(&self) {
+        self.handle.close();
+    }
+
+    /// Waits until the peer was told that the connection is closed, or nothing more can be told to it.
+    ///
+    /// Cancel safe.
+    pub async fn closed(&self) {
+        std::future::poll_fn(|cx| {
+            self.handle.with(
+                |core| {
+                    if core.is_over() { std::task::Poll::Ready(()) } else { core.closers.wait(cx) }
+                },
+            )
+        })
+        .await;
+    }
+
+    fn command<T, E: Into<Error>>(
+        &self,
+        command: impl FnOnce(&mut Session, Instant) -> Result<T, E>,
+    ) -> Result<T, Error> {
+        let now = self.handle.now();
+        let done = self.handle.with(|core| command(&mut core.session, now));
+        self.handle.notify();
+        done.map_err(Into::into)
+    }
+}
+
+impl fmt::Debug for PeerConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerConnection").field("state", &self.connection_state()).finish()
+    }
+}
+
+/// A session description and what it is (`RTCSessionDescription`).
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// An offer or an answer.
+    pub kind: SdpType,
+    /// The description; `to_string()` gives its text.
+    pub sdp: SessionDescription,
+}
+
+impl Description {
+    /// Reads an offer.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, and in which line.
+    pub fn offer(text: &str) -> Result<Self, Error> {
+        Ok(Self { kind: SdpType::Offer, sdp: SessionDescription::parse(text)? })
+    }
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, and in which line.
+    pub fn answer(text: &str) -> Result<Self, Error> {
+        Ok(Self { kind: SdpType::Answer, sdp: SessionDescription::parse(text)? })
+    }
+}
+
+/// What all handles of a connection share. When the last is dropped the connection closes.
+pub(crate) struct Handle {
+    connection: Arc<Connection>,
+    inbox: Arc<Inbox>,
+    key: usize,
+}
+
+impl Handle {
+    pub(crate) const fn new(connection: Arc<Connection>, inbox: Arc<Inbox>, key: usize) -> Self {
+        Self { connection, inbox, key }
+    }
+
+    pub(crate) const fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.connection.clock.now()
+    }
+
+    /// Runs one synchronous command under the lock of this connection alone.
+    pub(crate) fn with<T>(&self, command: impl FnOnce(&mut Core) -> T) -> T {
+        command(&mut self.connection.lock())
+    }
+
+    /// Tells the worker that the session has something to do.
+    pub(crate) fn notify(&self) {
+        self.inbox.touch(self.key);
+    }
+
+    fn close(&self) {
+        let now = self.now();
+        self.with(|core| core.session.close(now));
+        self.notify();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A session behind its lock.
+pub(crate) struct Connection {
+    core: Mutex<Core>,
+    clock: Clock,
+}
+
+impl Connection {
+    pub(crate) fn new(session: Session, clock: Clock, send_buffer: usize) -> Self {
+        let core = Core {
+            session,
+            news: NewsQueue::default(),
+            slots: BTreeMap::new(),
+            closers: crate::channel::Waiting::default(),
+            send_buffer,
+            over: false,
+        };
+        Self { core: Mutex::new(core), clock }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        // No code panics under this lock; if one did, the session would still be whole (its rule 7).
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands all of a message over, or none of it.
+    pub(crate) fn send(
+        core: &mut Core,
+        now: Instant,
+        id: ChannelId,
+        message: &Message,
+    ) -> Result<(), SendError> {
+        if !core.has_room(id)? {
+            return Err(SendError::WouldBlock);
+        }
+        let (kind, data) = match message {
+            Message::Text(text) => (MessageKind::Text, Bytes::copy_from_slice(text.as_bytes())),
+            Message::Binary(bytes) => (MessageKind::Binary, bytes.clone()),
+        };
+        core.hand_over(now, id, Outgoing::new(kind, data))
+    }
+}
+
+/// What the lock guards.
+pub(crate) struct Core {
+    pub session: Session,
+    pub news: NewsQueue,
+    slots: BTreeMap<ChannelId, Slot>,
+    pub closers: crate::channel::Waiting,
+    send_buffer: usize,
+    over: bool,
+}
+
+impl Core {
+    pub(crate) fn slot(&mut self, id: ChannelId) -> &mut Slot {
+        self.slots.entry(id).or_default()
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Forgets what was kept for a channel that has closed and was read to its end.
+    pub(crate) fn forget(&mut self, id: ChannelId) {
+        self.slots.remove(&id);
+    }
+
+    /// Whether a message may be handed over now.
+    pub(crate) fn has_room(&mut self, id: ChannelId) -> Result<bool, SendError> {
+        match self.session.channel(id).map(|info| info.state) {
+            Some(ChannelState::Open | ChannelState::Connecting) => {}
+            Some(ChannelState::Closing | ChannelState::Closed) | None => return Err(SendError::Closed),
+        }
+        let waiting = self.slots.get(&id).is_some_and(|slot| slot.unsent.is_some());
+        Ok(!waiting && self.session.buffered(id) < self.send_buffer)
+    }
+
+    pub(crate) fn close_channel(&mut self, now: Instant, id: ChannelId) {
+        // What was handed over comes first: the rest of a message is still to be given to the session.
+        match self.slots.get_mut(&id).filter(|slot| slot.unsent.is_some()) {
+            Some(slot) => slot.close_when_sent = true,
+            None => self.session.close_channel(now, id),
+        }
+    }
+
+    fn hand_over(&mut self, now: Instant, id: ChannelId, mut message: Outgoing) -> Result<(), SendError> {
+        match self.session.send(now, id, &mut message) {
+            Ok(()) => Ok(()),
+            Err(session::SendError::Blocked) => {
+                self.slot(id).unsent = Some(message);
+                Ok(())
+            }
+            Err(session::SendError::TooLarge { limit }) => Err(SendError::TooLarge { limit }),
+            Err(session::SendError::NotOpen) => Err(SendError::NotOpen),
+            Err(_) => Err(SendError::Closed),
+        }
+    }
+
+    /// Takes the session's news and wakes whom they concern. Runs in the worker after each turn.
+    pub(crate) fn spread_news(&mut self, now: Instant) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                session::Event::SignalingState(state) => self.news.push(Event::SignalingState(state)),
+                session::Event::GatheringState(state) => {
+                    if state == session::GatheringState::Complete {
+                        self.news.push(Event::IceCandidate(None));
+                    }
+                    self.news.push(Event::IceGatheringState(state));
+                }
+                session::Event::IceState(state) => self.news.push(Event::IceConnectionState(state)),
+                session::Event::ConnectionState(state) => self.news.push(Event::ConnectionState(state)),
+                session::Event::Candidate(found) => self.news.push(Event::IceCandidate(Some(IceCandidate {
+                    candidate: found.candidate,
+                    sdp_mid: Some(found.mid),
+                    sdp_m_line_index: u16::try_from(found.section).ok(),
+                    username_fragment: Some(found.ufrag),
+                }))),
+                session::Event::NegotiationNeeded => self.news.push(Event::NegotiationNeeded),
+                session::Event::ChannelOpened(id) => self.news.push_opened(id),
+                session::Event::ChannelReadable(id) => self.slot(id).readers.wake(),
+                session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {
+                    self.go_on_sending(now, id);
+                    self.slot(id).writers.wake();
+                }
+                session::Event::ChannelClosed(id) => {
+                    let slot = self.slot(id);
+                    slot.unsent = None;
+                    slot.wake_all();
+                }
+                _ => {}
+            }
+        }
+        self.wake_writers();
+        if self.session.is_over() && !self.over {
+            self.over = true;
+            self.closers.wake();
+            self.news.reader.wake();
+            self.slots.values_mut().for_each(Slot::wake_all);
+        }
+    }
+
+    /// Gives the session the rest of a message that it had no room for.
+    fn go_on_sending(&mut self, now: Instant, id: ChannelId) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(rest) = slot.unsent.take() else { return };
+        // The channel may have closed meanwhile; then nobody can be told any more.
+        let _ = self.hand_over(now, id, rest);
+        let slot = self.slot(id);
+        if slot.unsent.is_none() && std::mem::take(&mut slot.close_when_sent) {
+            self.session.close_channel(now, id);
+        }
+    }
+
+    /// Wakes those who wait for room where there is room again.
+    fn wake_writers(&mut self) {
+        let Self { session, slots, send_buffer, .. } = self;
+        for (id, slot) in slots {
+            if slot.writers.is_empty() && slot.flushers.is_empty() {
+                continue;
+            }
+            let buffered = session.buffered(*id);
+            if slot.unsent.is_none() && buffered < *send_buffer {
+                slot.writers.wake();
+            }
+            if slot.unsent.is_none() && buffered == 0 {
+                slot.flushers.wake();
+            }
+        }
+    }
+}

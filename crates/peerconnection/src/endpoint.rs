@@ -1,0 +1,183 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use net::{Clock, Transport, UdpSocket};
+use session::Session;
+
+use crate::configuration::StunUrl;
+use crate::connection::{Connection, Handle};
+use crate::worker::{Inbox, Worker};
+use crate::{Configuration, Error, Events, PeerConnection};
+
+/// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
+///
+/// The task ends, and the sockets close, when the last clone of this is dropped and the last connection
+/// is over.
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: Arc<Inbox>,
+    clock: Clock,
+    local: Vec<SocketAddr>,
+    stun: Vec<SocketAddr>,
+}
+
+impl Endpoint {
+    /// An endpoint to be configured.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::default()
+    }
+
+    /// A new connection over this endpoint's sockets, and its events.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no entropy, or the endpoint's task has ended.
+    pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
+        let seed =
+            net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
+        let Shared { inbox, clock, local, stun } = &*self.shared;
+        let Configuration { answer_dtls_role, send_buffer, provider, limits } = configuration;
+        let mut config = session::Config::new(provider);
+        config.answer_dtls_role = answer_dtls_role;
+        config.limits = limits;
+        config.stun_servers.clone_from(stun);
+        config.local_addresses.clone_from(local);
+        let now = clock.now();
+        let session =
+            Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
+        let session = session.map_err(|_| Error::Identity)?;
+        let connection = Arc::new(Connection::new(session, *clock, send_buffer));
+        let key = inbox.add(connection.clone()).ok_or(Error::EndpointClosed)?;
+        let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
+        let events = Events::new(&handle);
+        Ok((PeerConnection::from_handle(handle), events))
+    }
+
+    /// The addresses that the sockets are bound to.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.shared.local
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.inbox.no_more();
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("local", &self.shared.local).finish()
+    }
+}
+
+/// What an [`Endpoint`] is made with.
+#[derive(Debug, Default)]
+pub struct EndpointBuilder {
+    stun: Vec<String>,
+    addresses: Vec<IpAddr>,
+    port: u16,
+    loopback: bool,
+    transports: Vec<Arc<dyn Transport>>,
+}
+
+impl EndpointBuilder {
+    /// Adds a STUN server, `stun:host:port`, that tells how the outside sees us.
+    #[must_use]
+    pub fn stun(mut self, url: impl Into<String>) -> Self {
+        self.stun.push(url.into());
+        self
+    }
+
+    /// Binds to this address only; called again, to that one too. By default every address of the machine
+    /// is used but loopback.
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// Binds to this port; by default the system chooses.
+    #[must_use]
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Also uses the loopback addresses: for connections within this machine.
+    #[must_use]
+    pub const fn loopback(mut self, wanted: bool) -> Self {
+        self.loopback = wanted;
+        self
+    }
+
+    /// Sends and receives through this instead of sockets: a virtual network, for example.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transports.push(transport);
+        self
+    }
+
+    /// Opens the sockets and starts the endpoint's task on the present tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If a port is taken, the machine has no usable address, or a STUN server's name is not known.
+    pub async fn bind(self) -> Result<Endpoint, Error> {
+        let mut stun = BTreeSet::new();
+        for url in &self.stun {
+            stun.extend(url.parse::<StunUrl>()?.resolve().await?);
+        }
+        let transports = if self.transports.is_empty() { self.open()? } else { self.transports };
+        let local = transports.iter().map(|transport| transport.local_address()).collect();
+        let inbox = Arc::new(Inbox::default());
+        let clock = Clock::start();
+        tokio::spawn(Worker::new(inbox.clone(), clock, transports));
+        let shared = Shared { inbox, clock, local, stun: stun.into_iter().collect() };
+        Ok(Endpoint { shared: Arc::new(shared) })
+    }
+
+    fn open(&self) -> Result<Vec<Arc<dyn Transport>>, Error> {
+        let addresses = if self.addresses.is_empty() { self.interfaces()? } else { self.addresses.clone() };
+        let mut transports: Vec<Arc<dyn Transport>> = Vec::new();
+        let mut refused = None;
+        for address in addresses {
+            match UdpSocket::bind(SocketAddr::new(address, self.port)) {
+                Ok(socket) => transports.push(Arc::new(socket)),
+                // An interface may have gone meanwhile; the others do.
+                Err(source) => refused = Some(source),
+            }
+        }
+        match (transports.is_empty(), refused) {
+            (false, _) => Ok(transports),
+            (true, Some(source)) => Err(Error::Io { what: "no socket can be bound", source }),
+            (true, None) => Err(Error::NoAddress),
+        }
+    }
+
+    fn interfaces(&self) -> Result<Vec<IpAddr>, Error> {
+        let found = net::interfaces();
+        let found =
+            found.map_err(|source| Error::Io { what: "the system does not tell its addresses", source })?;
+        let wanted = found.iter().filter(|interface| self.loopback || !interface.is_loopback);
+        let addresses: Vec<IpAddr> = wanted.map(|interface| interface.address).collect();
+        if addresses.is_empty() { Err(Error::NoAddress) } else { Ok(addresses) }
+    }
+}
+
+impl PeerConnection {
+    /// A connection with an endpoint of its own, on every address of the machine but loopback.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EndpointBuilder::bind`] and [`Endpoint::connect`].
+    pub async fn new(configuration: Configuration) -> Result<(Self, Events), Error> {
+        Endpoint::builder().bind().await?.connect(configuration)
+    }
+}

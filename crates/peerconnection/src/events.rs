@@ -1,0 +1,138 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use session::{ConnectionState, GatheringState, IceState, SignalingState};
+
+use crate::DataChannel;
+use crate::channel::Waiting;
+use crate::connection::{Connection, Handle};
+
+/// What happens to a connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer opened a channel (`datachannel`).
+    DataChannel(DataChannel),
+    /// A local candidate was found: tell the peer (`icecandidate`). `None` is the last.
+    IceCandidate(Option<IceCandidate>),
+    /// The state of the connection as a whole (`connectionstatechange`).
+    ConnectionState(ConnectionState),
+    /// The state of ICE (`iceconnectionstatechange`).
+    IceConnectionState(IceState),
+    /// The state of gathering (`icegatheringstatechange`).
+    IceGatheringState(GatheringState),
+    /// The state of the exchange of descriptions (`signalingstatechange`).
+    SignalingState(SignalingState),
+    /// Something was added that only an offer can tell the peer (`negotiationneeded`).
+    NegotiationNeeded,
+}
+
+/// A candidate as signalling carries it (`RTCIceCandidateInit`).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct IceCandidate {
+    /// `candidate:…`; empty means that there will be no more.
+    pub candidate: String,
+    /// The name of its media section.
+    pub sdp_mid: Option<String>,
+    /// The number of its media section.
+    pub sdp_m_line_index: Option<u16>,
+    /// The user fragment that it belongs to.
+    pub username_fragment: Option<String>,
+}
+
+/// The events of one connection, in order: one value with one reader, also a `Stream`. They are kept until
+/// they are read; of states that were passed meanwhile the oldest are forgotten past a limit.
+pub struct Events {
+    connection: Weak<Connection>,
+    handle: Weak<Handle>,
+}
+
+impl Events {
+    pub(crate) fn new(handle: &Arc<Handle>) -> Self {
+        Self { connection: Arc::downgrade(handle.connection()), handle: Arc::downgrade(handle) }
+    }
+
+    /// The next event; `None` once the connection is closed and every event was read.
+    ///
+    /// Cancel safe: an event is returned or stays.
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Event>> {
+        let Some(connection) = self.connection.upgrade() else { return Poll::Ready(None) };
+        let mut core = connection.lock();
+        loop {
+            match core.news.queue.pop_front() {
+                Some(News::Event(event)) => return Poll::Ready(Some(event)),
+                // A channel handle keeps the connection alive; where nobody holds one any more it is over.
+                Some(News::Opened(id)) => {
+                    if let Some(handle) = self.handle.upgrade() {
+                        drop(core);
+                        return Poll::Ready(Some(Event::DataChannel(DataChannel::new(handle, id))));
+                    }
+                }
+                None if core.is_over() => return Poll::Ready(None),
+                None => return core.news.reader.wait(cx),
+            }
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll(cx)
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+/// Events that were not read yet.
+#[derive(Debug, Default)]
+pub(crate) struct NewsQueue {
+    queue: VecDeque<News>,
+    pub reader: Waiting,
+}
+
+#[derive(Debug)]
+enum News {
+    Event(Event),
+    Opened(session::ChannelId),
+}
+
+impl NewsQueue {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.add(News::Event(event));
+    }
+
+    pub(crate) fn push_opened(&mut self, channel: session::ChannelId) {
+        self.add(News::Opened(channel));
+    }
+
+    fn add(&mut self, news: News) {
+        if self.queue.len() >= MAX_UNREAD {
+            // A state that was left since is the least loss; channels and candidates are bounded themselves.
+            let stale = self
+                .queue
+                .iter()
+                .position(|news| !matches!(news, News::Opened(_) | News::Event(Event::IceCandidate(_))));
+            self.queue.remove(stale.unwrap_or(0));
+        }
+        self.queue.push_back(news);
+        self.reader.wake();
+    }
+}
+
+/// Events that are kept for a reader who does not read: more than all candidates and channels there can be.
+const MAX_UNREAD: usize = 4096;

@@ -1,0 +1,49 @@
+//! WebRTC in Rust: peer connections and data channels on tokio, in the vocabulary of W3C WebRTC 1.0.
+//!
+//! Two peers in one program; in real life the descriptions and candidates travel by any means there is:
+//!
+//! ```
+#![doc = include_str!("../examples/two_peers.rs")]
+//! ```
+//!
+//! # Where things live
+//!
+//! | Module | Holds |
+//! |--------|-------|
+//! | `endpoint` | [`Endpoint`]: sockets that many connections share |
+//! | `connection` | [`PeerConnection`]: offers, answers, candidates, reports |
+//! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
+//! | `events` | [`Events`]: what happens to a connection, as a stream |
+//! | `configuration`, `error` | what goes in, what can go wrong |
+//! | `worker` | the task that drives the sessions of an endpoint |
+//!
+//! # How it behaves
+//!
+//! * Handles are cheap to clone. A connection closes when its last handle is dropped.
+//! * Every `async fn` is cancel safe, and says so.
+//! * No lock is held over an `await`, and no code of yours runs inside the endpoint's task.
+//! * An endpoint is one task, however many connections it has.
+
+mod channel;
+mod configuration;
+mod connection;
+mod endpoint;
+mod error;
+mod events;
+mod init;
+mod io;
+mod worker;
+
+pub use channel::{DataChannel, Message};
+pub use configuration::Configuration;
+pub use connection::{Description, PeerConnection};
+pub use endpoint::{Endpoint, EndpointBuilder};
+pub use error::{Error, SendError};
+pub use events::{Event, Events, IceCandidate};
+pub use init::DataChannelInit;
+pub use io::ChannelIo;
+pub use net::{Train, Transport};
+pub use session::{
+    ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceState, Limits, Reliability, Report,
+    SdpType, SessionDescription, SignalingState, Stats,
+};

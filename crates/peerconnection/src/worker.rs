@@ -1,0 +1,365 @@
+//! The only driver of sessions: one task that owns the sockets, the timers and the buffers of an endpoint.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use net::{Clock, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
+use session::{Demux, Route, Target};
+use tokio::time::Sleep;
+use tracing::debug;
+
+use crate::connection::{Connection, Core};
+
+/// How the rest of the process reaches a worker.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    letters: Mutex<Letters>,
+}
+
+#[derive(Default)]
+struct Letters {
+    added: Vec<(usize, Arc<Connection>)>,
+    touched: BTreeSet<usize>,
+    /// Nobody can add connections any more.
+    last: bool,
+    /// The worker has ended.
+    ended: bool,
+    next_key: usize,
+    waker: Option<Waker>,
+}
+
+impl Inbox {
+    /// Hands a connection to the worker; its key, or `None` if the worker has ended.
+    pub(crate) fn add(&self, connection: Arc<Connection>) -> Option<usize> {
+        let mut letters = self.lock();
+        if letters.ended || letters.last {
+            return None;
+        }
+        let key = letters.next_key;
+        letters.next_key += 1;
+        letters.added.push((key, connection));
+        wake(letters);
+        Some(key)
+    }
+
+    /// Says that a session has something to do.
+    pub(crate) fn touch(&self, key: usize) {
+        let mut letters = self.lock();
+        if !letters.ended && letters.touched.insert(key) {
+            wake(letters);
+        }
+    }
+
+    /// Says that no connection will be added any more: the worker ends with the last one.
+    pub(crate) fn no_more(&self) {
+        let mut letters = self.lock();
+        letters.last = true;
+        wake(letters);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Letters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(mut letters: MutexGuard<'_, Letters>) {
+    let waker = letters.waker.take();
+    drop(letters);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// The task's state; the task is this future.
+pub(crate) struct Worker {
+    inbox: Arc<Inbox>,
+    clock: Clock,
+    sockets: Vec<Socket>,
+    demux: Demux,
+    sessions: BTreeMap<usize, Driven>,
+    /// When each session has to be looked at next.
+    timers: BTreeSet<(Instant, usize)>,
+    /// Sessions that may have something to send or to tell.
+    dirty: BTreeSet<usize>,
+    sleep: Pin<Box<Sleep>>,
+    receive_buffer: Vec<u8>,
+    send_buffer: Vec<u8>,
+    /// Told what nobody's datagrams are: their number.
+    strays: u64,
+}
+
+struct Socket {
+    transport: Arc<dyn Transport>,
+    /// What the socket had no room for: sent before anything else.
+    kept: Option<(Transmit, Vec<u8>)>,
+}
+
+struct Driven {
+    connection: Arc<Connection>,
+    timer: Option<Instant>,
+}
+
+impl Worker {
+    /// To be made within a tokio runtime.
+    pub(crate) fn new(inbox: Arc<Inbox>, clock: Clock, transports: Vec<Arc<dyn Transport>>) -> Self {
+        Self {
+            inbox,
+            clock,
+            sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
+            demux: Demux::default(),
+            sessions: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            receive_buffer: vec![0; RECEIVE_BUFFER],
+            send_buffer: vec![0; SEND_BUFFER],
+            strays: 0,
+        }
+    }
+
+    /// Takes what the rest of the process has for us; says whether more can come.
+    fn read_letters(&mut self, cx: &Context<'_>) -> bool {
+        let mut letters = self.inbox.lock();
+        let added = std::mem::take(&mut letters.added);
+        self.dirty.append(&mut letters.touched);
+        letters.waker = Some(cx.waker().clone());
+        let open = !letters.last;
+        drop(letters);
+        for (key, connection) in added {
+            self.sessions.insert(key, Driven { connection, timer: None });
+            self.dirty.insert(key);
+        }
+        open
+    }
+
+    /// Receives what has arrived, up to a budget; says whether there may be more.
+    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut budget = TRAINS_PER_TURN;
+        for number in 0..self.sockets.len() {
+            while let Some(socket) = self.sockets.get(number) {
+                if budget == 0 {
+                    return true;
+                }
+                match socket.transport.poll_receive(cx, &mut self.receive_buffer) {
+                    Poll::Pending => break,
+                    Poll::Ready(Err(error)) => {
+                        // ICMP errors of earlier sends come back here; the next call goes on.
+                        debug!(%error, "receive");
+                        budget -= 1;
+                    }
+                    Poll::Ready(Ok(train)) => {
+                        let local = socket.transport.local_address();
+                        self.deliver(local, train);
+                        budget -= 1;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn deliver(&mut self, local: SocketAddr, train: Train) {
+        let now = self.clock.now();
+        let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
+        let arrival = Arrival { path, ecn: train.ecn, at: now };
+        let Self { receive_buffer, demux, sessions, dirty, strays, .. } = self;
+        let datagrams = receive_buffer.get_mut(..train.len).unwrap_or_default().chunks_mut(train.stride);
+        // The datagrams of a train nearly always belong to one session: it is locked once.
+        let mut open: Option<(usize, MutexGuard<'_, Core>)> = None;
+        for datagram in datagrams {
+            let Target::Session(key) = demux.route(path, datagram) else {
+                *strays += 1;
+                continue;
+            };
+            if open.as_ref().is_none_or(|(locked, _)| *locked != key) {
+                // The old lock is given back before the next is taken.
+                drop(open.take());
+                let Some(driven) = sessions.get(&key) else { continue };
+                open = Some((key, driven.connection.lock()));
+                dirty.insert(key);
+            }
+            if let Some((_, core)) = &mut open {
+                // What is refused is counted by the session itself.
+                let _ = core.session.handle_datagram(arrival, datagram);
+            }
+        }
+    }
+
+    /// Wakes the sessions whose time has come.
+    fn expire(&mut self, now: Instant) {
+        while let Some((due, key)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            self.timers.remove(&(due, key));
+            if let Some(driven) = self.sessions.get_mut(&key) {
+                driven.timer = None;
+                driven.connection.lock().session.handle_timeout(now);
+                self.dirty.insert(key);
+            }
+        }
+    }
+
+    /// Sends what sockets had no room for; says whether all of it is gone.
+    fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut gone = true;
+        for socket in &mut self.sockets {
+            if let Some((transmit, bytes)) = &socket.kept {
+                match socket.transport.poll_send(cx, transmit, bytes) {
+                    Poll::Pending => gone = false,
+                    Poll::Ready(sent) => {
+                        note_failure(sent);
+                        socket.kept = None;
+                    }
+                }
+            }
+        }
+        gone
+    }
+
+    /// Has the sessions that were touched send and tell, each within a budget; says whether one has more.
+    fn pump(&mut self, cx: &mut Context<'_>) -> bool {
+        for key in std::mem::take(&mut self.dirty) {
+            let Some(driven) = self.sessions.get(&key) else { continue };
+            let connection = driven.connection.clone();
+            let mut core = connection.lock();
+            // The clock is read after the lock is taken, so that time never goes back for a session.
+            let now = self.clock.now();
+            self.follow_routes(&mut core, key);
+            for _ in 0..BATCHES_PER_TURN {
+                match self.send_one(cx, &mut core, key, now) {
+                    Sent::Nothing => break,
+                    Sent::Batch => {}
+                    Sent::Blocked => {
+                        self.dirty.insert(key);
+                        break;
+                    }
+                }
+            }
+            self.follow_routes(&mut core, key);
+            core.spread_news(now);
+            let timer = core.session.poll_timeout();
+            let over = core.is_over();
+            drop(core);
+            if over {
+                self.remove(key);
+            } else {
+                self.set_timer(key, timer);
+            }
+        }
+        !self.dirty.is_empty()
+    }
+
+    fn send_one(&mut self, cx: &mut Context<'_>, core: &mut Core, key: usize, now: Instant) -> Sent {
+        if self.sockets.iter().any(|socket| socket.kept.is_some()) {
+            return Sent::Blocked;
+        }
+        let max_segments =
+            self.sockets.iter().map(|socket| socket.transport.max_segments()).min().unwrap_or(1);
+        let mut batch = Batch::new(&mut self.send_buffer, max_segments, MAX_DATAGRAM);
+        let Some(transmit) = core.session.poll_transmit(now, &mut batch) else { return Sent::Nothing };
+        let local = transmit.path.local;
+        let Some(socket) = self.sockets.iter_mut().find(|socket| socket.transport.local_address() == local)
+        else {
+            debug!(%local, "no socket for a transmit");
+            return Sent::Batch;
+        };
+        let bytes = batch.bytes();
+        self.demux.note_sent(bytes, key);
+        match socket.transport.poll_send(cx, &transmit, bytes) {
+            Poll::Ready(sent) => note_failure(sent),
+            Poll::Pending => socket.kept = Some((transmit, bytes.to_vec())),
+        }
+        Sent::Batch
+    }
+
+    fn follow_routes(&mut self, core: &mut Core, key: usize) {
+        while let Some(route) = core.session.poll_route() {
+            match route {
+                Route::UfragAdded(ufrag) => self.demux.add_ufrag(&ufrag, key),
+                Route::UfragRemoved(ufrag) => self.demux.remove_ufrag(&ufrag, key),
+                Route::PathAdded(path) => self.demux.add_path(path, key),
+                Route::PathRemoved(path) => self.demux.remove_path(path, key),
+            }
+        }
+    }
+
+    fn set_timer(&mut self, key: usize, timer: Option<Instant>) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        if driven.timer != timer {
+            if let Some(old) = driven.timer {
+                self.timers.remove(&(old, key));
+            }
+            if let Some(new) = timer {
+                self.timers.insert((new, key));
+            }
+            driven.timer = timer;
+        }
+    }
+
+    fn remove(&mut self, key: usize) {
+        self.set_timer(key, None);
+        self.sessions.remove(&key);
+        self.demux.remove_session(key);
+    }
+}
+
+enum Sent {
+    Nothing,
+    Batch,
+    Blocked,
+}
+
+impl Future for Worker {
+    type Output = ();
+
+    /// A turn: letters, arrivals, timers, then the sessions that any of them touched.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let open = this.read_letters(cx);
+        let mut more = this.receive(cx);
+        this.expire(this.clock.now());
+        if this.flush(cx) {
+            more |= this.pump(cx) && this.sockets.iter().all(|socket| socket.kept.is_none());
+        }
+        if !open && this.sessions.is_empty() {
+            let mut letters = this.inbox.lock();
+            letters.ended = true;
+            return Poll::Ready(());
+        }
+        if let Some((due, _)) = this.timers.first() {
+            this.sleep.as_mut().reset(this.clock.system(*due).into());
+            // Polled so that the task is woken; if the time has come already, the next turn sees to it.
+            more |= this.sleep.as_mut().poll(cx).is_ready();
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Worker {
+    /// The runtime may end a worker before its time: then its connections are over too.
+    fn drop(&mut self) {
+        let mut letters = self.inbox.lock();
+        letters.ended = true;
+        letters.added.clear();
+    }
+}
+
+fn note_failure(sent: std::io::Result<()>) {
+    if let Err(error) = sent {
+        // The datagram is lost, as any may be; the protocols above see to it.
+        debug!(%error, "send");
+    }
+}
+
+/// Trains received in a turn before sessions get to send.
+const TRAINS_PER_TURN: usize = 64;
+/// Batches that one session sends in a turn before the next gets to.
+const BATCHES_PER_TURN: usize = 32;
+/// The largest datagram that a session may write; paths allow less, and the session knows.
+const MAX_DATAGRAM: usize = 1500;

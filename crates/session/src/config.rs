@@ -1,0 +1,81 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crypto::Provider;
+
+/// What a session is made with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the cryptography comes from.
+    pub provider: &'static dyn Provider,
+    /// Addresses of sockets that the caller has bound: each becomes a host candidate.
+    pub local_addresses: Vec<SocketAddr>,
+    /// STUN servers that tell how the outside sees us.
+    pub stun_servers: Vec<SocketAddr>,
+    /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
+    /// Default: client (RFC 8842 §5.3).
+    pub answer_dtls_role: DtlsRole,
+    /// What the local ufrags begin with, so that a shared port can be told who they belong to. Default: empty.
+    pub ufrag_prefix: String,
+    /// How much of everything is kept.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The defaults, with cryptography from `provider`.
+    pub fn new(provider: &'static dyn Provider) -> Self {
+        Self {
+            provider,
+            local_addresses: Vec::new(),
+            stun_servers: Vec::new(),
+            answer_dtls_role: DtlsRole::Client,
+            ufrag_prefix: String::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How much of everything a session keeps, and how long it waits.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest message that is received, announced to the peer (RFC 8841 §6.1). Default: 256 KiB.
+    pub max_message_size: u64,
+    /// Data channels at a time. Default: 1,024.
+    pub max_channels: usize,
+    /// Bytes of messages that the association holds for sending. Default: 16 MiB.
+    pub send_buffer: usize,
+    /// Local candidates that wait to be told. Default: 100 (RFC 8445 §5.1.3 leaves it to us).
+    pub max_untold_candidates: usize,
+    /// How long a session that was closed tries to tell the peer. Default: 1 s.
+    pub close_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_size: 256 * 1024,
+            max_channels: 1024,
+            send_buffer: 16 * 1024 * 1024,
+            max_untold_candidates: 100,
+            close_wait: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Who begins the DTLS handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DtlsRole {
+    /// This side.
+    Client,
+    /// The other side.
+    Server,
+}
+
+/// The wall clock at one moment: only for the validity of the certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock {
+    /// Seconds since 1970.
+    pub unix_seconds: u64,
+}

@@ -1,0 +1,89 @@
+//! A whole WebRTC connection without I/O: offers and answers (RFC 9429), ICE, DTLS, SCTP and data channels,
+//! composed. The caller moves datagrams and time.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use proto::{Arrival, Batch, Instant};
+//! use session::{ChannelInit, Config, ConnectionState, SdpType, Session, WallClock};
+//!
+//! let mut now = Instant::from_nanos(1);
+//! let clock = WallClock { unix_seconds: 1_800_000_000 };
+//! let at = |last| ([192, 0, 2, last], 4000).into();
+//! let mut config = Config::new(crypto::default_provider());
+//! config.local_addresses = vec![at(1)];
+//! let mut a = Session::new(now, clock, config.clone(), [1; 32])?;
+//! config.local_addresses = vec![at(2)];
+//! let mut b = Session::new(now, clock, config, [2; 32])?;
+//!
+//! a.open_channel(now, ChannelInit::labelled("chat"))?;
+//! let offer = a.create_offer(now)?;
+//! a.set_local(now, SdpType::Offer, offer.clone())?;
+//! b.set_remote(now, SdpType::Offer, offer)?;
+//! let answer = b.create_answer(now)?;
+//! b.set_local(now, SdpType::Answer, answer.clone())?;
+//! a.set_remote(now, SdpType::Answer, answer)?;
+//! // Candidates that the descriptions do not hold yet come as events.
+//! # let trickle = |from: &mut Session, to: &mut Session| while let Some(event) = from.poll_event() {
+//! #     if let session::Event::Candidate(found) = event { to.add_remote_candidate(now, &found.candidate, None, None, None).unwrap(); }
+//! # };
+//! # trickle(&mut a, &mut b); trickle(&mut b, &mut a);
+//! // Then datagrams go to and fro.
+//! # let mut memory = [0; 65_000];
+//! # let mut carry = |from: &mut Session, to: &mut Session, now| loop {
+//! #     let mut batch = Batch::new(&mut memory, 8, 1500);
+//! #     let Some(transmit) = from.poll_transmit(now, &mut batch) else { break };
+//! #     let path = proto::Path { carrier: transmit.path.carrier, local: transmit.path.remote, remote: transmit.path.local };
+//! #     for datagram in batch.bytes().to_vec().chunks_mut(transmit.segment_size.unwrap_or(transmit.len)) {
+//! #         let _ = to.handle_datagram(Arrival { path, ecn: None, at: now }, datagram);
+//! #     }
+//! # };
+//! # for _ in 0..100 { now += Duration::from_millis(20); a.handle_timeout(now); b.handle_timeout(now); for _ in 0..4 { carry(&mut a, &mut b, now); carry(&mut b, &mut a, now); } }
+//! assert_eq!(a.connection_state(), ConnectionState::Connected);
+//! assert_eq!(b.connection_state(), ConnectionState::Connected);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things live
+//!
+//! | Module | Holds |
+//! |--------|-------|
+//! | `session` | [`Session`]: the machine, and how its parts are joined |
+//! | `negotiation`, `fingerprint` | what offers and answers say |
+//! | `transport` | ICE, and DTLS over it |
+//! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
+//! | `channel`, `config`, `event`, `error` | what goes in, what comes out, what can go wrong |
+//! | `state`, `stats` | news that wait to be told; [`Stats`] and [`Report`] |
+//!
+//! # Scope
+//!
+//! Data channels over one transport. Media sections of a peer's offer are rejected. Not yet: media, pranswer,
+//! relays.
+
+mod channel;
+mod config;
+mod demux;
+mod error;
+mod event;
+mod fingerprint;
+mod negotiation;
+mod protocol;
+mod session;
+mod state;
+mod stats;
+mod transport;
+
+pub use channel::{ChannelInfo, ChannelInit, ChannelState};
+pub use config::{Config, DtlsRole, Limits, WallClock};
+pub use datachannel::{
+    ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
+};
+pub use demux::{Demux, Target};
+pub use error::{CandidateError, Discard, NegotiationError};
+pub use event::{
+    ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
+};
+pub use protocol::{Protocol, protocol_of};
+pub use sdp::{ParseError, SessionDescription};
+pub use session::Session;
+pub use state::Route;
+pub use stats::{Ignored, Report, Stats};

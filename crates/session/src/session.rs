@@ -1,0 +1,503 @@
+mod offer_answer;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crypto::{HashAlgorithm, Rng, derive_seed};
+use datachannel::{ChannelId, Channels, Incoming, Outgoing};
+use proto::{Arrival, Batch, Instant, Transmit};
+
+use crate::channel::{ChannelInfo, ChannelInit};
+use crate::config::{Config, WallClock};
+use crate::negotiation::{Negotiation, RemoteParameters};
+use crate::state::News;
+use crate::transport::{DtlsState, Transport};
+use crate::{
+    ConnectionState, Discard, Event, Failure, GatheringState, IceState, LocalCandidate, NegotiationError,
+    Protocol, Route, SendError, SignalingState, protocol_of,
+};
+
+/// A whole connection to one peer, without I/O: negotiation, ICE, DTLS, SCTP and data channels. It is driven
+/// as every machine: inputs at any time, then [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event) until `None`, then sleep until [`poll_timeout`](Self::poll_timeout).
+///
+/// ```text
+///                 set_local, set_remote            a path            handshake
+///   New ──────────────────────────────▶ Connecting ──────▶ DTLS ──────────────▶ Connected
+///                                           ▲                                    │   ▲
+///                                           │ ICE restart                silence ▼   │ answers
+///                                         Failed ◀─────────────────────── Disconnected
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    now: Instant,
+    config: Config,
+    seed: [u8; 32],
+    transports_made: u32,
+    dtls_config: Arc<dtls::Config>,
+    fingerprint: Vec<u8>,
+    negotiation: Negotiation,
+    pub(crate) channels: Channels,
+    pub(crate) transport: Option<Transport>,
+    /// What the peer's description says, until both descriptions are set.
+    remote: Option<RemoteParameters>,
+    remote_ufrag: Option<String>,
+    restart_wanted: bool,
+    /// Candidates of ours, as text, for descriptions.
+    candidates: Vec<String>,
+    untold: VecDeque<LocalCandidate>,
+    routes: VecDeque<Route>,
+    news: News,
+    ending: Ending,
+    failure: Option<Failure>,
+    pub(crate) ignored: crate::stats::Ignored,
+}
+
+/// How far the end of a session is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    /// Not begun.
+    No,
+    /// The peer is being told, until this time.
+    Telling(Instant),
+    /// Nothing is done any more.
+    Over,
+}
+
+impl Session {
+    /// A session that has not begun. `clock` dates its certificate; equal seeds and inputs give equal bytes
+    /// (as far as the provider's do).
+    ///
+    /// # Errors
+    ///
+    /// If no certificate can be made.
+    pub fn new(
+        now: Instant,
+        clock: WallClock,
+        config: Config,
+        seed: [u8; 32],
+    ) -> Result<Self, dtls::IdentityError> {
+        let provider = config.provider;
+        let identity =
+            dtls::Identity::generate(provider, clock.unix_seconds, derive_seed(&seed, "identity"))?;
+        let fingerprint = identity.fingerprint(provider, HashAlgorithm::Sha256).as_bytes().to_vec();
+        let mut channels_config = datachannel::Config::default();
+        channels_config.max_message = config.limits.max_message_size;
+        channels_config.max_channels = config.limits.max_channels;
+        let mut sctp_config = (*channels_config.sctp).clone();
+        sctp_config.send_buffer = config.limits.send_buffer;
+        channels_config.sctp = Arc::new(sctp_config);
+        // RFC 9429 §5.2.1: a number of 62 bits or less.
+        let session_id = Rng::new(derive_seed(&seed, "session id")).u64() >> 2;
+        Ok(Self {
+            now,
+            channels: Channels::new(now, channels_config, derive_seed(&seed, "sctp")),
+            dtls_config: Arc::new(dtls::Config::new(provider, Arc::new(identity))),
+            config,
+            seed,
+            transports_made: 0,
+            fingerprint,
+            negotiation: Negotiation::new(session_id),
+            transport: None,
+            remote: None,
+            remote_ufrag: None,
+            restart_wanted: false,
+            candidates: Vec::new(),
+            untold: VecDeque::new(),
+            routes: VecDeque::new(),
+            news: News::default(),
+            ending: Ending::No,
+            failure: None,
+            ignored: crate::stats::Ignored::default(),
+        })
+    }
+
+    /// Has the next offer begin ICE anew.
+    pub fn restart_ice(&mut self) {
+        self.restart_wanted = true;
+        self.news.need_negotiation();
+    }
+
+    /// Makes a data channel. It exists at once, and opens when the peer is connected.
+    ///
+    /// # Errors
+    ///
+    /// If its label or protocol are too long, its stream is in use, or there are too many.
+    pub fn open_channel(
+        &mut self,
+        now: Instant,
+        init: ChannelInit,
+    ) -> Result<ChannelId, datachannel::OpenError> {
+        self.advance(now);
+        if self.ending != Ending::No {
+            return Err(datachannel::OpenError::Closed);
+        }
+        let id = self.channels.open(self.now, init.into())?;
+        // W3C WebRTC 1.0 §6.1: only the first channel needs a media section.
+        if !self.negotiation.has_data() && self.negotiation.state() == SignalingState::Stable {
+            self.news.need_negotiation();
+        }
+        Ok(id)
+    }
+
+    /// What is known of a channel; `None` once it is closed and read to its end.
+    pub fn channel(&self, id: ChannelId) -> Option<ChannelInfo<'_>> {
+        ChannelInfo::of(&self.channels, id)
+    }
+
+    /// Takes what fits of `message`, and leaves the rest in it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Blocked`] where something is left: call again after [`Event::ChannelWritable`].
+    pub fn send(&mut self, now: Instant, id: ChannelId, message: &mut Outgoing) -> Result<(), SendError> {
+        self.advance(now);
+        self.channels.send(self.now, id, message)
+    }
+
+    /// The next message of a channel, or a piece of one.
+    pub fn recv(&mut self, now: Instant, id: ChannelId) -> Option<Incoming> {
+        self.advance(now);
+        self.channels.recv(self.now, id)
+    }
+
+    /// Bytes handed over to a channel that the peer has not acknowledged.
+    pub fn buffered(&self, id: ChannelId) -> usize {
+        self.channels.buffered(id)
+    }
+
+    /// Closes a channel once everything handed over has arrived.
+    pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
+        self.advance(now);
+        self.channels.close(self.now, id);
+    }
+
+    /// Closes the session; the peer is told. Idempotent.
+    pub fn close(&mut self, now: Instant) {
+        self.advance(now);
+        if self.ending != Ending::No {
+            return;
+        }
+        self.ending = Ending::Telling(self.now + self.config.limits.close_wait);
+        self.negotiation.close();
+        self.channels.abort(self.now);
+        let can_tell = self.transport.as_ref().is_some_and(|transport| {
+            transport.dtls().is_some() && transport.connectivity.selected_path().is_some()
+        });
+        if !can_tell {
+            self.end();
+        }
+        self.update_states();
+    }
+
+    /// Whether the session was closed, by either side, and nothing is left to be sent. What channels have
+    /// received can still be read.
+    pub fn is_over(&self) -> bool {
+        self.ending == Ending::Over
+    }
+
+    /// Takes a datagram.
+    ///
+    /// # Errors
+    ///
+    /// Why it was ignored, which changes nothing.
+    pub fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
+        self.advance(arrival.at);
+        let taken = self.take_datagram(arrival, datagram);
+        if let Err(discard) = &taken {
+            self.ignored.count(discard);
+        }
+        self.settle();
+        taken
+    }
+
+    /// Advances to `now`. Early and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        if let Ending::Telling(deadline) = self.ending
+            && deadline <= self.now
+        {
+            self.end();
+        }
+        if self.poll_timeout().is_none_or(|due| due > self.now) {
+            return;
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.handle_timeout(self.now);
+            if transport.dtls_state() == DtlsState::Connected {
+                self.channels.handle_timeout(self.now);
+            }
+        }
+        self.settle();
+    }
+
+    /// Writes what is due to `batch`: checks and handshakes one datagram at a time, data in trains.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        self.advance(now);
+        let now = self.now;
+        let transport = self.transport.as_mut()?;
+        if let Some(transmit) = transport.connectivity.poll_transmit(now, batch) {
+            return Some(transmit);
+        }
+        if let Some(transmit) = transport.send_dtls(now, batch) {
+            return Some(transmit);
+        }
+        let channels = &mut self.channels;
+        if let Some(transmit) = transport.send_records(now, batch, |out| channels.poll_packet(now, out)) {
+            return Some(transmit);
+        }
+        if matches!(self.ending, Ending::Telling(_)) && batch.room() >= CLOSE_ROOM {
+            return self.tell_the_end(batch);
+        }
+        None
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let transport = self.transport.as_ref()?;
+        let ending = match self.ending {
+            Ending::No => None,
+            Ending::Telling(deadline) => Some(deadline),
+            Ending::Over => return None,
+        };
+        let connected = transport.dtls_state() == DtlsState::Connected;
+        let channels = if connected { self.channels.poll_timeout() } else { None };
+        [transport.poll_timeout(), channels, ending].into_iter().flatten().min()
+    }
+
+    /// The next news.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.news.pop() {
+            return Some(event);
+        }
+        if let Some(candidate) = self.untold.pop_front() {
+            return Some(Event::Candidate(candidate));
+        }
+        if let Some(done) = self.news.pop_gathering_done() {
+            return Some(done);
+        }
+        while let Some(event) = self.channels.poll_event() {
+            let told = match event {
+                datachannel::Event::Incoming(id) => Some(Event::ChannelOpened(id)),
+                datachannel::Event::Open(id) => Some(Event::ChannelOpen(id)),
+                datachannel::Event::Readable(id) => Some(Event::ChannelReadable(id)),
+                datachannel::Event::Writable(id) => Some(Event::ChannelWritable(id)),
+                datachannel::Event::Closed { channel, .. } => Some(Event::ChannelClosed(channel)),
+                datachannel::Event::Disconnected(reason) => {
+                    self.channels_ended(reason);
+                    self.news.pop()
+                }
+                datachannel::Event::Connected | _ => None,
+            };
+            if told.is_some() {
+                return told;
+            }
+        }
+        None
+    }
+
+    /// The next change in what belongs to this session, for a [`Demux`](crate::Demux).
+    pub fn poll_route(&mut self) -> Option<Route> {
+        if let Some(route) = self.routes.pop_front() {
+            return Some(route);
+        }
+        Some(match self.transport.as_mut()?.connectivity.poll_route()? {
+            ice::Route::Added(path) => Route::PathAdded(path),
+            ice::Route::Removed(path) => Route::PathRemoved(path),
+        })
+    }
+
+    pub(crate) fn provider_name(&self) -> &'static str {
+        self.config.provider.name()
+    }
+
+    pub(crate) const fn max_message_size(&self) -> u64 {
+        self.config.limits.max_message_size
+    }
+
+    /// The state of the exchange of descriptions.
+    pub const fn signaling_state(&self) -> SignalingState {
+        self.negotiation.state()
+    }
+
+    /// The state of ICE.
+    pub fn ice_state(&self) -> IceState {
+        if self.ending != Ending::No {
+            return IceState::Closed;
+        }
+        let Some(transport) = &self.transport else { return IceState::New };
+        match transport.connectivity.state() {
+            ice::State::New => IceState::New,
+            ice::State::Checking => IceState::Checking,
+            ice::State::Connected => IceState::Connected,
+            ice::State::Completed => IceState::Completed,
+            ice::State::Disconnected => IceState::Disconnected,
+            ice::State::Failed(_) => IceState::Failed,
+            ice::State::Closed => IceState::Closed,
+        }
+    }
+
+    /// The state of gathering.
+    pub const fn gathering_state(&self) -> GatheringState {
+        self.news.gathering()
+    }
+
+    /// The state of the connection as a whole.
+    pub fn connection_state(&self) -> ConnectionState {
+        if self.ending != Ending::No {
+            return ConnectionState::Closed;
+        }
+        if let Some(failure) = self.failure {
+            return ConnectionState::Failed(failure);
+        }
+        let Some(transport) = &self.transport else { return ConnectionState::New };
+        match (transport.connectivity.state(), transport.dtls_state()) {
+            (_, DtlsState::Failed(failure)) => ConnectionState::Failed(failure),
+            (ice::State::Failed(failure), _) => ConnectionState::Failed(Failure::Ice(failure)),
+            (ice::State::Closed, _) | (_, DtlsState::Closed) => ConnectionState::Closed,
+            (ice::State::New, _) => ConnectionState::New,
+            (ice::State::Disconnected, _) => ConnectionState::Disconnected,
+            (ice::State::Connected | ice::State::Completed, DtlsState::Connected) => {
+                ConnectionState::Connected
+            }
+            (ice::State::Checking | ice::State::Connected | ice::State::Completed, _) => {
+                ConnectionState::Connecting
+            }
+        }
+    }
+
+    fn take_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
+        if self.ending == Ending::Over {
+            return Err(Discard::Over);
+        }
+        let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
+        match datagram.first().map(|first| protocol_of(*first)) {
+            Some(Protocol::Stun | Protocol::Dtls) => {}
+            Some(_) | None => return Err(Discard::UnknownProtocol),
+        }
+        match transport.connectivity.handle_datagram(arrival, datagram).map_err(Discard::Connectivity)? {
+            connectivity::Received::Consumed => Ok(()),
+            connectivity::Received::Data(data) => {
+                let (channels, now) = (&mut self.channels, self.now);
+                transport.handle_dtls(now, data, |packet| {
+                    channels.handle_packet(now, packet).map_err(Discard::Sctp)
+                })
+            }
+        }
+    }
+
+    fn must_be_open(&self) -> Result<(), NegotiationError> {
+        match self.ending {
+            Ending::No => Ok(()),
+            Ending::Telling(_) | Ending::Over => Err(NegotiationError::WrongState(SignalingState::Closed)),
+        }
+    }
+
+    const fn advance(&mut self, now: Instant) {
+        if now.as_nanos() > self.now.as_nanos() {
+            self.now = now;
+        }
+    }
+
+    /// Carries news from part to part until there is none.
+    fn settle(&mut self) {
+        let now = self.now;
+        let Some(transport) = &mut self.transport else { return self.update_states() };
+        while let Some(event) = transport.connectivity.poll_event() {
+            match event {
+                connectivity::Event::Candidate(candidate) => {
+                    let text = candidate.to_string();
+                    let (section, mid) = self.negotiation.data_section().unwrap_or_default();
+                    let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
+                    self.news.gathering_is(GatheringState::Gathering);
+                    if self.untold.len() < self.config.limits.max_untold_candidates {
+                        let mid = mid.to_owned();
+                        self.untold.push_back(LocalCandidate {
+                            candidate: text.clone(),
+                            mid,
+                            section,
+                            ufrag,
+                        });
+                        self.candidates.push(text);
+                    }
+                }
+                connectivity::Event::GatheringDone => self.news.gathering_is(GatheringState::Complete),
+                connectivity::Event::PathSelected(_) => {
+                    transport.begin_dtls(now);
+                    if let Some(rtt) = transport.connectivity.round_trip() {
+                        self.channels.set_round_trip(rtt);
+                    }
+                }
+                connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
+            }
+        }
+        while let Some(news) = transport.poll_dtls(now) {
+            match news {
+                crate::transport::News::Connected => self.channels.set_max_packet(transport.max_packet()),
+                crate::transport::News::Ended => {
+                    self.channels.abort(now);
+                    if transport.dtls_state() == DtlsState::Closed && self.ending == Ending::No {
+                        // The peer closed: our own good-bye goes out, then it is over here too.
+                        self.negotiation.close();
+                        self.ending = Ending::Telling(now + self.config.limits.close_wait);
+                    }
+                }
+            }
+        }
+        self.follow_ufrag();
+        self.update_states();
+    }
+
+    /// Reports a change of the local ufrag to whoever demultiplexes.
+    fn follow_ufrag(&mut self) {
+        let Some(transport) = &self.transport else { return };
+        let ufrag = transport.connectivity.local_credentials().ufrag();
+        self.news.ufrag_is(ufrag, &mut self.routes);
+    }
+
+    fn update_states(&mut self) {
+        let (signaling, ice, connection) =
+            (self.signaling_state(), self.ice_state(), self.connection_state());
+        self.news.states_are(signaling, ice, connection);
+    }
+
+    fn channels_ended(&mut self, reason: sctp::CloseReason) {
+        let by_peer = matches!(reason, sctp::CloseReason::PeerAborted { .. } | sctp::CloseReason::Shutdown);
+        if self.ending == Ending::No && !by_peer && reason != sctp::CloseReason::Aborted {
+            self.fail(Failure::Sctp(reason));
+        } else if self.ending == Ending::No && by_peer {
+            // The association is the only thing that the transport carries.
+            let now = self.now;
+            self.close(now);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+        self.update_states();
+    }
+
+    /// The association was told; now DTLS, then it is over.
+    fn tell_the_end(&mut self, batch: &mut Batch<'_>) -> Option<Transmit> {
+        let transport = self.transport.as_mut()?;
+        transport.close_dtls(self.now);
+        let sent = transport.send_dtls(self.now, batch);
+        if sent.is_none() {
+            self.end();
+        }
+        sent
+    }
+
+    fn end(&mut self) {
+        self.ending = Ending::Over;
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.close(self.now);
+        }
+        self.update_states();
+    }
+}
+
+/// Room that any good-bye fits into.
+const CLOSE_ROOM: usize = 100;

@@ -1,0 +1,313 @@
+//! Offers, answers and candidates: what a session does of RFC 9429.
+
+use connectivity::Connectivity;
+use crypto::derive_seed;
+use ice::Role;
+use proto::Instant;
+use sdp::{SessionDescription, Setup};
+
+use super::Session;
+use crate::config::DtlsRole;
+use crate::negotiation::{LocalParameters, Negotiation, RemoteParameters};
+use crate::transport::Transport;
+use crate::{CandidateError, Failure, GatheringState, NegotiationError, Route, SdpType, SignalingState};
+
+impl Session {
+    /// Makes an offer with everything added so far.
+    ///
+    /// # Errors
+    ///
+    /// If an offer of the peer's is being answered, or the session is closed.
+    pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, NegotiationError> {
+        self.advance(now);
+        self.must_be_open()?;
+        let wants_data = !self.channels.is_empty();
+        if wants_data || self.negotiation.has_data() {
+            self.make_transport(Role::Controlling);
+        }
+        if std::mem::take(&mut self.restart_wanted)
+            && let Some(transport) = &mut self.transport
+        {
+            transport.connectivity.restart(self.now);
+            self.candidates.clear();
+            self.settle();
+        }
+        self.describe(Setup::ActPass, |negotiation, parameters| {
+            negotiation.create_offer(wants_data, parameters)
+        })
+    }
+
+    /// Makes the answer to the offer that was set.
+    ///
+    /// # Errors
+    ///
+    /// If no offer of the peer's is being answered.
+    pub fn create_answer(&mut self, now: Instant) -> Result<SessionDescription, NegotiationError> {
+        self.advance(now);
+        self.must_be_open()?;
+        let setup = match self.answer_role() {
+            DtlsRole::Client => Setup::Active,
+            DtlsRole::Server => Setup::Passive,
+        };
+        self.describe(setup, Negotiation::create_answer)
+    }
+
+    /// Sets the description that was created last; gathering begins, and after an answer, connecting.
+    ///
+    /// # Errors
+    ///
+    /// If it is another one, or does not belong to the present state.
+    pub fn set_local(
+        &mut self,
+        now: Instant,
+        kind: SdpType,
+        description: SessionDescription,
+    ) -> Result<(), NegotiationError> {
+        self.advance(now);
+        self.must_be_open()?;
+        let role = self.answer_role();
+        self.negotiation.set_local(kind, description)?;
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.gather(self.now);
+        }
+        match kind {
+            SdpType::Offer => self.news.negotiation_begins(),
+            SdpType::Answer => self.connect(role),
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Sets a description of the peer's. An offer takes back one of ours (implicit rollback).
+    ///
+    /// # Errors
+    ///
+    /// What is missing or does not fit; nothing is changed then.
+    pub fn set_remote(
+        &mut self,
+        now: Instant,
+        kind: SdpType,
+        description: SessionDescription,
+    ) -> Result<(), NegotiationError> {
+        self.advance(now);
+        self.must_be_open()?;
+        let remote = self.negotiation.read_remote(kind, &description)?;
+        let role = remote.as_ref().map(|remote| self.role_under(kind, remote.setup));
+        if let (Some(remote), Some(role), Some(transport)) = (&remote, role, &self.transport)
+            && self.negotiation.has_data()
+            && !transport.is_compatible(role, &remote.fingerprints)
+        {
+            return Err(NegotiationError::DtlsChanged);
+        }
+        self.forget_unagreed_transport(kind);
+        self.negotiation.set_remote(kind, description);
+        match (remote, kind) {
+            (Some(remote), SdpType::Offer) => {
+                self.make_transport(Role::Controlled);
+                let renewed =
+                    self.remote_ufrag.as_deref().is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
+                if let (true, Some(transport)) = (renewed, &mut self.transport) {
+                    // RFC 8445 §9: the peer restarts, so do we.
+                    transport.connectivity.restart(self.now);
+                    self.candidates.clear();
+                }
+                self.remote = Some(remote);
+            }
+            (Some(remote), SdpType::Answer) => {
+                let role = role.unwrap_or(DtlsRole::Server);
+                self.remote = Some(remote);
+                self.connect(role);
+            }
+            (None, SdpType::Answer) if !self.channels.is_empty() => self.fail(Failure::Rejected),
+            (None, _) => {}
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Takes an offer that was set last back.
+    ///
+    /// # Errors
+    ///
+    /// If none is under way.
+    pub fn rollback(&mut self, now: Instant) -> Result<(), NegotiationError> {
+        self.advance(now);
+        match self.negotiation.state() {
+            SignalingState::HaveLocalOffer | SignalingState::HaveRemoteOffer => {}
+            state @ (SignalingState::Stable | SignalingState::Closed) => {
+                return Err(NegotiationError::WrongState(state));
+            }
+        }
+        self.forget_unagreed_transport(SdpType::Offer);
+        self.negotiation.rollback();
+        self.remote = None;
+        self.settle();
+        Ok(())
+    }
+
+    /// The local description set last, with the candidates found since.
+    pub fn local_description(&self) -> Option<(SdpType, SessionDescription)> {
+        let done = self.news.gathering() == GatheringState::Complete;
+        self.negotiation.local_description(&self.candidates, done)
+    }
+
+    /// The remote description set last.
+    pub fn remote_description(&self) -> Option<&(SdpType, SessionDescription)> {
+        self.negotiation.remote_description()
+    }
+
+    /// Adds a candidate of the peer's, `candidate:…`, that belongs to the media section named or numbered.
+    /// An empty one says that there will be no more.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, belongs nowhere, or no remote description was set yet. Candidates that cannot be used
+    /// here (TCP, `.local` names) are no error.
+    pub fn add_remote_candidate(
+        &mut self,
+        now: Instant,
+        candidate: &str,
+        mid: Option<&str>,
+        section: Option<usize>,
+        ufrag: Option<&str>,
+    ) -> Result<(), CandidateError> {
+        self.advance(now);
+        let (_, description) =
+            self.negotiation.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
+        let media = match (mid, section) {
+            (Some(mid), _) => description.media_by_mid(mid),
+            (None, Some(section)) => description.media().nth(section),
+            (None, None) => description.media().next(),
+        };
+        let media = media.ok_or(CandidateError::UnknownSection)?;
+        let ours = self.negotiation.data_section().is_some_and(|(index, _)| index == media.index());
+        if ufrag.is_some_and(|ufrag| media.ice_ufrag() != Some(ufrag)) {
+            return Err(CandidateError::UnknownUfrag);
+        }
+        if ours {
+            self.take_candidate(candidate)?;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    fn take_candidate(&mut self, text: &str) -> Result<(), CandidateError> {
+        let text = text.trim().trim_start_matches("a=");
+        let Some(transport) = &mut self.transport else { return Ok(()) };
+        if text.is_empty() {
+            transport.connectivity.end_of_remote_candidates(self.now);
+            return Ok(());
+        }
+        match transport.connectivity.add_remote_candidate_text(self.now, text) {
+            // What cannot be used here is for others: `.local` names, TCP.
+            Err(connectivity::CandidateError::Parse(error)) => Err(CandidateError::Parse(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Both descriptions are set: what they agree upon takes effect.
+    fn connect(&mut self, role: DtlsRole) {
+        let Some(remote) = self.remote.take() else { return };
+        let Some(transport) = &mut self.transport else { return };
+        let RemoteParameters { credentials, fingerprints, max_message_size, is_ice_lite, .. } = remote;
+        self.remote_ufrag = Some(credentials.ufrag().to_owned());
+        if is_ice_lite {
+            transport.connectivity.set_remote_lite(self.now);
+        }
+        transport.connectivity.set_remote_credentials(self.now, credentials);
+        transport.agree(self.now, role, fingerprints);
+        self.channels.set_peer_max_message(Some(max_message_size));
+        self.channels.set_role(
+            self.now,
+            match role {
+                DtlsRole::Client => datachannel::Role::Client,
+                DtlsRole::Server => datachannel::Role::Server,
+            },
+        );
+        for candidate in &remote.candidates {
+            // One that is none must not undo a description that was set; trickled ones are reported.
+            let _ = self.take_candidate(candidate);
+        }
+        if remote.end_of_candidates {
+            let _ = self.take_candidate("");
+        }
+    }
+
+    /// The role that `setup` of the peer's leaves us.
+    fn role_under(&self, kind: SdpType, setup: Setup) -> DtlsRole {
+        match (setup, kind) {
+            (Setup::Active, _) => DtlsRole::Server,
+            (Setup::Passive, _) => DtlsRole::Client,
+            // RFC 8842 §5.5: an association that exists keeps its roles.
+            (Setup::ActPass | Setup::HoldConn, _) => {
+                let known = self.transport.as_ref().and_then(Transport::dtls_role);
+                known.unwrap_or(self.config.answer_dtls_role)
+            }
+        }
+    }
+
+    fn answer_role(&self) -> DtlsRole {
+        let setup = self.remote.as_ref().map_or(Setup::ActPass, |remote| remote.setup);
+        self.role_under(SdpType::Offer, setup)
+    }
+
+    fn make_transport(&mut self, role: Role) {
+        if self.transport.is_some() {
+            return;
+        }
+        self.transports_made += 1;
+        let seed = derive_seed(&self.seed, &format!("transport {}", self.transports_made));
+        let mut config = connectivity::Config::default();
+        config.ice.provider = self.config.provider;
+        config.ice.role = role;
+        config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
+        config.stun_servers.clone_from(&self.config.stun_servers);
+        let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
+        for address in &self.config.local_addresses {
+            // One that cannot be a candidate is left out; the report tells.
+            let _ = connectivity.add_host(self.now, *address);
+        }
+        self.transport = Some(Transport::new(connectivity, self.dtls_config.clone(), seed));
+        self.follow_ufrag();
+    }
+
+    /// A transport that only an offer of ours called for, which is taken back, is forgotten with its role.
+    fn forget_unagreed_transport(&mut self, kind: SdpType) {
+        if kind == SdpType::Offer && !self.negotiation.has_data() && self.remote.is_none() {
+            if let Some(transport) = &self.transport {
+                let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
+                self.routes.push_back(Route::UfragRemoved(ufrag));
+            }
+            self.transport = None;
+            self.candidates.clear();
+            self.untold.clear();
+            self.news.gathering_is(GatheringState::New);
+        }
+    }
+
+    fn describe(
+        &mut self,
+        setup: Setup,
+        make: impl FnOnce(&mut Negotiation, &LocalParameters<'_>) -> Result<SessionDescription, NegotiationError>,
+    ) -> Result<SessionDescription, NegotiationError> {
+        let none = ice::Credentials::new("none", "no-transport-no-password")
+            .map_err(|_| NegotiationError::IceCredentials);
+        let (credentials, tls_id) = match &self.transport {
+            Some(transport) => {
+                (transport.connectivity.local_credentials().clone(), transport.tls_id.as_str())
+            }
+            // Nothing that needs a transport is described then.
+            None => (none?, ""),
+        };
+        let parameters = LocalParameters {
+            credentials: &credentials,
+            fingerprint: &self.fingerprint,
+            tls_id,
+            setup,
+            max_message_size: self.config.limits.max_message_size,
+            candidates: &self.candidates,
+            gathering_done: self.news.gathering() == GatheringState::Complete,
+        };
+        make(&mut self.negotiation, &parameters)
+    }
+}

@@ -1,0 +1,157 @@
+use std::fmt;
+use std::time::Duration;
+
+use proto::{Instant, Path};
+
+use crate::{ConnectionState, Discard, DtlsRole, GatheringState, IceState, Session, SignalingState};
+
+/// Figures of a session.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Since the epoch of the caller's clock.
+    pub at: Instant,
+    /// Where data goes.
+    pub selected_path: Option<Path>,
+    /// What the local end of that path is: `host`, `srflx`, `prflx`.
+    pub local_kind: Option<ice::Kind>,
+    /// What its remote end is.
+    pub remote_kind: Option<ice::Kind>,
+    /// Round trip on that path.
+    pub round_trip: Option<Duration>,
+    /// Which side decides on the path.
+    pub ice_role: Option<ice::Role>,
+    /// Our role in DTLS.
+    pub dtls_role: Option<DtlsRole>,
+    /// The DTLS version agreed upon: `1.2`.
+    pub dtls_version: Option<&'static str>,
+    /// The cipher suite agreed upon, by its registered name.
+    pub cipher_suite: Option<&'static str>,
+    /// Where the cryptography comes from.
+    pub provider: &'static str,
+    /// The largest message that we receive, in bytes.
+    pub max_message_size: u64,
+    /// The association under the data channels.
+    pub sctp: sctp::Stats,
+    /// Datagrams that were ignored, by who refused them.
+    pub ignored: Ignored,
+}
+
+/// Datagrams that were ignored, and changed nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Ignored {
+    /// Of no protocol that is spoken here.
+    pub unknown_protocol: u64,
+    /// Before or after there was anyone to take them.
+    pub untimely: u64,
+    /// By ICE: malformed, forged, or on a path that is not the peer's.
+    pub connectivity: u64,
+    /// By DTLS: malformed, forged or replayed.
+    pub dtls: u64,
+    /// By SCTP.
+    pub sctp: u64,
+}
+
+impl Ignored {
+    pub(crate) const fn count(&mut self, discard: &Discard) {
+        let counter = match discard {
+            Discard::UnknownProtocol => &mut self.unknown_protocol,
+            Discard::TooEarly | Discard::Over => &mut self.untimely,
+            Discard::Connectivity(_) => &mut self.connectivity,
+            Discard::Dtls(_) => &mut self.dtls,
+            Discard::Sctp(_) => &mut self.sctp,
+        };
+        *counter = counter.wrapping_add(1);
+    }
+}
+
+/// Why a session is connected, or not. It prints as a page.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The state of the connection as a whole.
+    pub connection: ConnectionState,
+    /// The state of ICE.
+    pub ice: IceState,
+    /// The state of gathering.
+    pub gathering: GatheringState,
+    /// The state of the exchange of descriptions.
+    pub signaling: SignalingState,
+    /// Figures.
+    pub stats: Stats,
+    /// Candidates, pairs with their checks, servers with their answers; once there is a transport.
+    pub connectivity: Option<connectivity::Report>,
+}
+
+impl Session {
+    /// Figures, as they are at `now`.
+    pub fn stats(&self, now: Instant) -> Stats {
+        let transport = self.transport.as_ref();
+        let dtls = transport.and_then(|transport| transport.dtls());
+        let path = transport.and_then(|transport| transport.connectivity.selected_path());
+        let report = transport.map(|transport| transport.connectivity.report());
+        let (local_kind, remote_kind) = report.map_or((None, None), |report| {
+            let local = report
+                .local_candidates
+                .iter()
+                .find(|candidate| path.is_some_and(|path| candidate.address.ip() == Some(path.local)));
+            let remote = report
+                .remote_candidates
+                .iter()
+                .find(|(address, _)| path.is_some_and(|path| *address == path.remote));
+            (local.map(|candidate| candidate.kind), remote.map(|(_, kind)| *kind))
+        });
+        Stats {
+            at: now,
+            selected_path: path,
+            local_kind,
+            remote_kind,
+            round_trip: transport.and_then(|transport| transport.connectivity.round_trip()),
+            ice_role: transport.map(|transport| transport.connectivity.role()),
+            dtls_role: transport.and_then(|transport| transport.dtls_role()),
+            dtls_version: dtls.and_then(dtls::Connection::version).map(|_| "1.2"),
+            cipher_suite: dtls.and_then(dtls::Connection::cipher_suite).map(|suite| suite.name()),
+            provider: self.provider_name(),
+            max_message_size: self.max_message_size(),
+            sctp: self.channels.association_stats(),
+            ignored: self.ignored,
+        }
+    }
+
+    /// Why it is connected, or not, as of `now`.
+    pub fn report(&self, now: Instant) -> Report {
+        Report {
+            connection: self.connection_state(),
+            ice: self.ice_state(),
+            gathering: self.gathering_state(),
+            signaling: self.signaling_state(),
+            stats: self.stats(now),
+            connectivity: self.transport.as_ref().map(|transport| transport.connectivity.report()),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection: {}", self.connection.name())?;
+        if let ConnectionState::Failed(failure) = self.connection {
+            write!(f, " ({failure})")?;
+        }
+        writeln!(f, "\nsignaling: {}, gathering: {}", self.signaling.name(), self.gathering.name())?;
+        let Stats { dtls_version, cipher_suite, provider, ignored, .. } = &self.stats;
+        match (dtls_version, cipher_suite) {
+            (Some(version), Some(suite)) => writeln!(f, "DTLS {version}, {suite}, by {provider}")?,
+            _ => writeln!(f, "DTLS: not agreed yet")?,
+        }
+        let Ignored { unknown_protocol, untimely, connectivity, dtls, sctp } = ignored;
+        writeln!(
+            f,
+            "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP"
+        )?;
+        match &self.connectivity {
+            Some(report) => report.fmt(f),
+            None => writeln!(f, "try: nothing was offered or answered yet; exchange descriptions"),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! One path to the peer and the DTLS connection over it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connectivity::Connectivity;
+use crypto::derive_seed;
+use proto::{Batch, Instant, Transmit, Writer};
+
+use crate::fingerprint::Fingerprints;
+use crate::{Discard, DtlsRole, Failure};
+
+/// The transport under everything: ICE, and over it DTLS.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub connectivity: Connectivity,
+    dtls: Option<dtls::Connection>,
+    dtls_config: Arc<dtls::Config>,
+    dtls_seed: [u8; 32],
+    dtls_role: Option<DtlsRole>,
+    fingerprints: Option<Fingerprints>,
+    state: DtlsState,
+    /// RFC 8842 §4: names the DTLS association in signalling.
+    pub tls_id: String,
+}
+
+/// How far DTLS is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum DtlsState {
+    /// Not complete yet.
+    Handshake,
+    /// The peer is who signalling says it is; data flows.
+    Connected,
+    /// The peer closed in good order, or we did.
+    Closed,
+    /// It broke.
+    Failed(Failure),
+}
+
+/// What a datagram of the transport's came to.
+pub(crate) enum News {
+    /// DTLS is up now.
+    Connected,
+    /// DTLS has ended.
+    Ended,
+}
+
+impl Transport {
+    pub(crate) fn new(connectivity: Connectivity, dtls_config: Arc<dtls::Config>, seed: [u8; 32]) -> Self {
+        let mut rng = crypto::Rng::new(derive_seed(&seed, "tls-id"));
+        let tls_id = rng.array::<15>().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            connectivity,
+            dtls: None,
+            dtls_config,
+            dtls_seed: derive_seed(&seed, "dtls"),
+            dtls_role: None,
+            fingerprints: None,
+            state: DtlsState::Handshake,
+            tls_id,
+        }
+    }
+
+    pub(crate) const fn dtls_state(&self) -> DtlsState {
+        self.state
+    }
+
+    pub(crate) const fn dtls_role(&self) -> Option<DtlsRole> {
+        self.dtls_role
+    }
+
+    pub(crate) const fn dtls(&self) -> Option<&dtls::Connection> {
+        self.dtls.as_ref()
+    }
+
+    /// Whether the role and the certificates are those that are in use; true while none are.
+    pub(crate) fn is_compatible(&self, role: DtlsRole, fingerprints: &Fingerprints) -> bool {
+        self.dtls_role.is_none_or(|known| known == role)
+            && self.fingerprints.as_ref().is_none_or(|known| known.is_same(fingerprints))
+    }
+
+    /// What the exchange of descriptions agreed upon. DTLS begins when there is a path.
+    pub(crate) fn agree(&mut self, now: Instant, role: DtlsRole, fingerprints: Fingerprints) {
+        self.dtls_role = Some(role);
+        self.fingerprints = Some(fingerprints);
+        self.begin_dtls(now);
+    }
+
+    /// Begins DTLS if the role is known and there is a path.
+    pub(crate) fn begin_dtls(&mut self, now: Instant) {
+        if self.connectivity.selected_path().is_some() {
+            self.make_dtls(now);
+        }
+    }
+
+    /// The peer may speak first, on a valid path that is not selected yet.
+    fn make_dtls(&mut self, now: Instant) -> Option<&mut dtls::Connection> {
+        let role = self.dtls_role?;
+        let round_trip = self.connectivity.round_trip();
+        let max_datagram = self.connectivity.max_datagram();
+        Some(self.dtls.get_or_insert_with(|| {
+            let (config, seed) = (self.dtls_config.clone(), self.dtls_seed);
+            let mut connection = match role {
+                DtlsRole::Client => dtls::Connection::client(now, config, seed),
+                DtlsRole::Server => dtls::Connection::server(now, config, seed),
+            };
+            connection.set_max_datagram(max_datagram);
+            connection.set_round_trip(round_trip.unwrap_or(ASSUMED_ROUND_TRIP));
+            connection
+        }))
+    }
+
+    /// Takes a DTLS datagram that came on a path of the peer's; each piece of application data goes to
+    /// `deliver`. The first refusal is returned.
+    pub(crate) fn handle_dtls(
+        &mut self,
+        now: Instant,
+        datagram: &mut [u8],
+        mut deliver: impl FnMut(&[u8]) -> Result<(), Discard>,
+    ) -> Result<(), Discard> {
+        let connection = self.make_dtls(now).ok_or(Discard::TooEarly)?;
+        let mut outcome = Ok(());
+        let mut records = connection.handle_datagram(now, datagram);
+        while let Some(record) = records.next_record() {
+            let taken = record.map_err(Discard::Dtls).and_then(|plaintext| deliver(plaintext));
+            outcome = outcome.and(taken);
+        }
+        outcome
+    }
+
+    /// Acts on what DTLS reports.
+    pub(crate) fn poll_dtls(&mut self, now: Instant) -> Option<News> {
+        let connection = self.dtls.as_mut()?;
+        while let Some(event) = connection.poll_event() {
+            match event {
+                dtls::Event::PeerCertificate => {
+                    let matches = connection.peer_certificate().is_some_and(|certificate| {
+                        let prints = self.fingerprints.as_ref();
+                        prints.is_some_and(|prints| {
+                            prints.match_certificate(self.dtls_config.provider, certificate)
+                        })
+                    });
+                    if matches {
+                        connection.accept_peer(now);
+                    } else {
+                        self.state = DtlsState::Failed(Failure::Fingerprint);
+                        connection.reject_peer(now);
+                        return Some(News::Ended);
+                    }
+                }
+                dtls::Event::Connected => {
+                    self.state = DtlsState::Connected;
+                    return Some(News::Connected);
+                }
+                dtls::Event::Closed(reason) => {
+                    if !matches!(self.state, DtlsState::Failed(_)) {
+                        let in_good_order =
+                            matches!(reason, dtls::CloseReason::Local | dtls::CloseReason::Remote);
+                        self.state = if in_good_order {
+                            DtlsState::Closed
+                        } else {
+                            DtlsState::Failed(Failure::Dtls(reason))
+                        };
+                    }
+                    return Some(News::Ended);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.connectivity.handle_timeout(now);
+        if let Some(connection) = &mut self.dtls {
+            connection.handle_timeout(now);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let dtls = self.dtls.as_ref().and_then(dtls::Connection::poll_timeout);
+        [self.connectivity.poll_timeout(), dtls].into_iter().flatten().min()
+    }
+
+    /// One datagram of DTLS's own: handshake or alert.
+    pub(crate) fn send_dtls(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        let connection = self.dtls.as_mut()?;
+        let path = self.connectivity.selected_path()?;
+        batch.limit_datagram(self.connectivity.max_datagram());
+        let sent = self.connectivity.send_with(now, batch, |out| {
+            if connection.poll_packet(now, out) { Ok(()) } else { Err(Nothing) }
+        });
+        sent.ok()?;
+        batch.finish(path, None)
+    }
+
+    /// A train of records, each around a packet that `write` writes; it says whether it wrote one.
+    pub(crate) fn send_records(
+        &mut self,
+        now: Instant,
+        batch: &mut Batch<'_>,
+        mut write: impl FnMut(&mut Writer<'_>) -> bool,
+    ) -> Option<Transmit> {
+        let connection = self.dtls.as_mut().filter(|_| self.state == DtlsState::Connected)?;
+        let path = self.connectivity.selected_path()?;
+        batch.limit_datagram(self.connectivity.max_datagram());
+        while batch.room() >= MIN_DATAGRAM {
+            let sent = self.connectivity.send_with(now, batch, |out| {
+                let mut record = connection.begin_record(out).map_err(|_| Nothing)?;
+                if !write(record.plaintext()) {
+                    return Err(Nothing);
+                }
+                record.seal();
+                Ok(())
+            });
+            if sent.is_err() {
+                break;
+            }
+        }
+        batch.finish(path, None)
+    }
+
+    /// The largest packet that fits into one record in one datagram.
+    pub(crate) fn max_packet(&self) -> usize {
+        let datagram = self.connectivity.max_datagram();
+        self.dtls.as_ref().map_or(datagram, |connection| connection.max_plaintext(datagram))
+    }
+
+    /// Has DTLS tell the peer that it ends.
+    pub(crate) fn close_dtls(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.dtls {
+            connection.close(now);
+        }
+    }
+}
+
+/// Nothing was to be sent, or there was no room.
+struct Nothing;
+
+impl From<connectivity::SendError> for Nothing {
+    fn from(_: connectivity::SendError) -> Self {
+        Self
+    }
+}
+
+/// The smallest datagram that is worth beginning: a record around an SCTP packet with one chunk.
+const MIN_DATAGRAM: usize = 80;
+/// Before ICE has measured one.
+const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
