@@ -29,7 +29,7 @@ pub struct Config {
     pub max_streams: usize,
     /// RTO before a round trip was measured (RFC 9260 §16); 1 s.
     pub rto_initial: Duration,
-    /// Smallest RTO. RFC 9260 §16 says 1 s; WebRTC paths are kept alive and measured by ICE, and peers
+    /// Smallest RTO, and the least by which it exceeds the smoothed round trip. RFC 9260 §16 says 1 s; WebRTC paths are kept alive and measured by ICE, and peers
     /// acknowledge within 200 ms, so less is usual there; 200 ms.
     pub rto_min: Duration,
     /// Largest RTO. RFC 9260 §16 says 60 s; an outage must not cost much more time than it lasts; 2 s.

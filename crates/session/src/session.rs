@@ -90,7 +90,8 @@ impl Session {
         let mut dtls_config = dtls::Config::new(provider, Arc::new(identity));
         // Offered and answered even where only data is spoken of: there are peers that give up a transport
         // without a profile (aiortc), and media may follow on the same one.
-        dtls_config.srtp_profiles = vec![dtls::SrtpProfile::AeadAes128Gcm, dtls::SrtpProfile::Aes128CmHmacSha1_80];
+        dtls_config.srtp_profiles =
+            vec![dtls::SrtpProfile::AeadAes128Gcm, dtls::SrtpProfile::Aes128CmHmacSha1_80];
         // RFC 9429 §5.2.1: a number of 62 bits or less.
         let session_id = Rng::new(derive_seed(&seed, "session id")).u64() >> 2;
         Ok(Self {

@@ -49,7 +49,9 @@ impl Channels {
                     break;
                 }
             }
-            output.event(json!({ "ev": "channel", "state": "closed", "label": channel.label(), "id": channel.id() }));
+            output.event(
+                json!({ "ev": "channel", "state": "closed", "label": channel.label(), "id": channel.id() }),
+            );
         });
     }
 

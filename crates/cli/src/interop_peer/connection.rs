@@ -1,8 +1,8 @@
 //! The peer connection: commands to it, events from it.
 
 use peerline::{
-    Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint, Event, Events, IceCandidate,
-    PeerConnection, Reliability,
+    Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint, Event, Events,
+    IceCandidate, PeerConnection, Reliability,
 };
 use serde_json::{Value, json};
 
@@ -32,7 +32,9 @@ impl Peer {
             if url.starts_with("stun:") {
                 builder = builder.stun(url);
             } else {
-                output.event(json!({ "ev": "log", "message": format!("{url} is left out: there are no relays yet") }));
+                output.event(
+                    json!({ "ev": "log", "message": format!("{url} is left out: there are no relays yet") }),
+                );
             }
         }
         let mut configuration = Configuration::default();
@@ -70,6 +72,8 @@ impl Peer {
     }
 
     pub(crate) fn close(&self) {
+        let report = format!("{}{:?}", self.connection.report(), self.connection.stats().sctp);
+        self.output.event(json!({ "ev": "log", "message": report }));
         self.connection.close();
         self.channels.clear();
     }

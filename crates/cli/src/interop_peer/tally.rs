@@ -28,7 +28,8 @@ impl Tally {
         let at = milliseconds();
         self.first.get_or_insert(at);
         self.last = Some(at);
-        let digest: [u8; 32] = Sha256::new().chain_update([u8::from(!is_text)]).chain_update(bytes).finalize().into();
+        let digest: [u8; 32] =
+            Sha256::new().chain_update([u8::from(!is_text)]).chain_update(bytes).finalize().into();
         self.chain = Sha256::new().chain_update(self.chain).chain_update(digest).finalize().into();
         self.set.iter_mut().zip(digest).for_each(|(sum, byte)| *sum ^= byte);
     }

@@ -363,7 +363,9 @@ impl Association {
     /// passed, were the window sent twice in one (RFC 9002 §7.7 paces alike), even if the peer
     /// acknowledges a whole train at once.
     fn pace(&mut self) {
-        let Some(round_trip) = self.round_trip.smoothed().filter(|_| self.timers.pace.is_none()) else { return };
+        let Some(round_trip) = self.round_trip.smoothed().filter(|_| self.timers.pace.is_none()) else {
+            return;
+        };
         let burst = self.config.max_burst.saturating_mul(self.max_packet);
         let bursts = (self.congestion.window() / burst.max(1)).clamp(1, MAX_BURSTS).saturating_mul(2);
         let share = round_trip / u32::try_from(bursts).unwrap_or(u32::MAX);
