@@ -27,7 +27,14 @@ impl End {
         for (stream, options) in [
             (0, StreamOptions::default()),
             (1, StreamOptions::new(true, Reliability::MaxRetransmits(1), Priority::NORMAL)),
-            (2, StreamOptions::new(false, Reliability::MaxLifetime(Duration::from_millis(60)), Priority::NORMAL)),
+            (
+                2,
+                StreamOptions::new(
+                    false,
+                    Reliability::MaxLifetime(Duration::from_millis(60)),
+                    Priority::NORMAL,
+                ),
+            ),
         ] {
             end.association.open(StreamId(stream), options).unwrap();
         }

@@ -49,7 +49,11 @@ fn real_usrsctp_server_reads_every_byte_that_we_send() {
     let told = peer.output().expect("its figures");
     println!("{told}");
     let counted = numbers(&told);
-    assert_eq!(counted.get(..4), Some(&[LEN as u64, COUNT as u64, COUNT as u64, (LEN * COUNT) as u64][..]), "{told}");
+    assert_eq!(
+        counted.get(..4),
+        Some(&[LEN as u64, COUNT as u64, COUNT as u64, (LEN * COUNT) as u64][..]),
+        "{told}"
+    );
 }
 
 #[test]
@@ -105,7 +109,8 @@ impl Peer {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         // Debian's build prints all that it does: only the line with the figures is kept.
         let lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
-        let figures = |line: &String| line.split(", ").count() >= 6 && line.starts_with(|c: char| c.is_ascii_digit());
+        let figures =
+            |line: &String| line.split(", ").count() >= 6 && line.starts_with(|c: char| c.is_ascii_digit());
         self.told = Some(std::thread::spawn(move || {
             lines.map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned()).find(figures)
         }));
