@@ -26,8 +26,12 @@ impl Channels {
             self.gone(channel);
             return;
         };
+        let untold = !state.incoming && !state.control.is_empty();
         while self.association.recv(now, stream).is_some() {}
-        self.association.reset(now, stream);
+        // The peer answers the reset of a channel that it knows, so its OPEN goes first: see `send_control`.
+        if !untold {
+            self.association.reset(now, stream);
+        }
         self.pump(now);
     }
 

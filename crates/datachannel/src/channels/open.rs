@@ -142,7 +142,10 @@ impl Channels {
             Ok(()) => {
                 channel.control = Bytes::new();
                 self.association.set_options(stream, channel.options());
-                if std::mem::take(&mut channel.blocked) {
+                let blocked = std::mem::take(&mut channel.blocked);
+                if channel.state == State::Closing && !channel.draining {
+                    self.association.reset(now, stream);
+                } else if blocked {
                     self.events.writable(id);
                 }
             }
