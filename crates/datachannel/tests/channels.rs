@@ -368,3 +368,34 @@ fn channels_come_and_go_without_leaving_anything() {
         pair.events = [Vec::new(), Vec::new()];
     }
 }
+
+/// An ACK that was lost and sent again comes between messages; the messages behind it must not be taken for
+/// the end of a channel that the peer has closed meanwhile.
+#[test]
+fn messages_behind_a_late_ack_are_read_from_a_closed_channel() {
+    let opened = |lost: u64| {
+        let mut pair = Pair::new();
+        pair.seconds(1);
+        pair.link = Box::new(move |number| number != lost);
+        let init = Init { ordered: false, ..Init::default() };
+        let ours = pair.ends[0].open(pair.now, init).unwrap();
+        loop {
+            pair.run(Duration::from_millis(1));
+            if let Some(theirs) = pair.incoming(1) {
+                return (pair, ours, theirs);
+            }
+        }
+    };
+    // The packet with the ACK is the last of those so far.
+    let (pair, ..) = opened(0);
+    let (mut pair, ours, theirs) = opened(pair.count);
+    pair.send(1, theirs, Outgoing::text("before"));
+    pair.seconds(5);
+    pair.send(1, theirs, Outgoing::text("behind"));
+    pair.ends[1].close(pair.now, theirs);
+    pair.seconds(5);
+    let texts: Vec<Vec<u8>> = pair.messages(0, ours).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, [b"before", b"behind"]);
+    pair.seconds(1);
+    assert!(pair.take(0, Event::Closed { channel: ours, error: None }));
+}

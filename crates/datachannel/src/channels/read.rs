@@ -92,7 +92,9 @@ impl Channels {
                     }
                 }
             }
-            if self.channels.get(id).is_none_or(|channel| matches!(channel.state, State::Closing)) {
+            // A channel that the peer has closed is still read to its end.
+            let closed = |channel: &super::Channel| channel.state == State::Closing && !channel.draining;
+            if self.channels.get(id).is_none_or(closed) {
                 return false;
             }
         }

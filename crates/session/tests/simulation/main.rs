@@ -97,9 +97,9 @@ fn run(seed: u64) -> Outcome {
     if both.failure.is_none() {
         both.check_complete();
     }
-    let virtual_time = world.elapsed();
+    let (virtual_time, failure) = (world.elapsed(), both.failure);
     end(&mut both, &mut world);
-    Outcome { fingerprint: world.trace.fingerprint(), failure: both.failure, virtual_time }
+    Outcome { fingerprint: world.trace.fingerprint(), failure, virtual_time }
 }
 
 /// How long connecting may take, and when it may fail at all.
@@ -107,8 +107,8 @@ fn check_set_up(both: &Applications, world: &mut World<Node>, start: proto::Inst
     let badness = both.plan.badness();
     if let Some(failure) = both.failure {
         // A bit flipped in a handshake that is not encrypted yet spoils its transcript for good.
-        let spoilt =
-            matches!(failure, Failure::Dtls(_)) && both.plan.links.iter().any(|link| link.corrupt > 0.0);
+        let spoilt = matches!(failure, Failure::Dtls(_) | Failure::Fingerprint)
+            && both.plan.links.iter().any(|link| link.corrupt > 0.0);
         assert!(badness > 0.05 || spoilt, "{failure} on a fair network\n{}", both.describe(world));
         return;
     }
