@@ -399,3 +399,16 @@ fn messages_behind_a_late_ack_are_read_from_a_closed_channel() {
     pair.seconds(1);
     assert!(pair.take(0, Event::Closed { channel: ours, error: None }));
 }
+
+#[test]
+fn an_open_longer_than_many_packets_opens_its_channel() {
+    let mut pair = Pair::new();
+    let (label, protocol) = ("l".repeat(65_535), "p".repeat(65_535));
+    let init = Init { label: label.clone(), protocol: protocol.clone(), ..Init::default() };
+    let (ours, theirs) = pair.open(0, init);
+    assert_eq!(pair.ends[1].label(theirs), Some(label.as_str()));
+    assert_eq!(pair.ends[1].protocol(theirs), Some(protocol.as_str()));
+    pair.send(0, ours, Outgoing::text("heard"));
+    pair.seconds(1);
+    assert_eq!(pair.messages(1, theirs).len(), 1);
+}

@@ -128,7 +128,7 @@ impl Applications {
             self.read(world, side);
             self.write(world, side);
         }
-        if self.failure.is_some() {
+        if self.failure.is_some() || self.was_cut_short(world) {
             return true;
         }
         let stalled = now - self.progressed_at;
@@ -149,6 +149,19 @@ impl Applications {
         false
     }
 
+    /// Whether the plan wants the end now, in the middle of whatever is going on.
+    pub fn was_cut_short(&self, world: &World<Node>) -> bool {
+        self.plan.cut_short.is_some_and(|after| world.elapsed() >= after)
+    }
+
+    /// Whether each side has the description of the other.
+    pub fn are_acquainted(&self, world: &mut World<Node>) -> bool {
+        self.hosts.iter().all(|host| {
+            let session = session(world, *host);
+            session.remote_description().is_some() && session.signaling_state() == SignalingState::Stable
+        })
+    }
+
     /// After the end: nothing but reading on.
     pub fn drain(&mut self, world: &mut World<Node>) {
         for side in 0..2 {
@@ -167,6 +180,7 @@ impl Applications {
         let restart = self.plan.restart.map(|(_, after)| self.start + after);
         let reads = (0..2).filter(|side| !self.readable[*side].is_empty()).map(|side| self.read_at[side]);
         let all = opens.chain(mail).chain(sends).chain(restart).chain(reads).chain(also);
+        let all = all.chain(self.plan.cut_short.map(|after| self.start + after));
         let stall = self.progressed_at + STALL;
         let due = all.filter(|due| *due > now).min().unwrap_or(stall).min(stall);
         if let Some(Node::Clock(clock)) = world.machines.get_mut(&self.clock) {

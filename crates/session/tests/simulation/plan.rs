@@ -29,6 +29,10 @@ pub struct Plan {
     /// ICE is restarted by this side, after so long.
     pub restart: Option<(usize, Duration)>,
     pub channels: Vec<ChannelPlan>,
+    /// Bytes that each side may hold for sending.
+    pub send_buffer: Option<usize>,
+    /// The session is closed after so long, whatever is under way.
+    pub cut_short: Option<Duration>,
     /// How long a reader waits between a few reads.
     pub read_pause: Duration,
     /// Who closes the session in the end.
@@ -96,7 +100,16 @@ impl Plan {
             budget = budget.min(96 << 10);
         }
         let count = draw.between(1, 9);
-        let channels = (0..count).map(|number| channel(&mut draw, number, &mut budget)).collect();
+        let mut channels: Vec<_> = (0..count).map(|number| channel(&mut draw, number, &mut budget)).collect();
+        // Drawn apart, so that what came before stays as it was.
+        let mut extra = Draw::new(&bytes, "extra");
+        for channel in &mut channels {
+            if extra.chance(8) {
+                // Longer than a packet.
+                let padding = "long ".repeat(extra.between(1, 6000) as usize);
+                channel.init.label.push_str(&padding);
+            }
+        }
         Self {
             seed,
             real_crypto,
@@ -110,6 +123,8 @@ impl Plan {
             half_trickle: draw.chance(20),
             restart: draw.chance(15).then(|| (draw.side(), draw.millis(3000))),
             channels,
+            send_buffer: extra.chance(30).then(|| extra.between(4, 64) as usize * 1024),
+            cut_short: extra.chance(15).then(|| extra.millis(4000)),
             read_pause: if draw.chance(20) { draw.millis(200) } else { Duration::ZERO },
             closer: draw.side(),
         }
