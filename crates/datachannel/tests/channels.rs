@@ -412,3 +412,21 @@ fn an_open_longer_than_many_packets_opens_its_channel() {
     pair.seconds(1);
     assert_eq!(pair.messages(1, theirs).len(), 1);
 }
+
+/// The peer answers the reset of a stream only if it has heard of it.
+#[test]
+fn a_channel_closed_before_there_was_room_for_its_open_still_ends() {
+    let mut sctp = sctp::Config::default();
+    sctp.send_buffer = 4096;
+    let mut config = Config::default();
+    config.sctp = std::sync::Arc::new(sctp);
+    let mut pair = Pair::with(config);
+    pair.seconds(1);
+    let init = Init { label: "l".repeat(20_000), ..Init::default() };
+    let ours = pair.ends[0].open(pair.now, init).unwrap();
+    pair.ends[0].close(pair.now, ours);
+    pair.seconds(5);
+    let theirs = pair.incoming(1).expect("the peer sees the channel");
+    assert!(pair.take(0, Event::Closed { channel: ours, error: None }));
+    assert!(pair.take(1, Event::Closed { channel: theirs, error: None }));
+}

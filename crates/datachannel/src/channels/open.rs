@@ -146,8 +146,14 @@ impl Channels {
                     self.events.writable(id);
                 }
             }
-            Err(sctp::SendError::Blocked) => self.control_waits = true,
+            Err(sctp::SendError::Blocked) => {
+                self.control_waits = true;
+                return;
+            }
             Err(_) => channel.control = Bytes::new(),
+        }
+        if channel.state == State::Closing && !channel.draining {
+            self.reset_when_announced(now, id, stream);
         }
     }
 
