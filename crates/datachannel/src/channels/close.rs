@@ -26,13 +26,17 @@ impl Channels {
             self.gone(channel);
             return;
         };
-        let untold = !state.incoming && !state.control.is_empty();
         while self.association.recv(now, stream).is_some() {}
-        // The peer answers the reset of a channel that it knows, so its OPEN goes first: see `send_control`.
-        if !untold {
+        self.reset_when_announced(now, channel, stream);
+        self.pump(now);
+    }
+
+    /// Resets the stream of a channel that is being closed, once the peer is sure to know of it: the reset of
+    /// a stream that it never heard of would not be answered.
+    pub(super) fn reset_when_announced(&mut self, now: Instant, channel: ChannelId, stream: StreamId) {
+        if self.channels.get(channel).is_some_and(|state| state.control.is_empty()) {
             self.association.reset(now, stream);
         }
-        self.pump(now);
     }
 
     /// Closes a channel for something that the peer did.
