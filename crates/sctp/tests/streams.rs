@@ -89,7 +89,8 @@ fn c6_a_stream_is_used_again_only_when_both_directions_are_reset() {
         }
         for ((stream, generation), state) in sent {
             let got = came.remove(&(stream, generation)).unwrap_or_default();
-            let context = format!("seed {seed}, stream {stream}, use {generation}: {got:?} of {}", state.sent);
+            let context =
+                format!("seed {seed}, stream {stream}, use {generation}: {got:?} of {}", state.sent);
             let mut sorted = got.clone();
             sorted.sort_unstable();
             sorted.dedup();
