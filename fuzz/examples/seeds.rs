@@ -1,5 +1,6 @@
 //! Writes the first inputs of the targets that take bytes to `corpus/`: vectors of the RFCs, recorded
 //! descriptions, and packets as our own machines send them. Run in `fuzz/`: `cargo run --example seeds`.
+//! Those of the targets that take steps were picked from what longer runs had found.
 
 use std::fs;
 use std::path::Path;
@@ -191,10 +192,16 @@ fn dtls() {
 fn candidates() {
     for (name, line) in [
         ("host", "candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host"),
-        ("srflx", "candidate:2 1 udp 1694498815 203.0.113.1 4001 typ srflx raddr 192.0.2.1 rport 4000 generation 0 ufrag abcd"),
+        (
+            "srflx",
+            "candidate:2 1 udp 1694498815 203.0.113.1 4001 typ srflx raddr 192.0.2.1 rport 4000 generation 0 ufrag abcd",
+        ),
         ("relay-ipv6", "candidate:3 1 UDP 41885439 2001:db8::1 50000 typ relay raddr :: rport 0"),
         ("tcp", "candidate:4 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active"),
-        ("mdns", "candidate:5 1 udp 2113937151 9b36eaac-bb2e-49bb-bb78-21c41c499900.local 53000 typ host network-cost 999"),
+        (
+            "mdns",
+            "candidate:5 1 udp 2113937151 9b36eaac-bb2e-49bb-bb78-21c41c499900.local 53000 typ host network-cost 999",
+        ),
     ] {
         save("ice_candidate", name, line.as_bytes());
     }

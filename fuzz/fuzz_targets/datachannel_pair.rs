@@ -28,7 +28,8 @@ fuzz_target!(|steps: Vec<Step>| {
     for step in steps.into_iter().take(200) {
         match step {
             Step::Open { end, ordered, negotiated, retransmits } => {
-                let reliability = retransmits.map_or(Reliability::Reliable, |n| Reliability::MaxRetransmits(n.into()));
+                let reliability =
+                    retransmits.map_or(Reliability::Reliable, |n| Reliability::MaxRetransmits(n.into()));
                 let negotiated = negotiated.map(|stream| StreamId((stream % 8).into()));
                 let init = Init { ordered, reliability, negotiated, ..Init::default() };
                 known[usize::from(end)].extend(ends[usize::from(end)].open(now, init));

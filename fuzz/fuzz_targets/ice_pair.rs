@@ -13,18 +13,48 @@ use proto::{Arrival, Batch, Instant, Path};
 enum Step<'a> {
     Wait(u16),
     /// Takes one datagram from an agent.
-    Send { from_b: bool },
+    Send {
+        from_b: bool,
+    },
     /// Delivers the waiting datagram `which`, changed at one byte if `flip` is not zero.
-    Deliver { which: u8, at: u8, flip: u8, keep: bool },
-    Receive { by_b: bool, port: u8, bytes: &'a [u8] },
-    Introduce { to_b: bool },
-    Candidate { to_b: bool, port: u8 },
-    Line { to_b: bool, line: &'a str },
-    Host { at_b: bool, port: u8 },
-    Restart { at_b: bool },
-    End { at_b: bool },
-    Close { at_b: bool },
-    Drain { at_b: bool },
+    Deliver {
+        which: u8,
+        at: u8,
+        flip: u8,
+        keep: bool,
+    },
+    Receive {
+        by_b: bool,
+        port: u8,
+        bytes: &'a [u8],
+    },
+    Introduce {
+        to_b: bool,
+    },
+    Candidate {
+        to_b: bool,
+        port: u8,
+    },
+    Line {
+        to_b: bool,
+        line: &'a str,
+    },
+    Host {
+        at_b: bool,
+        port: u8,
+    },
+    Restart {
+        at_b: bool,
+    },
+    End {
+        at_b: bool,
+    },
+    Close {
+        at_b: bool,
+    },
+    Drain {
+        at_b: bool,
+    },
 }
 
 fuzz_target!(|steps: Vec<Step<'_>>| {
@@ -45,7 +75,11 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 let mut batch = Batch::new(&mut memory, 1, 1200);
                 if let Some(transmit) = agents[from].poll_transmit(now, &mut batch) {
                     let Path { carrier, local, remote } = transmit.path;
-                    wire.push((1 - from, Path { carrier, local: remote, remote: local }, batch.bytes().to_vec()));
+                    wire.push((
+                        1 - from,
+                        Path { carrier, local: remote, remote: local },
+                        batch.bytes().to_vec(),
+                    ));
                     wire.truncate(32);
                 }
             }
@@ -58,7 +92,8 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
             }
             Step::Receive { by_b, port, bytes } => {
                 let to = usize::from(by_b);
-                let path = Path { carrier: proto::Carrier::Udp, local: host(to, port), remote: host(1 - to, port) };
+                let path =
+                    Path { carrier: proto::Carrier::Udp, local: host(to, port), remote: host(1 - to, port) };
                 let _ = agents[to].handle_datagram(Arrival { path, ecn: None, at: now }, bytes);
             }
             Step::Introduce { to_b } => {

@@ -37,18 +37,29 @@ fuzz_target!(|steps: Vec<Step>| {
     for step in steps.into_iter().take(200) {
         match step {
             Step::Open { end, stream, unordered, retransmits } => {
-                let reliability = retransmits.map_or(Reliability::Reliable, |n| Reliability::MaxRetransmits(n.into()));
+                let reliability =
+                    retransmits.map_or(Reliability::Reliable, |n| Reliability::MaxRetransmits(n.into()));
                 let options = StreamOptions::new(unordered, reliability, Priority::NORMAL);
                 let _ = ends[usize::from(end)].open(StreamId((stream % 4).into()), options);
             }
             Step::Send { end, stream, len, finish } => {
                 let mut payload = Bytes::from(vec![stream; len.into()]);
-                let _ = ends[usize::from(end)].send(now, StreamId((stream % 4).into()), Ppid(53), &mut payload, finish);
+                let _ = ends[usize::from(end)].send(
+                    now,
+                    StreamId((stream % 4).into()),
+                    Ppid(53),
+                    &mut payload,
+                    finish,
+                );
             }
-            Step::Recv { end, stream } => drop(ends[usize::from(end)].recv(now, StreamId((stream % 4).into()))),
+            Step::Recv { end, stream } => {
+                drop(ends[usize::from(end)].recv(now, StreamId((stream % 4).into())))
+            }
             Step::Reset { end, stream } => ends[usize::from(end)].reset(now, StreamId((stream % 4).into())),
             Step::Exchange { end, lose, double } => deliver(&mut ends, end.into(), now, lose, double, None),
-            Step::Mutate { end, at, to, seal } => deliver(&mut ends, end.into(), now, 0, false, Some((at, to, seal))),
+            Step::Mutate { end, at, to, seal } => {
+                deliver(&mut ends, end.into(), now, 0, false, Some((at, to, seal)))
+            }
             Step::Wait { millis } => now += Duration::from_millis(millis.into()),
             Step::Resize { end, bytes } => ends[usize::from(end)].set_max_packet(bytes.into()),
             Step::Shutdown { end } => ends[usize::from(end)].shutdown(now),

@@ -14,7 +14,8 @@ fuzz_target!(|text: &str| {
     read(&description);
 
     // Every attribute alone is read and written alike, but for blanks at its end.
-    for attribute in description.attributes().chain(description.media().flat_map(|media| media.attributes())) {
+    for attribute in description.attributes().chain(description.media().flat_map(|media| media.attributes()))
+    {
         let written = attribute.to_string();
         assert_eq!(Attribute::parse(&written), Ok(attribute));
     }
@@ -43,7 +44,9 @@ fuzz_target!(|text: &str| {
 /// Calls everything that can be asked of a description.
 fn read(description: &SessionDescription) {
     let _ = (description.origin(), format!("{description:?}"));
-    description.bundle_groups().for_each(|mids| mids.for_each(|mid| drop(description.media_by_mid(mid).is_some())));
+    description
+        .bundle_groups()
+        .for_each(|mids| mids.for_each(|mid| drop(description.media_by_mid(mid).is_some())));
     for media in description.media() {
         let _ = (media.index(), media.kind(), media.kind_text(), media.port(), media.protocol(), media.mid());
         let _ = (media.formats().count(), media.is_rejected(), media.ice_ufrag(), media.ice_pwd());

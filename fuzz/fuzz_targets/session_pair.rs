@@ -8,8 +8,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use proto::{Arrival, Batch, Carrier, Instant, Path};
 use session::{
-    ChannelId, ChannelInit, Config, DtlsRole, Event, Outgoing, Reliability, SdpType, SessionDescription, Session,
-    WallClock,
+    ChannelId, ChannelInit, Config, DtlsRole, Event, Outgoing, Reliability, SdpType, Session,
+    SessionDescription, WallClock,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -23,27 +23,81 @@ struct Input<'a> {
 
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
-    Offer { end: bool },
-    Answer { end: bool },
+    Offer {
+        end: bool,
+    },
+    Answer {
+        end: bool,
+    },
     /// Gives an end what the other made last, or something like it.
-    Remote { end: bool, offer: bool, at: u16, with: Option<u8> },
-    Rollback { end: bool },
-    RestartIce { end: bool },
-    Candidate { end: bool, text: Option<&'a str> },
-    Open { end: bool, ordered: bool, retransmits: Option<u8>, negotiated: Option<u8>, label: u16 },
-    Send { end: bool, channel: u8, len: u32, text: bool },
-    Recv { end: bool, channel: u8 },
-    CloseChannel { end: bool, channel: u8 },
+    Remote {
+        end: bool,
+        offer: bool,
+        at: u16,
+        with: Option<u8>,
+    },
+    Rollback {
+        end: bool,
+    },
+    RestartIce {
+        end: bool,
+    },
+    Candidate {
+        end: bool,
+        text: Option<&'a str>,
+    },
+    Open {
+        end: bool,
+        ordered: bool,
+        retransmits: Option<u8>,
+        negotiated: Option<u8>,
+        label: u16,
+    },
+    Send {
+        end: bool,
+        channel: u8,
+        len: u32,
+        text: bool,
+    },
+    Recv {
+        end: bool,
+        channel: u8,
+    },
+    CloseChannel {
+        end: bool,
+        channel: u8,
+    },
     /// Puts what an end has to send into the network.
-    Transmit { end: bool, room: u16, segments: u8 },
+    Transmit {
+        end: bool,
+        room: u16,
+        segments: u8,
+    },
     /// Hands a datagram over; `fate` has a bit for "keep it" and one for "change it".
-    Deliver { which: u8, fate: u8, at: u16, with: u8 },
+    Deliver {
+        which: u8,
+        fate: u8,
+        at: u16,
+        with: u8,
+    },
     /// Delivers all, both ways, but for the datagrams whose bit is set.
-    Exchange { lose: u16 },
-    Inject { end: bool, known_path: bool, bytes: &'a [u8] },
-    Wait { millis: u16 },
-    Timeout { end: bool },
-    Close { end: bool },
+    Exchange {
+        lose: u16,
+    },
+    Inject {
+        end: bool,
+        known_path: bool,
+        bytes: &'a [u8],
+    },
+    Wait {
+        millis: u16,
+    },
+    Timeout {
+        end: bool,
+    },
+    Close {
+        end: bool,
+    },
 }
 
 /// A session and what is known of it outside.
@@ -217,7 +271,9 @@ impl World {
         let mut bytes = description.to_string().into_bytes();
         let at = usize::from(at) % bytes.len();
         bytes[at] = with;
-        if let Some(changed) = String::from_utf8(bytes).ok().and_then(|text| SessionDescription::parse(&text).ok()) {
+        if let Some(changed) =
+            String::from_utf8(bytes).ok().and_then(|text| SessionDescription::parse(&text).ok())
+        {
             let before = session.signaling_state();
             if session.set_remote(self.now, claimed, changed).is_err() {
                 assert_eq!(session.signaling_state(), before);
@@ -228,7 +284,9 @@ impl World {
     fn transmit(&mut self, from: usize, room: usize, segments: usize) -> bool {
         let mut memory = vec![0; 20_000];
         let mut batch = Batch::new(&mut memory, segments, room.min(1500));
-        let Some(transmit) = self.ends[from].session.poll_transmit(self.now, &mut batch) else { return false };
+        let Some(transmit) = self.ends[from].session.poll_transmit(self.now, &mut batch) else {
+            return false;
+        };
         let Path { carrier, local, remote } = transmit.path;
         let path = Path { carrier, local: remote, remote: local };
         for datagram in batch.bytes().chunks(transmit.segment_size.unwrap_or(transmit.len).max(1)) {
@@ -279,7 +337,9 @@ impl World {
         for end in &mut self.ends {
             while let Some(event) = end.session.poll_event() {
                 match event {
-                    Event::Candidate(found) if end.candidates.len() < 100 => end.candidates.push(found.candidate),
+                    Event::Candidate(found) if end.candidates.len() < 100 => {
+                        end.candidates.push(found.candidate)
+                    }
                     Event::ChannelOpened(id) if end.channels.len() < 64 => end.channels.push(id),
                     Event::ChannelClosed(id) => end.channels.retain(|known| *known != id),
                     _ => {}

@@ -16,8 +16,13 @@ enum Step<'a> {
     Wait(u16),
     Receive(&'a [u8]),
     /// Answers the last request, which random bytes would never match.
-    Answer { success: bool, ip: [u8; 4] },
-    Send { room: u8 },
+    Answer {
+        success: bool,
+        ip: [u8; 4],
+    },
+    Send {
+        room: u8,
+    },
 }
 
 fuzz_target!(|steps: Vec<Step<'_>>| {

@@ -30,5 +30,7 @@ fuzz_target!(|datagram: &[u8]| {
     }
     let again = again.expect("own output decodes");
     let again = again.attributes().filter(|attribute| !matches!(attribute, Attribute::Fingerprint(_)));
-    assert!(again.map(|a| format!("{:?}", a.kind())).eq(attributes.iter().map(|a| format!("{:?}", a.kind()))));
+    assert!(
+        again.map(|a| format!("{:?}", a.kind())).eq(attributes.iter().map(|a| format!("{:?}", a.kind())))
+    );
 });
