@@ -1,1 +1,2 @@
+//! The `peerline` program.
 fn main() {}

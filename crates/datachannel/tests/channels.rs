@@ -304,6 +304,28 @@ fn a_full_buffer_blocks_and_frees() {
 }
 
 #[test]
+fn a_channel_closed_before_its_open_was_taken_ends_on_both_sides() {
+    let mut sctp = sctp::Config::default();
+    sctp.send_buffer = 20_000;
+    let mut config = Config::default();
+    config.sctp = std::sync::Arc::new(sctp);
+    let mut pair = Pair::with(config);
+    let (ours, _) = pair.open(0, named("x"));
+    let mut message = Outgoing::binary(vec![5; 40_000]);
+    assert_eq!(pair.ends[0].send(pair.now, ours, &mut message), Err(SendError::Blocked));
+    let late = pair.ends[0].open(pair.now, named("late")).unwrap();
+    pair.ends[0].close(pair.now, late);
+    assert_eq!(pair.ends[0].send(pair.now, late, &mut Outgoing::text("x")), Err(SendError::Closed));
+    pair.seconds(1);
+    while pair.ends[0].send(pair.now, ours, &mut message).is_err() {
+        pair.seconds(1);
+    }
+    pair.seconds(3);
+    assert!(pair.take(0, Event::Closed { channel: late, error: None }), "{:?}", pair.events);
+    assert_eq!(pair.ends.each_ref().map(Channels::len), [1, 1]);
+}
+
+#[test]
 fn one_channel_more_than_allowed_is_refused_with_a_reset() {
     let mut config = Config::default();
     config.max_channels = 3;

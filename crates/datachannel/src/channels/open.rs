@@ -142,7 +142,7 @@ impl Channels {
             Ok(()) => {
                 channel.control = Bytes::new();
                 self.association.set_options(stream, channel.options());
-                if std::mem::take(&mut channel.blocked) {
+                if std::mem::take(&mut channel.blocked) && channel.state != State::Closing {
                     self.events.writable(id);
                 }
             }
