@@ -27,7 +27,7 @@ fn negotiate(two: &mut Two, changes: [Option<Change>; 2]) {
     two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
     let carried = |description: &SessionDescription, change: Option<Change>| {
         let text = description.to_string();
-        SessionDescription::parse(&change.map_or(text.clone(), |change| change(&text))).unwrap()
+        SessionDescription::parse(&change.map_or_else(|| text.clone(), |change| change(&text))).unwrap()
     };
     let offer = two.session(0).create_offer(now).unwrap();
     two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
