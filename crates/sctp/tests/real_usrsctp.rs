@@ -2,6 +2,7 @@
 //! numbers of UDP are the addresses. Says why and returns where there is no `tsctp`.
 #![allow(
     clippy::unwrap_used,
+    clippy::cast_possible_truncation,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

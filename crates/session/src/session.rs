@@ -359,6 +359,10 @@ impl Session {
         }
         let Some(transport) = &self.transport else { return ConnectionState::New };
         match (transport.connectivity.state(), transport.dtls_state()) {
+            // Without a path DTLS had no chance: what is wrong is the path.
+            (ice::State::Failed(failure), DtlsState::Failed(Failure::Dtls(dtls::CloseReason::TimedOut))) => {
+                ConnectionState::Failed(Failure::Ice(failure))
+            }
             (_, DtlsState::Failed(failure)) => ConnectionState::Failed(failure),
             (ice::State::Failed(failure), _) => ConnectionState::Failed(Failure::Ice(failure)),
             (ice::State::Closed, _) | (_, DtlsState::Closed) => ConnectionState::Closed,

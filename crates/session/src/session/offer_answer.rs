@@ -290,7 +290,7 @@ impl Session {
         setup: Setup,
         make: impl FnOnce(&mut Negotiation, &LocalParameters<'_>) -> Result<SessionDescription, NegotiationError>,
     ) -> Result<SessionDescription, NegotiationError> {
-        let none = ice::Credentials::new("none", "no-transport-no-password")
+        let none = ice::Credentials::new("none", "noTransportHenceNoPassword")
             .map_err(|_| NegotiationError::IceCredentials);
         let (credentials, tls_id) = match &self.transport {
             Some(transport) => {

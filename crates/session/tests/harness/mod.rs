@@ -229,6 +229,11 @@ impl Two {
         }
     }
 
+    /// Candidates for `side` that no description was set for are of an offer that was taken back.
+    pub fn forget_candidates(&mut self, side: usize) {
+        self.early[side].clear();
+    }
+
     /// Runs until `done`, for at most `limit`; says whether it held.
     pub fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.now() + limit;

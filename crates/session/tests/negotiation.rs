@@ -1,0 +1,295 @@
+//! Offers and answers: with the descriptions of other stacks, broken ones, glare, wrong order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    reason = "a panic is how a test fails"
+)]
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{CLOCK, Two, config};
+use session::{
+    CandidateError, ChannelInit, NegotiationError, SdpType, Session, SessionDescription, SignalingState,
+};
+use testkit::epoch;
+
+macro_rules! vectors {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../sdp/tests/vectors/", $name)))),*]
+    };
+}
+
+/// Offers that other stacks have made.
+const OFFERS: &[(&str, &str)] = vectors![
+    "aiortc-bundle-all-0-offer.sdp",
+    "aiortc-dc-utf8-0-offer.sdp",
+    "aiortc-media-sendonly-0-offer.sdp",
+    "aiortc-video-h264-0-offer.sdp",
+    "chromium-bundle-all-0-offer.sdp",
+    "chromium-bundle-policy-balanced-0-offer.sdp",
+    "chromium-certificate-rsa-0-offer.sdp",
+    "chromium-dc-utf8-0-offer.sdp",
+    "chromium-ice-restart-0-offer.sdp",
+    "chromium-mdns-0-offer.sdp",
+    "chromium-media-sendonly-0-offer.sdp",
+    "chromium-no-trickle-0-offer.sdp",
+    "chromium-relay-udp-0-offer.sdp",
+    "chromium-renegotiate-stop-0-offer.sdp",
+    "chromium-simulcast-0-offer.sdp",
+    "chromium-video-h264-0-offer.sdp",
+];
+
+fn fresh(side: u8) -> Session {
+    Session::new(epoch(), CLOCK, config(side), [side; 32]).unwrap()
+}
+
+fn parse(text: &str) -> SessionDescription {
+    SessionDescription::parse(text).unwrap()
+}
+
+fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.trim_end().strip_prefix(name))
+}
+
+/// The answer to an offer, set on both sides of `session`.
+fn answer(session: &mut Session, offer: SessionDescription) -> SessionDescription {
+    session.set_remote(epoch(), SdpType::Offer, offer).unwrap();
+    let answer = session.create_answer(epoch()).unwrap();
+    session.set_local(epoch(), SdpType::Answer, answer.clone()).unwrap();
+    assert_eq!(session.signaling_state(), SignalingState::Stable);
+    parse(&answer.to_string())
+}
+
+#[test]
+fn offers_of_other_stacks_get_right_answers() {
+    for (name, text) in OFFERS {
+        let offer = parse(text);
+        let mut session = fresh(0);
+        let answer = answer(&mut session, offer.clone());
+        assert_eq!(answer.media().len(), offer.media().len(), "{name}");
+        let mut accepted = Vec::new();
+        for (theirs, ours) in offer.media().zip(answer.media()) {
+            assert_eq!((theirs.mid(), theirs.kind_text()), (ours.mid(), ours.kind_text()), "{name}");
+            assert_eq!(theirs.protocol(), ours.protocol(), "{name}");
+            assert_eq!(ours.is_rejected(), !theirs.is_data_channels(), "{name}: {:?}", theirs.mid());
+            if !ours.is_rejected() {
+                accepted.extend(ours.mid());
+                // RFC 8842 §5.3: an answer never leaves the role open.
+                assert!(matches!(ours.setup(), Some(sdp::Setup::Active | sdp::Setup::Passive)), "{name}");
+                assert!(ours.fingerprints().next().is_some() && ours.ice_ufrag().is_some(), "{name}");
+            }
+        }
+        let bundled: Vec<&str> = answer.bundle_groups().flatten().collect();
+        assert_eq!(bundled, accepted, "{name}");
+    }
+}
+
+#[test]
+fn a_second_offer_of_the_same_peer_keeps_role_and_fingerprint() {
+    let mut session = fresh(0);
+    let text = OFFERS.iter().find(|(name, _)| name.contains("chromium-dc-utf8")).unwrap().1;
+    let first = answer(&mut session, parse(text)).to_string();
+    let second = answer(&mut session, parse(text)).to_string();
+    for name in ["a=setup:", "a=fingerprint:", "a=ice-ufrag:", "a=ice-pwd:", "a=tls-id:"] {
+        assert_eq!(value(&first, name), value(&second, name), "{name}");
+    }
+    // An offer of ours keeps the transport, and leaves the role open as RFC 8842 §5.5 asks.
+    let offer = session.create_offer(epoch()).unwrap().to_string();
+    assert_eq!(value(&offer, "a=fingerprint:"), value(&first, "a=fingerprint:"));
+    assert_eq!(value(&offer, "a=ice-ufrag:"), value(&first, "a=ice-ufrag:"));
+    assert_eq!(value(&offer, "a=setup:"), Some("actpass"));
+}
+
+#[test]
+fn a_new_role_or_certificate_in_mid_session_is_refused() {
+    let mut two = Two::new();
+    let ours = two.connect();
+    let theirs = two.incoming(1);
+    let now = two.now();
+    let offer = two.session(0).create_offer(now).unwrap();
+    let text = offer.to_string();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    let print = value(&text, "a=fingerprint:sha-256 ").unwrap();
+    let other =
+        text.replace(print, &format!("{}{}", if print.starts_with("00") { "11" } else { "00" }, &print[2..]));
+    let refused = two.session(1).set_remote(now, SdpType::Offer, parse(&other));
+    assert_eq!(refused, Err(NegotiationError::DtlsChanged));
+    two.session(1).set_remote(now, SdpType::Offer, offer).unwrap();
+    let answer = two.session(1).create_answer(now).unwrap();
+    two.session(1).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+    let text = answer.to_string();
+    let turned = if text.contains("setup:active") {
+        text.replace("setup:active", "setup:passive")
+    } else {
+        text.replace("setup:passive", "setup:active")
+    };
+    let refused = two.session(0).set_remote(now, SdpType::Answer, parse(&turned));
+    assert_eq!(refused, Err(NegotiationError::DtlsChanged));
+    two.session(0).set_remote(now, SdpType::Answer, answer).unwrap();
+    two.echo(ours, theirs);
+}
+
+#[test]
+fn rollback_leaves_things_as_they_were() {
+    let mut two = Two::new();
+    let now = two.now();
+    assert_eq!(two.session(0).rollback(now), Err(NegotiationError::WrongState(SignalingState::Stable)));
+    two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    two.session(0).rollback(now).unwrap();
+    assert_eq!(two.session(0).signaling_state(), SignalingState::Stable);
+    assert!(two.session(0).local_description().is_none());
+    two.session(1).set_remote(now, SdpType::Offer, offer).unwrap();
+    two.session(1).rollback(now).unwrap();
+    assert!(two.session(1).remote_description().is_none());
+    // The other way round, with the channel that is still there.
+    two.session(1).open_channel(now, ChannelInit::labelled("other")).unwrap();
+    two.carry();
+    for early in [0, 1] {
+        two.forget_candidates(early);
+    }
+    two.negotiate(1);
+    assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
+    assert_eq!([two.incoming(0), two.incoming(1)].len(), 2);
+}
+
+#[test]
+fn of_two_offers_at_once_one_gives_in() {
+    for (polite, impolite) in [(0, 1), (1, 0)] {
+        let mut two = Two::new();
+        let now = two.now();
+        let mut offers = Vec::new();
+        for side in [0, 1] {
+            two.session(side).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+            let offer = two.session(side).create_offer(now).unwrap();
+            two.session(side).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+            offers.push(offer);
+        }
+        two.carry();
+        two.forget_candidates(impolite);
+        let offer = offers.swap_remove(impolite);
+        two.session(polite).set_remote(now, SdpType::Offer, offer).unwrap();
+        assert_eq!(two.session(polite).signaling_state(), SignalingState::HaveRemoteOffer);
+        let answer = two.session(polite).create_answer(now).unwrap();
+        two.session(polite).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+        two.session(impolite).set_remote(now, SdpType::Answer, answer).unwrap();
+        assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
+        two.incoming(0);
+        two.incoming(1);
+    }
+}
+
+/// How a description can be broken, by name.
+fn broken(good: &str) -> Vec<(&'static str, String)> {
+    let without = |start: &[&str]| {
+        let kept = good.lines().filter(|line| !start.iter().any(|start| line.starts_with(start)));
+        kept.fold(String::new(), |text, line| text + line.trim_end() + "\r\n")
+    };
+    let changed = |start: &str, to: &str| {
+        good.lines().fold(String::new(), |text, line| {
+            text + if line.starts_with(start) { to } else { line.trim_end() } + "\r\n"
+        })
+    };
+    let cut = good.find("m=application").unwrap() + 9;
+    let candidates: String = (0..1000)
+        .map(|number| format!("a=candidate:{number} 1 udp 1 10.77.0.200 {} typ host\r\n", number + 1))
+        .collect();
+    vec![
+        ("empty", String::new()),
+        ("garbage", "this is no session description".to_owned()),
+        ("no version", good.replacen("v=0\r\n", "", 1)),
+        ("binary", "v=0\r\n\0\u{1}\u{fffd}\r\n".to_owned()),
+        ("m-line without port", good.replace("m=application 9 ", "m=application ")),
+        ("port not a number", good.replace("m=application 9 ", "m=application x ")),
+        ("cut in the m-line", good[..cut].to_owned()),
+        ("no ICE credentials", without(&["a=ice-ufrag", "a=ice-pwd"])),
+        ("no fingerprint", without(&["a=fingerprint"])),
+        ("fingerprint not hex", changed("a=fingerprint:", "a=fingerprint:sha-256 zz:zz")),
+        ("setup of no known kind", changed("a=setup:", "a=setup:sideways")),
+        ("BUNDLE of an unknown mid", changed("a=group:BUNDLE", "a=group:BUNDLE 0 nowhere")),
+        ("sctp-port too large", changed("a=sctp-port:", "a=sctp-port:99999")),
+        ("a line of 100 kB", format!("{good}a=x-{}\r\n", "y".repeat(100_000))),
+        ("1000 candidates", format!("{good}{candidates}")),
+    ]
+}
+
+#[test]
+fn broken_offers_are_refused_or_answered_and_the_good_one_is_still_taken() {
+    let mut offerer = fresh(0);
+    offerer.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    let good = offerer.create_offer(epoch()).unwrap().to_string();
+    for (what, text) in broken(&good) {
+        let mut session = fresh(1);
+        let taken = SessionDescription::parse(&text)
+            .map_err(NegotiationError::from)
+            .and_then(|offer| session.set_remote(epoch(), SdpType::Offer, offer));
+        let must_fail = !matches!(
+            what,
+            "a line of 100 kB" | "1000 candidates" | "setup of no known kind" | "sctp-port too large"
+        );
+        if taken.is_ok() {
+            assert!(!must_fail, "{what} is taken");
+            let answer = session.create_answer(epoch()).unwrap();
+            session.set_local(epoch(), SdpType::Answer, answer).unwrap();
+            continue;
+        }
+        assert_eq!(session.signaling_state(), SignalingState::Stable, "{what}");
+        let reply = answer(&mut session, parse(&good));
+        assert!(!reply.media().next().unwrap().is_rejected(), "{what}");
+    }
+}
+
+#[test]
+fn candidates_are_refused_where_they_belong_to_nothing() {
+    let mut two = Two::new();
+    let now = two.now();
+    let candidate = "candidate:1 1 udp 2130706431 192.0.2.9 9 typ host";
+    let add = |two: &mut Two, text: &str, mid, section, ufrag| {
+        two.session(1).add_remote_candidate(now, text, mid, section, ufrag)
+    };
+    assert_eq!(add(&mut two, candidate, Some("0"), None, None), Err(CandidateError::NoRemoteDescription));
+    two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    two.negotiate(0);
+    let unknown = Err(CandidateError::UnknownSection);
+    assert_eq!(add(&mut two, candidate, Some("nowhere"), None, None), unknown);
+    assert_eq!(add(&mut two, candidate, None, Some(7), None), unknown);
+    assert_eq!(add(&mut two, candidate, Some("0"), None, Some("other")), Err(CandidateError::UnknownUfrag));
+    for garbage in
+        ["garbage", "candidate:", "candidate:1 1 udp", "candidate:1 1 udp 1 300.1.1.1 99999 typ host"]
+    {
+        let refused = add(&mut two, garbage, Some("0"), None, None);
+        assert!(matches!(refused, Err(CandidateError::Parse(_))), "{garbage}: {refused:?}");
+    }
+    assert_eq!(add(&mut two, candidate, Some("0"), None, None), Ok(()));
+    let tcp = "candidate:1 1 tcp 1 10.77.0.9 9 typ host tcptype active";
+    assert_eq!(add(&mut two, tcp, Some("0"), None, None), Ok(()), "for others");
+    assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
+}
+
+#[test]
+fn steps_out_of_order_are_refused() {
+    let mut two = Two::new();
+    let now = two.now();
+    let wrong = |state| Err(NegotiationError::WrongState(state));
+    assert_eq!(two.session(0).create_answer(now).err(), wrong(SignalingState::Stable).err());
+    two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    let offer = two.session(0).create_offer(now).unwrap();
+    let refused = two.session(0).set_remote(now, SdpType::Answer, offer.clone());
+    assert_eq!(refused, wrong(SignalingState::Stable));
+    let refused = two.session(1).set_local(now, SdpType::Offer, offer.clone());
+    assert_eq!(refused, Err(NegotiationError::NotTheCreatedDescription));
+    two.session(1).set_remote(now, SdpType::Offer, offer.clone()).unwrap();
+    assert_eq!(two.session(1).create_offer(now).err(), wrong(SignalingState::HaveRemoteOffer).err());
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    assert_eq!(two.session(0).create_answer(now).err(), wrong(SignalingState::HaveLocalOffer).err());
+    two.session(0).close(now);
+    assert_eq!(two.session(0).create_offer(now).err(), wrong(SignalingState::Closed).err());
+    assert_eq!(two.session(0).set_remote(now, SdpType::Offer, offer), wrong(SignalingState::Closed));
+}
