@@ -44,7 +44,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("quinn-udp", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),
-    ("getrandom", &["peerline-net"]),
+    ("getrandom", &["peerline-net", "peerline-cli"]),
     ("rand", &[]),
 ];
 
