@@ -69,7 +69,12 @@ fn offer_text(offer: &Description) -> String {
 #[tokio::test]
 async fn real_the_page_is_served() {
     let (_demo, address) = demo(Destination::Nowhere).await;
-    for (path, within) in [("/", "Peerline"), ("/style.css", "--accent"), ("/demo.js", "RTCPeerConnection")] {
+    for (path, within) in [
+        ("/", "Peerline"),
+        ("/style.css", "--accent"),
+        ("/demo.js", "RTCPeerConnection"),
+        ("/plot.js", "class Plot"),
+    ] {
         let (status, body) = request(address, path, None).await;
         assert!(status == 200 && body.contains(within), "{path}: {status}");
     }
