@@ -29,7 +29,7 @@ pub struct Config {
     pub max_streams: usize,
     /// RTO before a round trip was measured (RFC 9260 §16); 1 s.
     pub rto_initial: Duration,
-    /// Smallest RTO. RFC 9260 §16 says 1 s; WebRTC paths are kept alive and measured by ICE, and peers
+    /// Smallest RTO, and the least by which it exceeds the smoothed round trip. RFC 9260 §16 says 1 s; WebRTC paths are kept alive and measured by ICE, and peers
     /// acknowledge within 200 ms, so less is usual there; 200 ms.
     pub rto_min: Duration,
     /// Largest RTO. RFC 9260 §16 says 60 s; an outage must not cost much more time than it lasts; 2 s.
@@ -50,8 +50,8 @@ pub struct Config {
     /// Packets of the congestion window in the beginning, or `None` for RFC 9260 §7.2.1:
     /// min(4 packets, max(2 packets, 4404 bytes)); 10, as RFC 6928 has it for TCP.
     pub initial_window: Option<usize>,
-    /// Packets of new data sent for each incoming packet at most. RFC 9260 §6.1 suggests 4; a train of one
-    /// segmented send and the acknowledgement of a train are larger; 64.
+    /// Packets of new data sent at a time: for an incoming SACK, or for a share of the round trip. RFC 9260
+    /// §6.1 suggests 4; a train of one segmented send and the acknowledgement of a train are larger; 64.
     pub max_burst: usize,
     /// How long the peer may keep its receive window closed while we have data, or `None` for ever
     /// (RFC 9260 §6.1 probes for ever); none.

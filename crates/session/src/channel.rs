@@ -95,8 +95,8 @@ impl<'a> ChannelInfo<'a> {
             max_packet_life_time: life_time,
             negotiated: init.negotiated.is_some(),
             state: match channels.state(id)? {
-                State::Waiting => ChannelState::Connecting,
-                State::Opening | State::Open => ChannelState::Open,
+                State::Waiting | State::Opening => ChannelState::Connecting,
+                State::Open => ChannelState::Open,
                 State::Closing => ChannelState::Closing,
                 State::Ended => ChannelState::Closed,
             },

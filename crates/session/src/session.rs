@@ -87,12 +87,17 @@ impl Session {
         let mut sctp_config = (*channels_config.sctp).clone();
         sctp_config.send_buffer = config.limits.send_buffer;
         channels_config.sctp = Arc::new(sctp_config);
+        let mut dtls_config = dtls::Config::new(provider, Arc::new(identity));
+        // Offered and answered even where only data is spoken of: there are peers that give up a transport
+        // without a profile (aiortc), and media may follow on the same one.
+        dtls_config.srtp_profiles =
+            vec![dtls::SrtpProfile::AeadAes128Gcm, dtls::SrtpProfile::Aes128CmHmacSha1_80];
         // RFC 9429 §5.2.1: a number of 62 bits or less.
         let session_id = Rng::new(derive_seed(&seed, "session id")).u64() >> 2;
         Ok(Self {
             now,
             channels: Channels::new(now, channels_config, derive_seed(&seed, "sctp")),
-            dtls_config: Arc::new(dtls::Config::new(provider, Arc::new(identity))),
+            dtls_config: Arc::new(dtls_config),
             config,
             seed,
             transports_made: 0,

@@ -226,6 +226,7 @@ impl Association {
             }
         };
         self.sender.burst = self.config.max_burst;
+        self.timers.pace = None;
         if let Some(rtt) = acked.rtt
             && acked.packet >= self.sender.measure
         {

@@ -17,6 +17,8 @@ pub(super) struct Timers {
     pub(super) probe: Option<Instant>,
     /// A packet that was overtaken counts as lost.
     pub(super) reordering: Option<Instant>,
+    /// The next burst may be sent, although nothing came in.
+    pub(super) pace: Option<Instant>,
     /// A delayed acknowledgement.
     pub(super) ack: Option<Instant>,
     /// RE-CONFIG.
@@ -38,6 +40,7 @@ impl Timers {
             retransmit,
             probe,
             reordering,
+            pace,
             ack,
             reset,
             heartbeat,
@@ -51,6 +54,7 @@ impl Timers {
             *retransmit,
             *probe,
             *reordering,
+            *pace,
             *ack,
             *reset,
             *heartbeat,
@@ -68,6 +72,9 @@ impl Association {
         let now = self.now;
         if expired(&mut self.timers.ack, now) {
             self.ack.due = self.ack.pending;
+        }
+        if expired(&mut self.timers.pace, now) {
+            self.sender.burst = self.config.max_burst;
         }
         if expired(&mut self.timers.guard, now) {
             self.replies.abort = Some(super::transmit::Abort::new(self.peer.tag, 0));

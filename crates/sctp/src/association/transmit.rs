@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proto::{NoSpace, Writer};
 
 use super::handshake::InitReply;
@@ -357,13 +359,30 @@ impl Association {
         true
     }
 
+    /// A burst was sent and the window is still open: the next follows when its share of the round trip has
+    /// passed, were the window sent twice in one (RFC 9002 §7.7 paces alike), even if the peer
+    /// acknowledges a whole train at once.
+    fn pace(&mut self) {
+        let Some(round_trip) = self.round_trip.smoothed().filter(|_| self.timers.pace.is_none()) else {
+            return;
+        };
+        let burst = self.config.max_burst.saturating_mul(self.max_packet);
+        let bursts = (self.congestion.window() / burst.max(1)).clamp(1, MAX_BURSTS).saturating_mul(2);
+        let share = round_trip / u32::try_from(bursts).unwrap_or(u32::MAX);
+        self.timers.pace = Some(self.now + share.max(SHORTEST_PACE));
+    }
+
     fn write_new(&mut self, out: &mut Writer<'_>, end: usize, last: &mut Option<usize>) -> bool {
         let in_flight = self.flight.bytes();
         self.sender.limited = in_flight >= self.congestion.window();
         if self.flight.is_empty() {
             self.sender.burst = self.sender.burst.max(1);
         }
-        if (self.sender.limited && !self.sender.probe) || self.sender.burst == 0 {
+        if self.sender.limited && !self.sender.probe {
+            return false;
+        }
+        if self.sender.burst == 0 {
+            self.pace();
             return false;
         }
         let full = self.full();
@@ -507,6 +526,10 @@ fn put_heartbeat(out: &mut Writer<'_>, nonce: u64) -> Result<(), NoSpace> {
     Chunk::Heartbeat(info.written()).encode(out)
 }
 
+/// Bursts in a window that are told apart: more would only be sent too slowly.
+const MAX_BURSTS: usize = 1 << 16;
+/// Timers of the systems around us are not finer.
+const SHORTEST_PACE: Duration = Duration::from_micros(100);
 pub(super) const CAUSE_INVALID_STREAM: u16 = 1;
 pub(super) const CAUSE_MISSING_PARAMETER: u16 = 2;
 pub(super) const CAUSE_STALE_COOKIE: u16 = 3;

@@ -1,0 +1,208 @@
+//! The peer connection: commands to it, events from it.
+
+use peerline::{
+    Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint, Event, Events,
+    IceCandidate, PeerConnection, Reliability,
+};
+use serde_json::{Value, json};
+
+use crate::channels::Channels;
+use crate::output::Output;
+use crate::{Answer, Refusal};
+
+pub(crate) struct Peer {
+    connection: PeerConnection,
+    channels: Channels,
+    output: Output,
+}
+
+impl Peer {
+    /// Makes the connection as `config` wants it.
+    pub(crate) async fn new(config: &Value, output: Output) -> Result<Self, Refusal> {
+        for (member, value) in [("iceTransportPolicy", "relay"), ("certificate", "rsa")] {
+            if config[member] == value {
+                return Err(Refusal::Unsupported(format!("{member} {value}")));
+            }
+        }
+        if config["mdns"] == true {
+            return Err(Refusal::Unsupported("mdns".to_owned()));
+        }
+        let mut builder = Endpoint::builder().loopback(config["loopback"] == true);
+        for url in urls(config) {
+            if url.starts_with("stun:") {
+                builder = builder.stun(url);
+            } else {
+                output.event(
+                    json!({ "ev": "log", "message": format!("{url} is left out: there are no relays yet") }),
+                );
+            }
+        }
+        let mut configuration = Configuration::default();
+        if config["dtlsRole"] == "server" {
+            configuration.answer_dtls_role = DtlsRole::Server;
+        }
+        let (connection, events) = builder.bind().await?.connect(configuration)?;
+        let channels = Channels::new(output.clone());
+        tokio::spawn(report(events, connection.clone(), channels.clone(), output.clone()));
+        Ok(Self { connection, channels, output })
+    }
+
+    /// Carries a command out; `None` where it answers for itself later.
+    pub(crate) fn carry_out(&self, command: &Value) -> Option<Answer> {
+        let done = || json!({ "ev": "ok" });
+        Some(match command["op"].as_str().unwrap_or_default() {
+            "create_offer" => self.create_offer(command).map(|()| done()),
+            "set_remote" => self.set_remote(command).map(|()| done()),
+            "rollback" => self.connection.rollback().map(|()| done()).map_err(Into::into),
+            "local_description" => {
+                self.describe();
+                Ok(done())
+            }
+            "candidate" => self.add_candidate(command).map(|()| done()),
+            "add_channel" => self.add_channel(command).map(|()| done()),
+            "close_channel" => self.channels.close(command).map(|()| done()),
+            "received" => Ok(self.channels.received(command)),
+            "stats" => Ok(self.stats()),
+            "send" => match self.channels.send(command) {
+                Ok(()) => return None,
+                Err(refusal) => Err(refusal),
+            },
+            other => Err(Refusal::Unsupported(other.to_owned())),
+        })
+    }
+
+    pub(crate) fn close(&self) {
+        let report = format!("{}{:?}", self.connection.report(), self.connection.stats().sctp);
+        self.output.event(json!({ "ev": "log", "message": report }));
+        self.connection.close();
+        self.channels.clear();
+    }
+
+    pub(crate) async fn closed(&self) {
+        self.connection.closed().await;
+    }
+
+    fn create_offer(&self, command: &Value) -> Result<(), Refusal> {
+        if command["iceRestart"] == true {
+            self.connection.restart_ice();
+        }
+        let offer = self.connection.create_offer()?;
+        self.connection.set_local_description(offer)?;
+        self.describe();
+        Ok(())
+    }
+
+    fn set_remote(&self, command: &Value) -> Result<(), Refusal> {
+        let text = command["sdp"].as_str().unwrap_or_default();
+        if command["type"] == "offer" {
+            self.connection.set_remote_description(Description::offer(text)?)?;
+            let answer = self.connection.create_answer()?;
+            self.connection.set_local_description(answer)?;
+            self.describe();
+        } else {
+            self.connection.set_remote_description(Description::answer(text)?)?;
+        }
+        Ok(())
+    }
+
+    fn describe(&self) {
+        if let Some(Description { kind, sdp }) = self.connection.local_description() {
+            self.output.event(json!({ "ev": "description", "type": kind.name(), "sdp": sdp.to_string() }));
+        }
+    }
+
+    fn add_candidate(&self, command: &Value) -> Result<(), Refusal> {
+        let text = |name: &str| command[name].as_str().map(str::to_owned);
+        let candidate = IceCandidate {
+            candidate: text("candidate").unwrap_or_default(),
+            sdp_mid: text("sdpMid"),
+            sdp_m_line_index: command["sdpMLineIndex"].as_u64().and_then(|index| index.try_into().ok()),
+            username_fragment: text("usernameFragment"),
+        };
+        Ok(self.connection.add_ice_candidate(&candidate)?)
+    }
+
+    fn add_channel(&self, command: &Value) -> Result<(), Refusal> {
+        let number = |name: &str| command[name].as_u64().and_then(|number| u16::try_from(number).ok());
+        let reliability = match (number("maxRetransmits"), number("maxPacketLifeTime")) {
+            (Some(count), _) => Reliability::MaxRetransmits(count),
+            (None, Some(millis)) => Reliability::MaxLifetime(std::time::Duration::from_millis(millis.into())),
+            (None, None) => Reliability::Reliable,
+        };
+        let init = DataChannelInit {
+            ordered: command["ordered"] != false,
+            reliability,
+            protocol: command["protocol"].as_str().unwrap_or_default().to_owned(),
+            negotiated: number("id").filter(|_| command["negotiated"] == true),
+        };
+        let label = command["label"].as_str().unwrap_or_default();
+        let channel = self.connection.create_data_channel(label, init)?;
+        self.channels.add(channel, false, command["echo"] == true);
+        Ok(())
+    }
+
+    fn stats(&self) -> Value {
+        let stats = self.connection.stats();
+        let selected = stats.selected_path.map(|path| {
+            let end = |address: std::net::SocketAddr, kind: Option<String>| {
+                json!({
+                    "type": kind, "protocol": "udp", "address": address.ip().to_string(), "port": address.port(),
+                    "relayProtocol": null,
+                })
+            };
+            json!({
+                "local": end(path.local, stats.local_kind.map(|kind| kind.to_string())),
+                "remote": end(path.remote, stats.remote_kind.map(|kind| kind.to_string())),
+            })
+        });
+        let connected = self.connection.connection_state() == ConnectionState::Connected;
+        let role = stats.dtls_role.map(|role| if role == DtlsRole::Client { "client" } else { "server" });
+        let ice_role = stats.ice_role.map(|role| format!("{role:?}").to_lowercase());
+        json!({ "ev": "stats", "report": {
+            "selected": selected,
+            "dtls": {
+                "version": stats.dtls_version, "cipher": stats.cipher_suite, "srtp": null, "role": role,
+                "state": if connected { "connected" } else { "connecting" },
+            },
+            "iceRole": ice_role,
+            "maxMessageSize": stats.max_message_size,
+        } })
+    }
+}
+
+/// Reports what happens to the connection until it is over.
+async fn report(mut events: Events, connection: PeerConnection, channels: Channels, output: Output) {
+    while let Some(event) = events.next().await {
+        let shown = match event {
+            Event::DataChannel(channel) => {
+                let echoes = channel.label().starts_with("echo");
+                channels.add(channel, true, echoes);
+                continue;
+            }
+            Event::IceCandidate(Some(found)) => json!({
+                "ev": "candidate", "candidate": found.candidate, "sdpMid": found.sdp_mid,
+                "sdpMLineIndex": found.sdp_m_line_index, "usernameFragment": found.username_fragment,
+            }),
+            Event::IceGatheringState(state) => json!({ "ev": "gathering", "state": state.name() }),
+            Event::IceConnectionState(state) => json!({ "ev": "ice", "state": state.name() }),
+            Event::ConnectionState(state) => {
+                if let ConnectionState::Failed(failure) = state {
+                    let report = connection.report();
+                    output.event(json!({ "ev": "log", "message": format!("failed: {failure}\n{report}") }));
+                }
+                json!({ "ev": "connection", "state": state.name() })
+            }
+            Event::IceCandidate(None) | Event::SignalingState(_) | Event::NegotiationNeeded | _ => continue,
+        };
+        output.event(shown);
+    }
+}
+
+fn urls(config: &Value) -> impl Iterator<Item = &str> {
+    let servers = config["iceServers"].as_array().into_iter().flatten();
+    servers.flat_map(|server| match &server["urls"] {
+        Value::Array(urls) => urls.iter().filter_map(Value::as_str).collect(),
+        Value::String(url) => vec![url.as_str()],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+    })
+}
