@@ -162,10 +162,8 @@ async fn next_text(socket: &mut Socket) -> Option<Value> {
     loop {
         let message =
             std::future::poll_fn(|cx| std::pin::Pin::new(&mut *socket).poll_next(cx)).await?.ok()?;
-        match message {
-            tungstenite::Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
-            tungstenite::Message::Close(_) => return None,
-            _ => {}
+        if let tungstenite::Message::Text(text) = message {
+            return Some(serde_json::from_str(&text).unwrap());
         }
     }
 }
@@ -190,8 +188,12 @@ async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
     let mut theirs = 0;
     loop {
         tokio::select! {
-            event = events.next() => match event.expect("still open") {
-                Event::IceCandidate(candidate) => {
+            event = events.next() => {
+                let event = event.expect("still open");
+                if let Event::ConnectionState(ConnectionState::Connected) = event {
+                    break;
+                }
+                if let Event::IceCandidate(candidate) = event {
                     let found = candidate.unwrap_or_default();
                     let text = json!({
                         "candidate": found.candidate,
@@ -201,9 +203,7 @@ async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
                     });
                     send_text(&mut socket, text.to_string()).await;
                 }
-                Event::ConnectionState(ConnectionState::Connected) => break,
-                _ => {}
-            },
+            }
             Some(found) = next_text(&mut socket) => {
                 let text = |name: &str| found[name].as_str().map(str::to_owned);
                 let candidate = IceCandidate {
