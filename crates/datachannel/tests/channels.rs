@@ -304,6 +304,28 @@ fn a_full_buffer_blocks_and_frees() {
 }
 
 #[test]
+fn a_channel_closed_before_its_open_was_taken_ends_on_both_sides() {
+    let mut sctp = sctp::Config::default();
+    sctp.send_buffer = 20_000;
+    let mut config = Config::default();
+    config.sctp = std::sync::Arc::new(sctp);
+    let mut pair = Pair::with(config);
+    let (ours, _) = pair.open(0, named("x"));
+    let mut message = Outgoing::binary(vec![5; 40_000]);
+    assert_eq!(pair.ends[0].send(pair.now, ours, &mut message), Err(SendError::Blocked));
+    let late = pair.ends[0].open(pair.now, named("late")).unwrap();
+    pair.ends[0].close(pair.now, late);
+    assert_eq!(pair.ends[0].send(pair.now, late, &mut Outgoing::text("x")), Err(SendError::Closed));
+    pair.seconds(1);
+    while pair.ends[0].send(pair.now, ours, &mut message).is_err() {
+        pair.seconds(1);
+    }
+    pair.seconds(3);
+    assert!(pair.take(0, Event::Closed { channel: late, error: None }), "{:?}", pair.events);
+    assert_eq!(pair.ends.each_ref().map(Channels::len), [1, 1]);
+}
+
+#[test]
 fn one_channel_more_than_allowed_is_refused_with_a_reset() {
     let mut config = Config::default();
     config.max_channels = 3;
@@ -367,4 +389,66 @@ fn channels_come_and_go_without_leaving_anything() {
         assert!(pair.ends.iter().all(Channels::is_empty), "round {round}");
         pair.events = [Vec::new(), Vec::new()];
     }
+}
+
+/// An ACK that was lost and sent again comes between messages; the messages behind it must not be taken for
+/// the end of a channel that the peer has closed meanwhile.
+#[test]
+fn messages_behind_a_late_ack_are_read_from_a_closed_channel() {
+    let opened = |lost: u64| {
+        let mut pair = Pair::new();
+        pair.seconds(1);
+        pair.link = Box::new(move |number| number != lost);
+        let init = Init { ordered: false, ..Init::default() };
+        let ours = pair.ends[0].open(pair.now, init).unwrap();
+        loop {
+            pair.run(Duration::from_millis(1));
+            if let Some(theirs) = pair.incoming(1) {
+                return (pair, ours, theirs);
+            }
+        }
+    };
+    // The packet with the ACK is the last of those so far.
+    let (pair, ..) = opened(0);
+    let (mut pair, ours, theirs) = opened(pair.count);
+    pair.send(1, theirs, Outgoing::text("before"));
+    pair.seconds(5);
+    pair.send(1, theirs, Outgoing::text("behind"));
+    pair.ends[1].close(pair.now, theirs);
+    pair.seconds(5);
+    let texts: Vec<Vec<u8>> = pair.messages(0, ours).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, [b"before", b"behind"]);
+    pair.seconds(1);
+    assert!(pair.take(0, Event::Closed { channel: ours, error: None }));
+}
+
+#[test]
+fn an_open_longer_than_many_packets_opens_its_channel() {
+    let mut pair = Pair::new();
+    let (label, protocol) = ("l".repeat(65_535), "p".repeat(65_535));
+    let init = Init { label: label.clone(), protocol: protocol.clone(), ..Init::default() };
+    let (ours, theirs) = pair.open(0, init);
+    assert_eq!(pair.ends[1].label(theirs), Some(label.as_str()));
+    assert_eq!(pair.ends[1].protocol(theirs), Some(protocol.as_str()));
+    pair.send(0, ours, Outgoing::text("heard"));
+    pair.seconds(1);
+    assert_eq!(pair.messages(1, theirs).len(), 1);
+}
+
+/// The peer answers the reset of a stream only if it has heard of it.
+#[test]
+fn a_channel_closed_before_there_was_room_for_its_open_still_ends() {
+    let mut sctp = sctp::Config::default();
+    sctp.send_buffer = 4096;
+    let mut config = Config::default();
+    config.sctp = std::sync::Arc::new(sctp);
+    let mut pair = Pair::with(config);
+    pair.seconds(1);
+    let init = Init { label: "l".repeat(20_000), ..Init::default() };
+    let ours = pair.ends[0].open(pair.now, init).unwrap();
+    pair.ends[0].close(pair.now, ours);
+    pair.seconds(5);
+    let theirs = pair.incoming(1).expect("the peer sees the channel");
+    assert!(pair.take(0, Event::Closed { channel: ours, error: None }));
+    assert!(pair.take(1, Event::Closed { channel: theirs, error: None }));
 }

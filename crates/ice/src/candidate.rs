@@ -100,11 +100,11 @@ impl Candidate {
         while let Some(name) = words.next() {
             let value = words.next().ok_or(ParseError::Extension)?;
             match name {
-                "raddr" if related_host.is_none() => related_host = Some(value),
+                "raddr" if related_host.is_none() => related_host = Some((value, self.extensions.len())),
                 "rport" if self.related.is_none() && related_host.is_some() => {
                     let port = number(value).ok_or(ParseError::Port)?;
-                    let address = Address::parse(related_host.unwrap_or_default(), port);
-                    self.related = Some(address.ok_or(ParseError::Address)?);
+                    let (host, _) = related_host.unwrap_or_default();
+                    self.related = Some(Address::parse(host, port).ok_or(ParseError::Address)?);
                 }
                 "tcptype" if self.tcp_type.is_none() => {
                     self.tcp_type = Some(TcpType::parse(value).ok_or(ParseError::Extension)?);
@@ -112,6 +112,13 @@ impl Candidate {
                 _ if self.extensions.len() == MAX_EXTENSIONS => return Err(ParseError::Extension),
                 _ => self.extensions.push((name.to_owned(), value.to_owned())),
             }
+        }
+        // Without its port it says nothing to us, and is kept like any other.
+        if let (Some((host, place)), None) = (related_host, &self.related) {
+            if self.extensions.len() == MAX_EXTENSIONS {
+                return Err(ParseError::Extension);
+            }
+            self.extensions.insert(place, ("raddr".to_owned(), host.to_owned()));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crypto::{Hmac, Rng, derive_seed};
 use proto::{Instant, Writer};
 
-use crate::congestion::Congestion;
+use crate::congestion::{CongestionControl, control};
 use crate::event::Events;
 use crate::flight::Flight;
 use crate::inbound::Inbound;
@@ -59,7 +59,7 @@ pub struct Association {
     inbound: Inbound,
     outbound: Outbound,
     flight: Flight,
-    congestion: Congestion,
+    congestion: Box<dyn CongestionControl>,
     round_trip: RoundTrip,
     timers: Timers,
     resets: Resets,
@@ -181,7 +181,7 @@ impl Association {
             inbound: Inbound::new(&config, peer.first),
             outbound: Outbound::new(config.send_buffer),
             flight: Flight::new(first),
-            congestion: Congestion::new(&config),
+            congestion: control(&config),
             round_trip: RoundTrip::new(),
             timers: Timers::default(),
             resets: Resets::new(first, peer.first),

@@ -1,11 +1,37 @@
+use std::fmt;
+
 use crate::Config;
 
-/// How many bytes may be in flight: slow start, congestion avoidance and the answers to loss, as RFC 9260
-/// §7.2 has them. Two departures: slow start grows by all that was acknowledged, as one SACK may answer
-/// a whole train (RFC 9002 §7.3.1); and one loss event is what was sent before the answer to the last one,
-/// by packets rather than by TSN, so that lost retransmissions are seen too (RFC 9002 §7.3.2).
+/// How many bytes may be in flight. The association says what happened and obeys the window; what is lost,
+/// and which losses are one event, is decided in `flight`.
+pub(crate) trait CongestionControl: fmt::Debug + Send + Sync {
+    /// Bytes that may be in flight.
+    fn window(&self) -> usize;
+
+    /// Packets hold `bytes` from now on.
+    fn set_packet(&mut self, bytes: usize);
+
+    /// `bytes` were newly acknowledged while the window was full.
+    fn acknowledged(&mut self, bytes: usize);
+
+    /// Something of a new flight was lost (RFC 9260 §7.2.3, §7.2.4).
+    fn lost(&mut self);
+
+    /// T3-rtx expired (RFC 9260 §7.2.3).
+    fn timed_out(&mut self);
+}
+
+/// The control of a new association, or of one that begins anew.
+pub(crate) fn control(config: &Config) -> Box<dyn CongestionControl> {
+    Box::new(NewReno::new(config))
+}
+
+/// Slow start, congestion avoidance and the answers to loss, as RFC 9260 §7.2 has them. Two departures: slow
+/// start grows by all that was acknowledged, as one SACK may answer a whole train (RFC 9002 §7.3.1); and one
+/// loss event is what was sent before the answer to the last one, by packets rather than by TSN, so that lost
+/// retransmissions are seen too (RFC 9002 §7.3.2).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Congestion {
+struct NewReno {
     window: usize,
     threshold: usize,
     partial: usize,
@@ -13,8 +39,8 @@ pub(crate) struct Congestion {
     floor: usize,
 }
 
-impl Congestion {
-    pub(crate) fn new(config: &Config) -> Self {
+impl NewReno {
+    fn new(config: &Config) -> Self {
         let packet = config.max_packet;
         // RFC 9260 §7.2.1: the initial window.
         let initial = config.initial_window.map_or_else(
@@ -23,17 +49,18 @@ impl Congestion {
         );
         Self { window: initial, threshold: usize::MAX, partial: 0, packet, floor: config.min_window.max(1) }
     }
+}
 
-    pub(crate) const fn window(&self) -> usize {
+impl CongestionControl for NewReno {
+    fn window(&self) -> usize {
         self.window
     }
 
-    pub(crate) fn set_packet(&mut self, bytes: usize) {
+    fn set_packet(&mut self, bytes: usize) {
         self.packet = bytes;
     }
 
-    /// `bytes` were newly acknowledged while the window was full.
-    pub(crate) fn acknowledged(&mut self, bytes: usize) {
+    fn acknowledged(&mut self, bytes: usize) {
         if self.window < self.threshold {
             self.window = self.window.saturating_add(bytes).min(MAX_WINDOW);
             return;
@@ -46,15 +73,13 @@ impl Congestion {
         }
     }
 
-    /// Something of a new flight was lost (RFC 9260 §7.2.3, §7.2.4).
-    pub(crate) fn lost(&mut self) {
+    fn lost(&mut self) {
         self.threshold = (self.window / 2).max(self.floor.saturating_mul(self.packet));
         self.window = self.threshold;
         self.partial = 0;
     }
 
-    /// T3-rtx expired (RFC 9260 §7.2.3).
-    pub(crate) fn timed_out(&mut self) {
+    fn timed_out(&mut self) {
         self.threshold = (self.window / 2).max(self.floor.saturating_mul(self.packet));
         self.window = self.packet;
         self.partial = 0;
@@ -73,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_window_opens_and_closes_by_the_rules() {
-        let mut congestion = Congestion::new(&config());
+        let mut congestion = NewReno::new(&config());
         assert_eq!(congestion.window(), 4000, "min(4 packets, max(2 packets, 4404))");
         congestion.acknowledged(4000);
         assert_eq!(congestion.window(), 8000);

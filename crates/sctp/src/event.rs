@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::StreamId;
 
@@ -73,6 +74,33 @@ pub enum Violation {
     /// Its receive window stayed closed for longer than
     /// [`Config::zero_window_timeout`](crate::Config::zero_window_timeout).
     WindowClosed,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shutdown => "both sides have finished",
+            Self::Aborted => "aborted by this side",
+            Self::PeerAborted { cause: 0 } => "aborted by the peer without a cause",
+            Self::PeerAborted { cause } => return write!(f, "aborted by the peer with cause {cause}"),
+            Self::HandshakeTimedOut => "the peer did not complete the handshake in time",
+            Self::TimedOut => "the peer acknowledged nothing for too long",
+            Self::Violation(violation) => return write!(f, "the peer broke the protocol: {violation}"),
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnsentAcknowledged => "it acknowledged what was never sent",
+            Self::EmptyData => "it sent a DATA chunk without data",
+            Self::Fragments => "the fragments of its messages do not follow each other",
+            Self::Handshake => "a parameter of its handshake has a forbidden value",
+            Self::StaleCookie => "it refused our State Cookie as stale too often",
+            Self::WindowClosed => "its receive window stayed closed for too long",
+        })
+    }
 }
 
 /// Events that wait: at most one of a kind for each stream.

@@ -397,6 +397,8 @@ impl Flight {
             state: State::Abandoned,
         });
         self.abandoned = self.abandoned.saturating_add(1);
+        // Where all before it is acknowledged, nothing else moves the forward point.
+        self.advance();
     }
 
     /// The serial of the last fragment in flight of the message that was begun on `stream`.

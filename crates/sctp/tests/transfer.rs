@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Link, Pair};
-use sctp::{Config, Ppid, SendError, StreamId, StreamOptions, Tsn};
+use sctp::{Config, Event, Ppid, Priority, Reliability, SendError, StreamId, StreamOptions, Tsn};
 
 #[test]
 fn messages_of_all_sizes_arrive_whole_and_in_order() {
@@ -99,4 +99,25 @@ fn everything_at_once_and_across_the_wrap() {
         config.initial_tsn = Some(Tsn(u32::MAX - 20));
         bulk(config, link, seed, 256 << 10);
     }
+}
+
+/// A message whose first part is acknowledged and whose rest expires: nothing but the FORWARD TSN can tell
+/// the peer not to wait, and no acknowledgement is awaited that would call for it.
+#[test]
+fn the_rest_of_an_acknowledged_message_can_be_given_up() {
+    let mut pair = Pair::connected(Config::default(), Link::default(), 1);
+    let lifetime = Reliability::MaxLifetime(Duration::from_millis(500));
+    pair.ends[0].open(StreamId(3), StreamOptions::new(false, lifetime, Priority::NORMAL)).unwrap();
+    let mut part = Bytes::from(vec![1; 5000]);
+    pair.ends[0].send(pair.now, StreamId(3), Ppid(53), &mut part, false).unwrap();
+    pair.run_for(Duration::from_millis(600));
+    // Expired; the next message makes the association look.
+    let mut part = Bytes::from(vec![1; 5000]);
+    pair.ends[0].send(pair.now, StreamId(3), Ppid(53), &mut part, true).unwrap();
+    pair.ends[0].reset(pair.now, StreamId(3));
+    let done = pair.run(Duration::from_secs(5), |pair| {
+        pair.events[0].iter().any(|event| matches!(event, Event::Reset { stream: StreamId(3), .. }))
+    });
+    assert!(done, "the reset waits for what was given up: {:?}", pair.ends[0].stats());
+    assert_eq!(pair.ends[0].stats().abandoned, 1);
 }

@@ -137,7 +137,7 @@ impl fmt::Display for Failure {
             Self::Fingerprint => {
                 f.write_str("DTLS: the peer's certificate is not the one that its description names")
             }
-            Self::Sctp(reason) => write!(f, "SCTP: {reason:?}"),
+            Self::Sctp(reason) => write!(f, "SCTP: {reason}"),
             Self::Rejected => f.write_str("the peer rejected everything that was offered"),
         }
     }

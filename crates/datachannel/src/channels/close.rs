@@ -27,8 +27,16 @@ impl Channels {
             return;
         };
         while self.association.recv(now, stream).is_some() {}
-        self.association.reset(now, stream);
+        self.reset_when_announced(now, channel, stream);
         self.pump(now);
+    }
+
+    /// Resets the stream of a channel that is being closed, once the peer is sure to know of it: the reset of
+    /// a stream that it never heard of would not be answered.
+    pub(super) fn reset_when_announced(&mut self, now: Instant, channel: ChannelId, stream: StreamId) {
+        if self.channels.get(channel).is_some_and(|state| state.control.is_empty()) {
+            self.association.reset(now, stream);
+        }
     }
 
     /// Closes a channel for something that the peer did.

@@ -142,12 +142,18 @@ impl Channels {
             Ok(()) => {
                 channel.control = Bytes::new();
                 self.association.set_options(stream, channel.options());
-                if std::mem::take(&mut channel.blocked) {
+                if std::mem::take(&mut channel.blocked) && channel.state != State::Closing {
                     self.events.writable(id);
                 }
             }
-            Err(sctp::SendError::Blocked) => self.control_waits = true,
+            Err(sctp::SendError::Blocked) => {
+                self.control_waits = true;
+                return;
+            }
             Err(_) => channel.control = Bytes::new(),
+        }
+        if channel.state == State::Closing && !channel.draining {
+            self.reset_when_announced(now, id, stream);
         }
     }
 

@@ -13,6 +13,8 @@ use crate::{ChannelError, ChannelId, Incoming};
 #[derive(Debug, Default)]
 pub(super) struct Early {
     streams: BTreeMap<StreamId, Vec<Chunk>>,
+    /// The parts of OPENs that are too long for a packet.
+    controls: BTreeMap<StreamId, Vec<u8>>,
     bytes: usize,
 }
 
@@ -28,7 +30,27 @@ impl Early {
         true
     }
 
+    /// Adds a part to the control message that is under way on `stream`, if that stays within `limit`, and
+    /// within the length of the longest one.
+    fn keep_control(&mut self, stream: StreamId, part: &[u8], limit: usize) -> bool {
+        let known = self.controls.get(&stream).map_or(0, Vec::len);
+        let bytes = self.bytes.saturating_add(part.len());
+        if known.saturating_add(part.len()) > MAX_CONTROL || bytes > limit.max(MAX_CONTROL) {
+            return false;
+        }
+        self.bytes = bytes;
+        self.controls.entry(stream).or_default().extend_from_slice(part);
+        true
+    }
+
+    fn take_control(&mut self, stream: StreamId) -> Vec<u8> {
+        let control = self.controls.remove(&stream).unwrap_or_default();
+        self.bytes = self.bytes.saturating_sub(control.len());
+        control
+    }
+
     pub(super) fn take(&mut self, stream: StreamId) -> Vec<Chunk> {
+        self.take_control(stream);
         let chunks = self.streams.remove(&stream).unwrap_or_default();
         let bytes: usize = chunks.iter().map(cost).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -92,7 +114,9 @@ impl Channels {
                     }
                 }
             }
-            if self.channels.get(id).is_none_or(|channel| matches!(channel.state, State::Closing)) {
+            // A channel that the peer has closed is still read to its end.
+            let closed = |channel: &super::Channel| channel.state == State::Closing && !channel.draining;
+            if self.channels.get(id).is_none_or(closed) {
                 return false;
             }
         }
@@ -121,9 +145,11 @@ impl Channels {
 
     /// Something came on a stream without a channel: an OPEN, or what is to be kept until there is one.
     fn read_unknown(&mut self, now: Instant, stream: StreamId) {
-        let mut control: Vec<u8> = Vec::new();
         while let Some(chunk) = self.association.recv(now, stream) {
             if self.refused.contains(&stream) {
+                continue;
+            }
+            if chunk.abandoned && !self.early.take_control(stream).is_empty() {
                 continue;
             }
             if !matches!(Payload::of(chunk.ppid), Payload::Control) {
@@ -132,15 +158,14 @@ impl Channels {
                 }
                 continue;
             }
-            if control.len().saturating_add(chunk.data.len()) > MAX_CONTROL {
+            if !self.early.keep_control(stream, &chunk.data, self.config.max_early) {
                 self.refuse(now, stream);
                 continue;
             }
-            control.extend_from_slice(&chunk.data);
             if !chunk.end {
                 continue;
             }
-            let control = std::mem::take(&mut control);
+            let control = self.early.take_control(stream);
             let Ok(Message::Open(open)) = Message::decode(&control) else {
                 self.refuse(now, stream);
                 continue;

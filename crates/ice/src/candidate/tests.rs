@@ -69,6 +69,16 @@ fn each_fault_has_its_error() {
     assert_eq!(many(33), Err(ParseError::Extension));
 }
 
+#[test]
+fn a_related_address_without_its_port_is_kept_where_it_stood() {
+    for rest in ["raddr ::", "a 1 raddr :: r 0", "raddr 10.0.0.1 raddr 10.0.0.2 x y", "rport 5 raddr ::"] {
+        let line = format!("candidate:3 1 udp 41885439 2001:db8::1 50001 typ relay {rest}");
+        let candidate: Candidate = line.parse().unwrap();
+        assert_eq!(candidate.related, None);
+        assert_eq!(candidate.to_string(), line);
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_parses_or_is_refused(text in "\\PC*") {

@@ -3,7 +3,7 @@ use super::transmit::{
     Cause,
 };
 use super::{Association, Local, Peer, State};
-use crate::congestion::Congestion;
+use crate::congestion::control;
 use crate::cookie::Cookie;
 use crate::flight::Flight;
 use crate::inbound::Inbound;
@@ -202,7 +202,7 @@ impl Association {
         self.set_peer(peer_of(cookie));
         self.flight = Flight::new(self.local.first);
         self.outbound.restart();
-        self.congestion = Congestion::new(&self.config);
+        self.congestion = control(&self.config);
         self.congestion.set_packet(self.max_packet);
         self.resets = super::Resets::new(self.local.first, self.peer.first);
         let open: Vec<crate::StreamId> = self.outbound.ids().collect();

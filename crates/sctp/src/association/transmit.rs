@@ -174,6 +174,10 @@ impl Association {
                 out.truncate(before_sack);
             }
             control |= data;
+            if !control && self.sender.forward {
+                // What was to be sent was given up instead, and no other packet takes the news along.
+                control = self.write_forward(out);
+            }
         }
         control && finish_packet(out, start).is_ok()
     }

@@ -1,0 +1,337 @@
+//! What the tests of a session share: hosts of a simulated network, one of which carries a session each.
+#![allow(dead_code, reason = "every test uses a part of it")]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crypto::Rng;
+use proto::{Arrival, Batch, Instant, Path, Transmit};
+use session::{
+    ChannelId, Config, ConnectionState, Discard, Event, Incoming, Outgoing, SdpType, Session, WallClock,
+};
+use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
+use testkit::{HostId, Lan, Link, Machine, Network, World};
+
+/// When the tests take place, for certificates.
+pub const CLOCK: WallClock = WallClock { unix_seconds: 1_800_000_000 };
+
+/// What a host of the network runs.
+#[derive(Debug)]
+pub enum Node {
+    /// A session and what it has told.
+    Peer(Box<Peer>),
+    /// A STUN server, with the request that it answers next.
+    Server(VecDeque<(Path, TransactionId)>),
+    /// Nothing but a timer, by which the test wakes.
+    Clock(Option<Instant>),
+}
+
+/// A session, its untaken events, and what was refused.
+#[derive(Debug)]
+pub struct Peer {
+    pub session: Session,
+    pub events: VecDeque<Event>,
+    pub discards: Vec<Discard>,
+    /// Flips bits inside of records, where only SCTP's checksum can tell: for the null provider, whose
+    /// records prove nothing.
+    pub flip: Option<(Rng, f64)>,
+    /// Datagrams that the session has written.
+    pub sent: u64,
+}
+
+impl Peer {
+    pub fn new(session: Session) -> Self {
+        Self { session, events: VecDeque::new(), discards: Vec::new(), flip: None, sent: 0 }
+    }
+
+    fn flip_inside(&mut self, datagram: &mut [u8]) {
+        let Some((rng, share)) = &mut self.flip else { return };
+        // Application data of epoch 1: header and explicit nonce before, the tag behind (RFC 6347 §4.1, RFC 5288 §3).
+        let (head, tail) = (21, 16);
+        if datagram.first() == Some(&23)
+            && datagram.len() > head + tail
+            && f64::from(rng.u32()) < *share * f64::from(u32::MAX)
+        {
+            let inside = datagram.len() - head - tail;
+            let at = head + rng.below(u32::try_from(inside).unwrap()) as usize;
+            datagram[at] ^= 1 << rng.below(8);
+        }
+    }
+}
+
+impl Machine for Node {
+    fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> bool {
+        match self {
+            Self::Peer(peer) => {
+                peer.flip_inside(datagram);
+                let taken = peer.session.handle_datagram(arrival, datagram);
+                if let Err(discard) = taken
+                    && peer.discards.len() < 1000
+                {
+                    peer.discards.push(discard);
+                }
+                taken.is_ok()
+            }
+            Self::Server(requests) => {
+                let Ok(request) = Message::decode(datagram) else { return false };
+                requests.push_back((arrival.path, request.transaction()));
+                true
+            }
+            Self::Clock(_) => false,
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Peer(peer) => peer.session.handle_timeout(now),
+            Self::Server(_) => {}
+            Self::Clock(due) => *due = due.filter(|due| *due > now),
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        match self {
+            Self::Peer(peer) => {
+                let transmit = peer.session.poll_transmit(now, batch)?;
+                peer.sent += 1;
+                Some(transmit)
+            }
+            Self::Server(requests) => {
+                let (path, id) = requests.pop_front()?;
+                let answered = batch.append(|out| {
+                    let mut answer = Encoder::new(out, Class::Success, Method::BINDING, id)?;
+                    answer.attribute(Attribute::XorMappedAddress(path.remote))?;
+                    answer.finish(None)
+                });
+                answered.unwrap();
+                batch.finish(path, None)
+            }
+            Self::Clock(_) => None,
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Peer(peer) => peer.session.poll_timeout(),
+            Self::Server(_) => None,
+            Self::Clock(due) => *due,
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<String> {
+        let Self::Peer(peer) = self else { return None };
+        let event = peer.session.poll_event()?;
+        while peer.session.poll_route().is_some() {}
+        let text = format!("{event:?}");
+        peer.events.push_back(event);
+        Some(text)
+    }
+}
+
+/// The peer on a host.
+pub fn peer(world: &mut World<Node>, host: HostId) -> &mut Peer {
+    match world.machines.get_mut(&host) {
+        Some(Node::Peer(peer)) => peer,
+        _ => panic!("{host:?} is no peer"),
+    }
+}
+
+/// The session on a host.
+pub fn session(world: &mut World<Node>, host: HostId) -> &mut Session {
+    &mut peer(world, host).session
+}
+
+/// Two peers on the public network, 10 ms apart, with the signalling between them at hand.
+pub struct Two {
+    pub world: World<Node>,
+    pub hosts: [HostId; 2],
+    pub clock: HostId,
+    /// Candidates that wait for a remote description at the other side.
+    early: [Vec<(String, String)>; 2],
+    /// Everything told, of each side.
+    pub seen: [Vec<Event>; 2],
+    /// Candidates are carried to the other side.
+    pub trickles: bool,
+}
+
+impl Two {
+    /// Both with [`config`].
+    pub fn new() -> Self {
+        Self::with([config(0), config(1)], near())
+    }
+
+    pub fn with(configs: [Config; 2], link: Link) -> Self {
+        let mut network = Network::new([7; 32]);
+        let addresses = configs.each_ref().map(|config| config.local_addresses[0]);
+        let up = |network: &mut Network, address: SocketAddr| {
+            let host = network.add_host(Lan::Public, &[address.ip()], Link::default());
+            network.set_links(host, link.clone(), Link::default());
+            host
+        };
+        let hosts = addresses.map(|address| up(&mut network, address));
+        let clock = network.add_host(Lan::Public, &[], Link::default());
+        let mut world = World::new(network);
+        world.machines.insert(clock, Node::Clock(None));
+        for (number, config) in configs.into_iter().enumerate() {
+            let seed = [u8::try_from(number + 1).unwrap(); 32];
+            let session = Session::new(world.now(), CLOCK, config, seed).unwrap();
+            world.machines.insert(hosts[number], Node::Peer(Box::new(Peer::new(session))));
+        }
+        Self {
+            world,
+            hosts,
+            clock,
+            early: [Vec::new(), Vec::new()],
+            seen: [Vec::new(), Vec::new()],
+            trickles: true,
+        }
+    }
+
+    pub fn now(&self) -> Instant {
+        self.world.now()
+    }
+
+    pub fn session(&mut self, side: usize) -> &mut Session {
+        session(&mut self.world, self.hosts[side])
+    }
+
+    /// A whole exchange of descriptions, at once.
+    pub fn negotiate(&mut self, offerer: usize) {
+        let now = self.now();
+        let answerer = 1 - offerer;
+        let offer = self.session(offerer).create_offer(now).unwrap();
+        self.session(offerer).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+        self.session(answerer).set_remote(now, SdpType::Offer, offer).unwrap();
+        let answer = self.session(answerer).create_answer(now).unwrap();
+        self.session(answerer).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+        self.session(offerer).set_remote(now, SdpType::Answer, answer).unwrap();
+    }
+
+    /// Takes what was told, and carries candidates over.
+    pub fn carry(&mut self) {
+        for side in 0..2 {
+            let host = self.hosts[side];
+            while let Some(event) = peer(&mut self.world, host).events.pop_front() {
+                if let Event::Candidate(found) = &event {
+                    self.early[1 - side].push((found.candidate.clone(), found.mid.clone()));
+                }
+                self.seen[side].push(event);
+            }
+        }
+        let now = self.now();
+        for side in 0..2 {
+            if self.trickles && self.session(side).remote_description().is_some() {
+                for (candidate, mid) in std::mem::take(&mut self.early[side]) {
+                    self.session(side).add_remote_candidate(now, &candidate, Some(&mid), None, None).unwrap();
+                }
+            }
+        }
+    }
+
+    /// Runs until `done`, for at most `limit`; says whether it held.
+    pub fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now() + limit;
+        loop {
+            let now = self.now();
+            if let Some(Node::Clock(due)) = self.world.machines.get_mut(&self.clock) {
+                *due = Some(end.min(now + Duration::from_millis(20)));
+            }
+            self.world.run(Duration::from_millis(20).min(end - now), |_| false);
+            self.carry();
+            if done(self) {
+                return true;
+            }
+            if self.now() >= end {
+                return false;
+            }
+        }
+    }
+
+    pub fn is_connected(&mut self) -> bool {
+        (0..2).all(|side| self.session(side).connection_state() == ConnectionState::Connected)
+    }
+
+    /// Opens a channel, negotiates and connects.
+    pub fn connect(&mut self) -> ChannelId {
+        let now = self.now();
+        let channel = self.session(0).open_channel(now, session::ChannelInit::labelled("chat")).unwrap();
+        self.negotiate(0);
+        assert!(self.run(Duration::from_secs(10), Self::is_connected), "{}", self.reports());
+        channel
+    }
+
+    /// The channel that the other side opened first.
+    pub fn incoming(&mut self, side: usize) -> ChannelId {
+        let opened = |two: &Self| {
+            two.seen[side].iter().find_map(|event| match event {
+                Event::ChannelOpened(id) => Some(*id),
+                _ => None,
+            })
+        };
+        assert!(self.run(Duration::from_secs(10), |two| opened(two).is_some()), "no channel was opened");
+        opened(self).unwrap()
+    }
+
+    /// Hands a whole message over.
+    pub fn send(&mut self, side: usize, channel: ChannelId, data: impl Into<bytes::Bytes>) {
+        let now = self.now();
+        self.session(side).send(now, channel, &mut Outgoing::binary(data)).unwrap();
+    }
+
+    /// What has arrived by now, joined to messages.
+    pub fn messages(&mut self, side: usize, channel: ChannelId) -> Vec<Vec<u8>> {
+        let now = self.now();
+        let (mut messages, mut message) = (Vec::new(), Vec::new());
+        while let Some(Incoming { data, end, .. }) = self.session(side).recv(now, channel) {
+            message.extend_from_slice(&data);
+            if end {
+                messages.push(std::mem::take(&mut message));
+            }
+        }
+        messages
+    }
+
+    /// One message each way on an open channel gets through.
+    pub fn echo(&mut self, ours: ChannelId, theirs: ChannelId) {
+        for (from, channel, other) in [(0, ours, theirs), (1, theirs, ours)] {
+            self.send(from, channel, &b"are you there?"[..]);
+            let arrived = self.run(Duration::from_secs(5), |two| two.messages(1 - from, other).len() == 1);
+            assert!(arrived, "{}", self.reports());
+        }
+    }
+
+    /// Loses everything that one side, or each, sends.
+    pub fn cut(&mut self, sides: &[usize]) {
+        for side in sides {
+            let dead = Link { loss: 1.0, ..Link::default() };
+            self.world.network.set_links(self.hosts[*side], dead.clone(), Link::default());
+        }
+    }
+
+    /// Undoes [`cut`](Self::cut).
+    pub fn mend(&mut self) {
+        for side in self.hosts {
+            self.world.network.set_links(side, near(), Link::default());
+        }
+    }
+
+    pub fn reports(&mut self) -> String {
+        let now = self.now();
+        let trace = self.world.trace.to_string();
+        let reports = [0, 1].map(|side| self.session(side).report(now).to_string());
+        format!("{}\n{}\n{trace}", reports[0], reports[1])
+    }
+}
+
+/// 10 ms, nothing lost.
+pub fn near() -> Link {
+    Link { delay: Duration::from_millis(10), ..Link::default() }
+}
+
+/// Of side 0 or 1, with cryptography that is real.
+pub fn config(side: u8) -> Config {
+    let mut config = Config::new(crypto::rust_crypto());
+    config.local_addresses = vec![SocketAddr::from(([192, 0, 2, side + 1], 4000))];
+    config
+}

@@ -1,0 +1,223 @@
+//! What happens in a simulated session: everything is drawn from the seed.
+
+use std::time::Duration;
+
+use crypto::{Rng, derive_seed};
+use session::{ChannelInit, MessageKind, Reliability};
+use testkit::Link;
+
+/// A session, as the seed wants it.
+#[derive(Debug)]
+pub struct Plan {
+    pub seed: u64,
+    /// Real cryptography; the null provider's otherwise.
+    pub real_crypto: bool,
+    /// The link of each side, outwards.
+    pub links: [Link; 2],
+    /// Bits flipped inside of records, where the cryptography proves nothing.
+    pub inner_flips: f64,
+    /// Whether each side is behind a NAT.
+    pub nats: [bool; 2],
+    pub offerer: usize,
+    /// Both offer at the same time; the other side than `offerer` gives in.
+    pub glare: bool,
+    pub answers_as_client: bool,
+    /// Up to so long for each message of the signalling.
+    pub signal_delay: Duration,
+    /// Candidates travel with the descriptions alone, which wait until all are known.
+    pub half_trickle: bool,
+    /// ICE is restarted by this side, after so long.
+    pub restart: Option<(usize, Duration)>,
+    pub channels: Vec<ChannelPlan>,
+    /// Bytes that each side may hold for sending.
+    pub send_buffer: Option<usize>,
+    /// The session is closed after so long, whatever is under way.
+    pub cut_short: Option<Duration>,
+    /// How long a reader waits between a few reads.
+    pub read_pause: Duration,
+    /// Who closes the session in the end.
+    pub closer: usize,
+}
+
+#[derive(Debug)]
+pub struct ChannelPlan {
+    pub init: ChannelInit,
+    pub opener: usize,
+    /// After the start.
+    pub open_after: Duration,
+    /// What each side sends, and how long it waits before each.
+    pub messages: [Vec<(MessageKind, Vec<u8>)>; 2],
+    pub pause: Duration,
+    /// Closed by this side once it has sent everything.
+    pub closer: Option<usize>,
+}
+
+/// Draws from the seed.
+pub struct Draw(Rng);
+
+impl Draw {
+    pub fn new(seed: &[u8; 32], label: &str) -> Self {
+        Self(Rng::new(derive_seed(seed, label)))
+    }
+
+    pub fn chance(&mut self, percent: u32) -> bool {
+        self.0.below(100) < percent
+    }
+
+    /// From `low`, below `high`.
+    pub fn between(&mut self, low: u32, high: u32) -> u32 {
+        low + self.0.below(high - low)
+    }
+
+    pub fn millis(&mut self, most: u32) -> Duration {
+        Duration::from_millis(u64::from(self.0.below(most + 1)))
+    }
+
+    pub fn side(&mut self) -> usize {
+        self.0.below(2) as usize
+    }
+}
+
+/// The 32 bytes that a seed's number stands for.
+pub fn seed_bytes(seed: u64) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    bytes
+}
+
+impl Plan {
+    pub fn of(seed: u64) -> Self {
+        let bytes = seed_bytes(seed);
+        let mut draw = Draw::new(&bytes, "plan");
+        let real_crypto = draw.chance(25);
+        let rough = draw.between(0, 100);
+        let links = [0, 1].map(|_| link(&mut draw, rough, real_crypto));
+        let inner_flips =
+            if !real_crypto && draw.chance(30) { f64::from(draw.between(1, 50)) / 1000.0 } else { 0.0 };
+        let nats = if draw.chance(30) { [draw.chance(70), draw.chance(70)] } else { [false, false] };
+        let mut budget = links.iter().map(volume).min().unwrap();
+        if inner_flips > 0.01 {
+            budget = budget.min(96 << 10);
+        }
+        let count = draw.between(1, 9);
+        let mut channels: Vec<_> = (0..count).map(|number| channel(&mut draw, number, &mut budget)).collect();
+        // Drawn apart, so that what came before stays as it was.
+        let mut extra = Draw::new(&bytes, "extra");
+        for channel in &mut channels {
+            if extra.chance(8) {
+                // Longer than a packet.
+                let padding = "long ".repeat(extra.between(1, 6000) as usize);
+                channel.init.label.push_str(&padding);
+            }
+        }
+        Self {
+            seed,
+            real_crypto,
+            links,
+            inner_flips,
+            nats,
+            offerer: draw.side(),
+            glare: draw.chance(10),
+            answers_as_client: draw.chance(60),
+            signal_delay: if draw.chance(50) { draw.millis(400) } else { Duration::ZERO },
+            half_trickle: draw.chance(20),
+            restart: draw.chance(15).then(|| (draw.side(), draw.millis(3000))),
+            channels,
+            send_buffer: extra.chance(30).then(|| extra.between(4, 64) as usize * 1024),
+            cut_short: extra.chance(15).then(|| extra.millis(4000)),
+            read_pause: if draw.chance(20) { draw.millis(200) } else { Duration::ZERO },
+            closer: draw.side(),
+        }
+    }
+
+    /// The share of datagrams that do not arrive as they were sent, at the worst of both sides.
+    pub fn badness(&self) -> f64 {
+        let worst = self.links.iter().map(|link| link.loss + link.corrupt);
+        worst.fold(0.0, f64::max) + self.inner_flips
+    }
+}
+
+fn link(draw: &mut Draw, rough: u32, real_crypto: bool) -> Link {
+    let mut link = Link { delay: draw.millis(20), ..Link::default() };
+    if rough < 20 {
+        return link;
+    }
+    let mut share = |percent: u32, most: u32| {
+        if draw.chance(percent) { f64::from(draw.between(0, most)) / 1000.0 } else { 0.0 }
+    };
+    link.loss = share(60, if rough < 70 { 50 } else { 200 });
+    link.duplicate = share(40, 100);
+    link.reorder = share(40, 200);
+    // Without real cryptography nothing tells a flipped bit in a handshake or a record's header.
+    link.corrupt = if real_crypto { share(50, 30) } else { 0.0 };
+    if draw.chance(50) {
+        link.jitter = draw.millis(60);
+    }
+    if draw.chance(50) {
+        link.delay = draw.millis(150);
+    }
+    link.reorder_by = draw.millis(100);
+    if draw.chance(30) {
+        link.bandwidth = Some(u64::from(draw.between(250, 10_000)) * 1000);
+        link.queue = draw.between(16, 256) as usize * 1024;
+    }
+    if draw.chance(50) {
+        link.mtu = draw.between(1252, 1473) as usize;
+    }
+    link
+}
+
+/// Bytes that a link is asked to carry, so that bad ones are done in time.
+fn volume(link: &Link) -> usize {
+    let bad = link.loss + link.corrupt;
+    let slow = link.bandwidth.is_some_and(|bits| bits < 1_000_000) || link.delay > Duration::from_millis(80);
+    match bad {
+        bad if bad > 0.1 => 48 << 10,
+        bad if bad > 0.02 || slow => 256 << 10,
+        _ => 1200 << 10,
+    }
+}
+
+fn channel(draw: &mut Draw, number: u32, budget: &mut usize) -> ChannelPlan {
+    let mut init = ChannelInit::labelled(&format!("channel {number}"));
+    init.ordered = draw.chance(60);
+    init.reliability = match draw.between(0, 10) {
+        0..7 => Reliability::Reliable,
+        7 => Reliability::MaxRetransmits(u16::try_from(draw.between(0, 4)).unwrap()),
+        _ => Reliability::MaxLifetime(draw.millis(500)),
+    };
+    if draw.chance(30) {
+        init.protocol = "spoken".to_owned();
+    }
+    if draw.chance(15) {
+        init.negotiated = Some(u16::try_from(100 + number).unwrap());
+    }
+    let opener = draw.side();
+    // Without a channel at the start there is nothing to offer.
+    let open_after = if number == 0 || draw.chance(50) { Duration::ZERO } else { draw.millis(5000) };
+    let messages = [0, 1].map(|side| {
+        let count = if draw.chance(10) { 0 } else { draw.between(1, 60) };
+        (0..count).filter_map(|place| message(draw, [number, side, place], budget)).collect()
+    });
+    let pause = if draw.chance(40) { draw.millis(200) } else { Duration::ZERO };
+    let closer = draw.chance(40).then(|| draw.side());
+    ChannelPlan { init, opener, open_after, messages, pause, closer }
+}
+
+fn message(draw: &mut Draw, name: [u32; 3], budget: &mut usize) -> Option<(MessageKind, Vec<u8>)> {
+    let len = match draw.between(0, 100) {
+        0..8 => 0,
+        8..30 => draw.between(1, 17),
+        30..75 => draw.between(17, 3000),
+        75..95 => draw.between(3000, 20_000),
+        _ => draw.between(20_000, 256 * 1024 + 1),
+    } as usize;
+    *budget = budget.checked_sub(len)?;
+    let kind = if draw.chance(40) { MessageKind::Text } else { MessageKind::Binary };
+    let mut data = format!("{name:?} ").into_bytes();
+    // A run of its own for each message, so that pieces in the wrong place show.
+    let step = 2 * name[2] as usize + 1;
+    data.extend((0..len).map(|at| b'a' + u8::try_from((at * step + at / 26) % 26).unwrap()));
+    data.truncate(len);
+    Some((kind, data))
+}
