@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "peerline-proto",
             "peerline-crypto",
+            "peerline-stun",
             "peerline-ice",
             "peerline-connectivity",
             "peerline-sdp",

@@ -176,24 +176,29 @@ async fn send_text(socket: &mut Socket, text: String) {
     std::future::poll_fn(|cx| std::pin::Pin::new(&mut *socket).poll_flush(cx)).await.unwrap();
 }
 
-/// Plays the page: offer, candidates both ways, until connected.
-async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
-    let (peer, mut events, offer) = browser().await;
-    let chat = peer.create_data_channel("chat", DataChannelInit::default()).unwrap();
-    let (status, answer) = request(address, "/api/offer", Some(offer_text(&offer))).await;
+/// Plays the page: offer, candidates both ways, until connected; or what the demo says of the failure.
+async fn meet(
+    address: SocketAddr,
+    peer: &PeerConnection,
+    events: &mut Events,
+    offer: String,
+) -> Result<Socket, Value> {
+    let (status, answer) = request(address, "/api/offer", Some(offer)).await;
     assert_eq!(status, 200, "{answer}");
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let mut socket = websocket(address, answer["id"].as_str().unwrap()).await.unwrap();
     peer.set_remote_description(Description::answer(answer["sdp"].as_str().unwrap()).unwrap()).unwrap();
     let mut theirs = 0;
+    let mut gone = false;
     loop {
         tokio::select! {
-            event = events.next() => {
-                let event = event.expect("still open");
-                if let Event::ConnectionState(ConnectionState::Connected) = event {
-                    break;
+            event = events.next(), if !gone => {
+                if let Some(Event::ConnectionState(ConnectionState::Connected)) = event {
+                    assert!(theirs > 0, "the demo trickled nothing");
+                    return Ok(socket);
                 }
-                if let Event::IceCandidate(candidate) = event {
+                gone = event.is_none();
+                if let Some(Event::IceCandidate(candidate)) = event {
                     let found = candidate.unwrap_or_default();
                     let text = json!({
                         "candidate": found.candidate,
@@ -204,7 +209,11 @@ async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
                     send_text(&mut socket, text.to_string()).await;
                 }
             }
-            Some(found) = next_text(&mut socket) => {
+            found = next_text(&mut socket) => {
+                let found = found.expect("neither connected nor failed");
+                if found["failed"].is_string() {
+                    return Err(found);
+                }
                 let text = |name: &str| found[name].as_str().map(str::to_owned);
                 let candidate = IceCandidate {
                     candidate: text("candidate").unwrap_or_else(|| panic!("no candidate: {found}")),
@@ -217,13 +226,37 @@ async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
             }
         }
     }
-    assert!(theirs > 0, "the demo trickled nothing");
+}
+
+async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
+    let (peer, mut events, offer) = browser().await;
+    let chat = peer.create_data_channel("chat", DataChannelInit::default()).unwrap();
+    let mut socket = meet(address, &peer, &mut events, offer_text(&offer)).await.unwrap();
     // A candidate that is none is answered, and does no harm.
     send_text(&mut socket, "nonsense".to_owned()).await;
     while next_text(&mut socket).await.expect("an answer")["error"].is_null() {}
-    // The events are read on, so that the connection's end is seen by nobody else's fault.
-    tokio::spawn(async move { while events.next().await.is_some() {} });
     (peer, chat)
+}
+
+#[tokio::test]
+async fn real_a_failure_is_reported_and_frees_the_place() {
+    let (demo, address) = demo(Destination::Nowhere).await;
+    let (peer, mut events, offer) = browser().await;
+    // The certificate that the peer shows is not the one that this names.
+    let text = offer.sdp.to_string();
+    let at = text.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();
+    let other = if text[at..].starts_with('0') { "1" } else { "0" };
+    let forged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+    let forged = json!({ "type": "offer", "sdp": forged }).to_string();
+    let failed = timeout(LIMIT, meet(address, &peer, &mut events, forged)).await.unwrap().unwrap_err();
+    assert!(failed["failed"].as_str().unwrap().contains("certificate"), "{failed}");
+    assert!(failed["report"].as_str().unwrap().contains("connection: failed"), "{failed}");
+    let freed = async {
+        while demo.sessions.len() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, freed).await.unwrap();
 }
 
 async fn next_json(channel: &DataChannel) -> Value {
