@@ -70,7 +70,23 @@ impl Browser {
     pub(crate) fn resize(&self, width: u32, height: u32) -> Result {
         let parameters =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
-        let body = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": parameters });
+        self.devtools("Emulation.setDeviceMetricsOverride", &parameters)
+    }
+
+    /// Makes the page think that its reader prefers dark or light colours.
+    pub(crate) fn dark(&self, dark: bool) -> Result {
+        let value = if dark { "dark" } else { "light" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": value }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }))
+    }
+
+    /// Runs a script in every page that is opened from now on, before the page's own.
+    pub(crate) fn before_load(&self, script: &str) -> Result {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }))
+    }
+
+    fn devtools(&self, command: &str, parameters: &Value) -> Result {
+        let body = json!({ "cmd": command, "params": parameters });
         self.post("/goog/cdp/execute", &body).map(drop)
     }
 

@@ -35,18 +35,57 @@ pub(crate) fn run(mib: usize, screenshots: Option<&Path>) -> Result {
     if result != "equal" {
         return Err(format!("the upload's hashes are not equal: {result}"));
     }
-    println!("echo and an upload of {mib} MiB with equal hashes, in {seconds:.1} s");
+    let figures = browser.script("return document.getElementById('upload-text').textContent")?;
+    println!("echo and an upload of {mib} MiB with equal hashes, in {seconds:.1} s with hashing");
+    println!("the page says: {}", figures.as_str().unwrap_or_default());
     if let Some(folder) = screenshots {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        sleep(Duration::from_secs(2));
-        browser.screenshot(&folder.join("demo-desktop.png"))?;
-        browser.resize(390, 844)?;
-        sleep(Duration::from_secs(1));
-        browser.screenshot(&folder.join("demo-phone.png"))?;
+        sleep(Duration::from_secs(4));
+        look(&browser, folder, "connected")?;
+    }
+    refused(&browser, &address)?;
+    if let Some(folder) = screenshots {
+        look(&browser, folder, "refused")?;
         println!("screenshots are in {}", folder.display());
     }
     Ok(())
 }
+
+/// A broken offer: the page says what is wrong with it.
+fn refused(browser: &Browser, address: &str) -> Result {
+    browser.before_load(BREAK_OFFER)?;
+    browser.open(&format!("http://{address}/"))?;
+    let failed = "return document.getElementById('state').dataset.state === 'failed'";
+    browser.wait_for("the refusal", failed, Duration::from_secs(10))?;
+    let text = browser.script("return document.getElementById('problem-text').textContent")?;
+    let text = text.as_str().unwrap_or_default();
+    if !text.contains("the offer is broken: line ") {
+        return Err(format!("the page does not say what is wrong with the offer, but: {text}"));
+    }
+    println!("a broken offer: {text}");
+    Ok(())
+}
+
+/// Pictures of the page as it is: wide and narrow, by day and by night.
+fn look(browser: &Browser, folder: &Path, name: &str) -> Result {
+    for (shape, width, least) in [("desktop", 1280, 800), ("phone", 390, 844)] {
+        for dark in [false, true] {
+            browser.dark(dark)?;
+            browser.resize(width, least)?;
+            let height = browser.script("return document.documentElement.scrollHeight")?;
+            let height = height.as_u64().and_then(|height| u32::try_from(height).ok()).unwrap_or_default();
+            browser.resize(width, height.max(least))?;
+            sleep(Duration::from_millis(700));
+            let colours = if dark { "dark" } else { "light" };
+            browser.screenshot(&folder.join(format!("demo-{name}-{shape}-{colours}.png")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the page send an offer whose media section has a port that is none.
+const BREAK_OFFER: &str = "const send = window.fetch; window.fetch = (url, init) => \
+    send(url, init && { ...init, body: init.body.replace('m=application 9', 'm=application nine') });";
 
 /// The demo's process; it ends when this is dropped.
 struct Demo(Child);

@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "peerline-proto",
             "peerline-crypto",
+            "peerline-stun",
             "peerline-ice",
             "peerline-connectivity",
             "peerline-sdp",
@@ -44,7 +45,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("quinn-udp", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),
-    ("getrandom", &["peerline-net"]),
+    ("getrandom", &["peerline-net", "peerline-cli"]),
     ("rand", &[]),
 ];
 

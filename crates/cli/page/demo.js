@@ -1,41 +1,48 @@
 // The page's side of the demo: one RTCPeerConnection with a chat channel, a ping channel, and a channel
 // for each upload. Signalling: POST /api/offer, candidates over the WebSocket /api/candidates/ID.
 
+import { Plot } from "./plot.js";
+
 const element = (id) => document.getElementById(id);
 const CHUNK = 64 * 1024; // a size that every browser sends as one message
-const QUEUE = 1024 * 1024; // bytes that may wait in the channel
-const SECONDS = 60; // width of the plots
+const BLOCK = 4 * 1024 * 1024; // read from the file at once
+const QUEUE = 4 * 1024 * 1024; // bytes that may wait in the channel
+const HASHABLE = 2 ** 30; // the browser hashes only what it holds in memory as a whole
 
 let peer;
 let chat;
 let ping;
 let uploading = false;
-const acknowledged = { bytes: 0 }; // of the running upload, as the process reports
+let acknowledged = 0; // bytes of all uploads, as the process reports
 
 function state(name, text) {
   element("state").dataset.state = name;
   element("state-text").textContent = text;
   const open = name === "open";
   for (const id of ["chat-text", "chat-send", "file-input"]) element(id).disabled = !open;
+  if (!open) element("path").textContent = "";
 }
 
-function problem(text, report) {
-  state("failed", "not connected");
+function problem(title, text, report) {
+  // The first problem is the cause of those that follow.
+  if (!element("problem").hidden && !report) return;
+  state("failed", title === "It has ended" ? "closed" : "not connected");
   element("problem").hidden = false;
+  element("problem-title").textContent = title;
   element("problem-text").textContent = text;
+  element("problem-details").hidden = !report;
   element("problem-report").textContent = report ?? "";
 }
 
 async function connect() {
   state("connecting", "connecting");
-  element("problem").hidden = true;
   peer = new RTCPeerConnection();
   chat = peer.createDataChannel("chat");
   ping = peer.createDataChannel("ping", { ordered: false, maxRetransmits: 0 });
 
-  chat.onopen = () => { state("open", "connected"); };
+  chat.onopen = () => { state("open", "connected"); showPath(); };
   chat.onmessage = (event) => say("theirs", event.data);
-  chat.onclose = () => { if (peer.connectionState !== "failed") state("closed", "closed: reload to connect again"); };
+  chat.onclose = () => problem("It has ended", "The process has closed the connection.");
   ping.onmessage = (event) => roundTrip.add(performance.now() - Number(event.data));
 
   // Candidates found before the process knows of us wait here.
@@ -46,7 +53,10 @@ async function connect() {
     if (socket?.readyState === WebSocket.OPEN) socket.send(text); else early.push(text);
   };
   peer.onconnectionstatechange = () => {
-    if (peer.connectionState === "failed") problem("The browser found no way to the process.", "");
+    const now = peer.connectionState;
+    if (now === "failed") problem("It did not connect", "The browser found no way to the process.");
+    if (now === "disconnected") state("connecting", "nothing is heard of the process");
+    if (now === "connected" && chat.readyState === "open") { state("open", "connected"); showPath(); }
   };
 
   await peer.setLocalDescription();
@@ -54,18 +64,37 @@ async function connect() {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(peer.localDescription),
-  });
+  }).catch(() => { throw new Error("The process does not answer: is it still running?"); });
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error ?? response.statusText);
 
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/candidates/${answer.id}`);
   socket.onopen = () => { for (const text of early.splice(0)) socket.send(text); };
+  // Both sides' candidates come in any order: those of the process wait for its description.
+  const described = peer.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
   socket.onmessage = async (event) => {
     const message = JSON.parse(event.data);
-    if (message.failed) problem(message.failed, message.report);
-    else await peer.addIceCandidate(message).catch((error) => console.warn("candidate refused:", error));
+    if (message.failed) return problem("It did not connect", message.failed, message.report);
+    if (message.error) return console.warn(message.error);
+    await described;
+    await peer.addIceCandidate(message).catch((error) => console.warn("candidate refused:", error));
   };
-  await peer.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
+  await described;
+}
+
+// How the two are joined: address, kinds of candidates, DTLS version.
+async function showPath() {
+  const stats = [...(await peer.getStats()).values()];
+  const find = (id) => stats.find((entry) => entry.id === id);
+  const transport = stats.find((entry) => entry.type === "transport");
+  const pair = find(transport?.selectedCandidatePairId);
+  const [local, remote] = [find(pair?.localCandidateId), find(pair?.remoteCandidateId)];
+  if (!remote) return;
+  const host = remote.address?.includes(":") ? `[${remote.address}]` : remote.address;
+  const versions = { FEFD: "DTLS 1.2", FEFC: "DTLS 1.3" };
+  const parts = [`${remote.protocol} ${host}:${remote.port}`, `${local?.candidateType} to ${remote.candidateType}`];
+  if (versions[transport.tlsVersion]) parts.push(versions[transport.tlsVersion]);
+  element("path").textContent = parts.join(" · ");
 }
 
 // Chat.
@@ -74,14 +103,15 @@ function say(who, text) {
   const line = document.createElement("li");
   line.className = who;
   line.textContent = text;
-  element("chat-log").append(line);
-  line.scrollIntoView({ block: "nearest" });
+  const log = element("chat-log");
+  log.append(line);
+  log.scrollTop = log.scrollHeight;
 }
 
 element("chat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = element("chat-text").value.trim();
-  if (!text || chat.readyState !== "open") return;
+  if (!text || chat?.readyState !== "open") return;
   chat.send(text);
   say("mine", text);
   element("chat-text").value = "";
@@ -96,10 +126,15 @@ async function upload(file) {
   if (uploading || chat?.readyState !== "open") return;
   uploading = true;
   result("", "");
+  element("upload-name").textContent = file.name;
   try {
-    const outcome = await transfer(file);
-    const text = { equal: "Equal on both sides", different: "Not equal", unchecked: "Not compared (this page is not served securely)" };
-    result(outcome.verdict, `${text[outcome.verdict]}: SHA-256 ${outcome.theirs}`);
+    const { verdict, theirs } = await transfer(file);
+    const text = {
+      equal: "Equal on both sides",
+      different: "Not equal: the process has other bytes",
+      unhashed: "Arrived; this page cannot hash it to compare",
+    };
+    result(verdict, text[verdict], theirs);
   } catch (error) {
     result("failed", `The upload failed: ${error.message}`);
   } finally {
@@ -108,9 +143,21 @@ async function upload(file) {
   }
 }
 
-function result(verdict, text) {
-  element("upload-result").dataset.result = verdict;
-  element("upload-result").textContent = text;
+function result(verdict, text, hash) {
+  const line = element("upload-result");
+  line.dataset.result = verdict;
+  line.textContent = text;
+  if (!hash) return;
+  const code = document.createElement("code");
+  code.textContent = hash;
+  line.append(code);
+}
+
+function progress(received, size, start) {
+  const seconds = Math.max(performance.now() - start, 1) / 1000;
+  element("upload-progress").value = size ? received / size : 1;
+  element("upload-text").textContent =
+    `${mebibytes(received)} of ${mebibytes(size)} · ${mebibytes(received / seconds)}/s`;
 }
 
 async function transfer(file) {
@@ -118,120 +165,86 @@ async function transfer(file) {
   channel.binaryType = "arraybuffer";
   channel.bufferedAmountLowThreshold = QUEUE / 2;
   const start = performance.now();
-  acknowledged.bytes = 0;
+  const before = acknowledged;
+  progress(0, file.size, start);
 
   const theirs = new Promise((resolve, reject) => {
     channel.onmessage = (event) => {
       const message = JSON.parse(event.data);
       if (message.error) reject(new Error(message.error));
+      acknowledged = before + (message.received ?? 0);
+      progress(message.received ?? 0, file.size, start);
       if (message.sha256) resolve(message.sha256);
-      acknowledged.bytes = message.received ?? acknowledged.bytes;
-      const seconds = (performance.now() - start) / 1000;
-      element("upload-progress").value = file.size ? acknowledged.bytes / file.size : 1;
-      element("upload-text").textContent =
-        `${mebibytes(acknowledged.bytes)} of ${mebibytes(file.size)}, ${mebibytes(acknowledged.bytes / seconds)}/s`;
     };
     channel.onclose = () => reject(new Error("the channel was closed"));
   });
   theirs.catch(() => {}); // awaited below; without this an early failure counts as unhandled
-  await new Promise((resolve, reject) => {
-    channel.onopen = resolve;
-    channel.onerror = () => reject(new Error("the channel did not open"));
-  });
+  await Promise.race([new Promise((resolve) => { channel.onopen = resolve; }), theirs]);
+  try {
+    channel.send(JSON.stringify({ name: file.name, size: file.size }));
+    await sendBytes(file, channel, theirs);
+    const ours = await digest(file);
+    const hash = await theirs;
+    return { theirs: hash, verdict: ours === null ? "unhashed" : ours === hash ? "equal" : "different" };
+  } finally {
+    channel.onclose = null;
+    channel.close();
+  }
+}
 
-  channel.send(JSON.stringify({ name: file.name, size: file.size }));
-  for (let at = 0; at < file.size; at += CHUNK) {
-    if (channel.readyState !== "open") break;
-    channel.send(await file.slice(at, at + CHUNK).arrayBuffer());
-    if (channel.bufferedAmount > QUEUE) {
-      await Promise.race([new Promise((resolve) => { channel.onbufferedamountlow = resolve; }), theirs]);
+// Reads a block ahead, so that the channel never waits for the file. Throws what `failed` throws.
+async function sendBytes(file, channel, failed) {
+  const read = (at) => (at < file.size ? file.slice(at, at + BLOCK).arrayBuffer() : null);
+  let next = read(0);
+  for (let at = 0; at < file.size; at += BLOCK) {
+    const block = await next;
+    next = read(at + BLOCK);
+    for (let from = 0; from < block.byteLength; from += CHUNK) {
+      if (channel.bufferedAmount > QUEUE) {
+        await Promise.race([new Promise((resolve) => { channel.onbufferedamountlow = resolve; }), failed]);
+      }
+      if (channel.readyState !== "open") return;
+      channel.send(new Uint8Array(block, from, Math.min(CHUNK, block.byteLength - from)));
     }
   }
-  const ours = globalThis.crypto.subtle ? hex(await crypto.subtle.digest("SHA-256", await file.arrayBuffer())) : null;
-  const hash = await theirs;
-  channel.onclose = null;
-  channel.close();
-  return { theirs: hash, verdict: ours === null ? "unchecked" : ours === hash ? "equal" : "different" };
+}
+
+// Browsers hash only on pages that are served securely, or by this machine.
+async function digest(file) {
+  if (!globalThis.crypto.subtle || file.size > HASHABLE) return null;
+  return hex(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
 }
 
 element("file-input").addEventListener("change", (event) => { if (event.target.files[0]) upload(event.target.files[0]); });
 for (const [name, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
-  element("drop").addEventListener(name, (event) => {
+  // A file that misses the field must not replace the page.
+  addEventListener(name, (event) => {
     event.preventDefault();
-    element("drop").classList.toggle("over", over);
-    if (name === "drop" && event.dataTransfer.files[0]) upload(event.dataTransfer.files[0]);
+    const inside = element("drop").contains(event.target);
+    element("drop").classList.toggle("over", over && inside);
+    if (name === "drop" && inside && event.dataTransfer.files[0]) upload(event.dataTransfer.files[0]);
   });
 }
 
-// Plots: the last minute of a figure.
+// Plots.
 
-class Plot {
-  constructor(canvas, now, format) {
-    this.canvas = canvas;
-    this.now = now;
-    this.format = format;
-    this.points = [];
-  }
+const figure = (value) => value.toFixed(value === 0 || value >= 10 ? 0 : value < 0.1 ? 2 : 1);
+const roundTrip = new Plot(element("plot-rtt"), element("rtt-now"), (ms) => `${figure(ms)} ms`, 1);
+const throughput = new Plot(element("plot-rate"), element("rate-now"), (rate) => `${figure(rate)} MiB/s`, 1);
 
-  add(value) {
-    const at = performance.now();
-    this.points.push({ at, value });
-    while (this.points.length && this.points[0].at < at - SECONDS * 1000) this.points.shift();
-    this.now.textContent = this.format(value);
-    this.draw(at);
-  }
-
-  draw(now) {
-    const scale = devicePixelRatio || 1;
-    const width = this.canvas.clientWidth;
-    const height = 120;
-    if (this.canvas.width !== width * scale) { this.canvas.width = width * scale; this.canvas.height = height * scale; }
-    const pen = this.canvas.getContext("2d");
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    const top = Math.max(...this.points.map((point) => point.value), 1e-9) * 1.15;
-    const x = (at) => width - ((now - at) / (SECONDS * 1000)) * width;
-    const y = (value) => height - 16 - (value / top) * (height - 28);
-
-    // A probe for the colours, since light-dark() is resolved only on an element.
-    const probe = element("state-text");
-    const text = getComputedStyle(probe).color;
-    pen.strokeStyle = text;
-    pen.globalAlpha = 0.15;
-    for (const part of [0, 0.5, 1]) {
-      pen.beginPath(); pen.moveTo(0, y(top * part)); pen.lineTo(width, y(top * part)); pen.stroke();
-    }
-    pen.globalAlpha = 0.7;
-    pen.fillStyle = text;
-    pen.font = "11px system-ui, sans-serif";
-    pen.fillText(this.format(top), 2, y(top) + 11);
-    pen.fillText("1 min ago", 2, height - 3);
-    pen.textAlign = "right"; pen.fillText("now", width - 2, height - 3); pen.textAlign = "left";
-    pen.globalAlpha = 1;
-
-    const accent = getComputedStyle(element("chat-send")).backgroundColor;
-    pen.beginPath();
-    this.points.forEach(({ at, value }, index) => (index ? pen.lineTo(x(at), y(value)) : pen.moveTo(x(at), y(value))));
-    pen.strokeStyle = accent; pen.lineWidth = 2; pen.lineJoin = "round"; pen.stroke();
-    if (this.points.length > 1) {
-      pen.lineTo(x(this.points.at(-1).at), y(0)); pen.lineTo(x(this.points[0].at), y(0));
-      pen.fillStyle = accent; pen.globalAlpha = 0.12; pen.fill(); pen.globalAlpha = 1;
-    }
-  }
-}
-
-const roundTrip = new Plot(element("plot-rtt"), element("rtt-now"), (ms) => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
-const throughput = new Plot(element("plot-rate"), element("rate-now"), (rate) => `${rate.toFixed(rate < 10 ? 1 : 0)} MiB/s`);
-
-setInterval(() => { if (ping?.readyState === "open") ping.send(String(performance.now())); }, 500);
 let last = { at: performance.now(), bytes: 0 };
 setInterval(() => {
   const at = performance.now();
-  const moved = Math.max(acknowledged.bytes - last.bytes, 0);
-  if (chat?.readyState === "open") throughput.add(moved / 1048576 / ((at - last.at) / 1000));
-  last = { at, bytes: acknowledged.bytes };
+  if (ping?.readyState === "open") {
+    ping.send(String(at));
+    throughput.add(Math.max(acknowledged - last.bytes, 0) / 1048576 / ((at - last.at) / 1000));
+  }
+  last = { at, bytes: acknowledged };
 }, 500);
 
 element("again").addEventListener("click", () => location.reload());
-window.addEventListener("pagehide", () => peer?.close());
-connect().catch((error) => problem(error.message));
+addEventListener("pagehide", () => {
+  if (chat) chat.onclose = null;
+  peer?.close();
+});
+connect().catch((error) => problem("It did not connect", error.message));

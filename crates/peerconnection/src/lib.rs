@@ -47,3 +47,8 @@ pub use session::{
     ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceState, Limits, Reliability, Report,
     SdpType, SessionDescription, SignalingState, Stats,
 };
+
+/// The programs of the README are compiled, and the first of them is run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeDoctests;
