@@ -6,7 +6,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::cast_possible_truncation,
     clippy::wildcard_enum_match_arm,
     clippy::print_stdout,
     clippy::disallowed_methods,
