@@ -224,10 +224,9 @@ impl DataChannel {
             }
             core.slot(self.id).readers.wait(cx)
         });
-        if received.is_ready() {
-            // Reading opens the receive window, which the peer has to be told.
-            self.handle.notify();
-        }
+        // Reading opens the receive window, and the reader who finds nothing more may end a channel that the
+        // peer has closed: of both the peer has to be told, whatever was read.
+        self.handle.notify();
         received
     }
 

@@ -292,7 +292,7 @@ async fn real_chat_is_echoed_and_uploads_are_hashed_and_kept() {
         };
         assert_eq!(hash, hex(&Sha256::digest(&bytes)));
         assert!(reports > 4, "{reports} reports for five MB");
-        assert_eq!(channel.recv().await, None, "the demo closes the channel");
+        assert_eq!(timeout(PROMPT, channel.recv()).await, Ok(None), "the demo closes the channel");
         assert_eq!(std::fs::read(folder.join("numbers.bin")).unwrap(), bytes);
 
         let empty = peer.create_data_channel("upload-2", DataChannelInit::default()).unwrap();
@@ -311,7 +311,7 @@ async fn real_chat_is_echoed_and_uploads_are_hashed_and_kept() {
             }
             let answer = next_json(&channel).await;
             assert!(answer["error"].as_str().unwrap().contains(error), "{answer}");
-            assert_eq!(channel.recv().await, None, "the demo closes the channel");
+            assert_eq!(timeout(PROMPT, channel.recv()).await, Ok(None), "the demo closes the channel");
         }
         let mut kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
         kept.sort();
@@ -337,5 +337,7 @@ async fn real_a_taken_port_is_named_with_what_to_do() {
     assert!(problem.contains("--listen 127.0.0.1:0"), "{problem}");
 }
 
+/// Less than any timer of ICE: what waits for one was not told to go on.
+const PROMPT: Duration = Duration::from_secs(2);
 /// What takes longer has hung.
 const LIMIT: Duration = Duration::from_secs(30);
