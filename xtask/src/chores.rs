@@ -58,5 +58,6 @@ pub(crate) fn bench(name: Option<&str>) -> Result {
 pub(crate) fn sim(seeds: u64, seed: u64) -> Result {
     let (first, count) = (seed.to_string(), seeds.to_string());
     let environment = [("PEERLINE_SIM_SEED", first.as_str()), ("PEERLINE_SIM_SEEDS", count.as_str())];
-    cargo_with("test --locked -p peerline-session --test simulation -- --nocapture", &environment)
+    // The whole workspace is named so that nothing is built again with fewer features than `test` chose.
+    cargo_with("test --locked --workspace --test simulation -- --nocapture", &environment)
 }
