@@ -223,9 +223,9 @@ async fn real_garbage_of_strangers_disturbs_nothing() {
                 for target in targets {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let mut bytes = pattern((state >> 8) as usize % 1400);
-                    bytes.iter_mut().for_each(|byte| *byte ^= (state >> 16) as u8);
+                    bytes.iter_mut().for_each(|byte| *byte ^= state.to_be_bytes()[1]);
                     // Of every kind that is told apart: STUN, DTLS, and what is neither.
-                    let first = [0, 1, 22, 23, 20, 21, 128, (state >> 24) as u8][thrown as usize % 8];
+                    let first = [0, 1, 22, 23, 20, 21, 128, state.to_be_bytes()[0]][thrown as usize % 8];
                     if let Some(start) = bytes.first_mut() {
                         *start = first;
                     }
