@@ -114,7 +114,7 @@ impl DataChannel {
 
     /// Bytes handed over that have not been sent and acknowledged.
     pub fn buffered_amount(&self) -> usize {
-        self.handle.with(|core| core.session.buffered(self.id) + core.slot(self.id).unsent_len())
+        self.handle.with(|core| core.buffered(self.id))
     }
 
     /// Waits until the channel is open.
@@ -128,7 +128,7 @@ impl DataChannel {
         poll_fn(|cx| {
             self.handle.with(|core| match core.session.channel(self.id).map(|info| info.state) {
                 Some(ChannelState::Open) => Poll::Ready(Ok(())),
-                Some(ChannelState::Connecting) => core.slot(self.id).writers.wait(cx),
+                Some(ChannelState::Connecting) => core.slot(self.id).openers.wait(cx),
                 Some(ChannelState::Closing | ChannelState::Closed) | None => {
                     Poll::Ready(Err(SendError::Closed))
                 }
@@ -186,7 +186,7 @@ impl DataChannel {
     pub fn poll_send(&self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), SendError>> {
         let sent =
             self.handle.with(|core| match Connection::send(core, self.handle.now(), self.id, message) {
-                Err(SendError::WouldBlock) => core.slot(self.id).writers.wait(cx),
+                Err(SendError::WouldBlock) => core.wait_for_room(self.id, cx),
                 sent => Poll::Ready(sent),
             });
         if sent.is_ready() {
@@ -198,12 +198,12 @@ impl DataChannel {
     /// Whether everything handed over has been sent and acknowledged.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.handle.with(|core| {
-            let left = core.session.buffered(self.id) + core.slot(self.id).unsent_len();
+            let left = core.buffered(self.id);
             let over = core.session.channel(self.id).is_none_or(|info| info.state == ChannelState::Closed);
             match (left, over) {
                 (0, _) => Poll::Ready(Ok(())),
                 (_, true) => Poll::Ready(Err(SendError::Closed)),
-                (_, false) => core.slot(self.id).flushers.wait(cx),
+                (_, false) => core.wait_for_delivery(self.id, cx),
             }
         })
     }
@@ -211,22 +211,10 @@ impl DataChannel {
     /// [`recv`](Self::recv) for those who write futures by hand.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let now = self.handle.now();
-        let received = self.handle.with(|core| {
-            while let Some(piece) = core.session.recv(now, self.id) {
-                let slot = core.slot(self.id);
-                if let Some(message) = slot.assemble(piece) {
-                    return Poll::Ready(Some(message));
-                }
-            }
-            if core.session.channel(self.id).is_none_or(|info| info.state == ChannelState::Closed) {
-                core.forget(self.id);
-                return Poll::Ready(None);
-            }
-            core.slot(self.id).readers.wait(cx)
-        });
-        // Reading opens the receive window, and the reader who finds nothing more may end a channel that the
-        // peer has closed: of both the peer has to be told, whatever was read.
-        self.handle.notify();
+        let (received, to_tell) = self.handle.with(|core| core.receive(now, self.id, cx));
+        if to_tell {
+            self.handle.notify();
+        }
         received
     }
 
@@ -254,7 +242,7 @@ impl Sink<Message> for DataChannel {
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.handle.with(|core| {
-            if core.has_room(self.id)? { Poll::Ready(Ok(())) } else { core.slot(self.id).writers.wait(cx) }
+            if core.has_room(self.id)? { Poll::Ready(Ok(())) } else { core.wait_for_room(self.id, cx) }
         })
     }
 
@@ -277,6 +265,7 @@ impl Sink<Message> for DataChannel {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     pub readers: Waiting,
+    pub openers: Waiting,
     pub writers: Waiting,
     pub flushers: Waiting,
     /// The rest of a message that the association had no room for: at most one.
@@ -290,6 +279,7 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn wake_all(&mut self) {
         self.readers.wake();
+        self.openers.wake();
         self.writers.wake();
         self.flushers.wake();
     }
@@ -299,7 +289,7 @@ impl Slot {
     }
 
     /// Adds a piece; returns the message that it ends.
-    fn assemble(&mut self, piece: session::Incoming) -> Option<Message> {
+    pub(crate) fn assemble(&mut self, piece: session::Incoming) -> Option<Message> {
         let bytes = if self.partial.is_empty() && piece.end {
             piece.data
         } else {

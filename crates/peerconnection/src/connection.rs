@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use net::Clock;
@@ -153,11 +154,7 @@ impl PeerConnection {
     /// Cancel safe.
     pub async fn closed(&self) {
         std::future::poll_fn(|cx| {
-            self.handle.with(
-                |core| {
-                    if core.is_over() { std::task::Poll::Ready(()) } else { core.closers.wait(cx) }
-                },
-            )
+            self.handle.with(|core| if core.is_over() { Poll::Ready(()) } else { core.closers.wait(cx) })
         })
         .await;
     }
@@ -263,6 +260,7 @@ impl Connection {
             session,
             news: NewsQueue::default(),
             slots: BTreeMap::new(),
+            crowded: BTreeSet::new(),
             closers: crate::channel::Waiting::default(),
             send_buffer,
             over: false,
@@ -298,6 +296,8 @@ pub(crate) struct Core {
     pub session: Session,
     pub news: NewsQueue,
     slots: BTreeMap<ChannelId, Slot>,
+    /// Channels on which somebody waits for room, or for everything to be delivered.
+    crowded: BTreeSet<ChannelId>,
     pub closers: crate::channel::Waiting,
     send_buffer: usize,
     over: bool,
@@ -315,13 +315,60 @@ impl Core {
     /// Forgets what was kept for a channel that has closed and was read to its end.
     pub(crate) fn forget(&mut self, id: ChannelId) {
         self.slots.remove(&id);
+        self.crowded.remove(&id);
+    }
+
+    /// Bytes of a channel that have not been sent and acknowledged.
+    pub(crate) fn buffered(&self, id: ChannelId) -> usize {
+        self.session.buffered(id) + self.slots.get(&id).map_or(0, Slot::unsent_len)
+    }
+
+    /// Has the task wake when a message may be handed over.
+    pub(crate) fn wait_for_room<T>(&mut self, id: ChannelId, cx: &Context<'_>) -> Poll<T> {
+        self.crowded.insert(id);
+        self.slot(id).writers.wait(cx)
+    }
+
+    /// Has the task wake when everything handed over has been delivered.
+    pub(crate) fn wait_for_delivery<T>(&mut self, id: ChannelId, cx: &Context<'_>) -> Poll<T> {
+        self.crowded.insert(id);
+        self.slot(id).flushers.wait(cx)
+    }
+
+    /// The next message of a channel, and whether the peer has to be told of the reading: it opens the
+    /// receive window, and a reader who finds nothing more may end a channel that the peer has closed.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        cx: &Context<'_>,
+    ) -> (Poll<Option<Message>>, bool) {
+        let mut taken = false;
+        while let Some(piece) = self.session.recv(now, id) {
+            taken = true;
+            if let Some(message) = self.slot(id).assemble(piece) {
+                return (Poll::Ready(Some(message)), true);
+            }
+        }
+        match self.session.channel(id).map(|info| info.state) {
+            Some(ChannelState::Closed) | None => {
+                self.forget(id);
+                (Poll::Ready(None), true)
+            }
+            // Where nobody drives the session nothing more can come.
+            Some(_) if self.over => (Poll::Ready(None), false),
+            Some(state) => {
+                let ends = state == ChannelState::Closing;
+                (self.slot(id).readers.wait(cx), taken || ends)
+            }
+        }
     }
 
     /// Whether a message may be handed over now.
     pub(crate) fn has_room(&mut self, id: ChannelId) -> Result<bool, SendError> {
         match self.session.channel(id).map(|info| info.state) {
-            Some(ChannelState::Open | ChannelState::Connecting) => {}
-            Some(ChannelState::Closing | ChannelState::Closed) | None => return Err(SendError::Closed),
+            Some(ChannelState::Open | ChannelState::Connecting) if !self.over => {}
+            Some(_) | None => return Err(SendError::Closed),
         }
         let waiting = self.slots.get(&id).is_some_and(|slot| slot.unsent.is_some());
         Ok(!waiting && self.session.buffered(id) < self.send_buffer)
@@ -372,23 +419,38 @@ impl Core {
                 session::Event::ChannelReadable(id) => self.slot(id).readers.wake(),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {
                     self.go_on_sending(now, id);
-                    self.slot(id).writers.wake();
+                    let slot = self.slot(id);
+                    slot.openers.wake();
+                    slot.writers.wake();
                 }
                 session::Event::ChannelClosed(id) => {
                     let slot = self.slot(id);
                     slot.unsent = None;
                     slot.wake_all();
+                    self.crowded.remove(&id);
                 }
                 _ => {}
             }
         }
         self.wake_writers();
         if self.session.is_over() && !self.over {
-            self.over = true;
-            self.closers.wake();
-            self.news.reader.wake();
-            self.slots.values_mut().for_each(Slot::wake_all);
+            self.end();
         }
+    }
+
+    /// Nobody drives the session any more: it is over, and whoever waits learns of it. The peer does not.
+    pub(crate) fn abandon(&mut self, now: Instant) {
+        self.session.close(now);
+        self.spread_news(now);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.closers.wake();
+        self.news.reader.wake();
+        self.crowded.clear();
+        self.slots.values_mut().for_each(Slot::wake_all);
     }
 
     /// Gives the session the rest of a message that it had no room for.
@@ -405,11 +467,9 @@ impl Core {
 
     /// Wakes those who wait for room where there is room again.
     fn wake_writers(&mut self) {
-        let Self { session, slots, send_buffer, .. } = self;
-        for (id, slot) in slots {
-            if slot.writers.is_empty() && slot.flushers.is_empty() {
-                continue;
-            }
+        let Self { session, slots, crowded, send_buffer, .. } = self;
+        crowded.retain(|id| {
+            let Some(slot) = slots.get_mut(id) else { return false };
             let buffered = session.buffered(*id);
             if slot.unsent.is_none() && buffered < *send_buffer {
                 slot.writers.wake();
@@ -417,6 +477,7 @@ impl Core {
             if slot.unsent.is_none() && buffered == 0 {
                 slot.flushers.wake();
             }
-        }
+            !slot.writers.is_empty() || !slot.flushers.is_empty()
+        });
     }
 }

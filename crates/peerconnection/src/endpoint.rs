@@ -15,6 +15,10 @@ use crate::{Configuration, Error, Events, PeerConnection};
 ///
 /// The task ends, and the sockets close, when the last clone of this is dropped and the last connection
 /// is over.
+///
+/// A connection is known by the addresses of both its ends. Two connections at a time between the same two
+/// sockets cannot be told apart, and the later takes the path from the earlier: where two programs need more
+/// than one connection between them, one side makes an endpoint for each.
 #[derive(Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,

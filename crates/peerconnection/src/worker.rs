@@ -346,7 +346,13 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let mut letters = self.inbox.lock();
         letters.ended = true;
-        letters.added.clear();
+        let added = std::mem::take(&mut letters.added);
+        drop(letters);
+        let known = std::mem::take(&mut self.sessions).into_values().map(|driven| driven.connection);
+        let now = self.clock.now();
+        for connection in known.chain(added.into_iter().map(|(_, connection)| connection)) {
+            connection.lock().abandon(now);
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Session {
     /// What the peer's description says, until both descriptions are set.
     remote: Option<RemoteParameters>,
     remote_ufrag: Option<String>,
-    restart_wanted: bool,
+    restart: Restart,
     /// Candidates of ours, as text, for descriptions.
     candidates: Vec<String>,
     untold: VecDeque<LocalCandidate>,
@@ -62,6 +62,17 @@ enum Ending {
     Telling(Instant),
     /// Nothing is done any more.
     Over,
+}
+
+/// How far a restart of ICE that was asked for is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Restart {
+    /// None was, or the peer has agreed to it.
+    No,
+    /// The next offer has to make it.
+    Wanted,
+    /// The last offer made it; should that be taken back, the next has to.
+    Offered,
 }
 
 impl Session {
@@ -106,7 +117,7 @@ impl Session {
             transport: None,
             remote: None,
             remote_ufrag: None,
-            restart_wanted: false,
+            restart: Restart::No,
             candidates: Vec::new(),
             untold: VecDeque::new(),
             routes: VecDeque::new(),
@@ -119,7 +130,7 @@ impl Session {
 
     /// Has the next offer begin ICE anew.
     pub fn restart_ice(&mut self) {
-        self.restart_wanted = true;
+        self.restart = Restart::Wanted;
         self.news.need_negotiation();
     }
 

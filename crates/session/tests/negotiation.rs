@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use harness::{CLOCK, Two, config};
 use session::{
-    CandidateError, ChannelInit, NegotiationError, SdpType, Session, SessionDescription, SignalingState,
+    CandidateError, ChannelInit, Event, NegotiationError, SdpType, Session, SessionDescription,
+    SignalingState,
 };
 use testkit::epoch;
 
@@ -158,6 +159,59 @@ fn rollback_leaves_things_as_they_were() {
     two.negotiate(1);
     assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
     assert_eq!([two.incoming(0), two.incoming(1)].len(), 2);
+}
+
+#[test]
+fn a_restart_whose_offer_is_taken_back_is_made_by_the_next() {
+    // Taken back by hand; by an offer of the peer's; refused while an offer of the peer's is answered.
+    for way in 0..3 {
+        let mut two = Two::new();
+        let ours = two.connect();
+        let theirs = two.incoming(1);
+        let ufrag = |two: &mut Two, side: usize| {
+            let text = two.session(side).local_description().unwrap().1.to_string();
+            value(&text, "a=ice-ufrag:").unwrap().to_owned()
+        };
+        let before = [0, 1].map(|side| ufrag(&mut two, side));
+        let now = two.now();
+        two.session(0).restart_ice();
+        if way < 2 {
+            let offer = two.session(0).create_offer(now).unwrap();
+            two.session(0).set_local(now, SdpType::Offer, offer).unwrap();
+        }
+        let asked = |two: &mut Two| {
+            two.run(Duration::from_millis(100), |_| false);
+            let asked = two.seen[0].iter().any(|event| matches!(event, Event::NegotiationNeeded));
+            two.seen[0].clear();
+            asked
+        };
+        asked(&mut two);
+        let now = two.now();
+        if way == 0 {
+            two.session(0).rollback(now).unwrap();
+        } else {
+            let offer = two.session(1).create_offer(now).unwrap();
+            two.session(1).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+            two.session(0).set_remote(now, SdpType::Offer, offer).unwrap();
+            let refused = two.session(0).create_offer(now).map(|offer| offer.to_string());
+            assert_eq!(refused, Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer)));
+            assert!(!asked(&mut two), "{way}: nothing can be offered while an offer is answered");
+            let now = two.now();
+            let answer = two.session(0).create_answer(now).unwrap();
+            two.session(0).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+            two.session(1).set_remote(now, SdpType::Answer, answer).unwrap();
+        }
+        assert!(asked(&mut two), "{way}");
+        assert_eq!(ufrag(&mut two, 1), before[1], "{way}: the peer knows of no restart");
+        two.negotiate(0);
+        two.run(Duration::from_secs(2), |_| false);
+        for side in [0, 1] {
+            assert_ne!(ufrag(&mut two, side), before[side], "{way}");
+        }
+        assert!(!asked(&mut two), "{way}: once is enough");
+        assert!(two.run(Duration::from_secs(5), Two::is_connected), "{way}: {}", two.reports());
+        two.echo(ours, theirs);
+    }
 }
 
 #[test]

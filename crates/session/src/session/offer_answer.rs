@@ -6,7 +6,7 @@ use ice::Role;
 use proto::Instant;
 use sdp::{SessionDescription, Setup};
 
-use super::Session;
+use super::{Restart, Session};
 use crate::config::DtlsRole;
 use crate::negotiation::{LocalParameters, Negotiation, RemoteParameters};
 use crate::transport::Transport;
@@ -21,13 +21,21 @@ impl Session {
     pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
+        match self.negotiation.state() {
+            SignalingState::Stable | SignalingState::HaveLocalOffer => {}
+            // Refused before anything is begun, a restart of ICE above all.
+            state @ (SignalingState::HaveRemoteOffer | SignalingState::Closed) => {
+                return Err(NegotiationError::WrongState(state));
+            }
+        }
         let wants_data = !self.channels.is_empty();
         if wants_data || self.negotiation.has_data() {
             self.make_transport(Role::Controlling);
         }
-        if std::mem::take(&mut self.restart_wanted)
+        if self.restart == Restart::Wanted
             && let Some(transport) = &mut self.transport
         {
+            self.restart = Restart::Offered;
             transport.connectivity.restart(self.now);
             self.candidates.clear();
             self.settle();
@@ -72,7 +80,10 @@ impl Session {
         }
         match kind {
             SdpType::Offer => self.news.negotiation_begins(),
-            SdpType::Answer => self.connect(role),
+            SdpType::Answer => {
+                self.connect(role);
+                self.ask_for_restart();
+            }
         }
         self.settle();
         Ok(())
@@ -101,6 +112,12 @@ impl Session {
         }
         self.forget_unagreed_transport(kind);
         self.negotiation.set_remote(kind, description);
+        self.restart = match (self.restart, kind) {
+            // Our offer was taken back: the peer never saw the restart that it made.
+            (Restart::Offered, SdpType::Offer) => Restart::Wanted,
+            (Restart::Offered, SdpType::Answer) => Restart::No,
+            (restart @ (Restart::No | Restart::Wanted), _) => restart,
+        };
         match (remote, kind) {
             (Some(remote), SdpType::Offer) => {
                 self.make_transport(Role::Controlled);
@@ -110,6 +127,7 @@ impl Session {
                     // RFC 8445 §9: the peer restarts, so do we.
                     transport.connectivity.restart(self.now);
                     self.candidates.clear();
+                    self.restart = Restart::No;
                 }
                 self.remote = Some(remote);
             }
@@ -141,6 +159,10 @@ impl Session {
         self.forget_unagreed_transport(SdpType::Offer);
         self.negotiation.rollback();
         self.remote = None;
+        if self.restart == Restart::Offered {
+            self.restart = Restart::Wanted;
+        }
+        self.ask_for_restart();
         self.settle();
         Ok(())
     }
@@ -230,6 +252,13 @@ impl Session {
         }
         if remote.end_of_candidates {
             let _ = self.take_candidate("");
+        }
+    }
+
+    /// Nothing is being negotiated any more: a restart that waits for an offer calls for one.
+    const fn ask_for_restart(&mut self) {
+        if matches!(self.restart, Restart::Wanted) {
+            self.news.need_negotiation();
         }
     }
 

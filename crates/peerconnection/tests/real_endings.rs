@@ -1,0 +1,149 @@
+//! How connections, channels and endpoints end, over real sockets, and that they leave nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a panic is how a test fails"
+)]
+
+mod harness;
+
+use std::time::{Duration, Instant};
+
+use harness::{Pair, comes_true, connect, endpoint, told_closed, within};
+use peerline::{
+    ChannelState, Configuration, ConnectionState, DataChannelInit, Endpoint, Error, Event, SendError,
+};
+
+#[tokio::test]
+async fn real_a_close_by_either_side_is_seen_by_the_other() {
+    for closer in [0, 1] {
+        let Pair { alice, bob, mut from_alice, mut from_bob, ours, theirs } = connect().await;
+        ours.send("before").await.unwrap();
+        theirs.send("before").await.unwrap();
+        assert!(comes_true(|| ours.buffered_amount() + theirs.buffered_amount() == 0).await);
+        if closer == 0 {
+            alice.close()
+        } else {
+            bob.close()
+        }
+        let both = async {
+            assert!(told_closed(&mut from_alice).await && told_closed(&mut from_bob).await, "{closer}");
+            for (connection, channel) in [(&alice, &ours), (&bob, &theirs)] {
+                connection.closed().await;
+                assert_eq!(connection.connection_state(), ConnectionState::Closed);
+                assert_eq!(channel.recv().await, Some("before".into()), "what had arrived can be read");
+                assert_eq!(channel.recv().await, None);
+                assert_eq!(channel.send("late").await, Err(SendError::Closed));
+                assert_eq!(channel.opened().await, Err(SendError::Closed));
+                assert_eq!(channel.buffered_amount(), 0);
+            }
+        };
+        within(2, "to see the close", both).await;
+    }
+}
+
+#[tokio::test]
+async fn real_a_reader_sees_a_channel_close_at_once() {
+    for _ in 0..5 {
+        let Pair { ours, theirs, alice: _alice, bob: _bob, .. } = &connect().await;
+        // One reader waits already when the close arrives, the other comes late.
+        let waiting = tokio::spawn({
+            let theirs = theirs.clone();
+            async move { while theirs.recv().await.is_some() {} }
+        });
+        ours.send("good-bye").await.unwrap();
+        // Once all is quiet nothing but the end itself can wake the endpoint's task.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        ours.close();
+        let begin = Instant::now();
+        within(2, "the waiting reader", waiting).await.unwrap();
+        assert_eq!(within(2, "the closer", ours.recv()).await, None);
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert_eq!((ours.state(), theirs.state()), (ChannelState::Closed, ChannelState::Closed));
+    }
+}
+
+#[tokio::test]
+async fn real_dropping_the_last_handle_closes_the_other_side() {
+    let Pair { alice, bob, from_alice, mut from_bob, ours, theirs } = connect().await;
+    drop((alice, from_alice));
+    ours.send("a channel keeps its connection").await.unwrap();
+    assert!(within(2, "it arrives", theirs.recv()).await.is_some());
+    assert_eq!(bob.connection_state(), ConnectionState::Connected);
+    drop(ours);
+    assert!(within(2, "the end", told_closed(&mut from_bob)).await);
+    assert_eq!(within(2, "the end", theirs.recv()).await, None);
+    within(2, "the end", bob.closed()).await;
+}
+
+#[tokio::test]
+async fn real_dropping_events_is_harmless() {
+    let Pair { alice, bob, from_alice, from_bob, ours, theirs } = connect().await;
+    drop((from_alice, from_bob));
+    alice.create_data_channel("nobody takes it", DataChannelInit::default()).unwrap();
+    for _ in 0..100 {
+        ours.send("there").await.unwrap();
+        assert_eq!(within(2, "a message", theirs.recv()).await, Some("there".into()));
+    }
+    alice.close();
+    within(2, "the end", bob.closed()).await;
+}
+
+#[tokio::test]
+async fn real_a_taken_port_is_a_clear_error() {
+    let held = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let refused = Endpoint::builder().address([127, 0, 0, 1].into()).port(port).bind().await.unwrap_err();
+    let Error::Io { source, .. } = &refused else { panic!("{refused}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse, "{refused}");
+}
+
+#[test]
+fn real_a_runtime_that_ends_ends_what_waits() {
+    let first = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let Pair { alice, bob, mut from_alice, ours, theirs, .. } = first.block_on(connect());
+    let unopened = alice.create_data_channel("late", DataChannelInit::default()).unwrap();
+    let second = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    second.block_on(async {
+        let waiting = tokio::spawn({
+            let (alice, ours) = (alice.clone(), ours.clone());
+            async move {
+                let (received, told, ()) =
+                    tokio::join!(ours.recv(), told_closed(&mut from_alice), alice.closed());
+                (received, told)
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
+        // From outside of any runtime, as tokio wants it.
+        std::thread::spawn(move || first.shutdown_timeout(Duration::from_secs(1))).join().unwrap();
+        assert_eq!(within(2, "those that wait", waiting).await.unwrap(), (None, true));
+        // Those that come late do not wait either.
+        assert_eq!(within(2, "recv", theirs.recv()).await, None);
+        within(2, "closed", bob.closed()).await;
+        assert_eq!(within(2, "send", ours.send("late")).await, Err(SendError::Closed));
+        assert_eq!(within(2, "opened", unopened.opened()).await, Err(SendError::Closed));
+        assert!(alice.create_offer().is_err());
+        assert_eq!(alice.connection_state(), ConnectionState::Closed);
+    });
+}
+
+#[test]
+fn real_an_endpoint_without_its_runtime_makes_no_connections() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let endpoint = runtime.block_on(endpoint());
+    // Made, but never seen by the endpoint's task.
+    let (unseen, mut events) = endpoint.connect(Configuration::default()).unwrap();
+    drop(runtime);
+    assert!(matches!(endpoint.connect(Configuration::default()), Err(Error::EndpointClosed)));
+    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    other.block_on(within(2, "the end", async {
+        unseen.closed().await;
+        while let Some(event) = events.next().await {
+            assert!(!matches!(event, Event::DataChannel(_)));
+        }
+    }));
+}
