@@ -43,6 +43,8 @@ pub struct Session {
     remote: Option<RemoteParameters>,
     remote_ufrag: Option<String>,
     restart_wanted: bool,
+    /// An offer that is not answered yet restarts ICE.
+    restart_offered: bool,
     /// Candidates of ours, as text, for descriptions.
     candidates: Vec<String>,
     untold: VecDeque<LocalCandidate>,
@@ -107,6 +109,7 @@ impl Session {
             remote: None,
             remote_ufrag: None,
             restart_wanted: false,
+            restart_offered: false,
             candidates: Vec::new(),
             untold: VecDeque::new(),
             routes: VecDeque::new(),
@@ -120,7 +123,9 @@ impl Session {
     /// Has the next offer begin ICE anew.
     pub fn restart_ice(&mut self) {
         self.restart_wanted = true;
-        self.news.need_negotiation();
+        if self.negotiation.state() == SignalingState::Stable {
+            self.news.need_negotiation();
+        }
     }
 
     /// Makes a data channel. It exists at once, and opens when the peer is connected.

@@ -21,6 +21,9 @@ impl Session {
     pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
+        if self.signaling_state() == SignalingState::HaveRemoteOffer {
+            return Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer));
+        }
         let wants_data = !self.channels.is_empty();
         if wants_data || self.negotiation.has_data() {
             self.make_transport(Role::Controlling);
@@ -29,6 +32,7 @@ impl Session {
             && let Some(transport) = &mut self.transport
         {
             transport.connectivity.restart(self.now);
+            self.restart_offered = true;
             self.candidates.clear();
             self.settle();
         }
@@ -72,7 +76,10 @@ impl Session {
         }
         match kind {
             SdpType::Offer => self.news.negotiation_begins(),
-            SdpType::Answer => self.connect(role),
+            SdpType::Answer => {
+                self.connect(role);
+                self.agreed();
+            }
         }
         self.settle();
         Ok(())
@@ -99,7 +106,9 @@ impl Session {
         {
             return Err(NegotiationError::DtlsChanged);
         }
-        self.forget_unagreed_transport(kind);
+        if kind == SdpType::Offer {
+            self.take_offer_back();
+        }
         self.negotiation.set_remote(kind, description);
         match (remote, kind) {
             (Some(remote), SdpType::Offer) => {
@@ -118,8 +127,11 @@ impl Session {
                 self.remote = Some(remote);
                 self.connect(role);
             }
-            (None, SdpType::Answer) if !self.channels.is_empty() => self.fail(Failure::Rejected),
+            (None, SdpType::Answer) if !self.channels.is_empty() => self.reject_data(),
             (None, _) => {}
+        }
+        if kind == SdpType::Answer {
+            self.agreed();
         }
         self.settle();
         Ok(())
@@ -138,9 +150,10 @@ impl Session {
                 return Err(NegotiationError::WrongState(state));
             }
         }
-        self.forget_unagreed_transport(SdpType::Offer);
+        self.take_offer_back();
         self.negotiation.rollback();
         self.remote = None;
+        self.ask_for_offer();
         self.settle();
         Ok(())
     }
@@ -271,17 +284,53 @@ impl Session {
         self.follow_ufrag();
     }
 
-    /// A transport that only an offer of ours called for, which is taken back, is forgotten with its role.
-    fn forget_unagreed_transport(&mut self, kind: SdpType) {
-        if kind == SdpType::Offer && !self.negotiation.has_data() && self.remote.is_none() {
-            if let Some(transport) = &self.transport {
-                let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
-                self.routes.push_back(Route::UfragRemoved(ufrag));
-            }
-            self.transport = None;
+    /// What an offer of ours changed, if one is under way, which is taken back: a transport that it alone
+    /// called for is forgotten with its role, and a restart is still to be offered.
+    fn take_offer_back(&mut self) {
+        if !self.negotiation.has_data() && self.remote.is_none() {
+            self.forget_transport();
             self.candidates.clear();
             self.untold.clear();
             self.news.gathering_is(GatheringState::New);
+        }
+        self.restart_wanted |= std::mem::take(&mut self.restart_offered);
+    }
+
+    fn forget_transport(&mut self) {
+        let Some(mut transport) = self.transport.take() else { return };
+        let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
+        self.routes.push_back(Route::UfragRemoved(ufrag));
+        transport.connectivity.close(self.now);
+        while let Some(route) = transport.connectivity.poll_route() {
+            if let ice::Route::Removed(path) = route {
+                self.routes.push_back(Route::PathRemoved(path));
+            }
+        }
+    }
+
+    /// An exchange of descriptions is complete.
+    fn agreed(&mut self) {
+        self.restart_offered = false;
+        let is_in_use = self.transport.as_ref().is_some_and(|transport| transport.dtls_role().is_some());
+        if is_in_use && !self.negotiation.has_data() {
+            self.reject_data();
+        }
+        self.ask_for_offer();
+    }
+
+    /// No section carries the data channels (any more): they end, and so does what was under them.
+    fn reject_data(&mut self) {
+        self.channels.abort(self.now);
+        self.forget_transport();
+        self.fail(Failure::Rejected);
+    }
+
+    /// W3C WebRTC 1.0 §4.7.3: what no exchange has covered calls for one as soon as none is under way.
+    fn ask_for_offer(&mut self) {
+        let is_idle = self.negotiation.state() == SignalingState::Stable && self.failure.is_none();
+        let lacks_data = !self.channels.is_empty() && !self.negotiation.has_data();
+        if is_idle && (self.restart_wanted || lacks_data) {
+            self.news.need_negotiation();
         }
     }
 
