@@ -207,7 +207,11 @@ impl Negotiation {
             return Err(NegotiationError::SectionCount { expected: known, found: count });
         }
         for (section, media) in sections.iter().zip(description.media()) {
-            if section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some() {
+            // RFC 9429 §5.2.2: an offer may use a rejected section for something else, under another name.
+            let is_free = kind == SdpType::Offer && section.kind != SectionKind::Data;
+            let is_renamed =
+                section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some();
+            if is_renamed && !is_free {
                 return Err(NegotiationError::SectionChanged { index: media.index() });
             }
         }

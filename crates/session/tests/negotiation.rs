@@ -263,6 +263,28 @@ fn a_channel_that_an_exchange_left_out_calls_for_another() {
     assert_eq!(needs_negotiation(&mut session), 1);
 }
 
+#[test]
+fn a_rejected_section_can_be_used_again_under_another_name() {
+    let mut session = fresh(1);
+    let mut offerer = fresh(0);
+    offerer.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    let data = offerer.create_offer(epoch()).unwrap().to_string();
+    let at = data.find("m=application").unwrap();
+    let audio = |mid: &str| {
+        let section = format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n");
+        parse(&format!("{}{section}{}", &data[..at], &data[at..]))
+    };
+    answer(&mut session, audio("a"));
+    // RFC 9429 §5.2.2: what both have rejected may carry something else.
+    let rest = answer(&mut session, audio("b")).to_string();
+    assert!(rest.contains("m=audio 0 ") && rest.contains("a=mid:b"), "{rest}");
+    // The section in use keeps its name.
+    let renamed =
+        parse(&audio("b").to_string().replace("a=mid:0", "a=mid:x").replace("BUNDLE 0", "BUNDLE x"));
+    let refused = session.set_remote(epoch(), SdpType::Offer, renamed);
+    assert_eq!(refused, Err(NegotiationError::SectionChanged { index: 1 }));
+}
+
 /// How often the news says that an offer is needed.
 fn needs_negotiation(session: &mut Session) -> usize {
     let mut count = 0;
