@@ -26,8 +26,8 @@ pub(crate) struct Negotiation {
     version: u64,
     /// As agreed, or as offered while an exchange is under way.
     sections: Vec<Section>,
-    /// How many of the sections were agreed: what a rollback leaves.
-    agreed: usize,
+    /// As agreed: what a rollback leaves.
+    agreed: Vec<Section>,
     /// What `create_offer` or `create_answer` made last: the only thing that `set_local` takes.
     created: Option<(SdpType, SessionDescription)>,
     local: Descriptions,
@@ -102,7 +102,7 @@ impl Negotiation {
             session_id,
             version: 0,
             sections: Vec::new(),
-            agreed: 0,
+            agreed: Vec::new(),
             created: None,
             local: Descriptions { current: None, pending: None },
             remote: Descriptions { current: None, pending: None },
@@ -115,7 +115,7 @@ impl Negotiation {
 
     /// Whether a section for data channels is agreed upon.
     pub(crate) fn has_data(&self) -> bool {
-        self.sections.iter().take(self.agreed).any(|section| section.kind == SectionKind::Data)
+        self.agreed.iter().any(|section| section.kind == SectionKind::Data)
     }
 
     /// The name and number of the section that carries the data channels, agreed or offered.
@@ -131,7 +131,7 @@ impl Negotiation {
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
         self.must_be(&[SignalingState::Stable, SignalingState::HaveLocalOffer])?;
-        let mut sections = self.sections.get(..self.agreed).unwrap_or_default().to_vec();
+        let mut sections = self.agreed.clone();
         if wants_data && !sections.iter().any(|section| section.kind == SectionKind::Data) {
             sections.push(Section { mid: Some(unused_mid(&sections)), kind: SectionKind::Data });
         }
@@ -169,8 +169,8 @@ impl Negotiation {
         self.version += 1;
         match kind {
             SdpType::Offer => {
-                self.sections.truncate(self.agreed);
-                let offered = description.media().skip(self.agreed);
+                self.sections.clone_from(&self.agreed);
+                let offered = description.media().skip(self.agreed.len());
                 self.sections.extend(
                     offered.map(|media| Section {
                         mid: media.mid().map(str::to_owned),
@@ -199,15 +199,19 @@ impl Negotiation {
             SdpType::Offer => &[SignalingState::Stable, SignalingState::HaveLocalOffer],
             SdpType::Answer => &[SignalingState::HaveLocalOffer],
         })?;
-        let known = if kind == SdpType::Offer { self.agreed } else { self.sections.len() };
-        let sections = self.sections.get(..known).unwrap_or_default();
+        let sections = if kind == SdpType::Offer { &self.agreed } else { &self.sections };
+        let known = sections.len();
         let count = description.media().len();
         // RFC 9429 §5.2.2 and §5.3.1: sections are added at the end, and never taken away.
         if count < known || (kind == SdpType::Answer && count > known) {
             return Err(NegotiationError::SectionCount { expected: known, found: count });
         }
         for (section, media) in sections.iter().zip(description.media()) {
-            if section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some() {
+            // RFC 9429 §5.2.2: an offer may use a rejected section for something else, under another name.
+            let is_free = kind == SdpType::Offer && section.kind != SectionKind::Data;
+            let is_renamed =
+                section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some();
+            if is_renamed && !is_free {
                 return Err(NegotiationError::SectionChanged { index: media.index() });
             }
         }
@@ -234,8 +238,7 @@ impl Negotiation {
                 if self.state == SignalingState::HaveLocalOffer {
                     self.rollback();
                 }
-                self.sections =
-                    sections_of(&description, self.sections.get(..self.agreed).unwrap_or_default());
+                self.sections = sections_of(&description, &self.agreed);
                 self.remote.pending = Some((kind, description));
                 self.state = SignalingState::HaveRemoteOffer;
             }
@@ -253,7 +256,7 @@ impl Negotiation {
 
     /// Takes the offer that was set last back: everything is as it was before.
     pub(crate) fn rollback(&mut self) {
-        self.sections.truncate(self.agreed);
+        self.sections.clone_from(&self.agreed);
         self.local.pending = None;
         self.remote.pending = None;
         self.created = None;
@@ -272,7 +275,7 @@ impl Negotiation {
         gathering_done: bool,
     ) -> Option<(SdpType, SessionDescription)> {
         let (kind, mut description) = self.local.latest()?.clone();
-        let (index, _) = self.data_section()?;
+        let Some((index, _)) = self.data_section() else { return Some((kind, description)) };
         description.remove_attributes(Some(index), "candidate");
         description.remove_attributes(Some(index), "end-of-candidates");
         for candidate in candidates {
@@ -290,7 +293,7 @@ impl Negotiation {
     }
 
     fn settle(&mut self) {
-        self.agreed = self.sections.len();
+        self.agreed.clone_from(&self.sections);
         self.local.settle();
         self.remote.settle();
         self.state = SignalingState::Stable;

@@ -42,7 +42,9 @@ pub struct Session {
     /// What the peer's description says, until both descriptions are set.
     remote: Option<RemoteParameters>,
     remote_ufrag: Option<String>,
-    restart: Restart,
+    restart_wanted: bool,
+    /// An offer that is not answered yet restarts ICE.
+    restart_offered: bool,
     /// Candidates of ours, as text, for descriptions.
     candidates: Vec<String>,
     untold: VecDeque<LocalCandidate>,
@@ -62,17 +64,6 @@ enum Ending {
     Telling(Instant),
     /// Nothing is done any more.
     Over,
-}
-
-/// How far a restart of ICE that was asked for is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Restart {
-    /// None was, or the peer has agreed to it.
-    No,
-    /// The next offer has to make it.
-    Wanted,
-    /// The last offer made it; should that be taken back, the next has to.
-    Offered,
 }
 
 impl Session {
@@ -117,7 +108,8 @@ impl Session {
             transport: None,
             remote: None,
             remote_ufrag: None,
-            restart: Restart::No,
+            restart_wanted: false,
+            restart_offered: false,
             candidates: Vec::new(),
             untold: VecDeque::new(),
             routes: VecDeque::new(),
@@ -130,8 +122,10 @@ impl Session {
 
     /// Has the next offer begin ICE anew.
     pub fn restart_ice(&mut self) {
-        self.restart = Restart::Wanted;
-        self.news.need_negotiation();
+        self.restart_wanted = true;
+        if self.negotiation.state() == SignalingState::Stable {
+            self.news.need_negotiation();
+        }
     }
 
     /// Makes a data channel. It exists at once, and opens when the peer is connected.

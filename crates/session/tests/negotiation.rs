@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use harness::{CLOCK, Two, config};
 use session::{
-    CandidateError, ChannelInit, Event, NegotiationError, SdpType, Session, SessionDescription,
-    SignalingState,
+    CandidateError, ChannelInit, ConnectionState, Event, Failure, NegotiationError, SdpType, Session,
+    SessionDescription, SignalingState,
 };
 use testkit::epoch;
 
@@ -159,6 +159,139 @@ fn rollback_leaves_things_as_they_were() {
     two.negotiate(1);
     assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
     assert_eq!([two.incoming(0), two.incoming(1)].len(), 2);
+}
+
+/// `description` with every section rejected.
+fn without_data(description: &SessionDescription) -> SessionDescription {
+    let text = description.to_string();
+    assert!(text.contains("m=application 9 "));
+    parse(&text.replace("m=application 9 ", "m=application 0 "))
+}
+
+#[test]
+fn an_offer_without_data_that_is_taken_back_leaves_the_connection() {
+    let mut two = Two::new();
+    let ours = two.connect();
+    let theirs = two.incoming(1);
+    let now = two.now();
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(1).set_remote(now, SdpType::Offer, without_data(&offer)).unwrap();
+    two.session(1).rollback(now).unwrap();
+    two.echo(ours, theirs);
+    two.negotiate(1);
+    two.echo(ours, theirs);
+}
+
+#[test]
+fn a_data_section_that_is_given_up_ends_channels_and_transport() {
+    let mut two = Two::new();
+    two.connect();
+    two.incoming(1);
+    let now = two.now();
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    let rest = answer(two.session(1), without_data(&offer));
+    two.session(0).set_remote(now, SdpType::Answer, rest).unwrap();
+    two.run(Duration::from_secs(1), |_| false);
+    for side in [0, 1] {
+        let state = two.session(side).connection_state();
+        assert_eq!(state, ConnectionState::Failed(Failure::Rejected), "side {side}");
+        let ended = two.seen[side].iter().any(|event| matches!(event, Event::ChannelClosed(_)));
+        assert!(ended, "side {side}: {:?}", two.seen[side]);
+        assert_eq!(two.session(side).poll_timeout(), None, "side {side}");
+        assert!(two.session(side).local_description().is_some(), "side {side}");
+    }
+}
+
+#[test]
+fn a_restart_that_could_not_be_offered_is_still_wanted() {
+    let mut two = Two::new();
+    let ours = two.connect();
+    let theirs = two.incoming(1);
+    let now = two.now();
+    let ufrag = |two: &mut Two| {
+        let offer = two.session(0).create_offer(now).unwrap().to_string();
+        value(&offer, "a=ice-ufrag:").unwrap().to_owned()
+    };
+    let before = ufrag(&mut two);
+    // While the peer's offer is being answered.
+    let offer = two.session(1).create_offer(now).unwrap();
+    two.session(1).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    two.session(0).set_remote(now, SdpType::Offer, offer).unwrap();
+    two.session(0).restart_ice();
+    assert_eq!(needs_negotiation(two.session(0)), 0, "not while another is under way");
+    let refused = two.session(0).create_offer(now).map(|_| ());
+    assert_eq!(refused, Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer)));
+    let rest = two.session(0).create_answer(now).unwrap();
+    assert_eq!(value(&rest.to_string(), "a=ice-ufrag:"), Some(&*before), "nothing was restarted");
+    two.session(0).set_local(now, SdpType::Answer, rest.clone()).unwrap();
+    two.session(1).set_remote(now, SdpType::Answer, rest).unwrap();
+    assert_eq!(needs_negotiation(two.session(0)), 1);
+    // In an offer that is taken back.
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    assert_ne!(value(&offer.to_string(), "a=ice-ufrag:"), Some(&*before));
+    two.session(0).rollback(now).unwrap();
+    assert_eq!(needs_negotiation(two.session(0)), 1, "after rollback");
+    two.echo(ours, theirs);
+    two.negotiate(0);
+    assert_eq!(needs_negotiation(two.session(0)), 0, "done");
+    assert_ne!(ufrag(&mut two), before);
+    two.run(Duration::from_secs(60), |_| false);
+    assert!(two.is_connected(), "{}", two.reports());
+    two.echo(ours, theirs);
+}
+
+#[test]
+fn a_channel_that_an_exchange_left_out_calls_for_another() {
+    // Opened while an offer without data is answered.
+    let mut session = fresh(0);
+    let media = OFFERS.iter().find(|(name, _)| *name == "chromium-media-sendonly-0-offer.sdp").unwrap();
+    session.set_remote(epoch(), SdpType::Offer, parse(media.1)).unwrap();
+    session.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    assert_eq!(needs_negotiation(&mut session), 0);
+    let rest = session.create_answer(epoch()).unwrap();
+    session.set_local(epoch(), SdpType::Answer, rest).unwrap();
+    assert_eq!(needs_negotiation(&mut session), 1);
+    // Given up for such an offer.
+    let mut session = fresh(0);
+    session.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    let offer = session.create_offer(epoch()).unwrap();
+    session.set_local(epoch(), SdpType::Offer, offer).unwrap();
+    needs_negotiation(&mut session);
+    answer(&mut session, parse(media.1));
+    assert_eq!(needs_negotiation(&mut session), 1);
+}
+
+#[test]
+fn a_rejected_section_can_be_used_again_under_another_name() {
+    let mut session = fresh(1);
+    let mut offerer = fresh(0);
+    offerer.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    let data = offerer.create_offer(epoch()).unwrap().to_string();
+    let at = data.find("m=application").unwrap();
+    let audio = |mid: &str| {
+        let section = format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n");
+        parse(&format!("{}{section}{}", &data[..at], &data[at..]))
+    };
+    answer(&mut session, audio("a"));
+    // RFC 9429 §5.2.2: what both have rejected may carry something else.
+    let rest = answer(&mut session, audio("b")).to_string();
+    assert!(rest.contains("m=audio 0 ") && rest.contains("a=mid:b"), "{rest}");
+    // The section in use keeps its name.
+    let renamed =
+        parse(&audio("b").to_string().replace("a=mid:0", "a=mid:x").replace("BUNDLE 0", "BUNDLE x"));
+    let refused = session.set_remote(epoch(), SdpType::Offer, renamed);
+    assert_eq!(refused, Err(NegotiationError::SectionChanged { index: 1 }));
+}
+
+/// How often the news says that an offer is needed.
+fn needs_negotiation(session: &mut Session) -> usize {
+    let mut count = 0;
+    while let Some(event) = session.poll_event() {
+        count += usize::from(matches!(event, Event::NegotiationNeeded));
+    }
+    count
 }
 
 #[test]

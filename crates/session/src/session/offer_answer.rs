@@ -6,7 +6,7 @@ use ice::Role;
 use proto::Instant;
 use sdp::{SessionDescription, Setup};
 
-use super::{Restart, Session};
+use super::Session;
 use crate::config::DtlsRole;
 use crate::negotiation::{LocalParameters, Negotiation, RemoteParameters};
 use crate::transport::Transport;
@@ -21,22 +21,18 @@ impl Session {
     pub fn create_offer(&mut self, now: Instant) -> Result<SessionDescription, NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
-        match self.negotiation.state() {
-            SignalingState::Stable | SignalingState::HaveLocalOffer => {}
-            // Refused before anything is begun, a restart of ICE above all.
-            state @ (SignalingState::HaveRemoteOffer | SignalingState::Closed) => {
-                return Err(NegotiationError::WrongState(state));
-            }
+        if self.signaling_state() == SignalingState::HaveRemoteOffer {
+            return Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer));
         }
         let wants_data = !self.channels.is_empty();
         if wants_data || self.negotiation.has_data() {
             self.make_transport(Role::Controlling);
         }
-        if self.restart == Restart::Wanted
+        if std::mem::take(&mut self.restart_wanted)
             && let Some(transport) = &mut self.transport
         {
-            self.restart = Restart::Offered;
             transport.connectivity.restart(self.now);
+            self.restart_offered = true;
             self.candidates.clear();
             self.settle();
         }
@@ -82,7 +78,7 @@ impl Session {
             SdpType::Offer => self.news.negotiation_begins(),
             SdpType::Answer => {
                 self.connect(role);
-                self.ask_for_restart();
+                self.agreed();
             }
         }
         self.settle();
@@ -110,14 +106,10 @@ impl Session {
         {
             return Err(NegotiationError::DtlsChanged);
         }
-        self.forget_unagreed_transport(kind);
+        if kind == SdpType::Offer {
+            self.take_offer_back();
+        }
         self.negotiation.set_remote(kind, description);
-        self.restart = match (self.restart, kind) {
-            // Our offer was taken back: the peer never saw the restart that it made.
-            (Restart::Offered, SdpType::Offer) => Restart::Wanted,
-            (Restart::Offered, SdpType::Answer) => Restart::No,
-            (restart @ (Restart::No | Restart::Wanted), _) => restart,
-        };
         match (remote, kind) {
             (Some(remote), SdpType::Offer) => {
                 self.make_transport(Role::Controlled);
@@ -127,7 +119,6 @@ impl Session {
                     // RFC 8445 §9: the peer restarts, so do we.
                     transport.connectivity.restart(self.now);
                     self.candidates.clear();
-                    self.restart = Restart::No;
                 }
                 self.remote = Some(remote);
             }
@@ -136,8 +127,11 @@ impl Session {
                 self.remote = Some(remote);
                 self.connect(role);
             }
-            (None, SdpType::Answer) if !self.channels.is_empty() => self.fail(Failure::Rejected),
+            (None, SdpType::Answer) if !self.channels.is_empty() => self.reject_data(),
             (None, _) => {}
+        }
+        if kind == SdpType::Answer {
+            self.agreed();
         }
         self.settle();
         Ok(())
@@ -156,13 +150,10 @@ impl Session {
                 return Err(NegotiationError::WrongState(state));
             }
         }
-        self.forget_unagreed_transport(SdpType::Offer);
+        self.take_offer_back();
         self.negotiation.rollback();
         self.remote = None;
-        if self.restart == Restart::Offered {
-            self.restart = Restart::Wanted;
-        }
-        self.ask_for_restart();
+        self.ask_for_offer();
         self.settle();
         Ok(())
     }
@@ -255,13 +246,6 @@ impl Session {
         }
     }
 
-    /// Nothing is being negotiated any more: a restart that waits for an offer calls for one.
-    const fn ask_for_restart(&mut self) {
-        if matches!(self.restart, Restart::Wanted) {
-            self.news.need_negotiation();
-        }
-    }
-
     /// The role that `setup` of the peer's leaves us.
     fn role_under(&self, kind: SdpType, setup: Setup) -> DtlsRole {
         match (setup, kind) {
@@ -300,17 +284,53 @@ impl Session {
         self.follow_ufrag();
     }
 
-    /// A transport that only an offer of ours called for, which is taken back, is forgotten with its role.
-    fn forget_unagreed_transport(&mut self, kind: SdpType) {
-        if kind == SdpType::Offer && !self.negotiation.has_data() && self.remote.is_none() {
-            if let Some(transport) = &self.transport {
-                let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
-                self.routes.push_back(Route::UfragRemoved(ufrag));
-            }
-            self.transport = None;
+    /// What an offer of ours changed, if one is under way, which is taken back: a transport that it alone
+    /// called for is forgotten with its role, and a restart is still to be offered.
+    fn take_offer_back(&mut self) {
+        if !self.negotiation.has_data() && self.remote.is_none() {
+            self.forget_transport();
             self.candidates.clear();
             self.untold.clear();
             self.news.gathering_is(GatheringState::New);
+        }
+        self.restart_wanted |= std::mem::take(&mut self.restart_offered);
+    }
+
+    fn forget_transport(&mut self) {
+        let Some(mut transport) = self.transport.take() else { return };
+        let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
+        self.routes.push_back(Route::UfragRemoved(ufrag));
+        transport.connectivity.close(self.now);
+        while let Some(route) = transport.connectivity.poll_route() {
+            if let ice::Route::Removed(path) = route {
+                self.routes.push_back(Route::PathRemoved(path));
+            }
+        }
+    }
+
+    /// An exchange of descriptions is complete.
+    fn agreed(&mut self) {
+        self.restart_offered = false;
+        let is_in_use = self.transport.as_ref().is_some_and(|transport| transport.dtls_role().is_some());
+        if is_in_use && !self.negotiation.has_data() {
+            self.reject_data();
+        }
+        self.ask_for_offer();
+    }
+
+    /// No section carries the data channels (any more): they end, and so does what was under them.
+    fn reject_data(&mut self) {
+        self.channels.abort(self.now);
+        self.forget_transport();
+        self.fail(Failure::Rejected);
+    }
+
+    /// W3C WebRTC 1.0 §4.7.3: what no exchange has covered calls for one as soon as none is under way.
+    fn ask_for_offer(&mut self) {
+        let is_idle = self.negotiation.state() == SignalingState::Stable && self.failure.is_none();
+        let lacks_data = !self.channels.is_empty() && !self.negotiation.has_data();
+        if is_idle && (self.restart_wanted || lacks_data) {
+            self.news.need_negotiation();
         }
     }
 
