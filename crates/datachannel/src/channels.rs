@@ -406,7 +406,7 @@ impl Channels {
                 sctp::Event::Readable(stream) => self.stream_is_readable(now, stream),
                 sctp::Event::Writable(stream) => self.stream_is_writable(stream),
                 sctp::Event::Reset { stream, direction } => self.stream_was_reset(now, stream, direction),
-                sctp::Event::Restarted => self.start_over(now),
+                sctp::Event::Restarted => self.start_over(),
                 sctp::Event::Closed(reason) => {
                     self.end_all();
                     self.events.disconnected(reason);

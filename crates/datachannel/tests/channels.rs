@@ -452,3 +452,22 @@ fn a_channel_closed_before_there_was_room_for_its_open_still_ends() {
     assert!(pair.take(0, Event::Closed { channel: ours, error: None }));
     assert!(pair.take(1, Event::Closed { channel: theirs, error: None }));
 }
+
+#[test]
+fn a_peer_that_begins_anew_can_open_the_same_streams() {
+    let mut pair = Pair::new();
+    let first = pair.ends[0].open(pair.now, Init { label: "a".into(), ..Init::default() }).unwrap();
+    pair.run(Duration::from_secs(1));
+    assert!(pair.ends[0].stream(first).is_some());
+    let mut anew = Channels::new(pair.now, Config::default(), [3; 32]);
+    anew.set_role(pair.now, Role::Client);
+    pair.ends[0] = anew;
+    let second = pair.ends[0].open(pair.now, Init { label: "b".into(), ..Init::default() }).unwrap();
+    pair.events = [Vec::new(), Vec::new()];
+    pair.run(Duration::from_secs(5));
+    assert!(
+        pair.events[1].iter().any(|event| matches!(event, Event::Incoming(_))),
+        "{second:?} {:?}",
+        pair.events
+    );
+}

@@ -339,6 +339,13 @@ impl Association {
         self.cut_off_if_open(stream);
     }
 
+    /// Forgets `stream` without a word to the peer, which does not know it: after
+    /// [`Event::Restarted`](crate::Event::Restarted) its number is free at once.
+    pub fn forget(&mut self, stream: StreamId) {
+        self.outbound.remove(stream);
+        self.resets.forget(stream);
+    }
+
     /// Ends the association when all that is queued was sent and acknowledged (RFC 9260 §9.2).
     pub fn shutdown(&mut self, now: Instant) {
         self.now = self.now.max(now);

@@ -122,10 +122,10 @@ impl Channels {
     }
 
     /// The peer has begun anew: it knows nothing of our channels.
-    pub(super) fn start_over(&mut self, now: Instant) {
+    pub(super) fn start_over(&mut self) {
         self.end_all();
         for stream in std::mem::take(&mut self.by_stream).into_keys() {
-            self.association.reset(now, stream);
+            self.association.forget(stream);
         }
     }
 

@@ -53,6 +53,10 @@ impl Resets {
         self.waiting.insert(stream, Waiting { outgoing: true, incoming: true });
     }
 
+    pub(super) fn forget(&mut self, stream: StreamId) {
+        self.waiting.remove(&stream);
+    }
+
     /// Whether a direction of `stream` is still to be reset.
     pub(super) fn awaits(&self, stream: StreamId) -> bool {
         self.waiting.contains_key(&stream)
