@@ -107,7 +107,8 @@ pub enum ConnectionState {
     Connected,
     /// The path is silent; this may pass.
     Disconnected,
-    /// It failed, for this reason.
+    /// It failed, for this reason. After a failure of ICE a restart may bring it back, if DTLS was up before;
+    /// any other failure is final: close the session, and begin another.
     Failed(Failure),
     /// Closed: by us, or in good order by the peer.
     Closed,

@@ -40,7 +40,9 @@ pub(crate) fn read<'a>(lines: impl Iterator<Item = sdp::Fingerprint<'a>>) -> Opt
         let bytes: Vec<u8> = line.bytes().collect();
         (bytes.len() == algorithm.digest_len()).then_some((algorithm, bytes))
     };
-    let found: Vec<_> = lines.filter_map(known).collect();
+    let mut found: Vec<_> = lines.filter_map(known).collect();
+    // The order of the lines means nothing: a later description may have another.
+    found.sort_by(|(a, left), (b, right)| (a.digest_len(), left).cmp(&(b.digest_len(), right)));
     (!found.is_empty()).then_some(Fingerprints(found))
 }
 
@@ -60,6 +62,19 @@ mod tests {
             _ => None,
         });
         Some(read(parsed)?.match_certificate(crypto::rust_crypto(), certificate))
+    }
+
+    #[test]
+    fn the_order_of_lines_means_nothing() {
+        let lines = [line("sha-512", &[7; 64]), line("sha-256", &[8; 32]), line("sha-256", &[1; 32])];
+        let prints = |order: [usize; 3]| {
+            let parsed = order.into_iter().filter_map(|at| match Attribute::parse(&lines[at]) {
+                Ok(Attribute::Fingerprint(print)) => Some(print),
+                _ => None,
+            });
+            read(parsed).unwrap()
+        };
+        assert!(prints([0, 1, 2]).is_same(&prints([2, 1, 0])));
     }
 
     #[test]
