@@ -36,6 +36,7 @@
 //! | `pair` | [`Pair`], two machines and a link each way |
 //! | `nat` | [`Nat`], translation and filtering as RFC 4787 names them |
 //! | `network` | [`Network`], any number of hosts behind any number of NATs, and [`World`], which runs machines on it |
+//! | `scale` | [`scaled`], how much of a long test is run |
 //! | `trace` | [`Trace`], the fingerprint of a run |
 //! | `null` | [`null_provider`], cryptography that costs and proves nothing |
 
@@ -46,6 +47,7 @@ mod nat;
 mod network;
 mod null;
 mod pair;
+mod scale;
 mod trace;
 
 pub use link::{Link, Pipe};
@@ -54,4 +56,5 @@ pub use nat::{Dependence, Nat};
 pub use network::{HostId, Lan, Network, World};
 pub use null::null_provider;
 pub use pair::Pair;
+pub use scale::{scaled, scaled_at_least};
 pub use trace::Trace;
