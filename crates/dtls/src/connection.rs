@@ -545,8 +545,12 @@ impl Connection {
         }
         if self.reassembly.is_due(fragment) {
             self.handle_message(epoch, fragment.kind, fragment.data)?;
-        } else {
-            self.reassembly.insert(fragment)?;
+        } else if let Err(discard) = self.reassembly.insert(fragment) {
+            // Before our first flight no timer forgets what a stranger began: the next piece begins anew.
+            if discard == Discard::Contradiction && self.flight.is_empty() {
+                self.reassembly.forget_contested();
+            }
+            return Err(discard);
         }
         while self.closed.is_none()
             && let Some((kind, body)) = self.reassembly.take_due()
