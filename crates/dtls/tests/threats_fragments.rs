@@ -5,7 +5,10 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a panic is how a test fails"
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails; numbers are cut on purpose; `real_` tests need a real clock"
 )]
 
 mod common;

@@ -10,6 +10,7 @@
 )]
 
 pub mod bytes;
+pub mod host;
 pub mod spy;
 
 use std::collections::BTreeMap;
