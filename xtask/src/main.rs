@@ -10,6 +10,9 @@ mod demo_smoke;
 mod fuzz;
 mod graph;
 mod interop;
+mod ledger;
+mod spec;
+mod threats;
 mod tidy;
 
 use std::process::ExitCode;
@@ -44,6 +47,13 @@ enum Task {
     Tidy,
     /// Every test, and each crate by itself.
     Test,
+    /// Each requirement of docs/rfc has a test that exists, or a reason.
+    Spec,
+    /// The tests of the rows in docs/rfc/threats*.toml, as often as the rows say; writes docs/threats.md.
+    Threats {
+        /// Rows such as D4; all of them if none is named.
+        rows: Vec<String>,
+    },
     /// The documentation, warnings denied.
     Doc,
     /// Licences, sources, bans; advisories where the database can be reached.
@@ -55,6 +65,12 @@ enum Task {
         /// How long each runs.
         #[arg(long, default_value_t = 8)]
         seconds: u64,
+        /// Continues docs/fuzz.md until each target has run for so many minutes in all.
+        #[arg(long)]
+        campaign: Option<u64>,
+        /// Puts what was found into the committed corpora, less what adds nothing.
+        #[arg(long, conflicts_with = "campaign")]
+        minimise: bool,
     },
     /// Benchmarks, of one crate or all.
     Bench {
@@ -97,9 +113,13 @@ fn main() -> ExitCode {
         Task::Graph => graph::check(),
         Task::Tidy => tidy::check(),
         Task::Test => chores::test(),
+        Task::Spec => spec::check(),
+        Task::Threats { rows } => threats::run(&rows),
         Task::Doc => chores::doc(),
         Task::Deny => chores::deny(),
-        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Task::Fuzz { target, minimise: true, .. } => fuzz::minimise(target.as_deref()),
+        Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
+        Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Task::Bench { name } => chores::bench(name.as_deref()),
         Task::Sim { seeds, seed } => chores::sim(seeds, seed),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
