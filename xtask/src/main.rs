@@ -11,6 +11,7 @@ mod fuzz;
 mod graph;
 mod interop;
 mod ledger;
+mod mutants;
 mod spec;
 mod threats;
 mod tidy;
@@ -72,6 +73,20 @@ enum Task {
         #[arg(long, conflicts_with = "campaign")]
         minimise: bool,
     },
+    /// A sample of small changes to a crate, each of which its tests should notice; goes on with docs/mutants.
+    Mutants {
+        /// The crate's folder name.
+        name: String,
+        /// How many of its mutants.
+        #[arg(long, default_value_t = 300)]
+        sample: usize,
+        /// Also those that were missed and have no reason.
+        #[arg(long)]
+        again: bool,
+        /// Changes this very checkout, which saves a build; only where nobody works.
+        #[arg(long)]
+        in_place: bool,
+    },
     /// Benchmarks, of one crate or all.
     Bench {
         /// The crate's folder name.
@@ -120,6 +135,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, minimise: true, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
+        Task::Mutants { name, sample, again, in_place } => mutants::run(&name, sample, again, in_place),
         Task::Bench { name } => chores::bench(name.as_deref()),
         Task::Sim { seeds, seed } => chores::sim(seeds, seed),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
