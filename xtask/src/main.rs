@@ -95,11 +95,14 @@ enum Task {
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
         /// How many seeds.
-        #[arg(long, default_value_t = 300)]
+        #[arg(long, default_value_t = 2000)]
         seeds: u64,
         /// The first of them; with `--seeds 1` it replays one.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Adds the result to docs/simulation.md.
+        #[arg(long)]
+        write: bool,
     },
     /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
     Interop {
@@ -137,7 +140,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Task::Mutants { name, sample, again, in_place } => mutants::run(&name, sample, again, in_place),
         Task::Bench { name } => chores::bench(name.as_deref()),
-        Task::Sim { seeds, seed } => chores::sim(seeds, seed),
+        Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
     };

@@ -38,11 +38,20 @@ pub struct Peer {
     pub flip: Option<(Rng, f64)>,
     /// Datagrams that the session has written.
     pub sent: u64,
+    /// The last few that it was given, for those who send in the name of others.
+    pub captured: VecDeque<(Path, Vec<u8>)>,
 }
 
 impl Peer {
     pub fn new(session: Session) -> Self {
-        Self { session, events: VecDeque::new(), discards: Vec::new(), flip: None, sent: 0 }
+        Self {
+            session,
+            events: VecDeque::new(),
+            discards: Vec::new(),
+            flip: None,
+            sent: 0,
+            captured: VecDeque::new(),
+        }
     }
 
     fn flip_inside(&mut self, datagram: &mut [u8]) {
@@ -65,6 +74,12 @@ impl Machine for Node {
         match self {
             Self::Peer(peer) => {
                 peer.flip_inside(datagram);
+                if peer.captured.len() == CAPTURED {
+                    peer.captured.pop_front();
+                }
+                if !datagram.is_empty() {
+                    peer.captured.push_back((arrival.path, datagram.to_vec()));
+                }
                 let taken = peer.session.handle_datagram(arrival, datagram);
                 if let Err(discard) = taken
                     && peer.discards.len() < 1000
@@ -340,3 +355,6 @@ pub fn config(side: u8) -> Config {
     config.local_addresses = vec![SocketAddr::from(([192, 0, 2, side + 1], 4000))];
     config
 }
+
+/// Datagrams that a [`Peer`] remembers.
+const CAPTURED: usize = 32;
