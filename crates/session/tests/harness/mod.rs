@@ -38,6 +38,9 @@ pub struct Peer {
     pub flip: Option<(Rng, f64)>,
     /// Datagrams that the session has written.
     pub sent: u64,
+    /// What it has sent, and when, if `logs` is set.
+    pub log: Vec<(Instant, Path, Vec<u8>)>,
+    pub logs: bool,
     /// The last few that it was given, for those who send in the name of others.
     pub captured: VecDeque<(Path, Vec<u8>)>,
 }
@@ -50,6 +53,8 @@ impl Peer {
             discards: Vec::new(),
             flip: None,
             sent: 0,
+            log: Vec::new(),
+            logs: false,
             captured: VecDeque::new(),
         }
     }
@@ -110,6 +115,11 @@ impl Machine for Node {
             Self::Peer(peer) => {
                 let transmit = peer.session.poll_transmit(now, batch)?;
                 peer.sent += 1;
+                if peer.logs {
+                    let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
+                    let datagrams = batch.bytes().chunks(segment);
+                    peer.log.extend(datagrams.map(|datagram| (now, transmit.path, datagram.to_vec())));
+                }
                 Some(transmit)
             }
             Self::Server(requests) => {
