@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use datachannel::{
     ChannelError, ChannelId, Channels, CloseReason, Config, Event, Init, Kind, OpenError, Outgoing,
-    Reliability, Role, SendError, StreamId,
+    Reliability, Role, SendError, State, StreamId,
 };
 use proto::{Instant, Writer};
 
@@ -26,7 +26,11 @@ struct Pair {
     /// Says whether the nth packet gets through.
     link: Box<dyn FnMut(u64) -> bool>,
     count: u64,
+    /// Changes packets on their way: (from, packet).
+    change: Option<Change>,
 }
+
+type Change = Box<dyn FnMut(usize, &mut Vec<u8>)>;
 
 impl Pair {
     fn new() -> Self {
@@ -45,6 +49,7 @@ impl Pair {
             wire: VecDeque::new(),
             link: Box::new(|_| true),
             count: 0,
+            change: None,
         }
     }
 
@@ -57,11 +62,11 @@ impl Pair {
                 while self.ends[from].poll_packet(self.now, &mut out) {
                     self.count += 1;
                     if (self.link)(self.count) {
-                        self.wire.push_back((
-                            self.now + Duration::from_millis(10),
-                            1 - from,
-                            out.written().to_vec(),
-                        ));
+                        let mut packet = out.written().to_vec();
+                        if let Some(change) = &mut self.change {
+                            change(from, &mut packet);
+                        }
+                        self.wire.push_back((self.now + Duration::from_millis(10), 1 - from, packet));
                     }
                     out.truncate(0);
                 }
@@ -210,6 +215,58 @@ fn a_negotiated_channel_works_in_whatever_order_it_is_opened() {
     assert!(pair.take(1, Event::Readable(b)));
     assert_eq!(pair.messages(1, b), [(Kind::Text, b"before you opened".to_vec())]);
     assert_eq!(pair.messages(0, a), [(Kind::Text, b"here".to_vec())]);
+}
+
+/// RFC 8831 §6.7: whoever sees a stream reset resets its own direction, even if no channel was ever opened on it here.
+#[test]
+fn a_negotiated_channel_that_one_side_alone_has_opened_can_be_closed_and_its_number_used_again() {
+    let mut pair = Pair::new();
+    let init = Init { negotiated: Some(StreamId(7)), ..Init::default() };
+    for spoken in [false, true] {
+        let ours = pair.ends[0].open(pair.now, init.clone()).unwrap();
+        if spoken {
+            pair.send(0, ours, Outgoing::text("nobody hears"));
+        }
+        pair.seconds(1);
+        pair.ends[0].close(pair.now, ours);
+        pair.seconds(5);
+        assert!(pair.take(0, Event::Closed { channel: ours, error: None }), "{:?}", pair.events);
+        assert!(pair.ends.iter().all(Channels::is_empty));
+    }
+    // Nor is anything left at the other side: both open it now.
+    let [a, b] = [0, 1].map(|at| pair.ends[at].open(pair.now, init.clone()).unwrap());
+    pair.send(0, a, Outgoing::text("now"));
+    pair.seconds(1);
+    assert_eq!(pair.messages(1, b), [(Kind::Text, b"now".to_vec())]);
+}
+
+/// RFC 9260 §5.1.1: the peer may take fewer streams than there are.
+#[test]
+fn a_channel_on_a_stream_that_the_peer_does_not_take_ends() {
+    let mut pair = Pair::new();
+    let init = |stream| Init { negotiated: Some(StreamId(stream)), ..Init::default() };
+    let inside = pair.ends[0].open(pair.now, init(9)).unwrap();
+    let outside = pair.ends[0].open(pair.now, init(10)).unwrap();
+    pair.send(0, outside, Outgoing::text("kept until then"));
+    // The peer's INIT and INIT ACK say ten.
+    pair.change = Some(Box::new(|from, packet| {
+        if from == 1 && matches!(packet[12], 1 | 2) {
+            packet[26..28].copy_from_slice(&10u16.to_be_bytes());
+            reseal(packet);
+        }
+    }));
+    pair.seconds(3);
+    assert!(pair.take(0, Event::Closed { channel: outside, error: None }), "{:?}", pair.events);
+    assert_eq!(pair.ends[0].open(pair.now, init(11)), Err(OpenError::OutOfRange));
+    assert_eq!(pair.ends[0].state(inside), Some(State::Open));
+}
+
+/// Writes the checksum of a packet that was changed.
+fn reseal(packet: &mut [u8]) {
+    let copy = packet.to_vec();
+    let mut out = Writer::new(packet);
+    out.put(&copy).unwrap();
+    sctp::wire::finish_packet(&mut out, 0).unwrap();
 }
 
 #[test]
