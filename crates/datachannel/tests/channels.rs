@@ -8,130 +8,17 @@
     reason = "a panic is how a test fails"
 )]
 
-use std::collections::VecDeque;
+mod common;
+
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::{Pair, named};
 use datachannel::{
-    ChannelError, ChannelId, Channels, CloseReason, Config, Event, Init, Kind, OpenError, Outgoing,
-    Reliability, Role, SendError, State, StreamId,
+    ChannelError, Channels, CloseReason, Config, Event, Init, Kind, OpenError, Outgoing, Reliability, Role,
+    SendError, State, StreamId,
 };
-use proto::{Instant, Writer};
-
-struct Pair {
-    now: Instant,
-    ends: [Channels; 2],
-    events: [Vec<Event>; 2],
-    wire: VecDeque<(Instant, usize, Vec<u8>)>,
-    /// Says whether the nth packet gets through.
-    link: Box<dyn FnMut(u64) -> bool>,
-    count: u64,
-    /// Changes packets on their way: (from, packet).
-    change: Option<Change>,
-}
-
-type Change = Box<dyn FnMut(usize, &mut Vec<u8>)>;
-
-impl Pair {
-    fn new() -> Self {
-        Self::with(Config::default())
-    }
-
-    fn with(config: Config) -> Self {
-        let now = testkit::epoch();
-        let mut ends = [[1; 32], [2; 32]].map(|seed| Channels::new(now, config.clone(), seed));
-        ends[0].set_role(now, Role::Client);
-        ends[1].set_role(now, Role::Server);
-        Self {
-            now,
-            ends,
-            events: [Vec::new(), Vec::new()],
-            wire: VecDeque::new(),
-            link: Box::new(|_| true),
-            count: 0,
-            change: None,
-        }
-    }
-
-    fn run(&mut self, time: Duration) {
-        let until = self.now + time;
-        loop {
-            for from in 0..2 {
-                let mut memory = [0; 2000];
-                let mut out = Writer::new(&mut memory);
-                while self.ends[from].poll_packet(self.now, &mut out) {
-                    self.count += 1;
-                    if (self.link)(self.count) {
-                        let mut packet = out.written().to_vec();
-                        if let Some(change) = &mut self.change {
-                            change(from, &mut packet);
-                        }
-                        self.wire.push_back((self.now + Duration::from_millis(10), 1 - from, packet));
-                    }
-                    out.truncate(0);
-                }
-                while let Some(event) = self.ends[from].poll_event() {
-                    self.events[from].push(event);
-                }
-            }
-            let timers = self.ends.iter().filter_map(Channels::poll_timeout);
-            let Some(next) =
-                timers.chain(self.wire.front().map(|(at, ..)| *at)).min().filter(|at| *at <= until)
-            else {
-                self.now = until;
-                return;
-            };
-            self.now = self.now.max(next);
-            while self.wire.front().is_some_and(|(at, ..)| *at <= self.now) {
-                let (_, to, packet) = self.wire.pop_front().unwrap();
-                let _ = self.ends[to].handle_packet(self.now, &packet);
-            }
-            self.ends.iter_mut().for_each(|end| end.handle_timeout(self.now));
-        }
-    }
-
-    fn seconds(&mut self, seconds: u64) {
-        self.run(Duration::from_secs(seconds));
-    }
-
-    fn open(&mut self, from: usize, init: Init) -> (ChannelId, ChannelId) {
-        let ours = self.ends[from].open(self.now, init).unwrap();
-        self.seconds(2);
-        let theirs = self.incoming(1 - from).expect("the peer sees the channel");
-        assert!(self.take(from, Event::Open(ours)));
-        (ours, theirs)
-    }
-
-    fn incoming(&mut self, at: usize) -> Option<ChannelId> {
-        let found = self.events[at].iter().position(|event| matches!(event, Event::Incoming(_)))?;
-        let Event::Incoming(id) = self.events[at].remove(found) else { unreachable!() };
-        Some(id)
-    }
-
-    fn take(&mut self, at: usize, event: Event) -> bool {
-        let found = self.events[at].iter().position(|seen| *seen == event);
-        found.map(|found| self.events[at].remove(found)).is_some()
-    }
-
-    fn send(&mut self, from: usize, channel: ChannelId, mut message: Outgoing) {
-        self.ends[from].send(self.now, channel, &mut message).unwrap();
-    }
-
-    fn messages(&mut self, at: usize, channel: ChannelId) -> Vec<(Kind, Vec<u8>)> {
-        let (mut messages, mut message) = (Vec::new(), Vec::new());
-        while let Some(part) = self.ends[at].recv(self.now, channel) {
-            message.extend_from_slice(&part.data);
-            if part.end {
-                messages.push((part.kind, std::mem::take(&mut message)));
-            }
-        }
-        messages
-    }
-}
-
-fn named(label: &str) -> Init {
-    Init { label: label.into(), ..Init::default() }
-}
+use proto::Writer;
 
 #[test]
 fn a_channel_opens_talks_and_closes() {
