@@ -164,6 +164,7 @@ impl Association {
         self.congestion.timed_out();
         self.flight.all_lost();
         self.sender.recovery = self.flight.packet();
+        self.sender.timed_out = true;
         self.sender.probes = 0;
         self.sender.burst = self.config.max_burst;
         self.sender.forward = true;
