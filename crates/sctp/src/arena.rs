@@ -57,8 +57,9 @@ impl Arena {
 
 const FIRST: usize = 1 << 10;
 const BLOCK: usize = 64 << 10;
-/// With the one that is being cut: 256 KiB, a quarter of the default receive window.
-const MAX_FULL: usize = 3;
+/// With the one that is being cut, and with what slices may hold of the smaller ones: 256 KiB, a quarter of the
+/// default receive window.
+const MAX_FULL: usize = 2;
 
 #[cfg(test)]
 mod tests {
