@@ -16,7 +16,7 @@ const STEPS: &[Step] = &[
     ("deny", chores::deny),
     ("doc", chores::doc),
     ("test", chores::test),
-    ("sim", || chores::sim(300, 0)),
+    ("sim", || chores::sim(2000, 0, false)),
     ("fuzz", || fuzz::run(None, 8)),
     ("demo-smoke", || demo_smoke::run(50, None)),
     ("interop chromium", || interop::run("chromium", &interop::in_ci())),

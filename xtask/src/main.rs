@@ -11,6 +11,7 @@ mod fuzz;
 mod graph;
 mod interop;
 mod ledger;
+mod mutants;
 mod spec;
 mod threats;
 mod tidy;
@@ -72,19 +73,42 @@ enum Task {
         #[arg(long, conflicts_with = "campaign")]
         minimise: bool,
     },
-    /// Benchmarks, of one crate or all.
-    Bench {
+    /// A sample of small changes to a crate, each of which its tests should notice; goes on with docs/mutants.
+    Mutants {
         /// The crate's folder name.
+        name: String,
+        /// How many of its mutants.
+        #[arg(long, default_value_t = 300)]
+        sample: usize,
+        /// Also those that were missed and have no reason.
+        #[arg(long)]
+        again: bool,
+        /// Changes this very checkout, which saves a build; only where nobody works.
+        #[arg(long)]
+        in_place: bool,
+    },
+    /// Benchmarks, of one crate or all; or `peers`: ours beside other stacks, for half an hour with the build.
+    Bench {
+        /// The crate's folder name, or `peers`.
         name: Option<String>,
+        /// With `peers`: writes the table and the plot of docs/performance.md.
+        #[arg(long)]
+        write: bool,
+        /// With `peers`: only workloads whose name has this in it.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
         /// How many seeds.
-        #[arg(long, default_value_t = 300)]
+        #[arg(long, default_value_t = 2000)]
         seeds: u64,
         /// The first of them; with `--seeds 1` it replays one.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Adds the result to docs/simulation.md.
+        #[arg(long)]
+        write: bool,
     },
     /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
     Interop {
@@ -120,8 +144,12 @@ fn main() -> ExitCode {
         Task::Fuzz { target, minimise: true, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
-        Task::Bench { name } => chores::bench(name.as_deref()),
-        Task::Sim { seeds, seed } => chores::sim(seeds, seed),
+        Task::Mutants { name, sample, again, in_place } => mutants::run(&name, sample, again, in_place),
+        Task::Bench { name, write, only } => match name.as_deref() {
+            Some("peers") => chores::bench_peers(write, &only),
+            name => chores::bench(name),
+        },
+        Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
     };

@@ -3,12 +3,13 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 /// Memory that received payload is copied to. Blocks are cut into slices and taken back whole when all
-/// slices of one are dropped; when too many are out, a slice gets memory of its own.
+/// slices of one are dropped; when too many are out, a slice gets memory of its own. Blocks begin small, so
+/// that a peer that says little holds little, and double as long as one is not enough.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     block: BytesMut,
-    /// Whether `block` is more than the empty one of the beginning.
-    begun: bool,
+    /// Bytes of `block` as it was made: none in the beginning, at most [`BLOCK`].
+    size: usize,
     full: VecDeque<BytesMut>,
 }
 
@@ -30,7 +31,13 @@ impl Arena {
         if needed > BLOCK {
             return false;
         }
-        if self.block.try_reclaim(BLOCK) {
+        if self.size >= needed && self.block.try_reclaim(self.size) {
+            return true;
+        }
+        if self.size < BLOCK {
+            // The smaller one goes with the last of its slices.
+            self.size = self.size.saturating_mul(2).max(needed.next_power_of_two()).clamp(FIRST, BLOCK);
+            self.block = BytesMut::with_capacity(self.size);
             return true;
         }
         if self.full.front_mut().is_some_and(|oldest| oldest.try_reclaim(BLOCK)) {
@@ -43,14 +50,12 @@ impl Arena {
         if self.full.len() >= MAX_FULL {
             return false;
         }
-        let full = std::mem::replace(&mut self.block, BytesMut::with_capacity(BLOCK));
-        if std::mem::replace(&mut self.begun, true) {
-            self.full.push_back(full);
-        }
+        self.full.push_back(std::mem::replace(&mut self.block, BytesMut::with_capacity(BLOCK)));
         true
     }
 }
 
+const FIRST: usize = 1 << 10;
 const BLOCK: usize = 64 << 10;
 /// With the one that is being cut: 256 KiB, a quarter of the default receive window.
 const MAX_FULL: usize = 3;
@@ -66,9 +71,9 @@ mod tests {
             let slice = arena.store(&[1; 1000]);
             assert_eq!(slice.len(), 1000, "{i}");
         }
-        assert!(arena.full.len() <= 1);
+        assert_eq!((arena.full.len(), arena.size), (0, FIRST));
         let kept: Vec<Bytes> = (0..1000).map(|_| arena.store(&[2; 1000])).collect();
-        assert!(arena.full.len() <= MAX_FULL);
+        assert_eq!((arena.full.len(), arena.size), (MAX_FULL, BLOCK));
         assert!(kept.iter().all(|slice| slice.iter().all(|byte| *byte == 2)));
     }
 }

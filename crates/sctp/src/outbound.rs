@@ -43,7 +43,8 @@ pub enum Reliability {
 /// priority, message by message, as fragments of messages cannot be mixed (RFC 9260 §6.9).
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    streams: BTreeMap<StreamId, Stream>,
+    /// Boxed, since a node of the tree has room for eleven, and most associations have one or two.
+    streams: BTreeMap<StreamId, Box<Stream>>,
     turns: BinaryHeap<Reverse<(u64, StreamId)>>,
     /// The stream whose message was begun.
     current: Option<StreamId>,
@@ -141,7 +142,7 @@ impl Outbound {
     pub(crate) fn open(&mut self, stream: StreamId, options: StreamOptions) {
         self.streams.insert(
             stream,
-            Stream {
+            Box::new(Stream {
                 options,
                 ssn: 0,
                 queue: VecDeque::new(),
@@ -157,7 +158,7 @@ impl Outbound {
                 time: 0,
                 in_flight: 0,
                 closing: false,
-            },
+            }),
         );
     }
 

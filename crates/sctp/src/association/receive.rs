@@ -304,7 +304,7 @@ impl Association {
             return Err(Discard::UnexpectedChunk);
         }
         self.heartbeat_nonce = None;
-        self.errors = 0;
+        self.answered();
         Ok(())
     }
 

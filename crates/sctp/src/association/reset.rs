@@ -176,7 +176,7 @@ impl Association {
         if self.resets.outstanding.as_ref().is_none_or(|request| request.number != number) {
             return;
         }
-        self.errors = 0;
+        self.answered();
         if matches!(result, ReconfigResult::InProgress | ReconfigResult::Busy) {
             // RFC 6525 §5.2.7: ask again after a while, with the same number.
             self.timers.reset = Some(self.now + self.round_trip.rto(&self.config));
