@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, cargo_with, commit, exists, root, today};
+use crate::command::{cargo, cargo_with, commit, exists, root, run, today};
 use crate::graph;
 
 pub(crate) fn fmt(check: bool) -> Result {
@@ -54,6 +54,17 @@ pub(crate) fn bench(name: Option<&str>) -> Result {
         Some(name) => cargo(&format!("bench --locked -p peerline-{name}")),
         None => cargo("bench --workspace --locked"),
     }
+}
+
+/// Ours beside other stacks. The package is not of the workspace: its dependencies are other people's stacks.
+pub(crate) fn bench_peers(write: bool, only: &str) -> Result {
+    let manifest = "--manifest-path crates/bench-peers/Cargo.toml";
+    cargo(&format!("build --release --locked --bins {manifest}"))?;
+    let mut command = Command::new("crates/bench-peers/target/release/bench-peers");
+    if write {
+        command.args(["--write", "docs/performance.md"]);
+    }
+    run(command.args(["--only", only]))
 }
 
 pub(crate) fn sim(seeds: u64, seed: u64, write: bool) -> Result {

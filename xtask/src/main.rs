@@ -87,10 +87,16 @@ enum Task {
         #[arg(long)]
         in_place: bool,
     },
-    /// Benchmarks, of one crate or all.
+    /// Benchmarks, of one crate or all; or `peers`: ours beside other stacks, for half an hour with the build.
     Bench {
-        /// The crate's folder name.
+        /// The crate's folder name, or `peers`.
         name: Option<String>,
+        /// With `peers`: writes the table and the plot of docs/performance.md.
+        #[arg(long)]
+        write: bool,
+        /// With `peers`: only workloads whose name has this in it.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
@@ -139,7 +145,10 @@ fn main() -> ExitCode {
         Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Task::Mutants { name, sample, again, in_place } => mutants::run(&name, sample, again, in_place),
-        Task::Bench { name } => chores::bench(name.as_deref()),
+        Task::Bench { name, write, only } => match name.as_deref() {
+            Some("peers") => chores::bench_peers(write, &only),
+            name => chores::bench(name),
+        },
         Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),

@@ -397,3 +397,32 @@ fn a_request_is_refused_with_the_code_of_what_it_lacks() {
         assert_eq!(message.verify(&key(&ours)).is_ok(), expected.1.contains(&integrity), "{what}");
     }
 }
+
+/// RFC 8489 §6.3.1: a request that comes again is answered the same, and nothing has changed in between.
+#[test]
+fn a_request_that_is_sent_again_gets_the_same_answer() {
+    let (a, mut b) = ready();
+    let (ours, theirs) = (b.agent.local_credentials().clone(), a.agent.local_credentials().clone());
+    let mut bytes = raw(REQUEST, [9; 12], &check(&format!("{}:{}", ours.ufrag(), theirs.ufrag()), false));
+    sign(&mut bytes, ours.password(), 0);
+    fingerprint(&mut bytes);
+    let from = path(B, "10.0.0.66:6");
+    let mut answers = Vec::new();
+    let mut pairs = Vec::new();
+    for _ in 0..3 {
+        receive(&mut b, from, epoch(), &bytes).unwrap();
+        while let Some((to, sent)) = send(&mut b, epoch()) {
+            if to == from && Message::decode(&sent).unwrap().class() != Class::Request {
+                answers.push(sent);
+            }
+        }
+        pairs.push(b.agent.stats().pairs.len());
+    }
+    assert_eq!(answers.len(), 3);
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(pairs, [2, 2, 2]);
+    let message = Message::decode(&answers[0]).unwrap();
+    let types: Vec<_> = message.attributes().map(|attribute| attribute.kind()).collect();
+    assert_eq!((message.class(), types), (Class::Success, vec![0x0020, 0x0008, 0x8028]));
+    assert_eq!(message.mapped_address(), Some(from.remote));
+}
