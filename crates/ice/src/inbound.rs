@@ -41,7 +41,6 @@ impl Agent {
     }
 
     fn handle_request(&mut self, path: Path, message: &Message<'_>) -> Result<(), Discard> {
-        let id = message.transaction();
         let is_previous = match self.authenticate(message) {
             Ok(is_previous) => is_previous,
             Err(discard) => {
@@ -49,12 +48,12 @@ impl Agent {
                 if discard == Discard::Forged {
                     self.counters.unauthorized = self.counters.unauthorized.wrapping_add(1);
                 }
-                self.reply(path, id, Answer::Unauthenticated(code), false);
+                self.reply(path, message, Answer::Unauthenticated(code), false);
                 return Err(discard);
             }
         };
         if let Some(kind) = message.unknown_required().next() {
-            self.reply(path, id, Answer::UnknownAttribute(kind), is_previous);
+            self.reply(path, message, Answer::UnknownAttribute(kind), is_previous);
             return Err(Discard::UnknownAttribute(kind));
         }
         let is_ours = self
@@ -66,15 +65,15 @@ impl Agent {
         }
         let request = Request::read(message);
         let Some(priority) = request.priority else {
-            self.reply(path, id, Answer::Incomplete, is_previous);
+            self.reply(path, message, Answer::Incomplete, is_previous);
             return Err(Discard::Incomplete);
         };
         if !is_previous && !self.settle_roles(&request) {
-            self.reply(path, id, Answer::RoleConflict, is_previous);
+            self.reply(path, message, Answer::RoleConflict, is_previous);
             return Err(Discard::RoleConflict);
         }
         self.counters.requests_received = self.counters.requests_received.wrapping_add(1);
-        self.reply(path, id, Answer::Success(path.remote), is_previous);
+        self.reply(path, message, Answer::Success(path.remote), is_previous);
         if is_previous {
             let now = self.now;
             let previous = self.previous.as_mut().filter(|previous| previous.selected_path() == Some(path));
@@ -108,8 +107,9 @@ impl Agent {
         Ok(is_previous)
     }
 
-    fn reply(&mut self, path: Path, id: TransactionId, answer: Answer, is_previous: bool) {
-        if !self.replies.push(self.now, Reply { path, id, answer, is_previous }) {
+    fn reply(&mut self, path: Path, request: &Message<'_>, answer: Answer, is_previous: bool) {
+        let (id, is_sha256) = (request.transaction(), request.is_signed_with_sha256());
+        if !self.replies.push(self.now, Reply { path, id, is_sha256, answer, is_previous }) {
             self.counters.replies_dropped = self.counters.replies_dropped.wrapping_add(1);
         }
     }
@@ -230,7 +230,8 @@ impl Agent {
             return Err(Discard::Asymmetric);
         }
         let error = message.error_code().map(|error| error.code);
-        if message.verify(&peer.key).is_err() {
+        // RFC 8489 §9.1.4: our requests have the shorter code, and so has what answers them.
+        if message.is_signed_with_sha256() || message.verify(&peer.key).is_err() {
             self.counters.unauthorized = self.counters.unauthorized.wrapping_add(1);
             if let (Class::Error, false, Some(code)) = (message.class(), message.is_signed(), error) {
                 self.counters.refused = self.counters.refused.wrapping_add(1);

@@ -11,6 +11,8 @@ use stun::wire::{Attribute, Class, Encoder, ErrorCode, Method, TransactionId, Un
 pub(crate) struct Reply {
     pub(crate) path: Path,
     pub(crate) id: TransactionId,
+    /// The request had the longer integrity code, and so has the response (RFC 8489 §9.1.3).
+    pub(crate) is_sha256: bool,
     pub(crate) answer: Answer,
     /// Signed with the credentials of the generation before the restart.
     pub(crate) is_previous: bool,
@@ -45,7 +47,13 @@ impl Reply {
         if let Answer::UnknownAttribute(kind) = self.answer {
             encoder.attribute(Attribute::UnknownAttributes(UnknownAttributes::new(&[kind])))?;
         }
-        encoder.finish((!matches!(self.answer, Answer::Unauthenticated(_))).then_some(key))
+        if matches!(self.answer, Answer::Unauthenticated(_)) {
+            encoder.finish(None)
+        } else if self.is_sha256 {
+            encoder.finish_with_sha256(key)
+        } else {
+            encoder.finish(Some(key))
+        }
     }
 }
 

@@ -426,3 +426,42 @@ fn a_request_that_is_sent_again_gets_the_same_answer() {
     assert_eq!((message.class(), types), (Class::Success, vec![0x0020, 0x0008, 0x8028]));
     assert_eq!(message.mapped_address(), Some(from.remote));
 }
+
+/// RFC 8489 §9.1.3: who asks with the longer code is answered with it.
+#[test]
+fn the_kind_of_code_of_a_request_is_that_of_its_answer() {
+    for (long, kind) in [(false, 0x0008), (true, 0x001c)] {
+        let (a, mut b) = ready();
+        let (ours, theirs) = (b.agent.local_credentials().clone(), a.agent.local_credentials().clone());
+        let key = if long { key(&ours).with_sha256() } else { key(&ours) };
+        let name = format!("{}:{}", ours.ufrag(), theirs.ufrag());
+        let attributes = [Attribute::Priority(1), Attribute::IceControlling(1)];
+        let from = path(B, "10.0.0.66:6");
+        receive(&mut b, from, epoch(), &request(Some(&name), &attributes, Some(&key))).unwrap();
+        let (to, answer) = send(&mut b, epoch()).unwrap();
+        assert_eq!(to, from);
+        let answer = Message::decode(&answer).unwrap();
+        assert_eq!((answer.class(), answer.verify(&key)), (Class::Success, Ok(())));
+        let types: Vec<_> = answer.attributes().map(|attribute| attribute.kind()).collect();
+        assert_eq!(types, [0x0020, kind, 0x8028]);
+    }
+}
+
+/// RFC 8489 §9.1.4: a check has the shorter code, and what answers it too.
+#[test]
+fn an_answer_with_another_kind_of_code_is_dropped() {
+    let (mut a, b) = ready();
+    let key = key(b.agent.local_credentials());
+    a.agent.handle_timeout(epoch());
+    let (to, bytes) = send(&mut a, epoch()).unwrap();
+    let check = Message::decode(&bytes).unwrap();
+    assert!(!check.is_signed_with_sha256());
+    let mapped = [Attribute::XorMappedAddress(to.local)];
+    let id = check.transaction();
+    let before = state_of(&a);
+    let longer = message(Class::Success, id, &mapped, Some(&key.with_sha256()));
+    assert_eq!(receive(&mut a, to, epoch(), &longer), Err(Discard::Forged));
+    assert_eq!(state_of(&a), before);
+    let key = self::key(b.agent.local_credentials());
+    assert_eq!(receive(&mut a, to, epoch(), &message(Class::Success, id, &mapped, Some(&key))), Ok(()));
+}

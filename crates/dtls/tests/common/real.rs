@@ -38,7 +38,7 @@ pub fn cases() -> Vec<Case> {
     ];
     let case = |at: usize, mtu, loss| {
         let (suite, group) = suites[at % 3];
-        Case { suite, group, mtu, loss, cookies: at % 2 == 0 || loss > 0 }
+        Case { suite, group, mtu, loss, cookies: at.is_multiple_of(2) || loss > 0 }
     };
     if testkit::scaled(100) < 100 {
         return vec![case(0, 1400, 0), case(1, 600, 0), case(2, 300, 20)];
@@ -69,7 +69,7 @@ pub fn config(case: &Case, profile: SrtpProfile) -> Arc<Config> {
 
 /// Our side.
 pub enum Ours {
-    Connection(Connection),
+    Connection(Box<Connection>),
     /// A server that asks strangers for a cookie.
     Endpoint(Box<Endpoint>, Option<ConnectionId>),
 }
@@ -78,7 +78,7 @@ impl Ours {
     pub fn client(config: Arc<Config>) -> Self {
         let mut connection = Connection::client(Instant::default(), config, [3; 32]);
         connection.set_round_trip(Duration::from_millis(100));
-        Self::Connection(connection)
+        Self::Connection(Box::new(connection))
     }
 
     pub fn server(config: Arc<Config>, cookies: bool) -> Self {
@@ -87,7 +87,7 @@ impl Ours {
         }
         let mut connection = Connection::server(Instant::default(), config, [4; 32]);
         connection.set_round_trip(Duration::from_millis(100));
-        Self::Connection(connection)
+        Self::Connection(Box::new(connection))
     }
 
     pub fn connection(&mut self) -> Option<&mut Connection> {

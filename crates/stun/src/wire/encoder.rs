@@ -60,6 +60,16 @@ impl<'w, 'a> Encoder<'w, 'a> {
         self.out.put_u32(value)
     }
 
+    /// The same with the longer integrity code, for the answer to a request that has it (RFC 8489 §9.1.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_with_sha256(mut self, key: &IntegrityKey) -> Result<(), NoSpace> {
+        self.sign_with(key, Algorithm::Sha256)?;
+        self.finish(None)
+    }
+
     /// Completes the message without FINGERPRINT, for protocols that do not demultiplex.
     ///
     /// # Errors
@@ -73,7 +83,10 @@ impl<'w, 'a> Encoder<'w, 'a> {
     }
 
     fn sign(&mut self, key: &IntegrityKey) -> Result<(), NoSpace> {
-        let algorithm = key.signs_with();
+        self.sign_with(key, key.signs_with())
+    }
+
+    fn sign_with(&mut self, key: &IntegrityKey, algorithm: Algorithm) -> Result<(), NoSpace> {
         let (kind, code_len) = match algorithm {
             Algorithm::Sha1 => (MESSAGE_INTEGRITY, 20),
             Algorithm::Sha256 => (MESSAGE_INTEGRITY_SHA256, 32),

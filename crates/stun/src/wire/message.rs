@@ -114,6 +114,11 @@ impl<'a> Message<'a> {
         self.integrity.is_some() || self.integrity_sha256.is_some()
     }
 
+    /// Whether [`verify`](Self::verify) looks at MESSAGE-INTEGRITY-SHA256.
+    pub const fn is_signed_with_sha256(&self) -> bool {
+        self.integrity_sha256.is_some()
+    }
+
     /// The types of the attributes that must be understood and that this crate does not know: a request
     /// with one gets error 420 with this list (RFC 8489 §6.3.1).
     pub fn unknown_required(&self) -> impl Iterator<Item = u16> + use<'a> {
