@@ -144,7 +144,7 @@ impl Association {
             }
             _ if !self.is_connected() => Err(Discard::UnexpectedChunk),
             Chunk::Data(data) => self.handle_data(data),
-            Chunk::Sack(sack) => self.handle_sack(sack.cumulative, Some(sack.window), sack.gaps()),
+            Chunk::Sack(sack) => self.handle_sack(sack.cumulative, Some(sack.window), Some(sack.gaps())),
             Chunk::ForwardTsn(forward) => {
                 let news = self.inbound.forward(forward.cumulative, forward.skipped(), &mut self.events);
                 // RFC 3758 §3.6: whether or not it is news, the sender is to know where we stand.
@@ -229,7 +229,7 @@ impl Association {
         &mut self,
         cumulative: Tsn,
         window: Option<u32>,
-        gaps: impl Iterator<Item = (u16, u16)>,
+        gaps: Option<impl Iterator<Item = (u16, u16)>>,
     ) -> Result<(), Discard> {
         let least = self.round_trip.least();
         let acked = match self.flight.acknowledge(self.now, cumulative, gaps, least, &mut self.outbound) {
@@ -315,7 +315,7 @@ impl Association {
     }
 
     fn handle_shutdown(&mut self, cumulative: Tsn) -> Result<(), Discard> {
-        self.handle_sack(cumulative, None, std::iter::empty())?;
+        self.handle_sack(cumulative, None, None::<std::iter::Empty<_>>)?;
         match self.state {
             State::Established | State::ShutdownPending => {
                 self.state = State::ShutdownReceived;
