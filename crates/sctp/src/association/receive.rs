@@ -4,7 +4,7 @@ use super::transmit::{Abort, CAUSE_INVALID_STREAM, CAUSE_PROTOCOL_VIOLATION, CAU
 use super::{Association, State};
 use crate::flight::SackError;
 use crate::inbound::Inserted;
-use crate::wire::{Causes, Chunk, Data, HEADER_LEN, Packet, Parameter, Parameters};
+use crate::wire::{Causes, Chunk, Data, Packet, Parameter, Parameters};
 use crate::{CloseReason, Discard, Tsn, Violation};
 use proto::Instant;
 
@@ -136,8 +136,8 @@ impl Association {
             }
             Chunk::CookieAck => self.handle_cookie_ack(),
             Chunk::Heartbeat(info) if self.state != State::CookieWait => {
-                // What does not fit a packet of ours cannot be sent back.
-                if info.len() <= self.max_packet.saturating_sub(HEADER_LEN + CHUNK_HEADER_LEN) {
+                // The answer shares a packet with others.
+                if info.len() <= self.max_packet / 2 {
                     self.replies.heartbeat_ack = Some((*info).into());
                 }
                 Ok(())
@@ -373,7 +373,6 @@ impl Association {
     }
 }
 
-const CHUNK_HEADER_LEN: usize = 4;
 /// RFC 9260 §6.2: no configuration may have it longer.
 const LONGEST_ACK_DELAY: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(5);

@@ -92,7 +92,7 @@ impl Association {
             self.replies.shutdown_ack = self.state == State::ShutdownAckSent;
         }
         // RFC 6525 §5.1.1: the time-out doubles, and counts as a transmission in vain.
-        if expired(&mut self.timers.reset, now) && self.count_error() {
+        if expired(&mut self.timers.reset, now) && (self.resets.in_progress() || self.count_error()) {
             self.round_trip.back_off();
             self.resets.timed_out();
         }
