@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Result, chores, demo_smoke, fuzz, graph, interop, tidy};
+use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, tidy};
 
 /// A step: its name, which is also the command that runs it again, and what it does.
 type Step = (&'static str, fn() -> Result);
@@ -15,6 +15,7 @@ const STEPS: &[Step] = &[
     ("deny", chores::deny),
     ("doc", chores::doc),
     ("test", chores::test),
+    ("callgrind", || callgrind::run(false, "")),
     ("sim", || chores::sim(300, 0)),
     ("fuzz", || fuzz::run(None, 8)),
     ("demo-smoke", || demo_smoke::run(50, None)),

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a missing member of a JSON value reads as null")]
 
 mod browser;
+mod callgrind;
 mod chores;
 mod ci;
 mod command;
@@ -67,6 +68,15 @@ enum Task {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Counts the instructions of the hot paths, and compares them with the baseline.
+    Callgrind {
+        /// Makes what was counted the baseline.
+        #[arg(long)]
+        bless: bool,
+        /// Only paths whose name has this in it.
+        #[arg(long, default_value = "", conflicts_with = "bless")]
+        only: String,
+    },
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
         /// How many seeds.
@@ -110,6 +120,7 @@ fn main() -> ExitCode {
             Some("peers") => chores::bench_peers(write, &only),
             name => chores::bench(name),
         },
+        Task::Callgrind { bless, only } => callgrind::run(bless, &only),
         Task::Sim { seeds, seed } => chores::sim(seeds, seed),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
