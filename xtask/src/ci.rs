@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, tidy};
+use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, spec, tidy};
 
 /// A step: its name, which is also the command that runs it again, and what it does.
 type Step = (&'static str, fn() -> Result);
@@ -11,12 +11,13 @@ const STEPS: &[Step] = &[
     ("fmt --check", || chores::fmt(true)),
     ("graph", graph::check),
     ("tidy", tidy::check),
+    ("spec", spec::check),
     ("lint", chores::lint),
     ("deny", chores::deny),
     ("doc", chores::doc),
     ("test", chores::test),
     ("callgrind", || callgrind::run(false, "")),
-    ("sim", || chores::sim(300, 0)),
+    ("sim", || chores::sim(2000, 0, false)),
     ("fuzz", || fuzz::run(None, 8)),
     ("demo-smoke", || demo_smoke::run(50, None)),
     ("interop chromium", || interop::run("chromium", &interop::in_ci())),

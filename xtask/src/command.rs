@@ -38,6 +38,22 @@ pub(crate) fn exists(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
+/// The short name of the commit that is checked out.
+pub(crate) fn commit() -> Result<String> {
+    first_line(Command::new("git").args(["rev-parse", "--short", "HEAD"]))
+}
+
+/// The date, as in 2026-11-22.
+pub(crate) fn today() -> String {
+    first_line(Command::new("date").args(["-u", "+%F"])).unwrap_or_default()
+}
+
+fn first_line(command: &mut Command) -> Result<String> {
+    let output = command.current_dir(root()).output();
+    let output = output.map_err(|error| format!("cannot run `{}`: {error}", show(command)))?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+}
+
 fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")

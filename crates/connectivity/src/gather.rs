@@ -9,7 +9,7 @@ use crate::{Config, ServerReport};
 #[derive(Debug)]
 pub(crate) struct Gatherer {
     clients: Vec<Asking>,
-    seed: [u8; 32],
+    seed: crypto::Secret<32>,
     made: u64,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Mapped {
 
 impl Gatherer {
     pub(crate) const fn new(seed: [u8; 32]) -> Self {
-        Self { clients: Vec::new(), seed, made: 0 }
+        Self { clients: Vec::new(), seed: crypto::Secret::new(seed), made: 0 }
     }
 
     /// Asks each server of the family of `base`, from there.
@@ -43,7 +43,7 @@ impl Gatherer {
             if !fits || is_known || self.clients.len() >= config.max_clients {
                 continue;
             }
-            let seed = crypto::derive_seed(&self.seed, &format!("stun client {}", self.made));
+            let seed = crypto::derive_seed(self.seed.expose(), &format!("stun client {}", self.made));
             self.made = self.made.wrapping_add(1);
             let mut client = Client::new(config.stun.clone(), path, seed);
             client.start(now);

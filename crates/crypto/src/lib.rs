@@ -46,6 +46,8 @@ mod provider;
 mod rng;
 mod rust_crypto;
 mod secret;
+#[cfg(test)]
+mod wycheproof;
 
 pub use provider::{
     Aead, AeadAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature, KeyExchange,

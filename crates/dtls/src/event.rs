@@ -45,7 +45,8 @@ pub enum CloseReason {
     NoExtendedMasterSecret,
     /// The client sent no certificate.
     NoPeerCertificate,
-    /// The peer's certificate is not one of an ECDSA P-256 key, or longer than 16 KiB.
+    /// The peer's certificate is not one of an ECDSA P-256 key, or longer than
+    /// [`Config::max_certificate`](crate::Config::max_certificate).
     UnsupportedCertificate,
     /// Too many wrong signatures.
     BadSignature,

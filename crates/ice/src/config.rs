@@ -48,6 +48,8 @@ pub struct Config {
     pub max_early_checks: usize,
     /// Responses that wait for the socket: 16.
     pub max_replies: usize,
+    /// Attributes of a message: 64.
+    pub max_attributes: usize,
     /// Error responses a second to requests that are not authenticated: 5.
     pub max_refusals: u32,
 }
@@ -74,6 +76,7 @@ impl Default for Config {
             disconnected_after: Duration::from_secs(7),
             max_early_checks: 4,
             max_replies: 16,
+            max_attributes: stun::wire::MAX_ATTRIBUTES,
             max_refusals: 5,
         }
     }

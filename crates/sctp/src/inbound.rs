@@ -120,6 +120,11 @@ impl Inbound {
         !self.gaps.is_empty()
     }
 
+    /// How many runs lie beyond the cumulative TSN.
+    pub(crate) fn gap_count(&self) -> usize {
+        self.gaps.len()
+    }
+
     /// Offsets from the cumulative TSN of the runs beyond it.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
         self.gaps.iter().map_while(|(first, last)| {
@@ -184,7 +189,9 @@ impl Inbound {
         }
         let in_order = serial == self.cumulative.plus(1);
         // What is in order can always be read, so a quarter more is kept free for it: no gap can lock the door.
-        let limit = if in_order { self.window.saturating_add(self.window / 4) } else { self.window };
+        // RFC 9260 §6.2: with a window of zero only what lies before something that has come is taken.
+        let open = self.held < self.window || self.has_gaps();
+        let limit = if in_order && open { self.window.saturating_add(self.window / 4) } else { self.window };
         if self.held.saturating_add(data.payload.len()).saturating_add(OVERHEAD) > limit {
             return Inserted::NoRoom;
         }
@@ -243,7 +250,8 @@ impl Inbound {
             }) {
                 self.abandon_making(events);
             }
-            let Some(state) = self.stream_mut(stream) else { continue };
+            // A stream that nothing came on takes no memory.
+            let Some(state) = self.streams.get_mut(&stream) else { continue };
             if !later(state.next_ssn, ssn.0) {
                 state.next_ssn = ssn.0.wrapping_add(1);
             }
@@ -442,7 +450,9 @@ impl Inbound {
     }
 
     fn stream_mut(&mut self, stream: StreamId) -> Option<&mut Stream> {
-        if self.streams.len() >= self.max_streams && !self.streams.contains_key(&stream) {
+        let full = self.streams.len() >= self.max_streams && !self.streams.contains_key(&stream);
+        // 65,535 streams are announced, so that is the first number that there is not.
+        if full || stream.0 == u16::MAX {
             return None;
         }
         Some(self.streams.entry(stream).or_default())

@@ -213,7 +213,10 @@ impl Outbound {
     }
 
     pub(crate) fn remove(&mut self, stream: StreamId) {
-        self.streams.remove(&stream);
+        if let Some(state) = self.streams.remove(&stream) {
+            let queued: usize = state.queue.iter().map(|piece| cost(piece.data.len())).sum();
+            self.used = self.used.saturating_sub(queued);
+        }
         if self.current == Some(stream) {
             self.current = None;
         }
@@ -385,8 +388,12 @@ impl Outbound {
     /// A fragment left the flight for good.
     pub(crate) fn release(&mut self, stream: StreamId, len: usize) {
         self.used = self.used.saturating_sub(cost(len));
-        if let Some(state) = self.streams.get_mut(&stream) {
-            state.in_flight = state.in_flight.saturating_sub(1);
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        let was_full = state.in_flight >= MAX_IN_FLIGHT;
+        state.in_flight = state.in_flight.saturating_sub(1);
+        if was_full && !state.scheduled && self.current != Some(stream) && !state.queue.is_empty() {
+            state.scheduled = true;
+            self.turns.push(Reverse((state.time, stream)));
         }
     }
 
@@ -462,7 +469,7 @@ impl Outbound {
 
 impl Stream {
     fn is_sendable(&self, fragment: usize) -> bool {
-        self.complete > 0 || self.open_bytes > fragment
+        self.in_flight < MAX_IN_FLIGHT && (self.complete > 0 || self.open_bytes > fragment)
     }
 
     fn add(&mut self, piece: Piece) {
@@ -513,6 +520,9 @@ const fn cost(len: usize) -> usize {
 
 /// What a queued piece or a fragment in flight costs beside its payload.
 const PIECE_OVERHEAD: usize = 96;
+/// Fragments of a stream that are sent and not acknowledged cumulatively: so it never has more messages than
+/// there are sequence numbers (RFC 9260 §6.1).
+const MAX_IN_FLIGHT: usize = 65_535;
 /// A message is not split to fill less than this.
 const LEAST_FRAGMENT: usize = 128;
 const RESERVE: usize = 64 << 10;

@@ -3,7 +3,7 @@ mod offer_answer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crypto::{HashAlgorithm, Rng, derive_seed};
+use crypto::{HashAlgorithm, Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
 use proto::{Arrival, Batch, Instant, Transmit};
 
@@ -32,7 +32,7 @@ use crate::{
 pub struct Session {
     now: Instant,
     config: Config,
-    seed: [u8; 32],
+    seed: Secret<32>,
     transports_made: u32,
     dtls_config: Arc<dtls::Config>,
     fingerprint: Vec<u8>,
@@ -101,7 +101,7 @@ impl Session {
             channels: Channels::new(now, channels_config, derive_seed(&seed, "sctp")),
             dtls_config: Arc::new(dtls_config),
             config,
-            seed,
+            seed: Secret::new(seed),
             transports_made: 0,
             fingerprint,
             negotiation: Negotiation::new(session_id),

@@ -68,7 +68,7 @@ impl Resets {
     }
 
     /// A direction is reset. `false` if it was not waited for.
-    fn done(&mut self, stream: StreamId, direction: Direction) -> bool {
+    pub(super) fn done(&mut self, stream: StreamId, direction: Direction) -> bool {
         let Some(waiting) = self.waiting.get_mut(&stream) else { return false };
         let flag = match direction {
             Direction::Incoming => &mut waiting.incoming,
@@ -166,7 +166,8 @@ impl Association {
         if known {
             self.inbound.reset(stream, &mut self.events);
         }
-        if known || waited {
+        // Of streams that nothing is known of only so many are told as there can be.
+        if known || waited || self.events.len() < self.config.max_streams {
             self.report_reset(stream, Direction::Incoming);
         }
     }
@@ -175,7 +176,7 @@ impl Association {
         if self.resets.outstanding.as_ref().is_none_or(|request| request.number != number) {
             return;
         }
-        self.errors = 0;
+        self.answered();
         if matches!(result, ReconfigResult::InProgress | ReconfigResult::Busy) {
             // RFC 6525 §5.2.7: ask again after a while, with the same number.
             self.timers.reset = Some(self.now + self.round_trip.rto(&self.config));

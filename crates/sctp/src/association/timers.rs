@@ -123,6 +123,14 @@ impl Association {
         false
     }
 
+    /// The peer answered what is not data, which ends the count of errors (RFC 9260 §8.1), but not while data are
+    /// outstanding: on a path that loses whatever is large, small answers would hide that for ever.
+    pub(super) fn answered(&mut self) {
+        if self.flight.is_empty() {
+            self.errors = 0;
+        }
+    }
+
     fn handshake_timed_out(&mut self) {
         self.errors = self.errors.saturating_add(1);
         if self.errors > self.config.max_init_retransmits {
@@ -156,6 +164,7 @@ impl Association {
         self.congestion.timed_out();
         self.flight.all_lost();
         self.sender.recovery = self.flight.packet();
+        self.sender.timed_out = true;
         self.sender.probes = 0;
         self.sender.burst = self.config.max_burst;
         self.sender.forward = true;

@@ -269,7 +269,7 @@ impl Session {
             return;
         }
         self.transports_made += 1;
-        let seed = derive_seed(&self.seed, &format!("transport {}", self.transports_made));
+        let seed = derive_seed(self.seed.expose(), &format!("transport {}", self.transports_made));
         let mut config = connectivity::Config::default();
         config.ice.provider = self.config.provider;
         config.ice.role = role;
