@@ -76,7 +76,8 @@ struct RouteState {
 impl Agent {
     /// An agent with credentials of its own and nothing else. Equal seeds and equal inputs give equal
     /// bytes.
-    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(now: Instant, mut config: Config, seed: [u8; 32]) -> Self {
+        config.pace = config.pace.max(LEAST_PACE);
         let mut rng = Rng::new(seed);
         let credentials = Credentials::draw(&config.ufrag_prefix, &mut rng);
         let tie_break = config.tie_break.unwrap_or_else(|| rng.u64());
@@ -576,3 +577,5 @@ fn is_usable(address: SocketAddr) -> bool {
 }
 
 const MAX_FOUNDATIONS: usize = 1000;
+/// RFC 8445 §14.2.
+const LEAST_PACE: Duration = Duration::from_millis(5);

@@ -20,7 +20,7 @@ pub struct Config {
     pub max_candidates: usize,
     /// Pairs: 100 (RFC 8445 §6.1.2.5).
     pub max_pairs: usize,
-    /// Time between checks, called Ta: 50 ms (RFC 8445 §14.2).
+    /// Time between checks, called Ta: 50 ms, and never less than 5 ms (RFC 8445 §14.2).
     pub pace: Duration,
     /// The shortest first wait for an answer: 500 ms (RFC 8445 §14.3).
     pub rto: Duration,

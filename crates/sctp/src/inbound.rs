@@ -104,7 +104,7 @@ impl Inbound {
             after_forward: false,
             streams: BTreeMap::new(),
             held: 0,
-            arena: Arena::default(),
+            arena: Arena::new(config.receive_window),
             window: config.receive_window,
             partial_delivery: config.partial_delivery.min(config.receive_window / 2),
             max_gaps: config.max_gaps,

@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a panic is how a test fails"
 )]
+#![allow(clippy::disallowed_methods, reason = "what it costs is measured")]
 
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,8 @@ fn bytes_and_lines_are_limited() {
 /// THREATS P2: four times the text takes about four times the time, whatever it consists of.
 #[test]
 fn real_reading_and_writing_take_linear_time() {
-    let shapes: [(&str, fn(usize) -> String); 6] = [
+    type Shape = (&'static str, fn(usize) -> String);
+    let shapes: [Shape; 6] = [
         ("attributes", |n| (0..n / 40).map(|i| format!("a=x-attribute-{i:010}:value value v\r\n")).collect()),
         ("groups", |n| (0..n / 40).map(|i| format!("a=ssrc-group:FID {i:010} {i:010} xx\r\n")).collect()),
         ("bundle", |n| (0..n / 4000).map(|_| format!("a=group:BUNDLE{}\r\n", " name".repeat(790))).collect()),
