@@ -292,6 +292,12 @@ impl Negotiation {
         self.remote.latest()
     }
 
+    /// Gives back what negotiating needed and having agreed does not.
+    pub(crate) fn give_back(&mut self) {
+        self.sections.shrink_to_fit();
+        self.agreed.shrink_to_fit();
+    }
+
     fn settle(&mut self) {
         self.agreed.clone_from(&self.sections);
         self.local.settle();

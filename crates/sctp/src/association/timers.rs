@@ -110,6 +110,7 @@ impl Association {
         }
         if expired(&mut self.timers.idle, now) && self.inbound.is_idle() && self.flight.is_empty() {
             self.inbound.release_memory();
+            self.outbound.release_memory();
             self.flight.release_memory();
         }
     }
