@@ -1,9 +1,10 @@
 //! The checks that are one or two calls of cargo.
 
+use std::fs;
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, cargo_with, exists, root};
+use crate::command::{cargo, cargo_with, commit, exists, root, run, today};
 use crate::graph;
 
 pub(crate) fn fmt(check: bool) -> Result {
@@ -55,9 +56,46 @@ pub(crate) fn bench(name: Option<&str>) -> Result {
     }
 }
 
-pub(crate) fn sim(seeds: u64, seed: u64) -> Result {
+/// Ours beside other stacks. The package is not of the workspace: its dependencies are other people's stacks.
+pub(crate) fn bench_peers(write: bool, only: &str) -> Result {
+    let manifest = "--manifest-path crates/bench-peers/Cargo.toml";
+    cargo(&format!("build --release --locked --bins {manifest}"))?;
+    let mut command = Command::new("crates/bench-peers/target/release/bench-peers");
+    if write {
+        command.args(["--write", "docs/performance.md"]);
+    }
+    run(command.args(["--only", only]))
+}
+
+pub(crate) fn sim(seeds: u64, seed: u64, write: bool) -> Result {
     let (first, count) = (seed.to_string(), seeds.to_string());
     let environment = [("PEERLINE_SIM_SEED", first.as_str()), ("PEERLINE_SIM_SEEDS", count.as_str())];
-    // The whole workspace is named so that nothing is built again with fewer features than `test` chose.
-    cargo_with("test --locked --workspace --test simulation -- --nocapture", &environment)
+    // The whole workspace is named so that nothing is built again with fewer features than `test` chose. Many
+    // sessions are worth a faster build.
+    let profile = if seeds > 5000 { "--profile campaign -p peerline-session" } else { "--workspace" };
+    let start = std::time::Instant::now();
+    cargo_with(&format!("test --locked {profile} --test simulation seeded -- --nocapture"), &environment)?;
+    if !write {
+        return Ok(());
+    }
+    // What was run and did not fail.
+    let path = root().join("docs/simulation.md");
+    let mut text = fs::read_to_string(&path).unwrap_or_else(|_| SIMULATION_HEAD.to_owned());
+    let (date, commit, minutes) = (today(), commit()?, start.elapsed().as_secs_f64() / 60.0);
+    text.push_str(&format!("| {date} | `{commit}` | {first} | {count} | 0 | {minutes:.0} |\n"));
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
+
+const SIMULATION_HEAD: &str = "\
+# Simulated sessions
+
+Written by `cargo xtask sim --seeds COUNT --seed FIRST --write`. Two whole peers on a network that loses, in bursts too,
+repeats, delays, reorders, alters and truncates; with NATs that rebind, outages, partitions in one direction, hosts that
+sleep, black holes, forged floods, and signalling that loses, repeats and reorders. Checked all along: messages arrive
+exactly once, in order, unaltered; nothing reliable is given up; what is in flight stays within the window, with a
+timer set; a session connects or fails with a reason in bounded time, and nothing is left of it. Half of the seeds run
+twice, and the second run is equal to the first, byte for byte.
+
+| date | commit | first seed | sessions | broken | minutes |
+|---|---|--:|--:|--:|--:|
+";

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a missing member of a JSON value reads as null")]
 
 mod browser;
+mod callgrind;
 mod chores;
 mod ci;
 mod command;
@@ -87,19 +88,37 @@ enum Task {
         #[arg(long)]
         in_place: bool,
     },
-    /// Benchmarks, of one crate or all.
+    /// Benchmarks, of one crate or all; or `peers`: ours beside other stacks, for half an hour with the build.
     Bench {
-        /// The crate's folder name.
+        /// The crate's folder name, or `peers`.
         name: Option<String>,
+        /// With `peers`: writes the table and the plot of docs/performance.md.
+        #[arg(long)]
+        write: bool,
+        /// With `peers`: only workloads whose name has this in it.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+    /// Counts the instructions of the hot paths, and compares them with the baseline.
+    Callgrind {
+        /// Makes what was counted the baseline.
+        #[arg(long)]
+        bless: bool,
+        /// Only paths whose name has this in it.
+        #[arg(long, default_value = "", conflicts_with = "bless")]
+        only: String,
     },
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
         /// How many seeds.
-        #[arg(long, default_value_t = 300)]
+        #[arg(long, default_value_t = 2000)]
         seeds: u64,
         /// The first of them; with `--seeds 1` it replays one.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Adds the result to docs/simulation.md.
+        #[arg(long)]
+        write: bool,
     },
     /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
     Interop {
@@ -132,12 +151,16 @@ fn main() -> ExitCode {
         Task::Threats { rows } => threats::run(&rows),
         Task::Doc => chores::doc(),
         Task::Deny => chores::deny(),
+        Task::Callgrind { bless, only } => callgrind::run(bless, &only),
         Task::Fuzz { target, minimise: true, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Task::Mutants { name, sample, again, in_place } => mutants::run(&name, sample, again, in_place),
-        Task::Bench { name } => chores::bench(name.as_deref()),
-        Task::Sim { seeds, seed } => chores::sim(seeds, seed),
+        Task::Bench { name, write, only } => match name.as_deref() {
+            Some("peers") => chores::bench_peers(write, &only),
+            name => chores::bench(name),
+        },
+        Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
     };

@@ -52,16 +52,8 @@ impl Provider for Graviola {
 
     fn key_exchange(&self, group: Group, rng: &mut Rng) -> Box<dyn KeyExchange> {
         match group {
-            Group::X25519 => {
-                let private = x25519::StaticPrivateKey::from_array(&rng.array());
-                let public = private.public_key().as_bytes();
-                Box::new(X25519 { private, public })
-            }
-            Group::P256 => {
-                let private = p256_scalar(rng, p256::StaticPrivateKey::from_bytes);
-                let public = private.public_key_uncompressed();
-                Box::new(P256 { private, public })
-            }
+            Group::X25519 => Box::new(X25519::new(rng.array())),
+            Group::P256 => Box::new(p256_scalar(rng, P256::new)),
         }
     }
 
@@ -190,9 +182,17 @@ impl<H: hashing::Hash> fmt::Debug for HmacKey<H> {
     }
 }
 
-struct X25519 {
+pub(crate) struct X25519 {
     private: x25519::StaticPrivateKey,
     public: [u8; 32],
+}
+
+impl X25519 {
+    pub(crate) fn new(secret: [u8; 32]) -> Self {
+        let private = x25519::StaticPrivateKey::from_array(&secret);
+        let public = private.public_key().as_bytes();
+        Self { private, public }
+    }
 }
 
 impl KeyExchange for X25519 {
@@ -214,9 +214,17 @@ impl fmt::Debug for X25519 {
     }
 }
 
-struct P256 {
+pub(crate) struct P256 {
     private: p256::StaticPrivateKey,
     public: [u8; 65],
+}
+
+impl P256 {
+    pub(crate) fn new(secret: &[u8]) -> Result<Self, InvalidKey> {
+        let private = p256::StaticPrivateKey::from_bytes(secret).map_err(|_| InvalidKey)?;
+        let public = private.public_key_uncompressed();
+        Ok(Self { private, public })
+    }
 }
 
 impl KeyExchange for P256 {

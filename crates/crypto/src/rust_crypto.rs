@@ -59,16 +59,8 @@ impl Provider for RustCrypto {
 
     fn key_exchange(&self, group: Group, rng: &mut Rng) -> Box<dyn KeyExchange> {
         match group {
-            Group::X25519 => {
-                let private = x25519_dalek::StaticSecret::from(rng.array());
-                let public = x25519_dalek::PublicKey::from(&private).to_bytes();
-                Box::new(X25519 { private, public })
-            }
-            Group::P256 => {
-                let private = p256_scalar(rng, p256::SecretKey::from_slice);
-                let public = private.public_key().to_sec1_point(false).as_bytes().to_vec();
-                Box::new(P256 { private, public })
-            }
+            Group::X25519 => Box::new(X25519::new(rng.array())),
+            Group::P256 => Box::new(p256_scalar(rng, P256::new)),
         }
     }
 
@@ -200,9 +192,17 @@ impl<M> fmt::Debug for HmacKey<M> {
     }
 }
 
-struct X25519 {
+pub(crate) struct X25519 {
     private: x25519_dalek::StaticSecret,
     public: [u8; 32],
+}
+
+impl X25519 {
+    pub(crate) fn new(secret: [u8; 32]) -> Self {
+        let private = x25519_dalek::StaticSecret::from(secret);
+        let public = x25519_dalek::PublicKey::from(&private).to_bytes();
+        Self { private, public }
+    }
 }
 
 impl KeyExchange for X25519 {
@@ -223,9 +223,17 @@ impl fmt::Debug for X25519 {
     }
 }
 
-struct P256 {
+pub(crate) struct P256 {
     private: p256::SecretKey,
     public: Vec<u8>,
+}
+
+impl P256 {
+    pub(crate) fn new(secret: &[u8]) -> Result<Self, InvalidKey> {
+        let private = p256::SecretKey::from_slice(secret).map_err(|_| InvalidKey)?;
+        let public = private.public_key().to_sec1_point(false).as_bytes().to_vec();
+        Ok(Self { private, public })
+    }
 }
 
 impl KeyExchange for P256 {

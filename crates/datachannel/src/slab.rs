@@ -24,7 +24,13 @@ impl<T> Slab<T> {
         let id = ChannelId { generation: self.generation, index };
         match self.slots.get_mut(index) {
             Some(slot) => *slot = Some((id, value)),
-            None => self.slots.push(Some((id, value))),
+            None => {
+                // One by one at first: a vector begins with room for four, and most peers open one.
+                if self.slots.len() == self.slots.capacity() && index < 4 {
+                    self.slots.reserve_exact(1);
+                }
+                self.slots.push(Some((id, value)));
+            }
         }
         id
     }

@@ -8,125 +8,17 @@
     reason = "a panic is how a test fails"
 )]
 
-use std::collections::VecDeque;
+mod common;
+
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::{Pair, named};
 use datachannel::{
-    ChannelError, ChannelId, Channels, CloseReason, Config, Event, Init, Kind, OpenError, Outgoing,
-    Reliability, Role, SendError, StreamId,
+    ChannelError, Channels, CloseReason, Config, Event, Init, Kind, OpenError, Outgoing, Reliability, Role,
+    SendError, State, StreamId,
 };
-use proto::{Instant, Writer};
-
-struct Pair {
-    now: Instant,
-    ends: [Channels; 2],
-    events: [Vec<Event>; 2],
-    wire: VecDeque<(Instant, usize, Vec<u8>)>,
-    /// Says whether the nth packet gets through.
-    link: Box<dyn FnMut(u64) -> bool>,
-    count: u64,
-}
-
-impl Pair {
-    fn new() -> Self {
-        Self::with(Config::default())
-    }
-
-    fn with(config: Config) -> Self {
-        let now = testkit::epoch();
-        let mut ends = [[1; 32], [2; 32]].map(|seed| Channels::new(now, config.clone(), seed));
-        ends[0].set_role(now, Role::Client);
-        ends[1].set_role(now, Role::Server);
-        Self {
-            now,
-            ends,
-            events: [Vec::new(), Vec::new()],
-            wire: VecDeque::new(),
-            link: Box::new(|_| true),
-            count: 0,
-        }
-    }
-
-    fn run(&mut self, time: Duration) {
-        let until = self.now + time;
-        loop {
-            for from in 0..2 {
-                let mut memory = [0; 2000];
-                let mut out = Writer::new(&mut memory);
-                while self.ends[from].poll_packet(self.now, &mut out) {
-                    self.count += 1;
-                    if (self.link)(self.count) {
-                        self.wire.push_back((
-                            self.now + Duration::from_millis(10),
-                            1 - from,
-                            out.written().to_vec(),
-                        ));
-                    }
-                    out.truncate(0);
-                }
-                while let Some(event) = self.ends[from].poll_event() {
-                    self.events[from].push(event);
-                }
-            }
-            let timers = self.ends.iter().filter_map(Channels::poll_timeout);
-            let Some(next) =
-                timers.chain(self.wire.front().map(|(at, ..)| *at)).min().filter(|at| *at <= until)
-            else {
-                self.now = until;
-                return;
-            };
-            self.now = self.now.max(next);
-            while self.wire.front().is_some_and(|(at, ..)| *at <= self.now) {
-                let (_, to, packet) = self.wire.pop_front().unwrap();
-                let _ = self.ends[to].handle_packet(self.now, &packet);
-            }
-            self.ends.iter_mut().for_each(|end| end.handle_timeout(self.now));
-        }
-    }
-
-    fn seconds(&mut self, seconds: u64) {
-        self.run(Duration::from_secs(seconds));
-    }
-
-    fn open(&mut self, from: usize, init: Init) -> (ChannelId, ChannelId) {
-        let ours = self.ends[from].open(self.now, init).unwrap();
-        self.seconds(2);
-        let theirs = self.incoming(1 - from).expect("the peer sees the channel");
-        assert!(self.take(from, Event::Open(ours)));
-        (ours, theirs)
-    }
-
-    fn incoming(&mut self, at: usize) -> Option<ChannelId> {
-        let found = self.events[at].iter().position(|event| matches!(event, Event::Incoming(_)))?;
-        let Event::Incoming(id) = self.events[at].remove(found) else { unreachable!() };
-        Some(id)
-    }
-
-    fn take(&mut self, at: usize, event: Event) -> bool {
-        let found = self.events[at].iter().position(|seen| *seen == event);
-        found.map(|found| self.events[at].remove(found)).is_some()
-    }
-
-    fn send(&mut self, from: usize, channel: ChannelId, mut message: Outgoing) {
-        self.ends[from].send(self.now, channel, &mut message).unwrap();
-    }
-
-    fn messages(&mut self, at: usize, channel: ChannelId) -> Vec<(Kind, Vec<u8>)> {
-        let (mut messages, mut message) = (Vec::new(), Vec::new());
-        while let Some(part) = self.ends[at].recv(self.now, channel) {
-            message.extend_from_slice(&part.data);
-            if part.end {
-                messages.push((part.kind, std::mem::take(&mut message)));
-            }
-        }
-        messages
-    }
-}
-
-fn named(label: &str) -> Init {
-    Init { label: label.into(), ..Init::default() }
-}
+use proto::Writer;
 
 #[test]
 fn a_channel_opens_talks_and_closes() {
@@ -210,6 +102,58 @@ fn a_negotiated_channel_works_in_whatever_order_it_is_opened() {
     assert!(pair.take(1, Event::Readable(b)));
     assert_eq!(pair.messages(1, b), [(Kind::Text, b"before you opened".to_vec())]);
     assert_eq!(pair.messages(0, a), [(Kind::Text, b"here".to_vec())]);
+}
+
+/// RFC 8831 §6.7: whoever sees a stream reset resets its own direction, even if no channel was ever opened on it here.
+#[test]
+fn a_negotiated_channel_that_one_side_alone_has_opened_can_be_closed_and_its_number_used_again() {
+    let mut pair = Pair::new();
+    let init = Init { negotiated: Some(StreamId(7)), ..Init::default() };
+    for spoken in [false, true] {
+        let ours = pair.ends[0].open(pair.now, init.clone()).unwrap();
+        if spoken {
+            pair.send(0, ours, Outgoing::text("nobody hears"));
+        }
+        pair.seconds(1);
+        pair.ends[0].close(pair.now, ours);
+        pair.seconds(5);
+        assert!(pair.take(0, Event::Closed { channel: ours, error: None }), "{:?}", pair.events);
+        assert!(pair.ends.iter().all(Channels::is_empty));
+    }
+    // Nor is anything left at the other side: both open it now.
+    let [a, b] = [0, 1].map(|at| pair.ends[at].open(pair.now, init.clone()).unwrap());
+    pair.send(0, a, Outgoing::text("now"));
+    pair.seconds(1);
+    assert_eq!(pair.messages(1, b), [(Kind::Text, b"now".to_vec())]);
+}
+
+/// RFC 9260 §5.1.1: the peer may take fewer streams than there are.
+#[test]
+fn a_channel_on_a_stream_that_the_peer_does_not_take_ends() {
+    let mut pair = Pair::new();
+    let init = |stream| Init { negotiated: Some(StreamId(stream)), ..Init::default() };
+    let inside = pair.ends[0].open(pair.now, init(9)).unwrap();
+    let outside = pair.ends[0].open(pair.now, init(10)).unwrap();
+    pair.send(0, outside, Outgoing::text("kept until then"));
+    // The peer's INIT and INIT ACK say ten.
+    pair.change = Some(Box::new(|from, packet| {
+        if from == 1 && matches!(packet[12], 1 | 2) {
+            packet[26..28].copy_from_slice(&10u16.to_be_bytes());
+            reseal(packet);
+        }
+    }));
+    pair.seconds(3);
+    assert!(pair.take(0, Event::Closed { channel: outside, error: None }), "{:?}", pair.events);
+    assert_eq!(pair.ends[0].open(pair.now, init(11)), Err(OpenError::OutOfRange));
+    assert_eq!(pair.ends[0].state(inside), Some(State::Open));
+}
+
+/// Writes the checksum of a packet that was changed.
+fn reseal(packet: &mut [u8]) {
+    let copy = packet.to_vec();
+    let mut out = Writer::new(packet);
+    out.put(&copy).unwrap();
+    sctp::wire::finish_packet(&mut out, 0).unwrap();
 }
 
 #[test]

@@ -4,86 +4,14 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::cast_possible_truncation,
     reason = "a panic is how a test fails"
 )]
 
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
-use bytes::Bytes;
-use datachannel::{ChannelError, Channels, Config, Event, Init, Kind, Outgoing, Role, StreamId};
-use proto::{Instant, Writer};
-use sctp::{Association, Direction, Ppid, StreamOptions};
-
-/// Channels, as the DTLS server, and an association that plays its peer by hand.
-struct Victim {
-    now: Instant,
-    channels: Channels,
-    peer: Association,
-    events: Vec<Event>,
-    resets: Vec<StreamId>,
-}
-
-impl Victim {
-    fn new(config: Config) -> Self {
-        let now = testkit::epoch();
-        let mut peer_config = sctp::Config::default();
-        peer_config.max_streams = 65_535;
-        let mut channels = Channels::new(now, config, [1; 32]);
-        channels.set_role(now, Role::Server);
-        let peer = Association::client(now, Arc::new(peer_config), [2; 32]);
-        let mut victim = Self { now, channels, peer, events: Vec::new(), resets: Vec::new() };
-        victim.run(100);
-        assert!(victim.channels.is_connected());
-        victim.events.clear();
-        victim
-    }
-
-    fn run(&mut self, millis: u64) {
-        for _ in 0..millis.div_ceil(5) {
-            let mut memory = [0; 2000];
-            let mut out = Writer::new(&mut memory);
-            while self.peer.poll_packet(self.now, &mut out) {
-                self.channels.handle_packet(self.now, out.written()).unwrap();
-                out.truncate(0);
-            }
-            while self.channels.poll_packet(self.now, &mut out) {
-                self.peer.handle_packet(self.now, out.written()).unwrap();
-                out.truncate(0);
-            }
-            while let Some(event) = self.channels.poll_event() {
-                self.events.push(event);
-            }
-            while let Some(event) = self.peer.poll_event() {
-                if let sctp::Event::Reset { stream, direction: Direction::Incoming } = event {
-                    self.resets.push(stream);
-                }
-            }
-            self.now += Duration::from_millis(5);
-            self.peer.handle_timeout(self.now);
-            self.channels.handle_timeout(self.now);
-        }
-    }
-
-    fn write(&mut self, stream: u16, ppid: u32, bytes: &[u8]) {
-        let stream = StreamId(stream);
-        let _ = self.peer.open(stream, StreamOptions::default());
-        self.peer.send(self.now, stream, Ppid(ppid), &mut Bytes::copy_from_slice(bytes), true).unwrap();
-    }
-
-    fn was_reset(&self, stream: u16) -> bool {
-        self.resets.contains(&StreamId(stream))
-    }
-}
-
-/// DATA_CHANNEL_OPEN, reliable, with these lengths and what follows them.
-fn open(label_len: u16, protocol_len: u16, texts: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![3, 0, 1, 0, 0, 0, 0, 0];
-    bytes.extend(label_len.to_be_bytes());
-    bytes.extend(protocol_len.to_be_bytes());
-    bytes.extend_from_slice(texts);
-    bytes
-}
+use common::victim::{DCEP, Victim, open};
+use datachannel::{ChannelError, Config, Event, Init, Kind, OpenError, Outgoing, StreamId};
 
 #[test]
 fn c11_an_open_on_a_stream_that_is_not_the_peers_is_refused_with_a_reset() {
@@ -259,4 +187,28 @@ fn c11_messages_for_no_channel_are_kept_within_their_limit() {
     assert_eq!(read, 8_000);
 }
 
-const DCEP: u32 = 50;
+/// Every stream that the peer may open on, all at once: the limit holds, and each further one is reset.
+#[test]
+fn c11_a_channel_on_every_stream_there_is_leaves_as_many_as_are_allowed() {
+    let streams = testkit::scaled_at_least(65_536, 8_192) as u16 / 2;
+    let mut victim = Victim::new(Config::default());
+    victim.answers = true;
+    for nth in 0..streams {
+        victim.write(nth * 2, DCEP, &open(0, 0, b""));
+        if nth % 256 == 255 {
+            victim.run(100);
+            victim.events.clear();
+        }
+    }
+    victim.run(3000);
+    assert_eq!(victim.channels.len(), 1024);
+    for nth in 0..streams {
+        let kept = victim.channels.channel(StreamId(nth * 2)).is_some();
+        assert_eq!((kept, victim.was_reset(nth * 2)), (nth < 1024, nth >= 1024), "stream {}", nth * 2);
+    }
+    // Ours are over the limit, too, until one has gone.
+    assert_eq!(victim.channels.open(victim.now, Init::default()), Err(OpenError::TooMany));
+    victim.peer.reset(victim.now, StreamId(0));
+    victim.run(200);
+    assert!(victim.channels.open(victim.now, Init::default()).is_ok());
+}

@@ -36,6 +36,11 @@ pub struct Config {
     pub longest_wait: Duration,
     /// With a measured round trip: how long a handshake may take. Default: 30 s (RFC 7675 §5.1: consent ends then).
     pub give_up_on_path: Duration,
+    /// How often a flight is sent again, by the clock or since the peer repeats its own. Then it is not, and
+    /// the handshake ends when its time is over. Default: 64, more than either clock asks for.
+    pub max_retransmissions: u32,
+    /// Bytes of the peer's longest certificate. Default: 16 KiB.
+    pub max_certificate: usize,
     /// Bytes of the longest handshake message. Default: 32 KiB: a certificate is at most 16 KiB.
     pub max_message: usize,
     /// Bytes of handshake messages in pieces that are kept. Default: 64 KiB.
@@ -69,6 +74,8 @@ impl Config {
             shortest_wait: Duration::from_millis(50),
             longest_wait: Duration::from_secs(1),
             give_up_on_path: Duration::from_secs(30),
+            max_retransmissions: 64,
+            max_certificate: 16 << 10,
             max_message: 32 << 10,
             max_reassembly: 64 << 10,
             max_future_records: 8,

@@ -270,10 +270,7 @@ impl Connection {
             }
         }
         if let Some(alert) = self.alert.filter(|_| !self.flight.is_due()) {
-            let epoch = u16::from(self.has_sent_protected());
-            let sent = self
-                .outbound
-                .record(epoch, ContentType::Alert, version::DTLS_1_2, out, |out| alert.encode(out));
+            let sent = self.outbound.alert(self.role, alert, out);
             if sent.is_ok() {
                 self.alert = None;
                 written = true;
@@ -545,8 +542,12 @@ impl Connection {
         }
         if self.reassembly.is_due(fragment) {
             self.handle_message(epoch, fragment.kind, fragment.data)?;
-        } else {
-            self.reassembly.insert(fragment)?;
+        } else if let Err(discard) = self.reassembly.insert(fragment) {
+            // Before our first flight no timer forgets what a stranger began: the next piece begins anew.
+            if discard == Discard::Contradiction && self.flight.is_empty() {
+                self.reassembly.forget_contested();
+            }
+            return Err(discard);
         }
         while self.closed.is_none()
             && let Some((kind, body)) = self.reassembly.take_due()
@@ -617,9 +618,8 @@ impl Connection {
     }
 
     fn resend(&mut self) {
-        if !self.flight.is_empty() && !self.flight.is_due() {
+        if !self.flight.is_empty() && !self.flight.is_due() && self.timing.take_repeat() {
             self.flight.rewind();
-            self.timing.resending();
             self.stats.retransmissions = self.stats.retransmissions.wrapping_add(1);
         }
     }
@@ -637,16 +637,6 @@ impl Connection {
         self.flight.free();
         self.reassembly.clear();
         self.inbound.future = Vec::new();
-    }
-
-    /// Whether our ChangeCipherSpec may have left, so that alerts must be protected.
-    fn has_sent_protected(&mut self) -> bool {
-        match (self.role, &self.established, &self.handshake) {
-            (_, Some(_), _) => true,
-            // The client's keys come with the flight that ends in its Finished.
-            (Role::Client, None, _) => self.outbound.sealer().is_some(),
-            (Role::Server, None, _) => false,
-        }
     }
 
     fn suite(&self) -> Option<CipherSuite> {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crypto::{constant_time_eq, derive_seed};
+use crypto::{Secret, constant_time_eq, derive_seed};
 use proto::{Arrival, Batch, Instant, Path, Reader, Transmit, Writer};
 
 use crate::wire::{
@@ -20,7 +20,7 @@ use crate::{Config, ConnectError, Connection, Discard, Event, Records};
 #[derive(Debug)]
 pub struct Endpoint {
     config: Arc<Config>,
-    seed: [u8; 32],
+    seed: Secret<32>,
     now: Instant,
     entries: BTreeMap<ConnectionId, Entry>,
     by_path: BTreeMap<Path, ConnectionId>,
@@ -63,7 +63,7 @@ impl Endpoint {
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
         Self {
             config,
-            seed,
+            seed: Secret::new(seed),
             now: Instant::default(),
             entries: BTreeMap::new(),
             by_path: BTreeMap::new(),
@@ -243,7 +243,7 @@ impl Endpoint {
     }
 
     fn next_seed(&self) -> [u8; 32] {
-        derive_seed(&self.seed, &format!("dtls connection {}", self.next_id))
+        derive_seed(self.seed.expose(), &format!("dtls connection {}", self.next_id))
     }
 
     /// Judges the datagram of a stranger: a new connection, or a demand for a cookie, which is never
@@ -299,7 +299,7 @@ impl Endpoint {
         random: &[u8; 32],
         session: &[u8],
     ) -> [u8; COOKIE_LEN] {
-        let key = derive_seed(&self.seed, &format!("dtls cookie {period}"));
+        let key = derive_seed(self.seed.expose(), &format!("dtls cookie {period}"));
         let hmac = self.config.provider.hmac(crypto::HashAlgorithm::Sha256, &key);
         let mut memory = [0; 20];
         let mut address = Writer::new(&mut memory);

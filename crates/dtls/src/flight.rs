@@ -1,8 +1,9 @@
 use proto::{NoSpace, Writer};
 
+use crate::Role;
 use crate::v12::Sealer;
 use crate::wire::{
-    ContentType, HANDSHAKE_HEADER_LEN, HandshakeType, MAX_SEQUENCE, RECORD_HEADER_LEN, RecordHeader,
+    Alert, ContentType, HANDSHAKE_HEADER_LEN, HandshakeType, MAX_SEQUENCE, RECORD_HEADER_LEN, RecordHeader,
     encode_fragment_header, version,
 };
 
@@ -85,9 +86,7 @@ impl Flight {
         let before = out.len();
         while let Some(item) = self.items.get(self.next) {
             let done = match item {
-                Item::ChangeCipherSpec => outbound
-                    .record(0, ContentType::ChangeCipherSpec, version::DTLS_1_2, out, |out| out.put_u8(1))
-                    .map(|()| true),
+                Item::ChangeCipherSpec => outbound.change_cipher_spec(out).map(|()| true),
                 Item::Message { epoch, kind, sequence, start, len } => {
                     let from = start.saturating_add(HANDSHAKE_HEADER_LEN);
                     let body = self.bytes.get(from..from.saturating_add(*len)).unwrap_or_default();
@@ -142,11 +141,13 @@ enum Item {
 pub(crate) struct Outbound {
     plain_sequence: u64,
     sealer: Option<Sealer>,
+    /// Whether our ChangeCipherSpec was written, behind which all is protected.
+    changed: bool,
 }
 
 impl Outbound {
     pub(crate) const fn starting_at(plain_sequence: u64) -> Self {
-        Self { plain_sequence, sealer: None }
+        Self { plain_sequence, sealer: None, changed: false }
     }
 
     pub(crate) fn set_sealer(&mut self, sealer: Sealer) {
@@ -163,6 +164,29 @@ impl Outbound {
             (Some(sealer), 1..) => sealer.overhead(),
             _ => RECORD_HEADER_LEN,
         }
+    }
+
+    /// Writes a ChangeCipherSpec; on failure nothing.
+    fn change_cipher_spec(&mut self, out: &mut Writer<'_>) -> Result<(), NoSpace> {
+        let content = ContentType::ChangeCipherSpec;
+        self.record(0, content, version::DTLS_1_2, out, |out| out.put_u8(1))?;
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Writes an alert, under the keys if the peer knows that they are in use. A server that has keys changes
+    /// to them for the alert's sake: a peer need not believe one that anyone could have sent.
+    pub(crate) fn alert(&mut self, role: Role, alert: Alert, out: &mut Writer<'_>) -> Result<(), NoSpace> {
+        let changes = role == Role::Server && self.sealer.is_some() && !self.changed;
+        let epoch = u16::from(self.changed || changes);
+        let room = self.overhead(epoch).saturating_add(ALERT_LEN);
+        if changes {
+            if out.room() < room.saturating_add(RECORD_HEADER_LEN).saturating_add(1) {
+                return Err(NoSpace);
+            }
+            self.change_cipher_spec(out)?;
+        }
+        self.record(epoch, ContentType::Alert, version::DTLS_1_2, out, |out| alert.encode(out))
     }
 
     /// Writes a record; on failure nothing.
@@ -208,3 +232,5 @@ fn to_u32(len: usize) -> u32 {
 
 /// Bytes of the smallest piece of a message that is not its last.
 const MIN_PIECE: usize = 16;
+/// RFC 5246 §7.2: level and description.
+const ALERT_LEN: usize = 2;

@@ -154,7 +154,7 @@ impl rcgen::SigningKey for Signer<'_> {
     }
 }
 
-/// Bytes of the longest certificate that is sent or taken.
-pub(crate) const MAX_CERTIFICATE: usize = 16 << 10;
+/// Bytes of the longest certificate that is sent.
+const MAX_CERTIFICATE: usize = 16 << 10;
 const DAY: u64 = 86_400;
 const END_OF_9999: u64 = 253_402_300_799;

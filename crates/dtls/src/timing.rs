@@ -16,6 +16,9 @@ pub(crate) struct Timing {
     wait: Duration,
     /// When the flight was sent last.
     sent: Option<Instant>,
+    /// How often the flight may still be sent again, of how often at most.
+    repeats_left: u32,
+    max_repeats: u32,
     /// The number of the message that the flight answers.
     answers: Option<u16>,
     retransmit: Option<Instant>,
@@ -30,6 +33,8 @@ impl Timing {
             longest_wait: config.give_up,
             wait: config.first_wait,
             sent: None,
+            repeats_left: config.max_retransmissions,
+            max_repeats: config.max_retransmissions,
             answers: None,
             retransmit: None,
             give_up: Some(now + config.give_up),
@@ -53,6 +58,7 @@ impl Timing {
     /// A flight was written that answers the message with this number.
     pub(crate) const fn new_flight(&mut self, answers: u16) {
         self.wait = self.first_wait;
+        self.repeats_left = self.max_repeats;
         self.answers = Some(answers);
         self.sent = None;
         self.retransmit = None;
@@ -61,12 +67,15 @@ impl Timing {
     /// The flight was sent to its end.
     pub(crate) fn sent(&mut self, now: Instant, awaits_answer: bool) {
         self.sent = Some(now);
-        self.retransmit = awaits_answer.then_some(now + self.wait);
+        self.retransmit = (awaits_answer && self.repeats_left > 0).then_some(now + self.wait);
     }
 
-    /// The flight is about to be sent again.
-    pub(crate) const fn resending(&mut self) {
+    /// Whether the flight may be sent again, which is then about to happen.
+    pub(crate) const fn take_repeat(&mut self) -> bool {
+        let Some(left) = self.repeats_left.checked_sub(1) else { return false };
+        self.repeats_left = left;
         self.retransmit = None;
+        true
     }
 
     /// Whether the wait is over; the next one is longer.
@@ -102,6 +111,8 @@ impl Timing {
             longest_wait: _,
             wait: _,
             sent: _,
+            repeats_left: _,
+            max_repeats: _,
             answers: _,
         } = self; // a new timer must be listed here to compile
         [*retransmit, *give_up].into_iter().flatten().min()

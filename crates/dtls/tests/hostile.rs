@@ -11,6 +11,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::bytes::record;
 use common::{Pair, config};
 use dtls::{CloseReason, Discard, Event, SrtpProfile};
 use proto::Writer;
@@ -18,15 +19,6 @@ use proto::Writer;
 fn pair() -> Pair {
     let provider = crypto::default_provider();
     Pair::connected(config(provider, 1), config(provider, 2))
-}
-
-fn record(content: u8, epoch: u16, sequence: u64, body: &[u8]) -> Vec<u8> {
-    let mut record = vec![content, 0xfe, 0xfd];
-    record.extend(epoch.to_be_bytes());
-    record.extend(&sequence.to_be_bytes()[2..]);
-    record.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
-    record.extend(body);
-    record
 }
 
 /// D1, D10, D12: nothing without a right tag is delivered or leaves a trace.
@@ -95,17 +87,19 @@ fn nothing_is_delivered_twice() {
     let data: Vec<_> = (0..150_u8).map(|n| pair.client.seal(&[n])).collect();
     session.extend(data.iter().cloned());
     for datagram in data {
-        pair.server.receive(pair.now, &mut datagram.clone());
+        for _ in 0..2 {
+            pair.server.receive(pair.now, &mut datagram.clone());
+        }
     }
     let before = pair.server.received.len();
     assert_eq!(before, 150);
-    for _ in 0..20 {
+    for _ in 0..100 {
         for datagram in &session {
             pair.server.receive(pair.now, &mut datagram.clone());
         }
     }
     assert_eq!(pair.server.received.len(), before);
-    assert!(pair.server.connection.stats().replayed >= 20 * 150);
+    assert!(pair.server.connection.stats().replayed >= 100 * 150);
     assert!(pair.server.connection.is_connected());
     assert!(pair.server.datagrams(pair.now).is_empty(), "a replay is not a repetition");
 }
@@ -235,10 +229,6 @@ fn what_cannot_work_is_closed_with_its_reason() {
             Box::new(|it| replace(it, &[0, 4, 0, 7, 0, 1, 0], &[0, 4, 0, 2, 0, 1, 0])),
         ),
         (CloseReason::NoCommonVersion, Box::new(|it| replace(it, &[0xfe, 0xfd], &[0xfe, 0xff]))),
-        (
-            CloseReason::IllegalSrtp,
-            Box::new(|it| replace(it, &[0, 7, 0, 4, 0, 7, 0, 1, 0], &[0, 7, 0, 2, 0, 7, 2, 1, 0])),
-        ),
     ];
     for (reason, alter) in cases {
         let (mut pair, answered) = offered(alter);

@@ -157,6 +157,58 @@ fn a_late_acceptance_is_awaited_and_a_rejection_ends_all() {
     assert!(!pair.server.connection.is_connected());
 }
 
+/// A peer that is rejected hears why: from a server under the keys, whether or not its Finished has left; from
+/// a client as anyone could say it, since it rejects before there are keys at the other side.
+#[test]
+fn a_rejection_is_told_in_the_form_that_the_peer_can_read() {
+    let bad = dtls::AlertDescription::BAD_CERTIFICATE;
+    let provider = crypto::default_provider();
+    let pair = || Pair::new(config(provider, 1), config(provider, 2));
+    let (mut late, mut early) = (pair(), pair());
+    late.server.accepts = false;
+    assert!(late.run_until(Duration::from_secs(1), |pair| pair.server.events == [Event::PeerCertificate]));
+    late.run_until(Duration::from_millis(100), |_| false);
+    // Its Finished was sent by now; a server that rejects at once has not sent it.
+    early.server.accepts = false;
+    let mut rejected = false;
+    for _ in 0..2 {
+        for mut datagram in early.client.datagrams(early.now) {
+            early.server.receive(early.now, &mut datagram);
+        }
+        if early.server.events == [Event::PeerCertificate] {
+            early.server.connection.reject_peer(early.now);
+            rejected = true;
+        }
+        for mut datagram in early.server.datagrams(early.now) {
+            early.client.receive(early.now, &mut datagram);
+        }
+    }
+    assert!(rejected);
+    late.server.connection.reject_peer(late.now);
+    for pair in [&mut late, &mut early] {
+        pair.run_until(Duration::from_secs(1), |_| false);
+        assert_eq!(pair.server.events.last(), Some(&Event::Closed(CloseReason::PeerRejected)));
+        assert_eq!(pair.client.events.last(), Some(&Event::Closed(CloseReason::Alert(bad))));
+    }
+
+    let mut pair = pair();
+    pair.client.accepts = false;
+    let flight = {
+        let hello = pair.client.datagrams(pair.now).remove(0);
+        pair.server.receive(pair.now, &mut hello.clone());
+        pair.server.datagrams(pair.now)
+    };
+    for mut datagram in flight {
+        pair.client.receive(pair.now, &mut datagram);
+    }
+    pair.client.connection.reject_peer(pair.now);
+    let alert = pair.client.datagrams(pair.now);
+    assert_eq!(alert.len(), 1);
+    assert_eq!(alert[0][13..], [2, 42], "a plain alert, as RFC 5246 §7.2.2 has it");
+    pair.server.receive(pair.now, &mut alert[0].clone());
+    assert_eq!(pair.server.connection.stats().last_unauthenticated_alert, Some(bad));
+}
+
 #[test]
 fn closing_is_told_once_and_for_all() {
     let provider = crypto::default_provider();

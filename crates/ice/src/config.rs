@@ -20,7 +20,7 @@ pub struct Config {
     pub max_candidates: usize,
     /// Pairs: 100 (RFC 8445 §6.1.2.5).
     pub max_pairs: usize,
-    /// Time between checks, called Ta: 50 ms (RFC 8445 §14.2).
+    /// Time between checks, called Ta: 50 ms, and never less than 5 ms (RFC 8445 §14.2).
     pub pace: Duration,
     /// The shortest first wait for an answer: 500 ms (RFC 8445 §14.3).
     pub rto: Duration,
@@ -38,7 +38,7 @@ pub struct Config {
     /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
     /// at most, and less when round trips are short.
     pub nomination_patience: Duration,
-    /// Time between consent checks, randomised by a fifth: 5 s (RFC 7675 §5.1).
+    /// Time between consent checks, randomised by a fifth, and never less than 4 s: 5 s (RFC 7675 §5.1).
     pub consent_interval: Duration,
     /// Consent lasts this long after an answer: 30 s (RFC 7675 §5.1).
     pub consent_timeout: Duration,
@@ -48,6 +48,8 @@ pub struct Config {
     pub max_early_checks: usize,
     /// Responses that wait for the socket: 16.
     pub max_replies: usize,
+    /// Attributes of a message: 64.
+    pub max_attributes: usize,
     /// Error responses a second to requests that are not authenticated: 5.
     pub max_refusals: u32,
 }
@@ -74,6 +76,7 @@ impl Default for Config {
             disconnected_after: Duration::from_secs(7),
             max_early_checks: 4,
             max_replies: 16,
+            max_attributes: stun::wire::MAX_ATTRIBUTES,
             max_refusals: 5,
         }
     }

@@ -28,7 +28,7 @@ impl Agent {
         if !self.is_active() {
             return Err(Discard::Inactive);
         }
-        let message = Message::decode(datagram)?;
+        let message = Message::decode_within(datagram, self.config.max_attributes)?;
         if message.method() != Method::BINDING {
             return Err(Discard::Method);
         }

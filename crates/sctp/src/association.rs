@@ -53,6 +53,8 @@ pub struct Association {
     state: State,
     rng: Rng,
     cookie_key: Box<dyn Hmac>,
+    /// Name this association in State Cookies made while it stands, without telling its tags (RFC 9260 §5.2.2).
+    tie_tags: [u32; 2],
     max_packet: usize,
     local: Local,
     peer: Peer,
@@ -133,6 +135,8 @@ struct Sender {
     probe: bool,
     /// Probes since the peer last acknowledged something.
     probes: u32,
+    /// T3-rtx has expired: one packet may be in flight until something is acknowledged (RFC 9260 §7.2.3).
+    timed_out: bool,
     /// A FORWARD TSN is to be sent.
     forward: bool,
     /// Packets from this one on are of the flight that no loss was answered in.
@@ -160,6 +164,7 @@ impl Association {
         let mut rng = Rng::new(derive_seed(&seed, "sctp"));
         let first = config.initial_tsn.unwrap_or_else(|| Tsn(rng.u32()));
         let local = Local { tag: rng.u32().max(1), first };
+        let tie_tags = [rng.u32().max(1), rng.u32().max(1)];
         let peer = Peer {
             tag: 0,
             first: Tsn(0),
@@ -175,6 +180,7 @@ impl Association {
             state,
             rng,
             cookie_key: cookie::key(&derive_seed(&seed, "sctp cookie")),
+            tie_tags,
             max_packet: config.max_packet,
             local,
             peer,
@@ -337,6 +343,15 @@ impl Association {
         }
         self.outbound.drop_open(stream);
         self.cut_off_if_open(stream);
+    }
+
+    /// Answers the peer's reset of a stream that is not open here with one of our direction, as RFC 8831 §6.7 asks,
+    /// so that the peer can use its number again.
+    pub fn answer_reset(&mut self, now: Instant, stream: StreamId) {
+        if self.open(stream, StreamOptions::default()).is_ok() {
+            self.resets.done(stream, Direction::Incoming);
+            self.reset(now, stream);
+        }
     }
 
     /// Forgets `stream` without a word to the peer, which does not know it: after

@@ -12,9 +12,8 @@ pub(crate) struct Cookie {
     pub(crate) made: Instant,
     pub(crate) local_tag: u32,
     pub(crate) peer_tag: u32,
-    /// The tags of the association that stood when the INIT came, or zeros (RFC 9260 §5.2.2).
-    pub(crate) tie_local: u32,
-    pub(crate) tie_peer: u32,
+    /// The Tie-Tags of the association that stood when the INIT came, or zeros (RFC 9260 §5.2.2).
+    pub(crate) tie_tags: [u32; 2],
     pub(crate) local_tsn: Tsn,
     pub(crate) peer_tsn: Tsn,
     pub(crate) peer_window: u32,
@@ -28,7 +27,8 @@ impl Cookie {
         let mut bytes = [0; COOKIE_LEN];
         let mut out = Writer::new(&mut bytes);
         out.put(&self.made.as_nanos().to_be_bytes())?;
-        for word in [self.local_tag, self.peer_tag, self.tie_local, self.tie_peer] {
+        let [tie_a, tie_b] = self.tie_tags;
+        for word in [self.local_tag, self.peer_tag, tie_a, tie_b] {
             out.put_u32(word)?;
         }
         for word in [self.local_tsn.0, self.peer_tsn.0, self.peer_window] {
@@ -63,7 +63,7 @@ impl Cookie {
         let mut reader = Reader::new(body);
         let made = Instant::from_nanos(reader.u64()?);
         let (local_tag, peer_tag) = (reader.u32()?, reader.u32()?);
-        let (tie_local, tie_peer) = (reader.u32()?, reader.u32()?);
+        let tie_tags = [reader.u32()?, reader.u32()?];
         let (local_tsn, peer_tsn) = (Tsn(reader.u32()?), Tsn(reader.u32()?));
         let peer_window = reader.u32()?;
         let peer_inbound = reader.u16()?;
@@ -72,8 +72,7 @@ impl Cookie {
             made,
             local_tag,
             peer_tag,
-            tie_local,
-            tie_peer,
+            tie_tags,
             local_tsn,
             peer_tsn,
             peer_window,
@@ -101,8 +100,7 @@ mod tests {
             made: Instant::from_nanos(0x0102_0304_0506_0708),
             local_tag: 0x1111_1111,
             peer_tag: 0x2222_2222,
-            tie_local: 0x3333_3333,
-            tie_peer: 0x4444_4444,
+            tie_tags: [0x3333_3333, 0x4444_4444],
             local_tsn: Tsn(0x5555_5555),
             peer_tsn: Tsn(0x6666_6666),
             peer_window: 0x7777_7777,

@@ -144,6 +144,11 @@ impl Events {
         self.closed = Some(reason);
     }
 
+    /// How many wait for streams.
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Event> {
         if std::mem::take(&mut self.connected) {
             return Some(Event::Connected);

@@ -213,6 +213,11 @@ impl Flight {
         Some((serial, self.data(serial)?))
     }
 
+    /// Whether `serial` is the first that is not acknowledged cumulatively.
+    pub(crate) fn is_earliest(&self, serial: Serial) -> bool {
+        self.front == serial
+    }
+
     /// Notes the first lost chunk as sent again with the packet being written.
     pub(crate) fn resent(&mut self, now: Instant, serial: Serial) {
         self.lost.pop();
@@ -227,12 +232,12 @@ impl Flight {
         self.log(serial);
     }
 
-    /// Takes a SACK. Nothing is changed if it is refused.
+    /// Takes a SACK, or a SHUTDOWN, which does not say what lies above gaps. Nothing is changed if it is refused.
     pub(crate) fn acknowledge(
         &mut self,
         now: Instant,
         cumulative: Tsn,
-        gaps: impl Iterator<Item = (u16, u16)>,
+        gaps: Option<impl Iterator<Item = (u16, u16)>>,
         least: Duration,
         outbound: &mut Outbound,
     ) -> Result<Acked, SackError> {
@@ -244,7 +249,11 @@ impl Flight {
             return Err(SackError::Unsent);
         }
         self.reported.clear();
-        for (first, last) in gaps {
+        if gaps.is_none() {
+            // RFC 9260 §3.3.8: what was reported before stands.
+            self.reported.extend(self.acked.iter().filter(|(_, last)| *last > cumulative));
+        }
+        for (first, last) in gaps.into_iter().flatten() {
             let (first, last) = (cumulative.plus(first.into()), cumulative.plus(last.into()));
             if last >= self.next() {
                 return Err(SackError::Unsent);
@@ -412,13 +421,13 @@ impl Flight {
         (self.abandoned > 0 && self.advanced >= self.front).then(|| self.advanced.tsn())
     }
 
-    /// The last skipped message of each ordered stream up to the forward point, newest first.
-    pub(crate) fn skipped(&self) -> impl Iterator<Item = (StreamId, Ssn)> + '_ {
+    /// What is skipped of ordered messages up to the forward point: in the order of the TSNs.
+    pub(crate) fn skipped(&self) -> impl Iterator<Item = (Tsn, StreamId, Ssn)> + '_ {
         let count = usize::try_from(self.advanced.plus(1).since(self.front)).unwrap_or(usize::MAX);
-        let skipped = self.ring.iter().take(count).rev();
+        let skipped = (0u64..).zip(self.ring.iter().take(count));
         skipped
-            .filter(|sent| sent.state == State::Abandoned && !sent.unordered)
-            .map(|sent| (sent.stream, Ssn(sent.ssn)))
+            .filter(|(_, sent)| sent.state == State::Abandoned && !sent.unordered)
+            .map(|(offset, sent)| (self.front.plus(offset).tsn(), sent.stream, Ssn(sent.ssn)))
     }
 
     fn next(&self) -> Serial {

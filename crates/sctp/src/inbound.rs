@@ -38,7 +38,8 @@ pub(crate) struct Inbound {
     making: Option<Making>,
     /// A FORWARD TSN may have cut a message in two, so its rest is no offence.
     after_forward: bool,
-    streams: BTreeMap<StreamId, Stream>,
+    /// Boxed, since a node of the tree has room for eleven, and most associations have one or two.
+    streams: BTreeMap<StreamId, Box<Stream>>,
     held: usize,
     arena: Arena,
     window: usize,
@@ -103,7 +104,7 @@ impl Inbound {
             after_forward: false,
             streams: BTreeMap::new(),
             held: 0,
-            arena: Arena::default(),
+            arena: Arena::new(config.receive_window),
             window: config.receive_window,
             partial_delivery: config.partial_delivery.min(config.receive_window / 2),
             max_gaps: config.max_gaps,
@@ -118,6 +119,11 @@ impl Inbound {
 
     pub(crate) fn has_gaps(&self) -> bool {
         !self.gaps.is_empty()
+    }
+
+    /// How many runs lie beyond the cumulative TSN.
+    pub(crate) fn gap_count(&self) -> usize {
+        self.gaps.len()
     }
 
     /// Offsets from the cumulative TSN of the runs beyond it.
@@ -184,7 +190,9 @@ impl Inbound {
         }
         let in_order = serial == self.cumulative.plus(1);
         // What is in order can always be read, so a quarter more is kept free for it: no gap can lock the door.
-        let limit = if in_order { self.window.saturating_add(self.window / 4) } else { self.window };
+        // RFC 9260 §6.2: with a window of zero only what lies before something that has come is taken.
+        let open = self.held < self.window || self.has_gaps();
+        let limit = if in_order && open { self.window.saturating_add(self.window / 4) } else { self.window };
         if self.held.saturating_add(data.payload.len()).saturating_add(OVERHEAD) > limit {
             return Inserted::NoRoom;
         }
@@ -243,7 +251,8 @@ impl Inbound {
             }) {
                 self.abandon_making(events);
             }
-            let Some(state) = self.stream_mut(stream) else { continue };
+            // A stream that nothing came on takes no memory.
+            let Some(state) = self.streams.get_mut(&stream) else { continue };
             if !later(state.next_ssn, ssn.0) {
                 state.next_ssn = ssn.0.wrapping_add(1);
             }
@@ -442,7 +451,9 @@ impl Inbound {
     }
 
     fn stream_mut(&mut self, stream: StreamId) -> Option<&mut Stream> {
-        if self.streams.len() >= self.max_streams && !self.streams.contains_key(&stream) {
+        let full = self.streams.len() >= self.max_streams && !self.streams.contains_key(&stream);
+        // 65,535 streams are announced, so that is the first number that there is not.
+        if full || stream.0 == u16::MAX {
             return None;
         }
         Some(self.streams.entry(stream).or_default())

@@ -43,7 +43,8 @@ pub enum Reliability {
 /// priority, message by message, as fragments of messages cannot be mixed (RFC 9260 §6.9).
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    streams: BTreeMap<StreamId, Stream>,
+    /// Boxed, since a node of the tree has room for eleven, and most associations have one or two.
+    streams: BTreeMap<StreamId, Box<Stream>>,
     turns: BinaryHeap<Reverse<(u64, StreamId)>>,
     /// The stream whose message was begun.
     current: Option<StreamId>,
@@ -141,7 +142,7 @@ impl Outbound {
     pub(crate) fn open(&mut self, stream: StreamId, options: StreamOptions) {
         self.streams.insert(
             stream,
-            Stream {
+            Box::new(Stream {
                 options,
                 ssn: 0,
                 queue: VecDeque::new(),
@@ -157,7 +158,7 @@ impl Outbound {
                 time: 0,
                 in_flight: 0,
                 closing: false,
-            },
+            }),
         );
     }
 
@@ -212,7 +213,10 @@ impl Outbound {
     }
 
     pub(crate) fn remove(&mut self, stream: StreamId) {
-        self.streams.remove(&stream);
+        if let Some(state) = self.streams.remove(&stream) {
+            let queued: usize = state.queue.iter().map(|piece| cost(piece.data.len())).sum();
+            self.used = self.used.saturating_sub(queued);
+        }
         if self.current == Some(stream) {
             self.current = None;
         }
@@ -384,8 +388,19 @@ impl Outbound {
     /// A fragment left the flight for good.
     pub(crate) fn release(&mut self, stream: StreamId, len: usize) {
         self.used = self.used.saturating_sub(cost(len));
-        if let Some(state) = self.streams.get_mut(&stream) {
-            state.in_flight = state.in_flight.saturating_sub(1);
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        let was_full = state.in_flight >= MAX_IN_FLIGHT;
+        state.in_flight = state.in_flight.saturating_sub(1);
+        if was_full && !state.scheduled && self.current != Some(stream) && !state.queue.is_empty() {
+            state.scheduled = true;
+            self.turns.push(Reverse((state.time, stream)));
+        }
+    }
+
+    /// Gives back the memory of empty queues.
+    pub(crate) fn release_memory(&mut self) {
+        for state in self.streams.values_mut().filter(|state| state.queue.is_empty()) {
+            state.queue = VecDeque::new();
         }
     }
 
@@ -461,7 +476,7 @@ impl Outbound {
 
 impl Stream {
     fn is_sendable(&self, fragment: usize) -> bool {
-        self.complete > 0 || self.open_bytes > fragment
+        self.in_flight < MAX_IN_FLIGHT && (self.complete > 0 || self.open_bytes > fragment)
     }
 
     fn add(&mut self, piece: Piece) {
@@ -512,6 +527,9 @@ const fn cost(len: usize) -> usize {
 
 /// What a queued piece or a fragment in flight costs beside its payload.
 const PIECE_OVERHEAD: usize = 96;
+/// Fragments of a stream that are sent and not acknowledged cumulatively: so it never has more messages than
+/// there are sequence numbers (RFC 9260 §6.1).
+const MAX_IN_FLIGHT: usize = 65_535;
 /// A message is not split to fill less than this.
 const LEAST_FRAGMENT: usize = 128;
 const RESERVE: usize = 64 << 10;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectivity::Connectivity;
-use crypto::derive_seed;
+use crypto::{Secret, derive_seed};
 use proto::{Batch, Instant, Transmit, Writer};
 
 use crate::fingerprint::Fingerprints;
@@ -16,7 +16,7 @@ pub(crate) struct Transport {
     pub connectivity: Connectivity,
     dtls: Option<dtls::Connection>,
     dtls_config: Arc<dtls::Config>,
-    dtls_seed: [u8; 32],
+    dtls_seed: Secret<32>,
     dtls_role: Option<DtlsRole>,
     fingerprints: Option<Fingerprints>,
     state: DtlsState,
@@ -53,7 +53,7 @@ impl Transport {
             connectivity,
             dtls: None,
             dtls_config,
-            dtls_seed: derive_seed(&seed, "dtls"),
+            dtls_seed: Secret::new(derive_seed(&seed, "dtls")),
             dtls_role: None,
             fingerprints: None,
             state: DtlsState::Handshake,
@@ -99,7 +99,7 @@ impl Transport {
         let round_trip = self.connectivity.round_trip();
         let max_datagram = self.connectivity.max_datagram();
         Some(self.dtls.get_or_insert_with(|| {
-            let (config, seed) = (self.dtls_config.clone(), self.dtls_seed);
+            let (config, seed) = (self.dtls_config.clone(), *self.dtls_seed.expose());
             let mut connection = match role {
                 DtlsRole::Client => dtls::Connection::client(now, config, seed),
                 DtlsRole::Server => dtls::Connection::server(now, config, seed),

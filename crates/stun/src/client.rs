@@ -163,7 +163,7 @@ impl Client {
         if path != self.path {
             return Err(Discard::WrongPath);
         }
-        let message = Message::decode(datagram)?;
+        let message = Message::decode_within(datagram, self.config.max_attributes)?;
         let State::Asking(request) = &self.state else { return Err(Discard::UnknownTransaction) };
         let ours = request.id == message.transaction() && request.sent > 0;
         if !ours || message.method() != Method::BINDING {

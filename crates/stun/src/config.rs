@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::wire::MAX_ATTRIBUTES;
+
 /// Times and limits of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -12,6 +14,8 @@ pub struct Config {
     pub last_wait: u32,
     /// Time from an answer to the next request, which keeps the NAT's binding: 15 s (RFC 8445 §11).
     pub refresh: Duration,
+    /// Attributes of a message: 64 ([`MAX_ATTRIBUTES`]).
+    pub max_attributes: usize,
 }
 
 impl Default for Config {
@@ -21,6 +25,7 @@ impl Default for Config {
             max_requests: 7,
             last_wait: 16,
             refresh: Duration::from_secs(15),
+            max_attributes: MAX_ATTRIBUTES,
         }
     }
 }

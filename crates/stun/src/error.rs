@@ -12,7 +12,7 @@ pub enum DecodeError {
     Truncated,
     /// An attribute of this type has an impossible value.
     Attribute(u16),
-    /// More than [`MAX_ATTRIBUTES`](crate::wire::MAX_ATTRIBUTES) attributes.
+    /// More attributes than are allowed: [`MAX_ATTRIBUTES`](crate::wire::MAX_ATTRIBUTES), or a configured number.
     TooManyAttributes,
     /// FINGERPRINT does not fit the bytes before it, or is not the last attribute.
     Fingerprint,

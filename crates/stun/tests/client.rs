@@ -131,6 +131,57 @@ fn equal_seeds_give_equal_bytes() {
     assert_ne!(run([1; 32]), run([2; 32]));
 }
 
+/// RFC 8489 §5: one identifier for a request however often it is sent, another for each one after it.
+#[test]
+fn each_transaction_has_an_identifier_of_its_own() {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut now = epoch();
+    let mut client = started();
+    for _ in 0..200 {
+        let id = request(&mut client, now).unwrap();
+        for _ in 0..3 {
+            now = client.poll_timeout().unwrap();
+            client.handle_timeout(now);
+            assert_eq!(request(&mut client, now), Some(id));
+        }
+        assert!(seen.insert(id), "{id:?} came twice");
+        answer(&mut client, now, &success(id, ([192, 0, 2, 9], 9).into())).unwrap();
+        now = client.poll_timeout().unwrap();
+        client.handle_timeout(now);
+    }
+    // They are drawn, not counted: every bit is set in about half of them.
+    for bit in 0..96 {
+        let set = seen.iter().filter(|id| id.0[bit / 8] >> (bit % 8) & 1 == 1).count();
+        assert!((60..140).contains(&set), "bit {bit}: {set} of 200");
+    }
+}
+
+/// One attribute more than is allowed is one too many, whatever it is.
+#[test]
+fn a_response_may_have_as_many_attributes_as_the_limit() {
+    for limit in [1, 5, 64] {
+        for extra in [0, 1] {
+            let mut config = Config::default();
+            assert_eq!(config.max_attributes, 64);
+            config.max_attributes = limit;
+            let mut client = Client::new(config, path("198.51.100.7:4000", "192.0.2.1:3478"), [7; 32]);
+            client.start(epoch());
+            let id = request(&mut client, epoch()).unwrap();
+            let mut attributes = vec![Attribute::XorMappedAddress(([192, 0, 2, 9], 9).into())];
+            // FINGERPRINT is one of them; a lone attribute leaves no room for it.
+            attributes.resize((limit + extra).saturating_sub(1).max(1), Attribute::Software("s"));
+            let counted = attributes.len() + 1;
+            let taken = answer(&mut client, epoch(), &message(Class::Success, id, &attributes));
+            let expected = if counted <= limit {
+                Ok(())
+            } else {
+                Err(Discard::Malformed(stun::DecodeError::TooManyAttributes))
+            };
+            assert_eq!(taken, expected, "{counted} of {limit}");
+        }
+    }
+}
+
 fn started() -> Client {
     let mut client = Client::new(Config::default(), path(CLIENT, SERVER), [1; 32]);
     client.start(epoch());
@@ -158,7 +209,7 @@ fn success(id: TransactionId, mapped: std::net::SocketAddr) -> Vec<u8> {
 }
 
 fn message(class: Class, id: TransactionId, attributes: &[Attribute<'_>]) -> Vec<u8> {
-    let mut memory = [0; 200];
+    let mut memory = [0; 1500];
     let mut out = Writer::new(&mut memory);
     let mut encoder = Encoder::new(&mut out, class, Method::BINDING, id).unwrap();
     for attribute in attributes {

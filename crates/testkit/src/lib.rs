@@ -35,9 +35,10 @@
 //! | `link` | [`Link`] and [`Pipe`]: delay, jitter, loss, duplication, reordering, corruption, bandwidth, MTU |
 //! | `pair` | [`Pair`], two machines and a link each way |
 //! | `nat` | [`Nat`], translation and filtering as RFC 4787 names them |
-//! | `network` | [`Network`], any number of hosts behind any number of NATs, and [`World`], which runs machines on it |
+//! | `network` | [`Network`], any number of hosts behind any number of NATs |
 //! | `scale` | [`scaled`], how much of a long test is run |
 //! | `trace` | [`Trace`], the fingerprint of a run |
+//! | `world` | [`World`], which runs machines on the hosts of a network, and puts them to sleep |
 //! | `null` | [`null_provider`], cryptography that costs and proves nothing |
 
 pub mod conformance;
@@ -49,12 +50,14 @@ mod null;
 mod pair;
 mod scale;
 mod trace;
+mod world;
 
-pub use link::{Link, Pipe};
+pub use link::{Bursts, Link, Pipe};
 pub use machine::{Machine, epoch, path, transmit_packet};
 pub use nat::{Dependence, Nat};
-pub use network::{HostId, Lan, Network, World};
+pub use network::{HostId, Lan, Network};
 pub use null::null_provider;
 pub use pair::Pair;
 pub use scale::{scaled, scaled_at_least};
 pub use trace::Trace;
+pub use world::World;

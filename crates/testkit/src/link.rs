@@ -13,6 +13,8 @@ pub struct Link {
     pub jitter: Duration,
     /// Share of datagrams that are lost, 0 to 1.
     pub loss: f64,
+    /// Losses come in bursts as well, by the model of Gilbert and Elliott.
+    pub bursts: Option<Bursts>,
     /// Share of datagrams that arrive twice.
     pub duplicate: f64,
     /// Share of datagrams that are held back by `reorder_by`, so that later ones overtake them.
@@ -21,6 +23,8 @@ pub struct Link {
     pub reorder_by: Duration,
     /// Share of datagrams in which one bit is flipped.
     pub corrupt: f64,
+    /// Share of datagrams of which only a part arrives.
+    pub truncate: f64,
     /// Bits a second; `None` is without limit.
     pub bandwidth: Option<u64>,
     /// Bytes that may wait for the bandwidth; what comes on top is lost.
@@ -35,14 +39,34 @@ impl Default for Link {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             loss: 0.0,
+            bursts: None,
             duplicate: 0.0,
             reorder: 0.0,
             reorder_by: Duration::from_millis(20),
             corrupt: 0.0,
+            truncate: 0.0,
             bandwidth: None,
             queue: 256 * 1024,
             mtu: 65_535,
         }
+    }
+}
+
+/// A second state of a link, in which it loses more.
+#[derive(Clone, Copy, Debug)]
+pub struct Bursts {
+    /// Share of datagrams before which a burst begins.
+    pub begin: f64,
+    /// Share of datagrams before which a burst ends.
+    pub end: f64,
+    /// Share of datagrams that are lost meanwhile.
+    pub loss: f64,
+}
+
+impl Bursts {
+    /// The share of datagrams that are lost to bursts in the long run.
+    pub fn average(&self) -> f64 {
+        self.loss * self.begin / (self.begin + self.end)
     }
 }
 
@@ -55,6 +79,7 @@ pub struct Pipe<T> {
     busy_until: Instant,
     under_way: BTreeMap<(Instant, u64), (T, Vec<u8>)>,
     sent: u64,
+    in_burst: bool,
 }
 
 impl<T: Clone> Pipe<T> {
@@ -66,6 +91,7 @@ impl<T: Clone> Pipe<T> {
             busy_until: Instant::default(),
             under_way: BTreeMap::new(),
             sent: 0,
+            in_burst: false,
         }
     }
 
@@ -81,7 +107,8 @@ impl<T: Clone> Pipe<T> {
 
     /// Puts a datagram in at `now`.
     pub fn send(&mut self, now: Instant, what: T, datagram: &[u8]) {
-        if datagram.len() > self.link.mtu || chance(&mut self.rng, self.link.loss) {
+        if datagram.len() > self.link.mtu || chance(&mut self.rng, self.link.loss) || self.is_lost_in_burst()
+        {
             return;
         }
         let Some(left) = self.transmit(now, datagram.len()) else { return };
@@ -90,6 +117,10 @@ impl<T: Clone> Pipe<T> {
             let mut bytes = datagram.to_vec();
             if chance(&mut self.rng, self.link.corrupt) {
                 flip_a_bit(&mut self.rng, &mut bytes);
+            }
+            if chance(&mut self.rng, self.link.truncate) {
+                let len = self.rng.below(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                bytes.truncate(len as usize);
             }
             let mut due = left + self.link.delay + share(&mut self.rng, self.link.jitter);
             if chance(&mut self.rng, self.link.reorder) {
@@ -109,6 +140,16 @@ impl<T: Clone> Pipe<T> {
     pub fn receive(&mut self, now: Instant) -> Option<(T, Vec<u8>)> {
         let entry = self.under_way.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())
+    }
+
+    fn is_lost_in_burst(&mut self) -> bool {
+        let Some(bursts) = self.link.bursts else {
+            self.in_burst = false;
+            return false;
+        };
+        let turn = if self.in_burst { bursts.end } else { bursts.begin };
+        self.in_burst ^= chance(&mut self.rng, turn);
+        self.in_burst && chance(&mut self.rng, bursts.loss)
     }
 
     /// When a datagram of `len` bytes has left the queue, or `None` if the queue is full.
@@ -186,6 +227,30 @@ mod tests {
         assert!((95..155).contains(&corrupted), "{corrupted}");
         let reordered = arrivals(Link { reorder: 0.2, ..Link::default() }, 100, 10);
         assert!(reordered.windows(2).any(|pair| pair[0].1[0] > pair[1].1[0]));
+    }
+
+    #[test]
+    fn bursts_lose_runs_of_datagrams() {
+        let bursts = Bursts { begin: 0.02, end: 0.2, loss: 0.9 };
+        let seen = arrivals(Link { bursts: Some(bursts), ..Link::default() }, 4000, 10);
+        let lost = 4000 - seen.len();
+        let expected = bursts.average() * 4000.0;
+        assert!((expected * 0.7..expected * 1.3).contains(&(lost as f64)), "{lost} of {expected}");
+        // Most that are lost stand beside another one: with single losses it would be one in ten.
+        let numbers: Vec<u8> = seen.iter().map(|(_, datagram)| datagram[0]).collect();
+        let gaps: Vec<u8> = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) - 1).collect();
+        let runs = gaps.iter().filter(|gap| **gap > 0).count();
+        assert!(lost > 2 * runs, "{lost} lost in {runs} runs");
+    }
+
+    #[test]
+    fn what_is_truncated_is_shorter_and_otherwise_as_it_was() {
+        let seen = arrivals(Link { truncate: 0.5, ..Link::default() }, 250, 10);
+        let short = seen.iter().filter(|(_, datagram)| datagram.len() < 10).count();
+        assert!((95..155).contains(&short), "{short}");
+        assert!(
+            seen.iter().enumerate().all(|(i, (_, d))| d.first().is_none_or(|first| usize::from(*first) == i))
+        );
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Translator {
         self.ports.clear();
     }
 
+    /// Forgets every mapping, and gives other ports from now on.
+    pub(crate) fn rebind(&mut self) {
+        self.forget();
+        self.behaviour.preserve_port = false;
+    }
+
     /// The source that a datagram from `inside` to `remote` gets.
     pub(crate) fn outbound(&mut self, now: Instant, inside: SocketAddr, remote: SocketAddr) -> SocketAddr {
         self.expire(now);

@@ -1,13 +1,10 @@
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use crypto::derive_seed;
 use proto::{Arrival, Carrier, Ecn, Instant, Path};
 
-use crate::machine::drain;
 use crate::nat::Translator;
-use crate::{Link, Machine, Nat, Pipe, Trace, epoch};
+use crate::{Link, Nat, Pipe};
 
 /// Hosts with addresses, each with an access link, on networks behind NATs; in virtual time.
 ///
@@ -20,7 +17,7 @@ pub struct Network {
     nats: Vec<Router>,
 }
 
-/// A host of a [`Network`]; also the index of its machine in a [`World`].
+/// A host of a [`Network`]; also the index of its machine in a [`World`](crate::World).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct HostId(pub usize);
 
@@ -106,6 +103,29 @@ impl Network {
         }
     }
 
+    /// Makes the NAT whose inside is `lan` forget its mappings, and map to other ports from now on.
+    pub fn rebind(&mut self, lan: Lan) {
+        if let Lan::Behind(number) = lan
+            && let Some(router) = self.nats.get_mut(number)
+        {
+            router.translator.rebind();
+        }
+    }
+
+    /// The links of a host, up and down.
+    pub fn links(&self, host: HostId) -> Option<(&Link, &Link)> {
+        self.hosts.get(host.0).map(|host| (host.up.link(), host.down.link()))
+    }
+
+    /// Somebody sends a datagram in the name of `path.remote`: it goes down the link of `host` as if it had
+    /// come that way.
+    pub fn forge(&mut self, now: Instant, host: HostId, path: Path, datagram: &[u8]) {
+        if let Some(host) = self.hosts.get_mut(host.0) {
+            let Path { carrier, local, remote } = path;
+            host.down.send(now, Packet { source: remote, destination: local, carrier, ecn: None }, datagram);
+        }
+    }
+
     /// `host` sends a datagram along `path`, which is as the sender sees it. One with a source address
     /// that the host does not have is lost.
     pub fn send(&mut self, now: Instant, host: HostId, path: Path, ecn: Option<Ecn>, datagram: &[u8]) {
@@ -178,94 +198,10 @@ impl Network {
     }
 }
 
-/// Machines, one on each host of a [`Network`], run together.
-#[derive(Debug)]
-pub struct World<M> {
-    /// The network between them.
-    pub network: Network,
-    /// The machines, by [`HostId`].
-    pub machines: BTreeMap<HostId, M>,
-    /// Everything that was sent, and every event.
-    pub trace: Trace,
-    /// The largest datagram that the machines may write.
-    pub max_datagram: usize,
-    now: Instant,
-}
-
-impl<M: Machine> World<M> {
-    /// A world on `network`, without machines yet.
-    pub fn new(network: Network) -> Self {
-        let (machines, trace) = (BTreeMap::new(), Trace::default());
-        Self { network, machines, trace, max_datagram: 1200, now: epoch() }
-    }
-
-    /// The virtual time.
-    pub const fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// Virtual time since the start.
-    pub fn elapsed(&self) -> Duration {
-        self.now - epoch()
-    }
-
-    /// Runs until `done`, for at most `limit` of virtual time, or until nothing can happen any more; says
-    /// whether `done` held. Where time is left and nothing happens any more, the time stands still.
-    ///
-    /// # Panics
-    ///
-    /// If a machine has a timer in the past after it was drained.
-    pub fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
-        let end = self.now + limit;
-        loop {
-            self.exchange();
-            if done(self) {
-                return true;
-            }
-            self.exchange();
-            let timers = self.machines.values().filter_map(Machine::poll_timeout).min();
-            assert!(timers.is_none_or(|due| due > self.now), "a timer in the past\n{}", self.trace);
-            match [timers, self.network.due()].into_iter().flatten().min() {
-                Some(next) if next <= end => self.now = self.now.max(next),
-                Some(_) => {
-                    self.now = end;
-                    return false;
-                }
-                None => return false,
-            }
-        }
-    }
-
-    /// Lets everything happen that is due now.
-    pub fn exchange(&mut self) {
-        loop {
-            let before = self.trace.count();
-            while let Some((host, arrival, mut datagram)) = self.network.receive(self.now) {
-                if let Some(machine) = self.machines.get_mut(&host) {
-                    machine.handle_datagram(arrival, &mut datagram);
-                }
-            }
-            for (host, machine) in &mut self.machines {
-                machine.handle_timeout(self.now);
-                let (now, max) = (self.now, self.max_datagram);
-                let who = format!("host {}", host.0);
-                drain(machine, now, max, &who, &mut self.trace, |seen, datagram| {
-                    // `drain` gives the path as the receiver sees it; the network wants the sender's.
-                    let path = Path { carrier: seen.carrier, local: seen.remote, remote: seen.local };
-                    self.network.send(now, *host, path, None, datagram);
-                });
-            }
-            if before == self.trace.count() && self.network.due().is_none_or(|due| due > self.now) {
-                return;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Dependence;
+    use crate::{Dependence, epoch};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

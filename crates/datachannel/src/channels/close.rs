@@ -50,8 +50,11 @@ impl Channels {
     pub(super) fn stream_was_reset(&mut self, now: Instant, stream: StreamId, direction: Direction) {
         let Some(id) = self.channel(stream) else {
             if direction == Direction::Incoming {
-                self.refused.remove(&stream);
                 self.early.take(stream);
+                if !self.refused.remove(&stream) {
+                    // A negotiated channel that the peer alone has opened, and closes now.
+                    self.association.answer_reset(now, stream);
+                }
             }
             return;
         };

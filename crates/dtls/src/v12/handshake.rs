@@ -5,7 +5,7 @@ use proto::{NoSpace, Writer};
 
 use super::{Opener, Sealer, Session};
 use crate::flight::Flight;
-use crate::identity::{LeafError, MAX_CERTIFICATE, leaf_key};
+use crate::identity::{LeafError, leaf_key};
 use crate::wire::{
     Certificate, CipherSuite, HandshakeType, NamedGroup, SignatureScheme, SrtpProfile, encode_fragment_header,
 };
@@ -227,7 +227,7 @@ impl Handshake {
     pub(super) fn take_certificate(&mut self, message: &Message<'_>) -> Result<(), Fault> {
         let certificate = Certificate::decode(message.body)?;
         let leaf = certificate.leaf.ok_or(Fault::Close(CloseReason::NoPeerCertificate))?;
-        if leaf.len() > MAX_CERTIFICATE {
+        if leaf.len() > self.config.max_certificate {
             return Err(Fault::Close(CloseReason::UnsupportedCertificate));
         }
         let key = leaf_key(leaf).map_err(|error| match error {

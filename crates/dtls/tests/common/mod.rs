@@ -6,8 +6,16 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a panic is how a test fails; each test uses a part of this"
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "a panic is how a test fails; each test uses a part of this; real peers live in real time"
 )]
+
+pub mod bytes;
+pub mod host;
+pub mod real;
+pub mod spy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +29,14 @@ use proto::{Instant, Writer};
 pub fn config(provider: &'static dyn Provider, seed: u8) -> Config {
     let identity = Identity::generate(provider, 1_790_000_000, [seed; 32]).unwrap();
     Config::new(provider, Arc::new(identity))
+}
+
+/// The whole state of a connection as text, but for what it counts.
+pub fn state(connection: &Connection) -> String {
+    let text = format!("{connection:?}");
+    let (before, rest) = text.split_once("stats: Stats {").unwrap();
+    let (_, after) = rest.split_once('}').unwrap();
+    format!("{before}{after}")
 }
 
 /// What the link does to the `n`th datagram: when, after its sending, copies of it arrive.
@@ -139,6 +155,10 @@ impl Pair {
             self.in_flight.insert((self.now + delay, self.order), (by_client, altered.clone()));
         }
         *n += 1;
+    }
+
+    pub fn end(&mut self, is_client: bool) -> &mut End {
+        if is_client { &mut self.client } else { &mut self.server }
     }
 
     pub fn flush(&mut self) {

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use ice::{Agent, Config, Event, LocalCandidate, Role, State};
-use proto::{Arrival, Batch, Instant, Transmit};
+use ice::{Agent, Config, Discard, Event, LocalCandidate, Role, State};
+use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
+use stun::IntegrityKey;
+use stun::wire::{Attribute, Class, Encoder, Method, TransactionId};
 use testkit::{Machine, Pair, epoch};
 
 /// An agent with its events kept.
@@ -85,3 +87,50 @@ pub const fn seconds(seconds: u64) -> Duration {
 
 pub const A: &str = "10.0.0.1:1000";
 pub const B: &str = "10.0.0.2:2000";
+
+/// Two agents that know of each other.
+pub fn ready() -> (Peer, Peer) {
+    let mut a = Peer::new(Role::Controlling, [1; 32]).host(A);
+    let mut b = Peer::new(Role::Controlled, [2; 32]).host(B);
+    introduce(&mut a, &mut b, epoch());
+    signal(&a, &mut b, epoch());
+    signal(&b, &mut a, epoch());
+    (a, b)
+}
+
+/// A Binding request.
+pub fn request(username: Option<&str>, more: &[Attribute<'_>], key: Option<&IntegrityKey>) -> Vec<u8> {
+    let attributes: Vec<_> =
+        username.map(Attribute::Username).into_iter().chain(more.iter().copied()).collect();
+    message(Class::Request, TransactionId([9; 12]), &attributes, key)
+}
+
+/// A Binding message, signed if there is a key.
+pub fn message(
+    class: Class,
+    id: TransactionId,
+    attributes: &[Attribute<'_>],
+    key: Option<&IntegrityKey>,
+) -> Vec<u8> {
+    let mut memory = [0; 600];
+    let mut out = Writer::new(&mut memory);
+    let mut encoder = Encoder::new(&mut out, class, Method::BINDING, id).unwrap();
+    for attribute in attributes {
+        encoder.attribute(*attribute).unwrap();
+    }
+    encoder.finish(key).unwrap();
+    out.written().to_vec()
+}
+
+/// Hands a datagram over.
+pub fn receive(peer: &mut Peer, path: Path, at: Instant, datagram: &[u8]) -> Result<(), Discard> {
+    peer.agent.handle_datagram(Arrival { path, ecn: None, at }, datagram)
+}
+
+/// The next datagram that an agent sends.
+pub fn send(peer: &mut Peer, now: Instant) -> Option<(Path, Vec<u8>)> {
+    let mut memory = [0; 1500];
+    let mut batch = Batch::new(&mut memory, 1, 1200);
+    let transmit = peer.poll_transmit(now, &mut batch)?;
+    Some((transmit.path, batch.bytes().to_vec()))
+}

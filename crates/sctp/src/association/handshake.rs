@@ -1,6 +1,6 @@
 use super::transmit::{
     Abort, CAUSE_COOKIE_IN_SHUTDOWN, CAUSE_INVALID_PARAMETER, CAUSE_MISSING_PARAMETER, CAUSE_STALE_COOKIE,
-    Cause,
+    CAUSE_UNRESOLVABLE_ADDRESS, Cause, Unrecognized,
 };
 use super::{Association, Local, Peer, State};
 use crate::congestion::control;
@@ -8,13 +8,13 @@ use crate::cookie::Cookie;
 use crate::flight::Flight;
 use crate::inbound::Inbound;
 use crate::wire::{Init, Parameter};
-use crate::{Discard, Tsn, Violation};
+use crate::{CloseReason, Direction, Discard, StreamId, Tsn, Violation};
 
 /// An INIT that is to be answered.
 #[derive(Clone, Debug)]
 pub(super) struct InitReply {
     pub(super) cookie: Cookie,
-    pub(super) unknown: Option<Cause>,
+    pub(super) unknown: Unrecognized,
 }
 
 /// What the optional parameters of an INIT or INIT ACK say.
@@ -23,40 +23,42 @@ struct Abilities<'a> {
     forward_tsn: bool,
     reconfig: bool,
     cookie: Option<&'a [u8]>,
-    unknown: Option<Cause>,
+    unknown: Unrecognized,
 }
 
 impl Association {
     /// RFC 9260 §5.1, §5.2.1, §5.2.2: an INIT changes nothing; it is answered, whatever the state.
     pub(super) fn handle_init(&mut self, init: &Init<'_>) -> Result<(), Discard> {
-        if init.tag == 0 || init.outbound == 0 || init.inbound == 0 {
+        if self.state == State::Closed {
+            return Err(Discard::Closed);
+        }
+        if let Some(cause) = forbidden(init) {
             if init.tag != 0 {
-                self.replies.abort = Some(Abort::new(init.tag, CAUSE_INVALID_PARAMETER));
+                self.replies.abort = Some(Abort::new(init.tag, cause));
             }
             return Err(Discard::UnexpectedChunk);
         }
-        let (local, tie_local, tie_peer) = match &self.state {
+        let (local, tie_tags) = match &self.state {
             State::Closed => return Err(Discard::Closed),
             State::ShutdownAckSent => {
                 // RFC 9260 §9.2: the peer has lost our SHUTDOWN ACK.
                 self.replies.shutdown_ack = true;
                 return Ok(());
             }
-            State::Listening | State::CookieWait => (self.local, 0, 0),
-            State::CookieEchoed(_) => (self.local, self.local.tag, self.peer.tag),
+            State::Listening | State::CookieWait => (self.local, [0; 2]),
+            State::CookieEchoed(_) => (self.local, self.tie_tags),
             State::Established | State::ShutdownPending | State::ShutdownSent | State::ShutdownReceived => {
                 let fresh = Local { tag: self.rng.u32().max(1), first: Tsn(self.rng.u32()) };
-                (fresh, self.local.tag, self.peer.tag)
+                (fresh, self.tie_tags)
             }
         };
         let abilities = self.abilities(init);
-        self.replies.init_ack = Some(InitReply {
+        self.replies.init_ack = Some(Box::new(InitReply {
             cookie: Cookie {
                 made: self.now,
                 local_tag: local.tag,
                 peer_tag: init.tag,
-                tie_local,
-                tie_peer,
+                tie_tags,
                 local_tsn: local.first,
                 peer_tsn: init.tsn,
                 peer_window: init.window,
@@ -65,7 +67,7 @@ impl Association {
                 reconfig: abilities.reconfig,
             },
             unknown: abilities.unknown,
-        });
+        }));
         Ok(())
     }
 
@@ -73,10 +75,18 @@ impl Association {
         if self.state != State::CookieWait {
             return Err(Discard::UnexpectedChunk);
         }
-        if init.tag == 0 || init.outbound == 0 || init.inbound == 0 {
+        if init.window < LEAST_WINDOW {
+            // RFC 9260 §3.3.3: dropped, without an effect on the state.
+            self.replies.abort =
+                Some(Abort::new(init.tag, CAUSE_INVALID_PARAMETER)).filter(|_| init.tag != 0);
+            return Err(Discard::UnexpectedChunk);
+        }
+        if let Some(cause) = forbidden(init) {
             // RFC 9260 §3.3.3: such an answer ends the attempt.
-            self.peer.tag = init.tag;
-            self.violate(Violation::Handshake, CAUSE_INVALID_PARAMETER);
+            let abort =
+                if init.tag == 0 { Abort::reflected(self.local.tag) } else { Abort::new(init.tag, cause) };
+            self.replies.abort = Some(abort);
+            self.close(CloseReason::Violation(Violation::Handshake));
             return Ok(());
         }
         let abilities = self.abilities(init);
@@ -95,7 +105,7 @@ impl Association {
             known: true,
             closed: false,
         });
-        self.replies.error = abilities.unknown;
+        self.replies.error = abilities.unknown.cause();
         self.state = State::CookieEchoed(cookie.into());
         self.replies.init = false;
         self.replies.cookie_echo = true;
@@ -118,11 +128,13 @@ impl Association {
             (cookie.local_tag == self.local.tag, self.peer.known && cookie.peer_tag == self.peer.tag);
         let stale = cookie.is_stale(self.now, self.config.cookie_life);
         if stale && !(ours && theirs) {
-            let age = u32::try_from((self.now - cookie.made).as_micros()).unwrap_or(u32::MAX);
-            self.replies.stale = Some((cookie.peer_tag, Cause::new(CAUSE_STALE_COOKIE, &age.to_be_bytes())));
+            // RFC 9260 §3.3.10.3: by how much it has outlived its time, rounded up.
+            let staleness = (self.now - (cookie.made + self.config.cookie_life)).as_nanos().div_ceil(1000);
+            let staleness = u32::try_from(staleness).unwrap_or(u32::MAX).to_be_bytes();
+            self.replies.stale = Some((cookie.peer_tag, Cause::new(CAUSE_STALE_COOKIE, &staleness)));
             return Err(Discard::StaleCookie);
         }
-        let ties = cookie.tie_local == self.local.tag && cookie.tie_peer == self.peer.tag;
+        let ties = cookie.tie_tags == self.tie_tags;
         match (ours, theirs) {
             (true, true) => self.cookie_matches(),                // D
             (true, false) => self.cookie_from_collision(&cookie), // B, and the first one of all
@@ -199,13 +211,16 @@ impl Association {
             return Ok(());
         }
         self.local = Local { tag: cookie.local_tag, first: cookie.local_tsn };
+        self.tie_tags = [self.rng.u32().max(1), self.rng.u32().max(1)];
+        self.replies = super::Replies::default();
+        self.heartbeat_nonce = None;
         self.set_peer(peer_of(cookie));
         self.flight = Flight::new(self.local.first);
         self.outbound.restart();
         self.congestion = control(&self.config);
         self.congestion.set_packet(self.max_packet);
         self.resets = super::Resets::new(self.local.first, self.peer.first);
-        let open: Vec<crate::StreamId> = self.outbound.ids().collect();
+        let open: Vec<StreamId> = self.outbound.ids().collect();
         for stream in open {
             self.resets.opened(stream);
         }
@@ -230,6 +245,19 @@ impl Association {
         self.ack.announced = self.inbound.window();
         if fresh {
             self.events.connected();
+        }
+        self.drop_streams_out_of_range();
+    }
+
+    /// RFC 9260 §5.1.1: what was opened before the peer said how many streams it takes, and lies beyond, is
+    /// over before it began.
+    fn drop_streams_out_of_range(&mut self) {
+        let beyond: Vec<StreamId> =
+            self.outbound.ids().filter(|stream| stream.0 >= self.peer.inbound).collect();
+        for stream in beyond {
+            self.forget(stream);
+            self.events.reset(stream, Direction::Incoming);
+            self.events.reset(stream, Direction::Outgoing);
         }
     }
 
@@ -257,7 +285,7 @@ impl Association {
                     self.stats.unknown_chunks = self.stats.unknown_chunks.saturating_add(1);
                     // RFC 9260 §3.2.1: the second bit asks for a report, the first to go on.
                     if kind & 0x4000 != 0 {
-                        abilities.unknown = Some(Cause::of_parameter(kind, value));
+                        abilities.unknown.add(kind, value);
                     }
                     if kind & 0x8000 == 0 {
                         break;
@@ -287,8 +315,22 @@ const fn peer_of(cookie: &Cookie) -> Peer {
     }
 }
 
-/// Parameters that are known and without use here: addresses, cookie preservative, address types, host
-/// name, unrecognized parameter, ECN, and those of RFC 4895 and RFC 5061.
-const KNOWN_PARAMETERS: [u16; 11] = [5, 6, 8, 9, 11, 12, 0x8000, 0x8002, 0x8003, 0x8004, 0xc006];
+/// The cause by which an INIT or INIT ACK is refused, if a field of it has a value that RFC 9260 §3.3.2
+/// forbids.
+fn forbidden(init: &Init<'_>) -> Option<u16> {
+    if init.tag == 0 || init.outbound == 0 || init.inbound == 0 || init.window < LEAST_WINDOW {
+        return Some(CAUSE_INVALID_PARAMETER);
+    }
+    let named = |parameter| matches!(parameter, Parameter::Unknown { kind: HOST_NAME, .. });
+    init.parameters.iter().any(named).then_some(CAUSE_UNRESOLVABLE_ADDRESS)
+}
+
+/// RFC 9260 §3.3.2: the least a_rwnd of an INIT or INIT ACK.
+pub(crate) const LEAST_WINDOW: u32 = 1500;
+/// RFC 9260 §3.3.2.1.4: a deprecated parameter that is refused.
+const HOST_NAME: u16 = 11;
+/// Parameters that are known and without use here: addresses, cookie preservative, address types,
+/// unrecognized parameter, ECN, and those of RFC 4895 and RFC 5061.
+const KNOWN_PARAMETERS: [u16; 10] = [5, 6, 8, 9, 12, 0x8000, 0x8002, 0x8003, 0x8004, 0xc006];
 const RECONFIG: u8 = 130;
 const FORWARD_TSN: u8 = 192;

@@ -1,7 +1,6 @@
-use super::transmit::{
-    Abort, CAUSE_INVALID_STREAM, CAUSE_NO_USER_DATA, CAUSE_PROTOCOL_VIOLATION, CAUSE_STALE_COOKIE,
-    CAUSE_UNRECOGNIZED_CHUNK, Cause,
-};
+use std::time::Duration;
+
+use super::transmit::{Abort, CAUSE_INVALID_STREAM, CAUSE_PROTOCOL_VIOLATION, CAUSE_STALE_COOKIE, Cause};
 use super::{Association, State};
 use crate::flight::SackError;
 use crate::inbound::Inserted;
@@ -35,12 +34,23 @@ impl Association {
         {
             return Err(Discard::Bundled);
         }
-        self.check_tag(packet.tag, &first)?;
+        if let Err(refused) = self.check_tag(packet.tag, &first) {
+            // RFC 9260 §3.3.7, §8.4: an ABORT is never answered.
+            if self.state == State::Closed
+                && packet.chunks().any(|chunk| matches!(chunk, Chunk::Abort { .. }))
+            {
+                self.replies.abort = None;
+            }
+            return Err(refused);
+        }
         let mut taken = false;
         let mut refused = Discard::UnexpectedChunk;
         let mut data = false;
         for chunk in packet.chunks() {
             data |= matches!(chunk, Chunk::Data(_));
+            if matches!(chunk, Chunk::Abort { .. }) {
+                self.replies.abort = None;
+            }
             match self.take_chunk(packet.tag, &chunk) {
                 Ok(()) => taken = true,
                 Err(Discard::UnknownChunk) => {
@@ -93,7 +103,7 @@ impl Association {
                     // RFC 9260 §8.4: whoever goes on sending has missed the end.
                     if matches!(first, Chunk::ShutdownAck) {
                         self.replies.shutdown_complete = Some((tag, true));
-                    } else {
+                    } else if !matches!(first, Chunk::CookieAck | Chunk::Error { .. }) {
                         self.replies.abort = Some(Abort::reflected(tag));
                     }
                 }
@@ -125,21 +135,22 @@ impl Association {
                 Ok(())
             }
             Chunk::CookieAck => self.handle_cookie_ack(),
+            Chunk::Heartbeat(info) if self.state != State::CookieWait => {
+                // The answer shares a packet with others.
+                if info.len() <= self.max_packet / 2 {
+                    self.replies.heartbeat_ack = Some((*info).into());
+                }
+                Ok(())
+            }
             _ if !self.is_connected() => Err(Discard::UnexpectedChunk),
             Chunk::Data(data) => self.handle_data(data),
-            Chunk::Sack(sack) => self.handle_sack(sack.cumulative, Some(sack.window), sack.gaps()),
+            Chunk::Sack(sack) => self.handle_sack(sack.cumulative, Some(sack.window), Some(sack.gaps())),
             Chunk::ForwardTsn(forward) => {
                 let news = self.inbound.forward(forward.cumulative, forward.skipped(), &mut self.events);
                 // RFC 3758 §3.6: whether or not it is news, the sender is to know where we stand.
                 self.ack.pending = true;
                 self.ack.due = true;
                 if news { Ok(()) } else { Err(Discard::UnexpectedChunk) }
-            }
-            Chunk::Heartbeat(info) => {
-                if info.len() <= MAX_HEARTBEAT {
-                    self.replies.heartbeat_ack = Some((*info).into());
-                }
-                Ok(())
             }
             Chunk::HeartbeatAck(info) => self.handle_heartbeat_ack(info),
             Chunk::Reconfig(parameters) => {
@@ -157,21 +168,25 @@ impl Association {
             }
             Chunk::Unknown { kind, flags, value } => self.handle_unknown(*kind, *flags, value),
             Chunk::Init(_) => Err(Discard::Tag),
+            Chunk::Heartbeat(_) => Err(Discard::UnexpectedChunk),
         }
     }
 
     fn handle_data(&mut self, data: &Data<'_>) -> Result<(), Discard> {
         if data.payload.is_empty() {
             // RFC 9260 §6.2: DATA without data ends the association.
-            self.violate(Violation::EmptyData, CAUSE_NO_USER_DATA);
+            self.replies.abort = Some(Abort::no_data(self.peer.tag, data.tsn));
+            self.close(CloseReason::Violation(Violation::EmptyData));
             return Ok(());
         }
         if !matches!(self.state, State::Established | State::ShutdownPending | State::ShutdownSent) {
             return Err(Discard::UnexpectedChunk);
         }
+        // RFC 9260 §5.1: the first DATA chunk of all is acknowledged without delay.
+        let first = self.stats.bytes_received == 0;
         let inserted = self.inbound.insert(data, &mut self.events);
         self.ack.pending = true;
-        self.ack.due |= data.immediate;
+        self.ack.due |= data.immediate || first;
         match inserted {
             Inserted::InOrder => {}
             Inserted::Gap => self.ack.due = true,
@@ -205,7 +220,7 @@ impl Association {
         self.ack.due |= self.ack.packets >= 2 || self.inbound.has_gaps() || self.state == State::ShutdownSent;
         self.replies.shutdown |= self.state == State::ShutdownSent;
         if self.ack.pending && !self.ack.due && self.timers.ack.is_none() {
-            self.timers.ack = Some(self.now + self.config.ack_delay);
+            self.timers.ack = Some(self.now + self.config.ack_delay.min(LONGEST_ACK_DELAY));
         }
         self.timers.idle = Some(self.now + IDLE);
     }
@@ -214,7 +229,7 @@ impl Association {
         &mut self,
         cumulative: Tsn,
         window: Option<u32>,
-        gaps: impl Iterator<Item = (u16, u16)>,
+        gaps: Option<impl Iterator<Item = (u16, u16)>>,
     ) -> Result<(), Discard> {
         let least = self.round_trip.least();
         let acked = match self.flight.acknowledge(self.now, cumulative, gaps, least, &mut self.outbound) {
@@ -237,6 +252,7 @@ impl Association {
             self.errors = 0;
             self.round_trip.answered();
             self.sender.probes = 0;
+            self.sender.timed_out = false;
             if self.sender.limited && acked.packet >= self.sender.recovery {
                 self.congestion.acknowledged(acked.bytes);
             }
@@ -288,7 +304,7 @@ impl Association {
             return Err(Discard::UnexpectedChunk);
         }
         self.heartbeat_nonce = None;
-        self.errors = 0;
+        self.answered();
         Ok(())
     }
 
@@ -299,7 +315,7 @@ impl Association {
     }
 
     fn handle_shutdown(&mut self, cumulative: Tsn) -> Result<(), Discard> {
-        self.handle_sack(cumulative, None, std::iter::empty())?;
+        self.handle_sack(cumulative, None, None::<std::iter::Empty<_>>)?;
         match self.state {
             State::Established | State::ShutdownPending => {
                 self.state = State::ShutdownReceived;
@@ -351,11 +367,12 @@ impl Association {
     fn handle_unknown(&mut self, kind: u8, flags: u8, value: &[u8]) -> Result<(), Discard> {
         self.stats.unknown_chunks = self.stats.unknown_chunks.saturating_add(1);
         if kind & 0x40 != 0 {
-            self.replies.error = Some(Cause::of_chunk(CAUSE_UNRECOGNIZED_CHUNK, kind, flags, value));
+            self.replies.error = Some(Cause::of_chunk(kind, flags, value));
         }
         if kind & 0x80 == 0 { Err(Discard::UnknownChunk) } else { Ok(()) }
     }
 }
 
-const MAX_HEARTBEAT: usize = 1024;
-const IDLE: std::time::Duration = std::time::Duration::from_secs(5);
+/// RFC 9260 §6.2: no configuration may have it longer.
+const LONGEST_ACK_DELAY: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(5);

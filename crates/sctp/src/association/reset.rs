@@ -23,6 +23,8 @@ struct Request {
     last: Tsn,
     streams: Vec<StreamId>,
     due: bool,
+    /// The peer has answered that it is at it: what it takes longer is not in vain (RFC 6525 §5.2.7, H2).
+    in_progress: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,7 @@ impl Resets {
     }
 
     /// A direction is reset. `false` if it was not waited for.
-    fn done(&mut self, stream: StreamId, direction: Direction) -> bool {
+    pub(super) fn done(&mut self, stream: StreamId, direction: Direction) -> bool {
         let Some(waiting) = self.waiting.get_mut(&stream) else { return false };
         let flag = match direction {
             Direction::Incoming => &mut waiting.incoming,
@@ -79,6 +81,10 @@ impl Resets {
             self.waiting.remove(&stream);
         }
         was
+    }
+
+    pub(super) fn in_progress(&self) -> bool {
+        self.outstanding.as_ref().is_some_and(|request| request.in_progress)
     }
 
     pub(super) fn timed_out(&mut self) {
@@ -166,7 +172,8 @@ impl Association {
         if known {
             self.inbound.reset(stream, &mut self.events);
         }
-        if known || waited {
+        // Of streams that nothing is known of only so many are told as there can be.
+        if known || waited || self.events.len() < self.config.max_streams {
             self.report_reset(stream, Direction::Incoming);
         }
     }
@@ -175,10 +182,14 @@ impl Association {
         if self.resets.outstanding.as_ref().is_none_or(|request| request.number != number) {
             return;
         }
-        self.errors = 0;
+        self.answered();
+        self.round_trip.answered();
         if matches!(result, ReconfigResult::InProgress | ReconfigResult::Busy) {
             // RFC 6525 §5.2.7: ask again after a while, with the same number.
             self.timers.reset = Some(self.now + self.round_trip.rto(&self.config));
+            if let Some(request) = &mut self.resets.outstanding {
+                request.in_progress = true;
+            }
             return;
         }
         self.timers.reset = None;
@@ -212,7 +223,8 @@ impl Association {
         }
         let number = self.resets.next_request;
         self.resets.next_request = number.wrapping_add(1);
-        self.resets.outstanding = Some(Request { number, last: self.flight.last_tsn(), streams, due: true });
+        self.resets.outstanding =
+            Some(Request { number, last: self.flight.last_tsn(), streams, due: true, in_progress: false });
     }
 
     /// Writes a RE-CONFIG chunk if one is due. Says whether it did.

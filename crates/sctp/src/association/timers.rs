@@ -91,7 +91,9 @@ impl Association {
             self.replies.shutdown = self.state == State::ShutdownSent;
             self.replies.shutdown_ack = self.state == State::ShutdownAckSent;
         }
-        if expired(&mut self.timers.reset, now) {
+        // RFC 6525 §5.1.1: the time-out doubles, and counts as a transmission in vain.
+        if expired(&mut self.timers.reset, now) && (self.resets.in_progress() || self.count_error()) {
+            self.round_trip.back_off();
             self.resets.timed_out();
         }
         if expired(&mut self.timers.reordering, now) {
@@ -108,6 +110,7 @@ impl Association {
         }
         if expired(&mut self.timers.idle, now) && self.inbound.is_idle() && self.flight.is_empty() {
             self.inbound.release_memory();
+            self.outbound.release_memory();
             self.flight.release_memory();
         }
     }
@@ -121,6 +124,14 @@ impl Association {
         self.replies.abort = Some(super::transmit::Abort::new(self.peer.tag, 0));
         self.close(CloseReason::TimedOut);
         false
+    }
+
+    /// The peer answered what is not data, which ends the count of errors (RFC 9260 §8.1), but not while data are
+    /// outstanding: on a path that loses whatever is large, small answers would hide that for ever.
+    pub(super) fn answered(&mut self) {
+        if self.flight.is_empty() {
+            self.errors = 0;
+        }
     }
 
     fn handshake_timed_out(&mut self) {
@@ -156,6 +167,7 @@ impl Association {
         self.congestion.timed_out();
         self.flight.all_lost();
         self.sender.recovery = self.flight.packet();
+        self.sender.timed_out = true;
         self.sender.probes = 0;
         self.sender.burst = self.config.max_burst;
         self.sender.forward = true;
@@ -165,9 +177,11 @@ impl Association {
         self.timers.retransmit = Some(self.now + self.round_trip.rto(&self.config));
     }
 
-    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some.
+    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some. After
+    /// a time-out it would only put off the next one.
     fn probe(&mut self) {
-        if self.flight.nothing_in_flight() || self.sender.probes >= MAX_PROBES || self.peer.closed {
+        let in_vain = self.errors > 0 || self.sender.probes >= MAX_PROBES;
+        if self.flight.nothing_in_flight() || in_vain || self.peer.closed {
             return;
         }
         self.sender.probes = self.sender.probes.saturating_add(1);

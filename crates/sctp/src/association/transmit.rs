@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proto::{NoSpace, Writer};
 
-use super::handshake::InitReply;
+use super::handshake::{InitReply, LEAST_WINDOW};
 use super::{Association, State};
 use crate::cookie::COOKIE_LEN;
 use crate::outbound::Turn;
@@ -10,13 +10,13 @@ use crate::wire::{
     Causes, Chunk, DATA_HEADER_LEN, ForwardTsn, HEADER_LEN, Init, Parameter, Parameters, begin_packet,
     finish_packet, put_sack,
 };
-use crate::{Ssn, StreamId};
+use crate::{Ssn, StreamId, Tsn};
 
 /// What is owed to the peer beside data: the latest of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     pub(super) init: bool,
-    pub(super) init_ack: Option<InitReply>,
+    pub(super) init_ack: Option<Box<InitReply>>,
     pub(super) cookie_echo: bool,
     pub(super) cookie_ack: bool,
     /// The tag of whoever sent a stale State Cookie, and what to tell them.
@@ -46,55 +46,79 @@ pub(super) struct Abort {
     tag: u32,
     reflected: bool,
     cause: u16,
+    /// Of the DATA chunk that had no data (RFC 9260 §3.3.10.9).
+    tsn: Tsn,
 }
 
 impl Abort {
     /// One that the peer finds under its own `tag`; no cause if `cause` is zero.
     pub(super) const fn new(tag: u32, cause: u16) -> Self {
-        Self { tag, reflected: false, cause }
+        Self { tag, reflected: false, cause, tsn: Tsn(0) }
     }
 
     /// One that carries the tag of the packet it answers.
     pub(super) const fn reflected(tag: u32) -> Self {
-        Self { tag, reflected: true, cause: 0 }
+        Self { tag, reflected: true, cause: 0, tsn: Tsn(0) }
+    }
+
+    /// One for a DATA chunk without data.
+    pub(super) const fn no_data(tag: u32, tsn: Tsn) -> Self {
+        Self { tag, reflected: false, cause: CAUSE_NO_USER_DATA, tsn }
     }
 }
 
-/// An error cause or a parameter to be reported, cut at a few bytes.
-#[derive(Clone, Copy, Debug)]
+/// An error cause to be reported, cut at a few bytes.
+#[derive(Clone, Debug)]
 pub(super) struct Cause {
     kind: u16,
-    bytes: [u8; CAUSE_LEN],
-    len: usize,
+    value: Box<[u8]>,
 }
 
 impl Cause {
     pub(super) fn new(kind: u16, value: &[u8]) -> Self {
-        let mut cause = Self { kind, bytes: [0; CAUSE_LEN], len: value.len().min(CAUSE_LEN) };
-        cause.bytes.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
-        cause
+        Self { kind, value: value.get(..value.len().min(REPORT_LEN)).unwrap_or_default().into() }
     }
 
-    /// A chunk that was not understood.
-    pub(super) fn of_chunk(kind: u16, chunk: u8, flags: u8, value: &[u8]) -> Self {
-        Self::with_head(kind, [chunk, flags], value)
+    /// A chunk that was not understood, with its length as it came and as much of it as is reported.
+    pub(super) fn of_chunk(chunk: u8, flags: u8, value: &[u8]) -> Self {
+        let [a, b] = u16::try_from(value.len() + 4).unwrap_or(u16::MAX).to_be_bytes();
+        let bytes: Vec<u8> = [chunk, flags, a, b].iter().chain(value).take(REPORT_LEN).copied().collect();
+        Self { kind: CAUSE_UNRECOGNIZED_CHUNK, value: bytes.into() }
+    }
+}
+
+/// Parameters that were not understood and are to be reported (RFC 9260 §3.2.2): whole ones, as long as they
+/// fit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unrecognized(Vec<u8>);
+
+impl Unrecognized {
+    pub(super) fn add(&mut self, kind: u16, value: &[u8]) {
+        let mut memory = [0; REPORT_LEN];
+        let mut out = Writer::new(&mut memory);
+        let fits = (Parameter::Unknown { kind, value }).encode(&mut out).is_ok();
+        if fits && self.0.len().saturating_add(out.len()) <= REPORT_LEN {
+            self.0.extend_from_slice(out.written());
+        }
     }
 
-    /// A parameter that was not understood (RFC 9260 §3.3.3.1, §3.3.10.8).
-    pub(super) fn of_parameter(parameter: u16, value: &[u8]) -> Self {
-        Self::with_head(CAUSE_UNRECOGNIZED_PARAMETERS, parameter.to_be_bytes(), value)
+    /// For an ERROR that goes with the COOKIE ECHO.
+    pub(super) fn cause(self) -> Option<Cause> {
+        (!self.0.is_empty()).then(|| Cause { kind: CAUSE_UNRECOGNIZED_PARAMETERS, value: self.0.into() })
     }
 
-    fn with_head(kind: u16, [a, b]: [u8; 2], value: &[u8]) -> Self {
-        let mut bytes = [0; CAUSE_LEN];
-        let value = value.get(..value.len().min(CAUSE_LEN - 4)).unwrap_or_default();
-        let [c, d] = u16::try_from(value.len() + 4).unwrap_or(4).to_be_bytes();
-        bytes.iter_mut().zip([a, b, c, d].iter().chain(value)).for_each(|(to, from)| *to = *from);
-        Self { kind, bytes, len: value.len() + 4 }
-    }
-
-    fn value(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    /// For an INIT ACK: a parameter for each.
+    fn encode(&self, out: &mut Writer<'_>) -> Result<(), NoSpace> {
+        let causes = Causes::decode(&self.0).map_err(|_| NoSpace)?;
+        let mut memory = [0; REPORT_LEN];
+        for (kind, value) in causes.iter() {
+            let mut whole = Writer::new(&mut memory);
+            (Parameter::Unknown { kind, value }).encode(&mut whole)?;
+            let len = value.len().saturating_add(4);
+            let whole = whole.written().get(..len).unwrap_or_default();
+            (Parameter::Unknown { kind: UNRECOGNIZED_PARAMETER, value: whole }).encode(out)?;
+        }
+        Ok(())
     }
 }
 
@@ -125,8 +149,8 @@ impl Association {
             }
             return written;
         }
-        if let Some((tag, cause)) = self.replies.stale {
-            let written = self.write_error(out, tag, &cause).is_ok();
+        if let Some((tag, cause)) = &self.replies.stale {
+            let written = self.write_error(out, *tag, cause).is_ok();
             if written {
                 self.replies.stale = None;
             }
@@ -197,8 +221,8 @@ impl Association {
             any = true;
         }
         // Behind a COOKIE ECHO at the earliest (RFC 9260 §5.1).
-        if let Some(cause) = self.replies.error.filter(|_| any || self.is_connected())
-            && put_error(out, &cause).is_ok()
+        if let Some(cause) = self.replies.error.as_ref().filter(|_| any || self.is_connected())
+            && put_error(out, cause).is_ok()
         {
             self.replies.error = None;
             any = true;
@@ -247,15 +271,20 @@ impl Association {
 
     /// RFC 3758 §3.5: tells the peer what not to wait for.
     fn write_forward(&mut self, out: &mut Writer<'_>) -> bool {
-        let Some(cumulative) = self.flight.forward() else {
+        let Some(mut cumulative) = self.flight.forward() else {
             self.sender.forward = false;
             return false;
         };
         let mut seen: Vec<(StreamId, Ssn)> = Vec::new();
-        for (stream, ssn) in self.flight.skipped() {
-            // The newest comes first. What does not fit is told by the peer's own progress.
-            if seen.len() < MAX_SKIPPED && !seen.iter().any(|(known, _)| *known == stream) {
+        for (tsn, stream, ssn) in self.flight.skipped() {
+            if let Some((_, last)) = seen.iter_mut().find(|(known, _)| *known == stream) {
+                *last = ssn;
+            } else if seen.len() < MAX_SKIPPED {
                 seen.push((stream, ssn));
+            } else {
+                // RFC 3758 §3.5, C4: streams that do not fit are for another one, when this was acknowledged.
+                cumulative = tsn.plus(u32::MAX);
+                break;
             }
         }
         let mut memory = [0; MAX_SKIPPED * 4];
@@ -278,8 +307,9 @@ impl Association {
     fn write_sack(&mut self, out: &mut Writer<'_>, end: usize) -> bool {
         let space = end.saturating_sub(out.len()).min(out.room());
         let words = space.saturating_sub(SACK_LEN) / 4;
-        let gaps = self.inbound.gaps().take(words.min(MAX_GAPS));
-        let spare = words.saturating_sub(MAX_GAPS);
+        // RFC 9260 §6.2: as many runs as fit, and duplicates in what they leave.
+        let gaps = self.inbound.gaps().take(words);
+        let spare = words.saturating_sub(self.inbound.gap_count());
         let duplicates = self.inbound.duplicates();
         let duplicates = duplicates.get(..duplicates.len().min(spare)).unwrap_or_default();
         space >= SACK_LEN
@@ -294,6 +324,9 @@ impl Association {
 
     fn write_data(&mut self, out: &mut Writer<'_>, start: usize, end: usize) -> bool {
         if !matches!(self.state, State::Established | State::ShutdownPending | State::ShutdownReceived) {
+            return false;
+        }
+        if self.sender.timed_out && !self.flight.nothing_in_flight() {
             return false;
         }
         let mut last = None;
@@ -356,6 +389,10 @@ impl Association {
         let alone = at == start + HEADER_LEN;
         if !allowed || (need > end.saturating_sub(at) && !alone) || Chunk::Data(data).encode(out).is_err() {
             return false;
+        }
+        if self.flight.is_earliest(serial) {
+            // RFC 9260 §6.1: with the earliest chunk the timer begins anew.
+            self.timers.retransmit = None;
         }
         self.flight.resent(self.now, serial);
         self.stats.retransmissions = self.stats.retransmissions.saturating_add(1);
@@ -455,10 +492,16 @@ impl Association {
     }
 
     fn write_abort(&self, out: &mut Writer<'_>, abort: Abort) -> Result<(), NoSpace> {
-        let mut memory = [0; 8];
+        let mut memory = [0; 12];
         let mut causes = Writer::new(&mut memory);
         if abort.cause != 0 {
-            let value: &[u8] = if abort.cause == CAUSE_NO_USER_DATA { &[0; 4] } else { &[] };
+            let tsn = abort.tsn.0.to_be_bytes();
+            let value: &[u8] = match abort.cause {
+                CAUSE_NO_USER_DATA => &tsn,
+                // RFC 9260 §3.3.10.2: one is missing, the State Cookie.
+                CAUSE_MISSING_PARAMETER => &[0, 0, 0, 1, 0, 7],
+                _ => &[],
+            };
             (Parameter::Unknown { kind: abort.cause, value }).encode(&mut causes)?;
         }
         let causes = Causes::decode(causes.written()).map_err(|_| NoSpace)?;
@@ -486,18 +529,18 @@ impl Association {
         let mut parameters = Writer::new(&mut memory);
         Parameter::StateCookie(&cookie.seal(&*self.cookie_key)?).encode(&mut parameters)?;
         put_abilities(&mut parameters, true, true)?;
-        if let Some(unknown) = &reply.unknown {
-            (Parameter::Unknown { kind: UNRECOGNIZED_PARAMETER, value: unknown.value() })
-                .encode(&mut parameters)?;
-        }
-        let init = self.init(cookie.local_tag, cookie.local_tsn, parameters.written())?;
+        reply.unknown.encode(&mut parameters)?;
+        let mut init = self.init(cookie.local_tag, cookie.local_tsn, parameters.written())?;
+        // RFC 9260 §3.3.3: not more than the peer takes.
+        init.outbound = init.outbound.min(cookie.peer_inbound);
         self.write_one(out, cookie.peer_tag, &Chunk::InitAck(init))
     }
 
-    fn init<'a>(&self, tag: u32, tsn: crate::Tsn, parameters: &'a [u8]) -> Result<Init<'a>, NoSpace> {
+    fn init<'a>(&self, tag: u32, tsn: Tsn, parameters: &'a [u8]) -> Result<Init<'a>, NoSpace> {
         Ok(Init {
             tag,
-            window: u32::try_from(self.config.receive_window).unwrap_or(u32::MAX),
+            // RFC 9260 §3.3.2: less is not allowed here.
+            window: u32::try_from(self.config.receive_window).unwrap_or(u32::MAX).max(LEAST_WINDOW),
             // RFC 8831 §6.2: as many as there are; the tables grow with those in use.
             outbound: u16::MAX,
             inbound: u16::MAX,
@@ -516,9 +559,9 @@ fn put_abilities(out: &mut Writer<'_>, forward_tsn: bool, reconfig: bool) -> Res
 }
 
 fn put_error(out: &mut Writer<'_>, cause: &Cause) -> Result<(), NoSpace> {
-    let mut memory = [0; CAUSE_LEN + 8];
+    let mut memory = [0; REPORT_LEN + 8];
     let mut causes = Writer::new(&mut memory);
-    (Parameter::Unknown { kind: cause.kind, value: cause.value() }).encode(&mut causes)?;
+    (Parameter::Unknown { kind: cause.kind, value: &cause.value }).encode(&mut causes)?;
     let causes = Causes::decode(causes.written()).map_err(|_| NoSpace)?;
     Chunk::Error { causes }.encode(out)
 }
@@ -537,10 +580,11 @@ const SHORTEST_PACE: Duration = Duration::from_micros(100);
 pub(super) const CAUSE_INVALID_STREAM: u16 = 1;
 pub(super) const CAUSE_MISSING_PARAMETER: u16 = 2;
 pub(super) const CAUSE_STALE_COOKIE: u16 = 3;
-pub(super) const CAUSE_UNRECOGNIZED_CHUNK: u16 = 6;
+pub(super) const CAUSE_UNRESOLVABLE_ADDRESS: u16 = 5;
+const CAUSE_UNRECOGNIZED_CHUNK: u16 = 6;
 pub(super) const CAUSE_INVALID_PARAMETER: u16 = 7;
 const CAUSE_UNRECOGNIZED_PARAMETERS: u16 = 8;
-pub(super) const CAUSE_NO_USER_DATA: u16 = 9;
+const CAUSE_NO_USER_DATA: u16 = 9;
 pub(super) const CAUSE_COOKIE_IN_SHUTDOWN: u16 = 10;
 pub(super) const CAUSE_USER_ABORT: u16 = 12;
 pub(super) const CAUSE_PROTOCOL_VIOLATION: u16 = 13;
@@ -548,8 +592,9 @@ const UNRECOGNIZED_PARAMETER: u16 = 8;
 const HEARTBEAT_INFO: u16 = 1;
 const FLAG_IMMEDIATE: u8 = 8;
 const SACK_LEN: usize = 16;
-const CAUSE_LEN: usize = 64;
-const INIT_PARAMETERS_LEN: usize = 4 + COOKIE_LEN + 4 + 8 + 4 + CAUSE_LEN + 4;
-/// Runs that one SACK reports.
-const MAX_GAPS: usize = 200;
+/// Bytes of what was not understood that are sent back.
+const REPORT_LEN: usize = 256;
+/// Cookie, abilities, and reports of parameters, which are twice as long if they are empty ones.
+const INIT_PARAMETERS_LEN: usize = 4 + COOKIE_LEN + 4 + 8 + 2 * REPORT_LEN;
+/// Streams that one FORWARD TSN names: as many as the smallest packet has room for.
 const MAX_SKIPPED: usize = 24;

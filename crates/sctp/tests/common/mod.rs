@@ -5,9 +5,12 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     clippy::cast_possible_truncation,
     reason = "a panic is how a test fails"
 )]
+
+pub(crate) mod victim;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

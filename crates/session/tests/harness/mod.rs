@@ -38,11 +38,25 @@ pub struct Peer {
     pub flip: Option<(Rng, f64)>,
     /// Datagrams that the session has written.
     pub sent: u64,
+    /// What it has sent, and when, if `logs` is set.
+    pub log: Vec<(Instant, Path, Vec<u8>)>,
+    pub logs: bool,
+    /// The last few that it was given, for those who send in the name of others.
+    pub captured: VecDeque<(Path, Vec<u8>)>,
 }
 
 impl Peer {
     pub fn new(session: Session) -> Self {
-        Self { session, events: VecDeque::new(), discards: Vec::new(), flip: None, sent: 0 }
+        Self {
+            session,
+            events: VecDeque::new(),
+            discards: Vec::new(),
+            flip: None,
+            sent: 0,
+            log: Vec::new(),
+            logs: false,
+            captured: VecDeque::new(),
+        }
     }
 
     fn flip_inside(&mut self, datagram: &mut [u8]) {
@@ -65,6 +79,12 @@ impl Machine for Node {
         match self {
             Self::Peer(peer) => {
                 peer.flip_inside(datagram);
+                if peer.captured.len() == CAPTURED {
+                    peer.captured.pop_front();
+                }
+                if !datagram.is_empty() {
+                    peer.captured.push_back((arrival.path, datagram.to_vec()));
+                }
                 let taken = peer.session.handle_datagram(arrival, datagram);
                 if let Err(discard) = taken
                     && peer.discards.len() < 1000
@@ -95,6 +115,11 @@ impl Machine for Node {
             Self::Peer(peer) => {
                 let transmit = peer.session.poll_transmit(now, batch)?;
                 peer.sent += 1;
+                if peer.logs {
+                    let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
+                    let datagrams = batch.bytes().chunks(segment);
+                    peer.log.extend(datagrams.map(|datagram| (now, transmit.path, datagram.to_vec())));
+                }
                 Some(transmit)
             }
             Self::Server(requests) => {
@@ -340,3 +365,6 @@ pub fn config(side: u8) -> Config {
     config.local_addresses = vec![SocketAddr::from(([192, 0, 2, side + 1], 4000))];
     config
 }
+
+/// Datagrams that a [`Peer`] remembers.
+const CAPTURED: usize = 32;

@@ -5,44 +5,37 @@ use std::time::Duration;
 
 use proto::Instant;
 use session::{
-    CandidateError, ChannelId, ChannelState, ConnectionState, Event, Failure, GatheringState, LocalCandidate,
-    Outgoing, Reliability, SdpType, SendError, Session, SessionDescription, SignalingState,
+    ChannelId, ChannelState, ConnectionState, Event, Failure, GatheringState, Outgoing, Reliability,
+    SendError, Session, SignalingState,
 };
 use testkit::{HostId, World};
 
+use crate::faults::Faults;
 use crate::harness::{Node, peer, session};
-use crate::plan::{ChannelPlan, Draw, Plan, seed_bytes};
+use crate::oracle::Oracle;
+use crate::plan::{ChannelPlan, Plan};
+use crate::signalling::{Mail, Signalling};
 
 /// Both applications.
 pub struct Applications {
     pub plan: Plan,
     pub hosts: [HostId; 2],
     clock: HostId,
-    start: Instant,
-    draw: Draw,
-    mail: BTreeMap<(Instant, u64), (usize, Mail)>,
-    mailed: u64,
-    /// When the last description for each side arrives: descriptions stay in order.
-    last_description: [Instant; 2],
-    held: [Vec<LocalCandidate>; 2],
-    /// A description that waits for the end of gathering.
-    unsent: [Option<SdpType>; 2],
+    pub start: Instant,
+    pub signalling: Signalling,
+    pub faults: Faults,
+    oracle: Oracle,
     channels: Vec<Channel>,
     by_id: [BTreeMap<ChannelId, usize>; 2],
     readable: [BTreeSet<ChannelId>; 2],
     read_at: [Instant; 2],
     pub connected_at: [Option<Instant>; 2],
-    restarted: bool,
+    pub restarted: bool,
     pub progress: u64,
     progressed_at: Instant,
     pub failure: Option<Failure>,
     /// Since everything reliable has arrived: what is partial gets a while more.
     complete_since: Option<Instant>,
-}
-
-enum Mail {
-    Description(SdpType, String),
-    Candidate(LocalCandidate),
 }
 
 #[derive(Default)]
@@ -74,16 +67,17 @@ impl Applications {
     pub fn new(plan: Plan, hosts: [HostId; 2], clock: HostId, now: Instant) -> Self {
         let channels = plan.channels.iter().map(|_| Channel::default()).collect();
         Self {
-            draw: Draw::new(&seed_bytes(plan.seed), "signalling"),
+            signalling: Signalling::new(&plan, now),
+            faults: Faults::new(&plan),
+            oracle: Oracle::new(
+                plan.channels
+                    .iter()
+                    .any(|it| it.init.reliability != Reliability::Reliable || it.closer.is_some()),
+            ),
             plan,
             hosts,
             clock,
             start: now,
-            mail: BTreeMap::new(),
-            mailed: 0,
-            last_description: [now; 2],
-            held: [Vec::new(), Vec::new()],
-            unsent: [None, None],
             channels,
             by_id: [BTreeMap::new(), BTreeMap::new()],
             readable: [BTreeSet::new(), BTreeSet::new()],
@@ -115,16 +109,17 @@ impl Applications {
 
     /// Everything that is to be done now; says whether all is done, or lost.
     pub fn step(&mut self, world: &mut World<Node>) -> bool {
-        let now = world.now();
-        self.open_channels(world);
-        for side in 0..2 {
-            while let Some(event) = peer(world, self.hosts[side]).events.pop_front() {
-                self.take_event(world, side, event);
-            }
+        if let Err(problem) = self.oracle.check(self.hosts, world) {
+            panic!("{problem}\n{}", self.describe(world));
         }
+        let now = world.now();
+        let connected = self.connected_at.iter().all(Option::is_some);
+        self.faults.step(&self.plan, self.hosts, connected, world);
+        self.open_channels(world);
+        self.take_events(world);
         self.deliver_mail(world);
         self.restart(world);
-        for side in 0..2 {
+        for side in self.awake(world) {
             self.read(world, side);
             self.write(world, side);
         }
@@ -132,7 +127,8 @@ impl Applications {
             return true;
         }
         let stalled = now - self.progressed_at;
-        assert!(stalled < STALL, "nothing happened for {stalled:?}\n{}", self.describe(world));
+        let patience = self.plan.patience();
+        assert!(stalled < patience, "nothing happened for {stalled:?}\n{}", self.describe(world));
         if self.is_complete() {
             let since = *self.complete_since.get_or_insert(now);
             let partial =
@@ -147,6 +143,11 @@ impl Applications {
             self.wake(world, None);
         }
         false
+    }
+
+    /// The sides that are not asleep.
+    pub fn awake(&self, world: &World<Node>) -> Vec<usize> {
+        (0..2).filter(|side| !world.is_asleep(self.hosts[*side])).collect()
     }
 
     /// Whether the plan wants the end now, in the middle of whatever is going on.
@@ -164,7 +165,11 @@ impl Applications {
 
     /// After the end: nothing but reading on.
     pub fn drain(&mut self, world: &mut World<Node>) {
-        for side in 0..2 {
+        self.take_events(world);
+    }
+
+    fn take_events(&mut self, world: &mut World<Node>) {
+        for side in self.awake(world) {
             while let Some(event) = peer(world, self.hosts[side]).events.pop_front() {
                 self.take_event(world, side, event);
             }
@@ -174,14 +179,15 @@ impl Applications {
     fn wake(&self, world: &mut World<Node>, also: Option<Instant>) {
         let now = world.now();
         let opens = self.plan.channels.iter().map(|plan| self.start + plan.open_after);
-        let mail = self.mail.keys().next().map(|(due, _)| *due);
+        let mail = self.signalling.next(now);
         let sends =
             self.channels.iter().flat_map(|channel| channel.ways.iter().filter_map(|way| way.next_at));
         let restart = self.plan.restart.map(|(_, after)| self.start + after);
         let reads = (0..2).filter(|side| !self.readable[*side].is_empty()).map(|side| self.read_at[side]);
         let all = opens.chain(mail).chain(sends).chain(restart).chain(reads).chain(also);
         let all = all.chain(self.plan.cut_short.map(|after| self.start + after));
-        let stall = self.progressed_at + STALL;
+        let all = all.chain(self.faults.next(now));
+        let stall = self.progressed_at + self.plan.patience();
         let due = all.filter(|due| *due > now).min().unwrap_or(stall).min(stall);
         if let Some(Node::Clock(clock)) = world.machines.get_mut(&self.clock) {
             *clock = Some(due);
@@ -206,10 +212,11 @@ impl Applications {
             if now < self.start + plan.open_after {
                 continue;
             }
-            for side in 0..2 {
+            for side in self.awake(world) {
                 let wanted = plan.opener == side || plan.init.negotiated.is_some();
                 if wanted && self.channels[number].ids[side].is_none() {
-                    let id = session(world, self.hosts[side]).open_channel(now, plan.init.clone()).unwrap();
+                    let clock = world.clock(self.hosts[side]);
+                    let id = session(world, self.hosts[side]).open_channel(clock, plan.init.clone()).unwrap();
                     self.channels[number].ids[side] = Some(id);
                     self.by_id[side].insert(id, number);
                 }
@@ -221,7 +228,7 @@ impl Applications {
         let now = world.now();
         match event {
             Event::Candidate(found) if !self.plan.half_trickle => {
-                self.post(now, 1 - side, Mail::Candidate(found));
+                self.signalling.post(now, 1 - side, Mail::Candidate(found));
             }
             Event::GatheringState(GatheringState::Complete) => self.send_description(world, side),
             Event::ConnectionState(ConnectionState::Connected) => {
@@ -274,7 +281,7 @@ impl Applications {
     }
 
     fn write(&mut self, world: &mut World<Node>, side: usize) {
-        let now = world.now();
+        let (now, clock) = (world.now(), world.clock(self.hosts[side]));
         let session = session(world, self.hosts[side]);
         for (channel, plan) in self.channels.iter_mut().zip(&self.plan.channels) {
             let Some(id) = channel.ids[side].filter(|_| channel.open[side] && !channel.closed[side]) else {
@@ -293,7 +300,7 @@ impl Applications {
                     Some(Outgoing::new(*kind, data.clone()))
                 });
                 let Some(mut message) = next else { break };
-                match session.send(now, id, &mut message) {
+                match session.send(clock, id, &mut message) {
                     Ok(()) => way.next_at = (!plan.pause.is_zero()).then(|| now + plan.pause),
                     Err(SendError::Blocked) => {
                         way.current = Some(message);
@@ -308,7 +315,7 @@ impl Applications {
                 channel.closing = true;
                 // What the other side has not sent by now may be lost, and its further messages are refused.
                 channel.ways[1 - side].cut = true;
-                session.close_channel(now, id);
+                session.close_channel(clock, id);
                 let state = session.channel(id).map(|info| info.state);
                 assert!(!matches!(state, Some(ChannelState::Open | ChannelState::Connecting)), "{state:?}");
             }
@@ -334,9 +341,9 @@ impl Applications {
     }
 
     fn read_part(&mut self, world: &mut World<Node>, side: usize, id: ChannelId) -> bool {
-        let now = world.now();
+        let (now, clock) = (world.now(), world.clock(self.hosts[side]));
         let number = self.by_id[side][&id];
-        let Some(part) = session(world, self.hosts[side]).recv(now, id) else { return false };
+        let Some(part) = session(world, self.hosts[side]).recv(clock, id) else { return false };
         let plan = &self.plan.channels[number];
         let channel = &mut self.channels[number];
         assert!(!channel.closed[side], "a message after the end was told");
@@ -370,7 +377,7 @@ impl Applications {
         };
         let restarted = self.restarted || self.plan.restart.is_none();
         let connected = self.connected_at.iter().all(Option::is_some);
-        let quiet = self.mail.is_empty() && self.unsent == [None, None];
+        let quiet = self.signalling.is_quiet() && self.faults.are_over();
         connected && restarted && quiet && self.channels.iter().zip(&self.plan.channels).all(done)
     }
 
@@ -382,102 +389,6 @@ impl Applications {
                     assert!(way.outstanding.is_empty(), "{}: lost {:?}", plan.init.label, way.outstanding);
                 }
             }
-        }
-    }
-
-    // Signalling.
-
-    fn offer(&mut self, world: &mut World<Node>, side: usize) {
-        let now = world.now();
-        let session = session(world, self.hosts[side]);
-        let offer = session.create_offer(now).unwrap();
-        session.set_local(now, SdpType::Offer, offer).unwrap();
-        self.set_locally(world, side, SdpType::Offer);
-    }
-
-    fn set_locally(&mut self, world: &mut World<Node>, side: usize, kind: SdpType) {
-        self.unsent[side] = Some(kind);
-        let gathered = session(world, self.hosts[side]).gathering_state() == GatheringState::Complete;
-        if !self.plan.half_trickle || gathered {
-            self.send_description(world, side);
-        }
-    }
-
-    fn send_description(&mut self, world: &mut World<Node>, side: usize) {
-        let Some(wanted) = self.unsent[side].take() else { return };
-        let (kind, text) = session(world, self.hosts[side]).local_description().unwrap();
-        if kind == wanted {
-            self.post(world.now(), 1 - side, Mail::Description(kind, text.to_string()));
-        }
-    }
-
-    fn post(&mut self, now: Instant, to: usize, mail: Mail) {
-        let delay = u32::try_from(self.plan.signal_delay.as_millis()).unwrap();
-        let mut due = now + self.draw.millis(delay);
-        if matches!(mail, Mail::Description(..)) {
-            due = due.max(self.last_description[to]);
-            self.last_description[to] = due;
-        }
-        self.mailed += 1;
-        self.mail.insert((due, self.mailed), (to, mail));
-    }
-
-    fn deliver_mail(&mut self, world: &mut World<Node>) {
-        let now = world.now();
-        while let Some(entry) = self.mail.first_entry()
-            && entry.key().0 <= now
-        {
-            let (side, mail) = entry.remove();
-            match mail {
-                Mail::Candidate(candidate) => self.held[side].push(candidate),
-                Mail::Description(kind, text) => self.take_description(world, side, kind, &text),
-            }
-            self.add_candidates(world, side);
-        }
-    }
-
-    fn take_description(&mut self, world: &mut World<Node>, side: usize, kind: SdpType, text: &str) {
-        let now = world.now();
-        let description = SessionDescription::parse(text).unwrap();
-        let session = session(world, self.hosts[side]);
-        let collides = session.signaling_state() == SignalingState::HaveLocalOffer && kind == SdpType::Offer;
-        if collides && side == self.plan.offerer {
-            // The other side gives in.
-            return;
-        }
-        if collides {
-            self.unsent[side] = None;
-        }
-        session.set_remote(now, kind, description).unwrap();
-        if kind == SdpType::Offer {
-            let answer = session.create_answer(now).unwrap();
-            session.set_local(now, SdpType::Answer, answer).unwrap();
-            self.set_locally(world, side, SdpType::Answer);
-        }
-    }
-
-    fn add_candidates(&mut self, world: &mut World<Node>, side: usize) {
-        let now = world.now();
-        let session = session(world, self.hosts[side]);
-        self.held[side].retain(|held| {
-            let LocalCandidate { candidate, mid, section, ufrag } = held;
-            match session.add_remote_candidate(now, candidate, Some(mid), Some(*section), Some(ufrag)) {
-                Ok(()) => false,
-                Err(CandidateError::NoRemoteDescription | CandidateError::UnknownUfrag) => true,
-                Err(error) => panic!("{candidate}: {error}"),
-            }
-        });
-    }
-
-    fn restart(&mut self, world: &mut World<Node>) {
-        let Some((side, after)) = self.plan.restart else { return };
-        let due = world.now() >= self.start + after && self.connected_at.iter().all(Option::is_some);
-        let stable =
-            self.hosts.iter().all(|host| session(world, *host).signaling_state() == SignalingState::Stable);
-        if !self.restarted && due && stable && self.mail.is_empty() {
-            self.restarted = true;
-            session(world, self.hosts[side]).restart_ice();
-            self.offer(world, side);
         }
     }
 
@@ -498,6 +409,7 @@ impl Applications {
                 plan.init, plan.opener, plan.closer, channel.open, channel.closed
             );
         }
+        let _ = writeln!(text, "{:?}\n{:?}", self.plan.faults, self.signalling);
         for host in self.hosts {
             let _ = writeln!(text, "{}", session(world, host).report(now));
             let _ = writeln!(text, "{:?}", session(world, host).stats(now).sctp);
@@ -532,6 +444,3 @@ impl Way {
         self.received += 1;
     }
 }
-
-/// Virtual time after which a session that does nothing is stuck.
-const STALL: Duration = Duration::from_secs(60);

@@ -13,19 +13,26 @@
 )]
 
 mod application;
+mod faults;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod oracle;
 mod plan;
+mod signalling;
 
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::panic::catch_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use application::Applications;
 use crypto::{Rng, derive_seed};
 use harness::{CLOCK, Node, Peer, peer, session};
 use plan::{Plan, seed_bytes};
-use session::{Config, ConnectionState, DtlsRole, Failure, Session};
+use session::{Config, ConnectionState, DtlsRole, Failure, Session, WallClock};
 use testkit::{HostId, Lan, Link, Nat, Network, World, null_provider};
 
 /// What came of a seed.
@@ -33,6 +40,8 @@ use testkit::{HostId, Lan, Link, Nat, Network, World, null_provider};
 struct Outcome {
     fingerprint: String,
     failure: Option<Failure>,
+    /// Whether something happened that may cost the connection.
+    grave: bool,
     virtual_time: Duration,
 }
 
@@ -42,47 +51,82 @@ fn seeded_sessions_deliver_what_they_promise() {
         |name, default| std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"));
     let first: u64 = from_environment("PEERLINE_SIM_SEED", 0);
     let count: u64 = from_environment("PEERLINE_SIM_SEEDS", 20);
-    let (mut broken, mut failed) = (Vec::new(), Vec::new());
-    for seed in first..first + count {
-        match catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            Ok(outcome) => {
-                if let Some(failure) = outcome.failure {
-                    println!("seed {seed}: {failure} after {:?}", outcome.virtual_time);
-                    failed.push(seed);
+    let next = AtomicU64::new(first);
+    let results = Mutex::new(Results::default());
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        break;
+                    }
+                    let result = catch_unwind(|| try_seed(seed));
+                    results.lock().unwrap().add(seed, result.ok(), count);
                 }
-                // The same again, to the letter.
-                if seed % 10 == 0 {
-                    assert_eq!(outcome, run(seed), "seed {seed} ran differently a second time");
-                }
-            }
-            Err(_) => {
-                println!("replay: cargo xtask sim --seeds 1 --seed {seed}");
-                broken.push(seed);
-            }
+            });
         }
-    }
+    });
+    let Results { broken, lost, gravely, .. } = results.into_inner().unwrap();
     println!(
-        "{count} sessions from seed {first}: {} broken, {} lost to their network",
+        "{count} sessions from seed {first}: {} broken, {} lost to their network, {} to grave faults",
         broken.len(),
-        failed.len()
+        lost.len(),
+        gravely
     );
-    assert!(
-        broken.is_empty(),
-        "seeds {broken:?}; replay one: cargo xtask sim --seeds 1 --seed {}",
-        broken[0]
-    );
+    let replay = broken.first().map(|seed| format!("cargo xtask sim --seeds 1 --seed {seed}"));
+    assert_eq!(replay, None, "replay one of {broken:?}");
     // A network that loses a fifth may lose a session now and then; it must stay rare.
-    assert!(failed.len() as u64 <= 1 + count / 30, "too many sessions were lost: {failed:?}");
+    assert!(lost.len() as u64 <= 1 + count / 50, "too many sessions were lost: {lost:?}");
 }
 
-#[test]
-fn a_closed_session_gives_all_memory_back() {
-    for seed in [1, 2, 3] {
-        // Tables that are made once, at first use.
-        run(seed);
-        let memory = allocation_counter::measure(|| drop(run(seed)));
-        assert_eq!((memory.count_current, memory.bytes_current), (0, 0), "seed {seed}");
+/// What came of all seeds.
+#[derive(Default)]
+struct Results {
+    done: u64,
+    broken: Vec<u64>,
+    /// To a network that is bad, but not that bad.
+    lost: Vec<u64>,
+    /// To what may cost a connection, such as an outage of a minute.
+    gravely: u64,
+}
+
+impl Results {
+    fn add(&mut self, seed: u64, outcome: Option<Outcome>, count: u64) {
+        match outcome {
+            None => {
+                println!("replay: cargo xtask sim --seeds 1 --seed {seed}");
+                self.broken.push(seed);
+            }
+            Some(Outcome { failure: Some(_), grave: true, .. }) => self.gravely += 1,
+            Some(Outcome { failure: Some(failure), virtual_time, .. }) => {
+                println!("seed {seed}: {failure} after {virtual_time:?}");
+                self.lost.push(seed);
+            }
+            Some(_) => {}
+        }
+        self.done += 1;
+        if count >= 5000 && self.done.is_multiple_of(count / 20) {
+            println!("{} % done, {} broken", self.done * 100 / count, self.broken.len());
+        }
     }
+}
+
+/// Runs a seed, and half of them twice: the second time must be as the first, to the letter, and give all
+/// memory back.
+fn try_seed(seed: u64) -> Outcome {
+    let outcome = run(seed);
+    if seed.is_multiple_of(2) {
+        let mut second = None;
+        let memory = allocation_counter::measure(|| {
+            let again = run(seed);
+            second = Some(again == outcome);
+        });
+        assert_eq!(second, Some(true), "seed {seed} ran differently a second time");
+        assert_eq!((memory.count_current, memory.bytes_current), (0, 0), "seed {seed} leaves memory");
+    }
+    outcome
 }
 
 fn run(seed: u64) -> Outcome {
@@ -97,22 +141,29 @@ fn run(seed: u64) -> Outcome {
     if both.failure.is_none() && !both.was_cut_short(&world) {
         both.check_complete();
     }
-    let (virtual_time, failure) = (world.elapsed(), both.failure);
+    let (virtual_time, failure, grave) = (world.elapsed(), both.failure, both.plan.is_grave());
     end(&mut both, &mut world);
-    Outcome { fingerprint: world.trace.fingerprint(), failure, virtual_time }
+    Outcome { fingerprint: world.trace.fingerprint(), failure, grave, virtual_time }
 }
 
 /// How long connecting may take, and when it may fail at all.
 fn check_set_up(both: &Applications, world: &mut World<Node>, start: proto::Instant) {
     let badness = both.plan.badness();
     if let Some(failure) = both.failure {
+        if both.plan.is_grave() {
+            return;
+        }
         // A bit flipped in a handshake that is not encrypted yet spoils its transcript for good.
         let spoilt = matches!(failure, Failure::Dtls(_) | Failure::Fingerprint)
             && both.plan.links.iter().any(|link| link.corrupt > 0.0);
         assert!(badness > 0.05 || spoilt, "{failure} on a fair network\n{}", both.describe(world));
         return;
     }
+    let faults: Duration = both.plan.faults.iter().map(|fault| fault.length).sum();
     let limit = if badness > 0.02 { Duration::from_secs(45) } else { Duration::from_secs(8) };
+    // A description that was lost is sent again after a second, five times at most.
+    let limit =
+        limit + faults * 2 + if both.plan.signal_loss > 0 { Duration::from_secs(10) } else { Duration::ZERO };
     for connected in both.connected_at.into_iter().flatten() {
         assert!(
             connected - start < limit,
@@ -125,15 +176,16 @@ fn check_set_up(both: &Applications, world: &mut World<Node>, start: proto::Inst
 
 /// One side closes; both must come to rest, for good.
 fn end(both: &mut Applications, world: &mut World<Node>) {
+    let hosts = both.hosts;
+    both.faults.end(&both.plan, hosts, world);
     let [first, second] = if both.plan.closer == 0 { both.hosts } else { [both.hosts[1], both.hosts[0]] };
-    let now = world.now();
-    session(world, first).close(now);
-    session(world, first).close(now);
+    let clock = world.clock(first);
+    session(world, first).close(clock);
+    session(world, first).close(clock);
     let ended = |world: &mut World<Node>, host: HostId| {
         let state = session(world, host).connection_state();
         matches!(state, ConnectionState::Closed | ConnectionState::Failed(_))
     };
-    let hosts = both.hosts;
     // Who never heard of the other cannot notice its end.
     let acquainted = both.are_acquainted(world);
     let told = !acquainted
@@ -147,8 +199,8 @@ fn end(both: &mut Applications, world: &mut World<Node>) {
             hosts.iter().all(|host| ended(world, *host))
         });
     assert!(told, "the other side does not notice the end\n{}", both.describe(world));
-    let now = world.now();
-    session(world, second).close(now);
+    let clock = world.clock(second);
+    session(world, second).close(clock);
     world.run(Duration::from_secs(2), |_| false);
     if let Some(Node::Clock(clock)) = world.machines.get_mut(&HostId(2)) {
         *clock = None;
@@ -197,7 +249,7 @@ fn world(plan: &Plan) -> (World<Node>, [HostId; 2], HostId) {
             config.stun_servers = vec![server];
         }
         let seed = derive_seed(&bytes, &format!("session {side}"));
-        let session = Session::new(world.now(), CLOCK, config, seed).unwrap();
+        let session = Session::new(world.now(), wall_clock(plan.wall_clocks[side]), config, seed).unwrap();
         let mut peer = Peer::new(session);
         if plan.inner_flips > 0.0 {
             peer.flip = Some((Rng::new(derive_seed(&seed, "flips")), plan.inner_flips));
@@ -205,6 +257,11 @@ fn world(plan: &Plan) -> (World<Node>, [HostId; 2], HostId) {
         world.machines.insert(host, Node::Peer(Box::new(peer)));
     }
     (world, hosts.map(|(host, _)| host), clock)
+}
+
+/// The clock on a wall, `seconds` wrong.
+fn wall_clock(seconds: i64) -> WallClock {
+    WallClock { unix_seconds: CLOCK.unix_seconds.saturating_add_signed(seconds) }
 }
 
 /// Virtual time that a session may take.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crypto::{Rng, derive_seed};
 use session::{ChannelInit, MessageKind, Reliability};
-use testkit::Link;
+use testkit::{Bursts, Link};
+
+use crate::faults::{Fault, FaultPlan};
 
 /// A session, as the seed wants it.
 #[derive(Debug)]
@@ -37,6 +39,14 @@ pub struct Plan {
     pub read_pause: Duration,
     /// Who closes the session in the end.
     pub closer: usize,
+    pub faults: Vec<FaultPlan>,
+    /// In percent: descriptions that are lost, and sent again; mail that comes twice.
+    pub signal_loss: u32,
+    pub signal_repeat: u32,
+    /// Candidates for this side are lost like descriptions, and not sent again.
+    pub loses_candidates: Option<usize>,
+    /// How wrong the clock on each side's wall is, in seconds.
+    pub wall_clocks: [i64; 2],
 }
 
 #[derive(Debug)]
@@ -53,6 +63,7 @@ pub struct ChannelPlan {
 }
 
 /// Draws from the seed.
+#[derive(Debug)]
 pub struct Draw(Rng);
 
 impl Draw {
@@ -62,6 +73,11 @@ impl Draw {
 
     pub fn chance(&mut self, percent: u32) -> bool {
         self.0.below(100) < percent
+    }
+
+    /// Up to an hour, either way, in seconds.
+    pub fn hour(&mut self) -> i64 {
+        i64::from(self.0.below(7201)) - 3600
     }
 
     /// From `low`, below `high`.
@@ -75,6 +91,20 @@ impl Draw {
 
     pub fn side(&mut self) -> usize {
         self.0.below(2) as usize
+    }
+
+    /// Below `end`; 0 if that is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0.below(u32::try_from(end.max(1)).unwrap()) as usize
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        u8::try_from(self.0.below(256)).unwrap()
+    }
+
+    /// How often something of this chance happens, one after the other; 5 times at most.
+    pub fn run_of(&mut self, percent: u32) -> u32 {
+        (1..6).take_while(|_| self.chance(percent)).last().unwrap_or(0)
     }
 }
 
@@ -91,7 +121,7 @@ impl Plan {
         let mut draw = Draw::new(&bytes, "plan");
         let real_crypto = draw.chance(25);
         let rough = draw.between(0, 100);
-        let links = [0, 1].map(|_| link(&mut draw, rough, real_crypto));
+        let mut links = [0, 1].map(|_| link(&mut draw, rough, real_crypto));
         let inner_flips =
             if !real_crypto && draw.chance(30) { f64::from(draw.between(1, 50)) / 1000.0 } else { 0.0 };
         let nats = if draw.chance(30) { [draw.chance(70), draw.chance(70)] } else { [false, false] };
@@ -110,8 +140,35 @@ impl Plan {
                 channel.init.label.push_str(&padding);
             }
         }
+        // And these, once more.
+        let mut trouble = Draw::new(&bytes, "faults");
+        let count = if trouble.chance(40) { trouble.between(1, 4) } else { 0 };
+        let faults: Vec<_> = (0..count).map(|_| FaultPlan::draw(&mut trouble, nats, real_crypto)).collect();
+        for link in &mut links {
+            if rough >= 20 && trouble.chance(20) {
+                let (begin, end) = (trouble.between(1, 10), trouble.between(100, 400));
+                let loss = f64::from(trouble.between(500, 1001)) / 1000.0;
+                link.bursts =
+                    Some(Bursts { begin: f64::from(begin) / 1000.0, end: f64::from(end) / 1000.0, loss });
+            }
+            if rough >= 20 && trouble.chance(15) {
+                link.truncate = f64::from(trouble.between(1, 50)) / 1000.0;
+            }
+            if rough >= 20 && trouble.chance(10) {
+                link.delay = trouble.millis(1000);
+            }
+        }
+        let signal_loss = if trouble.chance(20) { trouble.between(10, 60) } else { 0 };
+        let signal_repeat = if trouble.chance(20) { trouble.between(10, 60) } else { 0 };
+        let loses_candidates = trouble.chance(50).then(|| trouble.side());
+        let wall_clocks = [0, 1].map(|_| if trouble.chance(20) { trouble.hour() } else { 0 });
         Self {
             seed,
+            faults,
+            signal_loss,
+            signal_repeat,
+            loses_candidates,
+            wall_clocks,
             real_crypto,
             links,
             inner_flips,
@@ -132,8 +189,24 @@ impl Plan {
 
     /// The share of datagrams that do not arrive as they were sent, at the worst of both sides.
     pub fn badness(&self) -> f64 {
-        let worst = self.links.iter().map(|link| link.loss + link.corrupt);
+        let bursts = |link: &Link| link.bursts.map_or(0.0, |bursts| bursts.average());
+        let worst = self.links.iter().map(|link| link.loss + link.corrupt + link.truncate + bursts(link));
         worst.fold(0.0, f64::max) + self.inner_flips
+    }
+
+    /// Whether what happens to the session may cost it its connection.
+    pub fn is_grave(&self) -> bool {
+        let together: Duration = self.faults.iter().map(|fault| fault.length).sum();
+        let unreachable = self.nats != [false; 2] && self.loses_candidates.is_some() && self.signal_loss > 0;
+        self.faults.iter().any(FaultPlan::is_grave) || together > Duration::from_secs(15) || unreachable
+    }
+
+    /// How long nothing may happen.
+    pub fn patience(&self) -> Duration {
+        let holes = self.faults.iter().any(|it| matches!(it.fault, Fault::BlackHole { .. }));
+        let faults: Duration = self.faults.iter().map(|fault| fault.length).sum();
+        // What does not get through a hole is given up by SCTP, after all of its retransmissions.
+        faults + if holes { Duration::from_secs(150) } else { Duration::from_secs(60) }
     }
 }
 

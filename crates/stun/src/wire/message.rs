@@ -21,12 +21,21 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Decodes `datagram`, which must hold exactly one message.
+    /// Decodes `datagram`, which must hold exactly one message with at most [`MAX_ATTRIBUTES`].
     ///
     /// # Errors
     ///
     /// What is wrong with it; on a wrong FINGERPRINT too.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_within(datagram, MAX_ATTRIBUTES)
+    }
+
+    /// The same with another limit on the number of attributes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; on a wrong FINGERPRINT too.
+    pub fn decode_within(datagram: &'a [u8], max_attributes: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(datagram);
         let kind = reader.u16()?;
         let len = usize::from(reader.u16()?);
@@ -42,7 +51,7 @@ impl<'a> Message<'a> {
         let (class, method) = split_type(kind);
         let mut message =
             Self { class, method, transaction, datagram, integrity: None, integrity_sha256: None };
-        message.check(body)?;
+        message.check(body, max_attributes)?;
         Ok(message)
     }
 
@@ -150,12 +159,12 @@ impl<'a> Message<'a> {
     }
 
     /// Walks all attributes once, checks the fingerprint, and notes where the integrity codes are.
-    fn check(&mut self, body: &'a [u8]) -> Result<(), DecodeError> {
+    fn check(&mut self, body: &'a [u8], max_attributes: usize) -> Result<(), DecodeError> {
         let mut attributes = self.all();
         for count in 0.. {
             let at = self.datagram.len().saturating_sub(attributes.reader.remaining());
             let Some(attribute) = attributes.next() else { break };
-            if count == MAX_ATTRIBUTES {
+            if count >= max_attributes {
                 return Err(DecodeError::TooManyAttributes);
             }
             match attribute? {
@@ -285,7 +294,7 @@ pub(super) const fn join_type(class: Class, method: Method) -> u16 {
     class | (method & 0x000f) | ((method & 0x0070) << 1) | ((method & 0x0f80) << 2)
 }
 
-/// How many attributes a message may have; one with more is refused.
+/// How many attributes a message may have by default; one with more is refused.
 pub const MAX_ATTRIBUTES: usize = 64;
 pub(super) const MAGIC_COOKIE: u32 = 0x2112_a442;
 pub(super) const HEADER_LEN: usize = 20;

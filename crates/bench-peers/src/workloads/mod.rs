@@ -1,0 +1,169 @@
+//! What is measured, and what is asked of us.
+
+mod connection;
+mod dtls;
+mod loopback;
+mod sdp;
+mod stun;
+mod transfer;
+
+pub use connection::heap_of_idle_ends;
+
+use crate::measure::{Effort, Figure};
+
+/// One line of the table. The first figure of `run` is ours.
+pub struct Workload {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub better: Better,
+    /// What must be met.
+    pub floor: Goal,
+    /// What is aimed at.
+    pub aim: Goal,
+    /// The aim as times the best peer, on the slower machine that the aim was set on: it does not become
+    /// easier with the machine.
+    pub aim_times: f64,
+    pub run: fn(Effort) -> Vec<Figure>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Better {
+    Lower,
+    Higher,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    /// Times the best peer.
+    Times(f64),
+    /// So much, in the unit of the workload.
+    Figure(f64),
+}
+
+impl Workload {
+    /// How many times better than `theirs` `ours` is.
+    pub fn ratio(&self, ours: f64, theirs: f64) -> f64 {
+        if self.better == Better::Lower { theirs / ours } else { ours / theirs }
+    }
+
+    /// Whether `ours` meets `goal` beside the best of the peers.
+    pub fn meets(&self, goal: Goal, ours: f64, best: f64) -> bool {
+        match (goal, self.better) {
+            (Goal::Times(times), _) => self.ratio(ours, best) >= times,
+            (Goal::Figure(most), Better::Lower) => ours <= most,
+            (Goal::Figure(least), Better::Higher) => ours >= least,
+        }
+    }
+}
+
+/// All of them, in the order of the table.
+pub const ALL: &[Workload] = &[
+    Workload {
+        name: "STUN check and response",
+        unit: "ns",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(950.0),
+        aim_times: 2.0,
+        run: stun::check_and_response,
+    },
+    Workload {
+        name: "SDP parse, 8.8 KB",
+        unit: "µs",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(30.0),
+        aim_times: 3.8,
+        run: sdp::parse,
+    },
+    Workload {
+        name: "SDP write, 8.8 KB",
+        unit: "µs",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(9.0),
+        aim_times: 3.9,
+        run: sdp::write,
+    },
+    Workload {
+        name: "DTLS 1.2 handshake, both ends",
+        unit: "µs",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(400.0),
+        aim_times: 1.43,
+        run: dtls::handshake,
+    },
+    Workload {
+        name: "SCTP alone, 16 KiB",
+        unit: "MB/s",
+        better: Better::Higher,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(2000.0),
+        aim_times: 2.0,
+        run: transfer::sctp_16k,
+    },
+    Workload {
+        name: "SCTP alone, 64 B",
+        unit: "k/s",
+        better: Better::Higher,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(2500.0),
+        aim_times: 2.7,
+        run: transfer::sctp_64,
+    },
+    Workload {
+        name: "Whole stack in memory, 16 KiB",
+        unit: "MB/s",
+        better: Better::Higher,
+        floor: Goal::Times(1.5),
+        aim: Goal::Figure(550.0),
+        aim_times: 3.0,
+        run: transfer::stack_16k,
+    },
+    Workload {
+        name: "The same with 4 MiB queued, of its own",
+        unit: "×",
+        better: Better::Higher,
+        floor: Goal::Figure(0.9),
+        aim: Goal::Figure(1.0),
+        aim_times: 1.0,
+        run: transfer::deep_queue,
+    },
+    Workload {
+        name: "CPU over loopback UDP, 16 KiB",
+        unit: "s/GB",
+        better: Better::Lower,
+        floor: Goal::Figure(10.0),
+        aim: Goal::Figure(4.0),
+        aim_times: 3.3,
+        run: loopback::cpu_per_gigabyte,
+    },
+    Workload {
+        name: "Connection set-up, CPU of both ends",
+        unit: "ms",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(0.7),
+        aim_times: 1.6,
+        run: connection::set_up,
+    },
+    Workload {
+        name: "Heap of an idle connected peer",
+        unit: "KB",
+        better: Better::Lower,
+        floor: Goal::Figure(32.0),
+        aim: Goal::Figure(12.0),
+        aim_times: 3.5,
+        run: connection::idle_heap,
+    },
+    Workload {
+        name: "Link of 100 Mbit/s, 20 ms, simulated",
+        unit: "Mbit/s",
+        better: Better::Higher,
+        floor: Goal::Figure(90.0),
+        aim: Goal::Figure(91.0),
+        aim_times: 1.0,
+        run: transfer::link,
+    },
+];

@@ -1,0 +1,146 @@
+//! What a connected session allocates for a packet (nothing), and what it keeps when it is idle.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::{Arrival, Batch, Carrier, Instant, Path};
+use session::{
+    ChannelId, ChannelInit, Config, Event, MessageKind, Outgoing, SdpType, SendError, Session, WallClock,
+};
+
+/// Two sessions that are connected, and a channel of theirs.
+struct Ends {
+    sessions: [Session; 2],
+    channels: [ChannelId; 2],
+    now: Instant,
+    memory: Vec<u8>,
+}
+
+impl Ends {
+    fn connected() -> Self {
+        let now = testkit::epoch();
+        let mut sessions = [1, 2].map(|number| {
+            let mut config = Config::new(crypto::rust_crypto());
+            config.local_addresses = vec![address(number)];
+            Session::new(now, WallClock { unix_seconds: 1_800_000_000 }, config, [number; 32]).unwrap()
+        });
+        let [a, b] = &mut sessions;
+        let ours = a.open_channel(now, ChannelInit::labelled("chat")).unwrap();
+        let offer = a.create_offer(now).unwrap();
+        a.set_local(now, SdpType::Offer, offer.clone()).unwrap();
+        b.set_remote(now, SdpType::Offer, offer).unwrap();
+        let answer = b.create_answer(now).unwrap();
+        b.set_local(now, SdpType::Answer, answer.clone()).unwrap();
+        a.set_remote(now, SdpType::Answer, answer).unwrap();
+        let mut ends = Self { sessions, channels: [ours; 2], now, memory: vec![0; 65_000] };
+        for _ in 0..1000 {
+            for from in [0, 1] {
+                while ends.sessions[from].poll_route().is_some() {}
+                while let Some(event) = ends.sessions[from].poll_event() {
+                    if let Event::Candidate(found) = event {
+                        let to = &mut ends.sessions[1 - from];
+                        to.add_remote_candidate(ends.now, &found.candidate, None, None, None).unwrap();
+                    } else if let Event::ChannelOpened(theirs) = event {
+                        ends.channels = [ours, theirs];
+                        ends.pass(Duration::from_secs(5));
+                        return ends;
+                    }
+                }
+            }
+            ends.pass(Duration::from_millis(1));
+        }
+        panic!("no connection");
+    }
+
+    /// Exchanges what is due until `time` has passed.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            while self.exchange() > 0 {}
+            let next = self.sessions.iter().filter_map(Session::poll_timeout).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            self.sessions.iter_mut().for_each(|session| session.handle_timeout(self.now));
+        }
+        self.now = end;
+    }
+}
+
+impl Ends {
+    /// Carries what either has to send; how many datagrams that was.
+    fn exchange(&mut self) -> usize {
+        let mut carried = 0;
+        for from in [0, 1] {
+            let mut batch = Batch::new(&mut self.memory, 40, 1500);
+            let Some(transmit) = self.sessions[from].poll_transmit(self.now, &mut batch) else { continue };
+            let Path { local, remote, .. } = transmit.path;
+            let path = Path { carrier: Carrier::Udp, local: remote, remote: local };
+            let arrival = Arrival { path, ecn: None, at: self.now };
+            let size = transmit.segment_size.unwrap_or(transmit.len);
+            for datagram in self.memory[..transmit.len].chunks_mut(size) {
+                carried += 1;
+                // A check that comes before its credentials is refused, and comes again.
+                let _ = self.sessions[1 - from].handle_datagram(arrival, datagram);
+            }
+        }
+        carried
+    }
+
+    /// Sends `total` bytes in messages of `payload`, at most `queued` waiting; the datagrams that took.
+    fn transfer(&mut self, payload: &Bytes, total: usize) -> usize {
+        let [ours, theirs] = self.channels;
+        let (mut sent, mut read, mut datagrams) = (0, 0, 0);
+        while read < total {
+            while sent < total && self.sessions[0].buffered(ours) < 128 << 10 {
+                let mut message = Outgoing::new(MessageKind::Binary, payload.clone());
+                match self.sessions[0].send(self.now, ours, &mut message) {
+                    Ok(()) => sent += payload.len(),
+                    Err(SendError::Blocked) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            datagrams += self.exchange();
+            while let Some(piece) = self.sessions[1].recv(self.now, theirs) {
+                read += piece.data.len();
+            }
+            for session in &mut self.sessions {
+                while session.poll_event().is_some() {}
+            }
+            self.now += Duration::from_micros(100);
+            self.sessions.iter_mut().for_each(|session| session.handle_timeout(self.now));
+        }
+        datagrams
+    }
+}
+
+fn address(number: u8) -> std::net::SocketAddr {
+    ([192, 0, 2, number], 4000).into()
+}
+
+#[test]
+fn data_allocate_nothing_for_a_packet() {
+    let mut ends = Ends::connected();
+    for size in [64, 1000, 16_384, 65_536] {
+        let payload = Bytes::from(vec![1; size]);
+        ends.transfer(&payload, 8 << 20);
+        let mut datagrams = 0;
+        let info = allocation_counter::measure(|| datagrams = ends.transfer(&payload, 4 << 20));
+        assert!(datagrams > 3000, "{datagrams}");
+        assert_eq!(info.count_total, 0, "messages of {size} bytes, {datagrams} datagrams");
+    }
+}
+
+#[test]
+fn an_idle_peer_keeps_little() {
+    let mut ends = None;
+    drop(Ends::connected());
+    let info = allocation_counter::measure(|| ends = Some(Ends::connected()));
+    let each = (info.bytes_current - 65_000) / 2 + i64::try_from(size_of::<Session>()).unwrap();
+    assert!(each <= 14_000, "{each} bytes, {} of them the session itself", size_of::<Session>());
+}
