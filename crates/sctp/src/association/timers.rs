@@ -91,7 +91,9 @@ impl Association {
             self.replies.shutdown = self.state == State::ShutdownSent;
             self.replies.shutdown_ack = self.state == State::ShutdownAckSent;
         }
-        if expired(&mut self.timers.reset, now) {
+        // RFC 6525 §5.1.1: the time-out doubles, and counts as a transmission in vain.
+        if expired(&mut self.timers.reset, now) && (self.resets.in_progress() || self.count_error()) {
+            self.round_trip.back_off();
             self.resets.timed_out();
         }
         if expired(&mut self.timers.reordering, now) {
@@ -108,6 +110,7 @@ impl Association {
         }
         if expired(&mut self.timers.idle, now) && self.inbound.is_idle() && self.flight.is_empty() {
             self.inbound.release_memory();
+            self.outbound.release_memory();
             self.flight.release_memory();
         }
     }
