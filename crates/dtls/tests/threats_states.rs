@@ -119,8 +119,8 @@ fn whatever_the_peer_can_send_leads_to_a_defined_state() {
             let untouched = state(&fresh.end(is_client).connection);
             let inputs = inputs(1);
             let count = inputs.len() as u64;
-            // In CI one of fifteen, others at each point.
-            let part = usize::try_from(count / testkit::scaled_at_least(count, count / 15)).unwrap();
+            // In CI one of thirty, others at each point.
+            let part = usize::try_from(count / testkit::scaled_at_least(count, count / 30)).unwrap();
             for input in inputs.into_iter().skip(points % part).step_by(part) {
                 let now = fresh.now;
                 let end = fresh.end(is_client);
