@@ -128,7 +128,7 @@ fn a_server_connects_after_the_one_legal_sequence_only() {
     assert_eq!(connected, 2);
 }
 
-/// THREATS D4, the client's side: all orders of the server's seven messages, and each left out or twice.
+/// THREATS D4, the client's side: all selections of the server's seven messages in all orders, and each twice.
 #[test]
 fn a_client_connects_after_the_legal_sequences_only() {
     let config = config();
@@ -146,9 +146,8 @@ fn a_client_connects_after_the_legal_sequences_only() {
         }
         victim.is_connected()
     };
-    let mut order = [0, 1, 2, 3, 4, 5, 6];
     let mut tried = 0;
-    permute(&mut order, 0, &mut |order| {
+    arrange(&mut Vec::new(), &mut |order| {
         tried += 1;
         // RFC 5246 §7.4.4: a server need not ask for a certificate; a request at another point is ignored.
         let without: Vec<usize> = order.iter().copied().filter(|pick| *pick != 3).collect();
@@ -156,7 +155,7 @@ fn a_client_connects_after_the_legal_sequences_only() {
         let legal = without == [0, 1, 2, 4, 5, 6] || without == [0, 1, 2, 4, 6, 5];
         assert_eq!(attempt(order), legal, "{order:?}");
     });
-    assert_eq!(tried, 5040);
+    assert_eq!(tried, 13_699);
     for n in 0..7 {
         let without: Vec<usize> = (0..7).filter(|pick| *pick != n).collect();
         assert_eq!(attempt(&without), n == 3, "without {n}");
@@ -165,14 +164,13 @@ fn a_client_connects_after_the_legal_sequences_only() {
     }
 }
 
-fn permute(order: &mut [usize; 7], from: usize, visit: &mut impl FnMut(&[usize; 7])) {
-    if from == order.len() {
-        return visit(order);
-    }
-    for other in from..order.len() {
-        order.swap(from, other);
-        permute(order, from + 1, visit);
-        order.swap(from, other);
+/// Visits every selection of the seven in every order.
+fn arrange(picked: &mut Vec<usize>, visit: &mut impl FnMut(&[usize])) {
+    for next in (0..7).filter(|next| !picked.contains(next)).collect::<Vec<_>>() {
+        picked.push(next);
+        visit(picked);
+        arrange(picked, visit);
+        picked.pop();
     }
 }
 
