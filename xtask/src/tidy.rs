@@ -16,7 +16,7 @@ const CRYPTOGRAPHIC: &[&str] = &[
 const MAY_BE_ASYNC: &[&str] = &["net", "peerconnection", "cli"];
 
 /// Packages that are not of the workspace, and name what they compare us with.
-const OUTSIDE: &[&str] = &["bench-peers"];
+const OUTSIDE: &[&str] = &["bench-peers", "webrtc-util-compat"];
 
 pub(crate) fn check() -> Result {
     let mut problems = Vec::new();
