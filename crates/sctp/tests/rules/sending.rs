@@ -33,3 +33,32 @@ fn a_message_is_cut_with_its_marks_in_every_piece() {
         assert!(pieces.windows(2).all(|pair| pair[1].tsn == pair[0].tsn.plus(1)));
     }
 }
+
+/// RFC 8831 §6.4: priorities are weights, by which streams with something to send share what can be sent.
+#[test]
+fn streams_share_in_proportion_to_their_priority() {
+    let mut config = Config::default();
+    (config.initial_window, config.max_burst) = (Some(1200), 10_000);
+    let mut victim = Victim::with_init(config, |init| init.window = 1 << 24);
+    let weights = [128, 256, 512, 1024];
+    for (stream, weight) in (0..).zip(weights) {
+        let options = StreamOptions::new(false, sctp::Reliability::Reliable, sctp::Priority(weight));
+        victim.end.open(StreamId(stream), options).unwrap();
+        for _ in 0..2000 {
+            victim
+                .end
+                .send(victim.now, StreamId(stream), sctp::Ppid(53), &mut vec![0; 1000].into(), true)
+                .unwrap();
+        }
+    }
+    let sent = victim.sent();
+    let mut counts = [0u32; 4];
+    data(&sent).iter().for_each(|data| counts[usize::from(data.stream.0)] += 1);
+    let whole: u32 = counts.iter().sum();
+    assert!(whole > 1000);
+    for (count, weight) in counts.into_iter().zip(weights) {
+        let share = f64::from(count) / f64::from(whole);
+        let fair = f64::from(weight) / 1920.0;
+        assert!((share / fair - 1.0).abs() < 0.1, "{counts:?}");
+    }
+}
