@@ -117,6 +117,46 @@ fn a_forward_tsn_frees_what_waited() {
     assert_eq!(victim.read(0), [b"next"]);
 }
 
+/// RFC 3758 §3.5, F3: what is given up is said so with the next packet, and that is at once.
+#[test]
+fn what_is_given_up_is_told_at_once() {
+    let mut victim = Victim::new(Config::default());
+    unreliable(&mut victim, false);
+    send(&mut victim, 100);
+    victim.sent();
+    loop {
+        victim.now = victim.end.poll_timeout().unwrap();
+        victim.end.handle_timeout(victim.now);
+        let sent = victim.sent();
+        if victim.end.stats().abandoned > 0 {
+            assert_eq!(kinds(&sent), [FORWARD_TSN]);
+            break;
+        }
+    }
+}
+
+/// RFC 6525 §5.1.1, RFC 3758 §3.3.1: INIT and INIT ACK announce both extensions.
+#[test]
+fn both_extensions_are_announced_by_both_sides() {
+    let announced = |parameters: Parameters<'_>| {
+        let known: Vec<u8> = parameters
+            .iter()
+            .flat_map(|it| if let Parameter::SupportedExtensions(list) = it { list.to_vec() } else { vec![] })
+            .collect();
+        known == [RECONFIG, FORWARD_TSN] && parameters.iter().any(|it| it == Parameter::ForwardTsnSupported)
+    };
+    let mut victim = Victim::listening(Config::default());
+    victim.give_under(0, &[Chunk::Init(crate::common::victim::init(&[]))]).unwrap();
+    let sent = victim.sent();
+    let Some(Chunk::InitAck(ack)) = find(&sent, 2) else { panic!() };
+    assert!(announced(ack.parameters));
+    let config = std::sync::Arc::new(Config::default());
+    victim.end = sctp::Association::client(victim.now, config, [3; 32]);
+    let sent = victim.sent();
+    let Some(Chunk::Init(init)) = find(&sent, 1) else { panic!() };
+    assert!(announced(init.parameters));
+}
+
 fn request(sent: &[Vec<u8>]) -> Option<(u32, sctp::Tsn, Vec<StreamId>, u32)> {
     let Some(Chunk::Reconfig(parameters)) = find(sent, RECONFIG) else { return None };
     parameters.iter().find_map(|it| match it {
