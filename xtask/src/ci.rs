@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Result, chores, demo_smoke, fuzz, graph, interop, spec, tidy};
+use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, spec, tidy};
 
 /// A step: its name, which is also the command that runs it again, and what it does.
 type Step = (&'static str, fn() -> Result);
@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("deny", chores::deny),
     ("doc", chores::doc),
     ("test", chores::test),
+    ("callgrind", || callgrind::run(false, "")),
     ("sim", || chores::sim(2000, 0, false)),
     ("fuzz", || fuzz::run(None, 8)),
     ("demo-smoke", || demo_smoke::run(50, None)),

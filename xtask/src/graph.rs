@@ -36,6 +36,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline", &["peerline-proto", "peerline-crypto", "peerline-session", "peerline-net"]),
     ("peerline-cli", &["peerline"]),
     ("peerline-testkit", &["peerline-proto", "peerline-crypto"]),
+    (
+        "peerline-hot-paths",
+        &[
+            "peerline-proto",
+            "peerline-crypto",
+            "peerline-stun",
+            "peerline-ice",
+            "peerline-sdp",
+            "peerline-dtls",
+            "peerline-sctp",
+            "peerline-session",
+            "peerline-testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

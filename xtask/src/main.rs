@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a missing member of a JSON value reads as null")]
 
 mod browser;
+mod callgrind;
 mod chores;
 mod ci;
 mod command;
@@ -98,6 +99,15 @@ enum Task {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Counts the instructions of the hot paths, and compares them with the baseline.
+    Callgrind {
+        /// Makes what was counted the baseline.
+        #[arg(long)]
+        bless: bool,
+        /// Only paths whose name has this in it.
+        #[arg(long, default_value = "", conflicts_with = "bless")]
+        only: String,
+    },
     /// Seeded simulations of two whole peers on a bad network.
     Sim {
         /// How many seeds.
@@ -141,6 +151,7 @@ fn main() -> ExitCode {
         Task::Threats { rows } => threats::run(&rows),
         Task::Doc => chores::doc(),
         Task::Deny => chores::deny(),
+        Task::Callgrind { bless, only } => callgrind::run(bless, &only),
         Task::Fuzz { target, minimise: true, .. } => fuzz::minimise(target.as_deref()),
         Task::Fuzz { target, campaign: Some(minutes), .. } => fuzz::campaign(target.as_deref(), minutes),
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),

@@ -15,7 +15,7 @@ use crate::{CandidateError, Config, Discard, Event, Report, SendError};
 /// `poll_event` and `poll_route` until `None`, and sleep until `poll_timeout`.
 #[derive(Debug)]
 pub struct Connectivity {
-    config: Config,
+    max_datagram: usize,
     now: Instant,
     agent: Agent,
     gatherer: Gatherer,
@@ -42,11 +42,13 @@ pub enum Received<'b> {
 impl Connectivity {
     /// No host addresses yet, and nothing gathered. Equal seeds and equal inputs give equal bytes.
     pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
-        let agent = Agent::new(now, config.ice.clone(), crypto::derive_seed(&seed, "ice"));
+        let Config { ice, stun, stun_servers, max_clients, max_datagram } = config;
+        let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
+        let seed = crypto::derive_seed(&seed, "gather");
         Self {
             now,
             agent,
-            gatherer: Gatherer::new(crypto::derive_seed(&seed, "gather")),
+            gatherer: Gatherer::new(stun_servers, stun, max_clients, seed),
             hosts: Vec::new(),
             locals: Vec::new(),
             fresh: VecDeque::new(),
@@ -55,7 +57,7 @@ impl Connectivity {
             hostnames: 0,
             refused_candidates: 0,
             refused_data: 0,
-            config,
+            max_datagram,
         }
     }
 
@@ -73,7 +75,7 @@ impl Connectivity {
         self.add_local(LocalCandidate::host(address))?;
         self.hosts.push(address);
         if self.is_gathering {
-            self.gatherer.ask(self.now, address, &self.config);
+            self.gatherer.ask(self.now, address);
             self.is_done = false;
         }
         self.settle();
@@ -100,7 +102,7 @@ impl Connectivity {
         self.is_gathering = true;
         self.gatherer.retry(self.now);
         for host in &self.hosts {
-            self.gatherer.ask(self.now, *host, &self.config);
+            self.gatherer.ask(self.now, *host);
         }
         self.settle();
     }
@@ -236,7 +238,7 @@ impl Connectivity {
     ) -> Result<Option<Transmit>, E> {
         self.handle_timeout(now);
         let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
-        batch.limit_datagram(self.config.max_datagram);
+        batch.limit_datagram(self.max_datagram);
         batch.append(payload)?;
         Ok(batch.finish(path, None))
     }
@@ -255,7 +257,7 @@ impl Connectivity {
 
     /// The largest datagram that is sent, in bytes.
     pub const fn max_datagram(&self) -> usize {
-        self.config.max_datagram
+        self.max_datagram
     }
 
     /// Smoothed round trip on the selected path.
@@ -371,6 +373,8 @@ impl Connectivity {
 
     fn add_local(&mut self, candidate: LocalCandidate) -> Result<(), CandidateError> {
         let id = self.agent.add_local_candidate(self.now, candidate).map_err(CandidateError::Unusable)?;
+        // Few come, and they stay.
+        self.locals.reserve_exact(1);
         self.locals.push((id, candidate));
         self.fresh.push_back(id);
         Ok(())

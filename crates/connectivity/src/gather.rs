@@ -3,11 +3,14 @@ use std::net::SocketAddr;
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 use stun::{Client, Event, Failure};
 
-use crate::{Config, ServerReport};
+use crate::ServerReport;
 
 /// The STUN clients: one for each server and each base of its family.
 #[derive(Debug)]
 pub(crate) struct Gatherer {
+    servers: Vec<SocketAddr>,
+    stun: stun::Config,
+    max_clients: usize,
     clients: Vec<Asking>,
     seed: crypto::Secret<32>,
     made: u64,
@@ -28,24 +31,29 @@ pub(crate) struct Mapped {
 }
 
 impl Gatherer {
-    pub(crate) const fn new(seed: [u8; 32]) -> Self {
-        Self { clients: Vec::new(), seed: crypto::Secret::new(seed), made: 0 }
+    pub(crate) const fn new(
+        servers: Vec<SocketAddr>,
+        stun: stun::Config,
+        max_clients: usize,
+        seed: [u8; 32],
+    ) -> Self {
+        Self { servers, stun, max_clients, clients: Vec::new(), seed: crypto::Secret::new(seed), made: 0 }
     }
 
     /// Asks each server of the family of `base`, from there.
-    pub(crate) fn ask(&mut self, now: Instant, base: SocketAddr, config: &Config) {
-        for server in &config.stun_servers {
+    pub(crate) fn ask(&mut self, now: Instant, base: SocketAddr) {
+        for server in &self.servers {
             // RFC 8445 §5.1.1.1: a loopback address reaches only servers of this host.
             let fits =
                 server.is_ipv4() == base.is_ipv4() && server.ip().is_loopback() == base.ip().is_loopback();
             let path = Path { carrier: Carrier::Udp, local: base, remote: *server };
             let is_known = self.clients.iter().any(|asking| asking.client.path() == path);
-            if !fits || is_known || self.clients.len() >= config.max_clients {
+            if !fits || is_known || self.clients.len() >= self.max_clients {
                 continue;
             }
             let seed = crypto::derive_seed(self.seed.expose(), &format!("stun client {}", self.made));
             self.made = self.made.wrapping_add(1);
-            let mut client = Client::new(config.stun.clone(), path, seed);
+            let mut client = Client::new(self.stun.clone(), path, seed);
             client.start(now);
             self.clients.push(Asking { client, is_pending: true, failure: None });
         }

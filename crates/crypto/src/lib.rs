@@ -32,7 +32,7 @@
 //! | `provider` | the traits, the algorithms' names, and the errors |
 //! | `rust_crypto`, `accelerated` | the two providers |
 //! | `rng` | [`Rng`], a ChaCha20 stream from a seed, and [`derive_seed`] |
-//! | `secret` | [`Secret`], [`SharedSecret`], [`Digest`], [`constant_time_eq`] |
+//! | `secret` | [`Secret`], [`SecretBytes`], [`SharedSecret`], [`Digest`], [`constant_time_eq`] |
 //!
 //! # Scope
 //!
@@ -54,4 +54,4 @@ pub use provider::{
     Nonce, Provider, SignatureAlgorithm, SigningKey, Tag, accelerated, default_provider, rust_crypto,
 };
 pub use rng::{Rng, derive_seed};
-pub use secret::{Digest, Secret, SharedSecret, constant_time_eq};
+pub use secret::{Digest, Secret, SecretBytes, SharedSecret, constant_time_eq};

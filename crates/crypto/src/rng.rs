@@ -2,22 +2,39 @@ use std::fmt;
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
+use zeroize::Zeroizing;
 
 use crate::{HashAlgorithm, rust_crypto};
 
 /// A stream of random bytes from a seed: ChaCha20 (RFC 8439), the only source of randomness in the
 /// protocol crates. Equal seeds give equal streams.
-pub struct Rng(ChaCha20Rng);
+///
+/// Only the seed and the position are kept: four blocks of the stream at hand would be 256 bytes in every
+/// machine that draws a number now and then.
+pub struct Rng {
+    seed: Zeroizing<[u8; 32]>,
+    /// Words of 32 bits that were drawn.
+    position: u128,
+}
 
 impl Rng {
     /// The stream that belongs to `seed`.
     pub fn new(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+        Self { seed: Zeroizing::new(seed), position: 0 }
+    }
+
+    /// Draws from the stream where it stands.
+    fn draw<T>(&mut self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
+        let mut stream = ChaCha20Rng::from_seed(*self.seed);
+        stream.set_word_pos(self.position);
+        let drawn = draw(&mut stream);
+        self.position = stream.get_word_pos();
+        drawn
     }
 
     /// Fills `bytes`.
     pub fn fill(&mut self, bytes: &mut [u8]) {
-        self.0.fill_bytes(bytes);
+        self.draw(|stream| stream.fill_bytes(bytes));
     }
 
     /// The next `N` bytes.
@@ -29,12 +46,12 @@ impl Rng {
 
     /// The next 32 bits.
     pub fn u32(&mut self) -> u32 {
-        self.0.next_u32()
+        self.draw(|stream| stream.next_u32())
     }
 
     /// The next 64 bits.
     pub fn u64(&mut self) -> u64 {
-        self.0.next_u64()
+        self.draw(|stream| stream.next_u64())
     }
 
     /// A number in `0..bound`, or 0 if `bound` is 0; its bias is below `bound` in 2⁶⁴.
@@ -69,6 +86,18 @@ mod tests {
         assert_eq!(Rng::new(seed).array::<64>(), Rng::new(seed).array::<64>());
         assert_ne!(derive_seed(&seed, "ice"), derive_seed(&seed, "dtls"));
         assert_ne!(derive_seed(&seed, "ice"), seed);
+    }
+
+    #[test]
+    fn drawing_in_pieces_gives_the_stream_that_drawing_at_once_gives() {
+        let (mut pieces, mut whole) = (Rng::new([5; 32]), ChaCha20Rng::from_seed([5; 32]));
+        for len in [4, 8, 12, 64, 256, 32, 4] {
+            let (mut a, mut b) = (vec![0; len], vec![0; len]);
+            pieces.fill(&mut a);
+            whole.fill_bytes(&mut b);
+            assert_eq!(a, b);
+        }
+        assert_eq!((pieces.u32(), pieces.u64()), (whole.next_u32(), whole.next_u64()));
     }
 
     #[test]

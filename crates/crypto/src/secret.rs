@@ -42,6 +42,34 @@ impl<const N: usize> fmt::Debug for Secret<N> {
     }
 }
 
+/// Secret bytes of any number, on the heap: zeroed when dropped, never printed, never compared with `==`.
+#[derive(Clone)]
+pub struct SecretBytes(Box<[u8]>);
+
+impl SecretBytes {
+    /// Copies `bytes`; the caller's copy is its own to erase.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes themselves.
+    pub const fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// What two sides of a key exchange share: up to 64 bytes, zeroed when dropped.
 pub struct SharedSecret {
     bytes: [u8; 64],

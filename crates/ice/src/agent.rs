@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -52,7 +51,8 @@ pub struct Agent {
     pub(crate) timeout: Option<Instant>,
     pub(crate) counters: Counters,
     pub(crate) events: Events,
-    routes: BTreeMap<Path, RouteState>,
+    /// In no order: few paths are proved, and most peers have one.
+    routes: Vec<RouteState>,
     foundations: Vec<(Kind, IpAddr, Option<IpAddr>, Carrier)>,
     next_candidate: u32,
     restarts: u32,
@@ -66,8 +66,9 @@ pub(crate) struct Events {
     pub(crate) state: Option<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct RouteState {
+    path: Path,
     is_wanted: bool,
     is_told: bool,
 }
@@ -75,7 +76,8 @@ struct RouteState {
 impl Agent {
     /// An agent with credentials of its own and nothing else. Equal seeds and equal inputs give equal
     /// bytes.
-    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(now: Instant, mut config: Config, seed: [u8; 32]) -> Self {
+        config.pace = config.pace.max(LEAST_PACE);
         let mut rng = Rng::new(seed);
         let credentials = Credentials::draw(&config.ufrag_prefix, &mut rng);
         let tie_break = config.tie_break.unwrap_or_else(|| rng.u64());
@@ -94,7 +96,7 @@ impl Agent {
             timeout: None,
             counters: Counters::default(),
             events: Events::default(),
-            routes: BTreeMap::new(),
+            routes: Vec::new(),
             foundations: Vec::new(),
             next_candidate: 0,
             restarts: 0,
@@ -384,7 +386,7 @@ impl Agent {
 
     /// Whether the peer has proved its password on `path`.
     pub fn is_authenticated(&self, path: Path) -> bool {
-        self.routes.get(&path).is_some_and(|route| route.is_wanted)
+        self.routes.iter().any(|route| route.path == path && route.is_wanted)
     }
 
     /// Smoothed round trip on the selected path.
@@ -497,23 +499,38 @@ impl Agent {
 
     /// The next change in the paths that are the peer's.
     pub fn poll_route(&mut self) -> Option<Route> {
-        let (path, route) = self.routes.iter_mut().find(|(_, route)| route.is_wanted != route.is_told)?;
-        let path = *path;
+        let at = self.routes.iter().position(|route| route.is_wanted != route.is_told)?;
+        let route = self.routes.get_mut(at)?;
+        let path = route.path;
         if route.is_wanted {
             route.is_told = true;
             return Some(Route::Added(path));
         }
-        self.routes.remove(&path);
+        self.routes.remove(at);
         Some(Route::Removed(path))
     }
 
     pub(crate) fn sync_routes(&mut self) {
-        self.routes.values_mut().for_each(|route| route.is_wanted = false);
+        self.routes.iter_mut().for_each(|route| route.is_wanted = false);
         let previous = self.previous.iter().flat_map(|previous| &previous.pairs);
         for pair in self.generation.pairs.iter().chain(previous).filter(|pair| pair.authenticated) {
-            self.routes.entry(pair.path).or_default().is_wanted = true;
+            match self.routes.iter_mut().find(|route| route.path == pair.path) {
+                Some(route) => route.is_wanted = true,
+                None => self.routes.push(RouteState { path: pair.path, is_wanted: true, is_told: false }),
+            }
         }
-        self.routes.retain(|_, route| route.is_wanted || route.is_told);
+        self.routes.retain(|route| route.is_wanted || route.is_told);
+    }
+
+    /// Gives back what the tables have grown by and do not need.
+    pub(crate) fn give_back(&mut self) {
+        let Self { locals, routes, foundations, generation, .. } = self;
+        locals.shrink_to_fit();
+        routes.shrink_to_fit();
+        foundations.shrink_to_fit();
+        generation.remotes.shrink_to_fit();
+        generation.pairs.shrink_to_fit();
+        generation.early.shrink_to_fit();
     }
 
     /// The generation whose path is in use.
@@ -560,3 +577,5 @@ fn is_usable(address: SocketAddr) -> bool {
 }
 
 const MAX_FOUNDATIONS: usize = 1000;
+/// RFC 8445 §14.2.
+const LEAST_PACE: Duration = Duration::from_millis(5);

@@ -20,7 +20,7 @@ pub struct Config {
     pub max_candidates: usize,
     /// Pairs: 100 (RFC 8445 §6.1.2.5).
     pub max_pairs: usize,
-    /// Time between checks, called Ta: 50 ms (RFC 8445 §14.2).
+    /// Time between checks, called Ta: 50 ms, and never less than 5 ms (RFC 8445 §14.2).
     pub pace: Duration,
     /// The shortest first wait for an answer: 500 ms (RFC 8445 §14.3).
     pub rto: Duration,
@@ -38,7 +38,7 @@ pub struct Config {
     /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
     /// at most, and less when round trips are short.
     pub nomination_patience: Duration,
-    /// Time between consent checks, randomised by a fifth: 5 s (RFC 7675 §5.1).
+    /// Time between consent checks, randomised by a fifth, and never less than 4 s: 5 s (RFC 7675 §5.1).
     pub consent_interval: Duration,
     /// Consent lasts this long after an answer: 30 s (RFC 7675 §5.1).
     pub consent_timeout: Duration,

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crypto::{Rng, Secret, constant_time_eq};
+use crypto::{Rng, SecretBytes, constant_time_eq};
 
 use crate::CredentialsError;
 
@@ -8,8 +8,7 @@ use crate::CredentialsError;
 #[derive(Clone)]
 pub struct Credentials {
     ufrag: String,
-    password: Secret<MAX_LEN>,
-    len: usize,
+    password: SecretBytes,
 }
 
 impl Credentials {
@@ -53,13 +52,11 @@ impl Credentials {
     }
 
     fn bytes(&self) -> &[u8] {
-        self.password.expose().get(..self.len).unwrap_or_default()
+        self.password.expose()
     }
 
     fn from_valid(ufrag: String, password: &[u8]) -> Self {
-        let mut secret = Secret::new([0; MAX_LEN]);
-        secret.expose_mut().iter_mut().zip(password).for_each(|(to, from)| *to = *from);
-        Self { ufrag, password: secret, len: password.len().min(MAX_LEN) }
+        Self { ufrag, password: SecretBytes::new(password) }
     }
 }
 

@@ -195,10 +195,6 @@ impl Generation {
             self.pairs.swap_remove(at);
         }
         self.next_pair = self.next_pair.wrapping_add(1);
-        // One by one at first: a vector begins with room for four, and many peers have one pair.
-        if self.pairs.len() == self.pairs.capacity() && self.pairs.len() < 4 {
-            self.pairs.reserve_exact(1);
-        }
         self.pairs.push(pair);
         Some(id)
     }

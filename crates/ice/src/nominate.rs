@@ -238,6 +238,8 @@ impl Agent {
             self.events.state = Some(state);
             if state == State::Disconnected {
                 self.ask_selected();
+            } else if matches!(state, State::Connected | State::Completed) {
+                self.give_back();
             }
         }
     }

@@ -63,10 +63,11 @@ impl Arena {
     }
 }
 
-const FIRST: usize = 1 << 10;
+const FIRST: usize = 256;
 const BLOCK: usize = 64 << 10;
-/// With the one that is being cut: 256 KiB, a quarter of the default receive window.
-const MAX_FULL: usize = 3;
+/// With the one that is being cut, and with what slices may hold of the smaller ones: 256 KiB, a quarter of the
+/// default receive window.
+const MAX_FULL: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -79,7 +80,7 @@ mod tests {
             let slice = arena.store(&[1; 1000]);
             assert_eq!(slice.len(), 1000, "{i}");
         }
-        assert_eq!((arena.full.len(), arena.size), (0, FIRST));
+        assert_eq!((arena.full.len(), arena.size), (0, 1024));
         let kept: Vec<Bytes> = (0..1000).map(|_| arena.store(&[2; 1000])).collect();
         assert_eq!((arena.full.len(), arena.size), (MAX_FULL, BLOCK));
         assert!(kept.iter().all(|slice| slice.iter().all(|byte| *byte == 2)));

@@ -38,7 +38,8 @@ pub(crate) struct Inbound {
     making: Option<Making>,
     /// A FORWARD TSN may have cut a message in two, so its rest is no offence.
     after_forward: bool,
-    streams: BTreeMap<StreamId, Stream>,
+    /// Boxed, since a node of the tree has room for eleven, and most associations have one or two.
+    streams: BTreeMap<StreamId, Box<Stream>>,
     held: usize,
     arena: Arena,
     window: usize,

@@ -397,6 +397,13 @@ impl Outbound {
         }
     }
 
+    /// Gives back the memory of empty queues.
+    pub(crate) fn release_memory(&mut self) {
+        for state in self.streams.values_mut().filter(|state| state.queue.is_empty()) {
+            state.queue = VecDeque::new();
+        }
+    }
+
     /// Drops what is still queued of the message that was begun on `stream`. Says its number and
     /// whether there was anything left of it.
     pub(crate) fn abandon_begun(&mut self, stream: StreamId) -> Option<(u16, bool)> {

@@ -40,7 +40,7 @@ pub struct Session {
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
     /// What the peer's description says, until both descriptions are set.
-    remote: Option<RemoteParameters>,
+    remote: Option<Box<RemoteParameters>>,
     remote_ufrag: Option<String>,
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
@@ -86,9 +86,7 @@ impl Session {
         let mut channels_config = datachannel::Config::default();
         channels_config.max_message = config.limits.max_message_size;
         channels_config.max_channels = config.limits.max_channels;
-        let mut sctp_config = (*channels_config.sctp).clone();
-        sctp_config.send_buffer = config.limits.send_buffer;
-        channels_config.sctp = Arc::new(sctp_config);
+        Arc::make_mut(&mut channels_config.sctp).send_buffer = config.limits.send_buffer;
         let mut dtls_config = dtls::Config::new(provider, Arc::new(identity));
         // Offered and answered even where only data is spoken of: there are peers that give up a transport
         // without a profile (aiortc), and media may follow on the same one.
@@ -283,6 +281,9 @@ impl Session {
             return Some(event);
         }
         if let Some(candidate) = self.untold.pop_front() {
+            if self.untold.is_empty() {
+                self.untold = VecDeque::new();
+            }
             return Some(Event::Candidate(candidate));
         }
         if let Some(done) = self.news.pop_gathering_done() {
@@ -311,6 +312,9 @@ impl Session {
     /// The next change in what belongs to this session, for a [`Demux`](crate::Demux).
     pub fn poll_route(&mut self) -> Option<Route> {
         if let Some(route) = self.routes.pop_front() {
+            if self.routes.is_empty() {
+                self.routes = VecDeque::new();
+            }
             return Some(route);
         }
         Some(match self.transport.as_mut()?.connectivity.poll_route()? {
@@ -449,7 +453,11 @@ impl Session {
         }
         while let Some(news) = transport.poll_dtls(now) {
             match news {
-                crate::transport::News::Connected => self.channels.set_max_packet(transport.max_packet()),
+                crate::transport::News::Connected => {
+                    self.channels.set_max_packet(transport.max_packet());
+                    self.negotiation.give_back();
+                    self.candidates.shrink_to_fit();
+                }
                 crate::transport::News::Ended => {
                     self.channels.abort(now);
                     if transport.dtls_state() == DtlsState::Closed && self.ending == Ending::No {

@@ -45,6 +45,10 @@ impl Early {
 
     fn take_control(&mut self, stream: StreamId) -> Vec<u8> {
         let control = self.controls.remove(&stream).unwrap_or_default();
+        if self.controls.is_empty() {
+            // An empty tree keeps a node.
+            self.controls = BTreeMap::new();
+        }
         self.bytes = self.bytes.saturating_sub(control.len());
         control
     }

@@ -53,7 +53,7 @@ impl Association {
             }
         };
         let abilities = self.abilities(init);
-        self.replies.init_ack = Some(InitReply {
+        self.replies.init_ack = Some(Box::new(InitReply {
             cookie: Cookie {
                 made: self.now,
                 local_tag: local.tag,
@@ -67,7 +67,7 @@ impl Association {
                 reconfig: abilities.reconfig,
             },
             unknown: abilities.unknown,
-        });
+        }));
         Ok(())
     }
 

@@ -110,6 +110,7 @@ impl Association {
         }
         if expired(&mut self.timers.idle, now) && self.inbound.is_idle() && self.flight.is_empty() {
             self.inbound.release_memory();
+            self.outbound.release_memory();
             self.flight.release_memory();
         }
     }
@@ -176,9 +177,11 @@ impl Association {
         self.timers.retransmit = Some(self.now + self.round_trip.rto(&self.config));
     }
 
-    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some.
+    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some. After
+    /// a time-out it would only put off the next one.
     fn probe(&mut self) {
-        if self.flight.nothing_in_flight() || self.sender.probes >= MAX_PROBES || self.peer.closed {
+        let in_vain = self.errors > 0 || self.sender.probes >= MAX_PROBES;
+        if self.flight.nothing_in_flight() || in_vain || self.peer.closed {
             return;
         }
         self.sender.probes = self.sender.probes.saturating_add(1);

@@ -16,7 +16,7 @@ use crate::{Ssn, StreamId, Tsn};
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     pub(super) init: bool,
-    pub(super) init_ack: Option<InitReply>,
+    pub(super) init_ack: Option<Box<InitReply>>,
     pub(super) cookie_echo: bool,
     pub(super) cookie_ack: bool,
     /// The tag of whoever sent a stale State Cookie, and what to tell them.

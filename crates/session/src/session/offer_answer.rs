@@ -120,11 +120,11 @@ impl Session {
                     transport.connectivity.restart(self.now);
                     self.candidates.clear();
                 }
-                self.remote = Some(remote);
+                self.remote = Some(Box::new(remote));
             }
             (Some(remote), SdpType::Answer) => {
                 let role = role.unwrap_or(DtlsRole::Server);
-                self.remote = Some(remote);
+                self.remote = Some(Box::new(remote));
                 self.connect(role);
             }
             (None, SdpType::Answer) if !self.channels.is_empty() => self.reject_data(),
@@ -222,7 +222,15 @@ impl Session {
     fn connect(&mut self, role: DtlsRole) {
         let Some(remote) = self.remote.take() else { return };
         let Some(transport) = &mut self.transport else { return };
-        let RemoteParameters { credentials, fingerprints, max_message_size, is_ice_lite, .. } = remote;
+        let RemoteParameters {
+            credentials,
+            fingerprints,
+            max_message_size,
+            is_ice_lite,
+            candidates,
+            end_of_candidates,
+            ..
+        } = *remote;
         self.remote_ufrag = Some(credentials.ufrag().to_owned());
         if is_ice_lite {
             transport.connectivity.set_remote_lite(self.now);
@@ -237,11 +245,11 @@ impl Session {
                 DtlsRole::Server => datachannel::Role::Server,
             },
         );
-        for candidate in &remote.candidates {
+        for candidate in &candidates {
             // One that is none must not undo a description that was set; trickled ones are reported.
             let _ = self.take_candidate(candidate);
         }
-        if remote.end_of_candidates {
+        if end_of_candidates {
             let _ = self.take_candidate("");
         }
     }
