@@ -249,6 +249,18 @@ fn c4_an_old_cookie_counts_only_if_it_is_of_the_standing_association() {
     }
 }
 
+/// A cookie of before a restart is of an association that is gone.
+#[test]
+fn c4_a_restart_makes_the_cookies_of_before_worthless() {
+    let mut victim = Victim::new(Config::default());
+    let [first, second] = [98, 99].map(|tag| asked(&mut victim, tag));
+    victim.give_under(first.0, &[Chunk::CookieEcho(&first.1)]).unwrap();
+    assert_eq!(std::mem::take(&mut victim.events), [Event::Restarted]);
+    victim.sent();
+    let late = victim.give_under(second.0, &[Chunk::CookieEcho(&second.1)]);
+    assert_eq!((late, victim.events.len(), victim.sent().len()), (Err(Discard::UnexpectedCookie), 0, 0));
+}
+
 #[test]
 fn c4_a_flood_of_inits_on_a_standing_association_retains_nothing() {
     let mut victim = Victim::new(Config::default());

@@ -207,7 +207,7 @@ fn a_request_to_reset_follows_the_data_and_backs_off() {
 #[test]
 fn a_request_in_progress_is_asked_again_without_end() {
     let mut config = Config::default();
-    config.max_retransmits = 3;
+    config.max_retransmits = 0;
     let mut victim = Victim::new(config);
     victim.end.open(StreamId(4), StreamOptions::default()).unwrap();
     victim.end.reset(victim.now, StreamId(4));
