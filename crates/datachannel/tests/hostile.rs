@@ -190,7 +190,7 @@ fn c11_messages_for_no_channel_are_kept_within_their_limit() {
 /// Every stream that the peer may open on, all at once: the limit holds, and each further one is reset.
 #[test]
 fn c11_a_channel_on_every_stream_there_is_leaves_as_many_as_are_allowed() {
-    let streams = testkit::scaled_at_least(65_536, 8_192) as u16 / 2;
+    let streams = (testkit::scaled_at_least(65_536, 8_192) / 2) as u16;
     let mut victim = Victim::new(Config::default());
     victim.answers = true;
     for nth in 0..streams {

@@ -13,7 +13,8 @@ pub struct Config {
     /// Bytes of the largest packet until `set_max_packet` says otherwise: 1,280 bytes of IPv6 less IP, UDP
     /// and DTLS headers, and some; 1,188.
     pub max_packet: usize,
-    /// Bytes that are buffered for the reader, overhead included, and announced as a_rwnd; 1 MiB.
+    /// Bytes that are buffered for the reader, overhead included, and announced as a_rwnd, which INIT and INIT ACK never
+    /// have below 1,500 (RFC 9260 §3.3.2); 1 MiB.
     /// Memory stays below this and a quarter more and 64 KiB.
     pub receive_window: usize,
     /// Bytes of a message that lie ready before its end has come, from which on it is handed out in parts
@@ -41,7 +42,8 @@ pub struct Config {
     pub max_init_retransmits: u32,
     /// How long a State Cookie is good for (RFC 9260 §16); 60 s.
     pub cookie_life: Duration,
-    /// How long an acknowledgement may wait for company: below 200 ms (RFC 9260 §6.2); 50 ms.
+    /// How long an acknowledgement may wait for company: below 200 ms, and never more than 500 ms (RFC 9260 §6.2);
+    /// 50 ms.
     pub ack_delay: Duration,
     /// Pause between HEARTBEATs on an idle association, or none at all (RFC 9260 §16); 30 s.
     pub heartbeat: Option<Duration>,

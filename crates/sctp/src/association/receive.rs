@@ -129,6 +129,14 @@ impl Association {
                 self.close(CloseReason::PeerAborted { cause });
                 Ok(())
             }
+            // RFC 9260 §8.5.1, rule C: also under the peer's tag, as `check_tag` found.
+            Chunk::ShutdownComplete { .. } => {
+                if self.state != State::ShutdownAckSent {
+                    return Err(Discard::UnexpectedChunk);
+                }
+                self.close(CloseReason::Shutdown);
+                Ok(())
+            }
             _ if tag != self.local.tag => Err(Discard::Tag),
             Chunk::Error { causes } => {
                 self.handle_error(*causes);
@@ -159,13 +167,6 @@ impl Association {
             }
             Chunk::Shutdown { cumulative } => self.handle_shutdown(*cumulative),
             Chunk::ShutdownAck => self.handle_shutdown_ack(),
-            Chunk::ShutdownComplete { .. } => {
-                if self.state != State::ShutdownAckSent {
-                    return Err(Discard::UnexpectedChunk);
-                }
-                self.close(CloseReason::Shutdown);
-                Ok(())
-            }
             Chunk::Unknown { kind, flags, value } => self.handle_unknown(*kind, *flags, value),
             Chunk::Init(_) => Err(Discard::Tag),
             Chunk::Heartbeat(_) => Err(Discard::UnexpectedChunk),

@@ -226,6 +226,41 @@ fn row(stand: Stand, local: bool, peer: bool, ties: Option<bool>) -> usize {
     }
 }
 
+/// RFC 9260 §5.2.4, step 3: on a standing association an old cookie is told to be stale, unless both tags are its own.
+#[test]
+fn c4_an_old_cookie_counts_only_if_it_is_of_the_standing_association() {
+    for (local, peer) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut victim = Stand::Established.reach();
+        let mut body = asked(&mut victim, 1).1;
+        body.truncate(BODY);
+        let own = if local { victim.tag } else { victim.tag ^ 1 };
+        body[8..12].copy_from_slice(&own.to_be_bytes());
+        body[12..16].copy_from_slice(&(if peer { PEER_TAG } else { 4242 }).to_be_bytes());
+        victim.now += Duration::from_secs(61);
+        let taken = victim.give_under(own, &[Chunk::CookieEcho(&sign(&body))]);
+        let sent = victim.sent();
+        if local && peer {
+            assert_eq!((taken, kinds(&sent)[0]), (Ok(()), COOKIE_ACK));
+        } else {
+            assert_eq!(taken, Err(Discard::StaleCookie), "{local} {peer}");
+            assert_eq!(complaint(&sent, ERROR).unwrap().1[0].0, 3);
+        }
+        assert!(!victim.events.contains(&Event::Restarted));
+    }
+}
+
+/// A cookie of before a restart is of an association that is gone.
+#[test]
+fn c4_a_restart_makes_the_cookies_of_before_worthless() {
+    let mut victim = Victim::new(Config::default());
+    let [first, second] = [98, 99].map(|tag| asked(&mut victim, tag));
+    victim.give_under(first.0, &[Chunk::CookieEcho(&first.1)]).unwrap();
+    assert_eq!(std::mem::take(&mut victim.events), [Event::Restarted]);
+    victim.sent();
+    let late = victim.give_under(second.0, &[Chunk::CookieEcho(&second.1)]);
+    assert_eq!((late, victim.events.len(), victim.sent().len()), (Err(Discard::UnexpectedCookie), 0, 0));
+}
+
 #[test]
 fn c4_a_flood_of_inits_on_a_standing_association_retains_nothing() {
     let mut victim = Victim::new(Config::default());

@@ -59,6 +59,8 @@ fn c6_requests_are_answered_by_their_number_and_carried_out_once() {
         answers[0].1
     };
     victim.end.open(StreamId(3), StreamOptions::default()).unwrap();
+    // RFC 6525 §5.1.1: an answer starts no timer.
+    let timer = victim.end.poll_timeout();
     for number in [1, 5, u32::MAX - 1, 1 << 31] {
         assert_eq!(answer(&mut victim, number), ReconfigResult::BadNumber, "{number}");
     }
@@ -70,6 +72,7 @@ fn c6_requests_are_answered_by_their_number_and_carried_out_once() {
     assert!(victim.events.is_empty());
     assert_eq!(answer(&mut victim, 1), ReconfigResult::Performed);
     assert_eq!(answer(&mut victim, 0), ReconfigResult::BadNumber, "too old");
+    assert_eq!(victim.end.poll_timeout(), timer);
 }
 
 #[test]

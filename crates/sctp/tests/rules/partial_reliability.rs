@@ -1,0 +1,231 @@
+//! RFC 3758 and RFC 6525: what is given up, and what is not sent to a peer that does not know of it.
+
+use std::time::Duration;
+
+use sctp::wire::{Chunk, ForwardTsn, Parameter, Parameters, ReconfigResult};
+use sctp::{CloseReason, Config, Direction, Event, Priority, Reliability, Ssn, StreamId, StreamOptions};
+
+use crate::common::victim::{DATA, FORWARD_TSN, RECONFIG, Victim, data, find, kinds, parameter};
+
+fn unreliable(victim: &mut Victim, unordered: bool) {
+    let options = StreamOptions::new(unordered, Reliability::MaxRetransmits(0), Priority::NORMAL);
+    victim.end.open(StreamId(0), options).unwrap();
+}
+
+fn send(victim: &mut Victim, bytes: usize) {
+    victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![0; bytes].into(), true).unwrap();
+}
+
+fn packets(victim: &mut Victim, time: Duration) -> Vec<Vec<u8>> {
+    victim.run(time).into_iter().map(|(_, packet)| packet).collect()
+}
+
+/// RFC 3758 §3.5: all of a message is given up at once, its stream and number are told, and only those of ordered
+/// ones; T3 runs until it is acknowledged, and it is said again.
+#[test]
+fn a_message_is_given_up_whole_and_said_to_be_until_it_is_heard() {
+    for unordered in [false, true] {
+        let mut victim = Victim::new(Config::default());
+        unreliable(&mut victim, unordered);
+        send(&mut victim, 3000);
+        let count = data(&victim.sent()).len() as u32;
+        assert_eq!(count, 3);
+        // The second fragment alone is lost.
+        for _ in 0..4 {
+            victim.acknowledge(0, 1 << 20, &[(2, 2)]).unwrap();
+        }
+        let sent = packets(&mut victim, Duration::from_secs(20));
+        assert!(!kinds(&sent).contains(&DATA), "nothing of it again, and no new TSN");
+        let told: Vec<_> =
+            sent.iter().filter(|it| kinds(std::slice::from_ref(it)).contains(&FORWARD_TSN)).collect();
+        assert!(told.len() >= 3, "again and again: {}", told.len());
+        let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!() };
+        assert_eq!(forward.cumulative, victim.theirs.plus(2));
+        let skipped: Vec<_> = forward.skipped().collect();
+        assert_eq!(skipped, if unordered { vec![] } else { vec![(StreamId(0), Ssn(0))] });
+        let window = victim.end.stats().congestion_window;
+        victim.acknowledge(2, 1 << 20, &[]).unwrap();
+        assert_eq!(victim.end.stats().congestion_window, window, "what was given up earns nothing");
+        assert!(!kinds(&packets(&mut victim, Duration::from_secs(5))).contains(&FORWARD_TSN));
+        assert_eq!(victim.end.stats().in_flight, 0);
+    }
+}
+
+/// RFC 3758 §3.5, F5: that it is given up does not hide that it was lost.
+#[test]
+fn a_loss_that_is_given_up_still_shrinks_the_window() {
+    let mut victim = Victim::new(Config::default());
+    unreliable(&mut victim, false);
+    send(&mut victim, 20_000);
+    let count = data(&victim.sent()).len() as u16;
+    let window = victim.end.stats().congestion_window;
+    victim.acknowledge(u32::MAX, 1 << 20, &[(2, count)]).unwrap();
+    victim.run(Duration::from_secs(3));
+    assert!(victim.end.stats().congestion_window < window && victim.end.stats().abandoned > 0);
+}
+
+/// RFC 3758 §3.3, RFC 6525 §5.1.1: a peer that has announced neither is sent neither.
+#[test]
+fn a_peer_that_knows_of_no_extension_is_sent_none() {
+    let mut victim = Victim::with_init(Config::default(), |init| init.parameters = Parameters::default());
+    unreliable(&mut victim, false);
+    send(&mut victim, 100);
+    victim.sent();
+    let sent = packets(&mut victim, Duration::from_secs(5));
+    assert!(kinds(&sent).iter().all(|kind| *kind == DATA) && !sent.is_empty(), "it is sent again instead");
+    victim.acknowledge(0, 1 << 20, &[]).unwrap();
+    victim.end.reset(victim.now, StreamId(0));
+    assert!(!kinds(&packets(&mut victim, Duration::from_secs(5))).contains(&RECONFIG));
+    // For us the stream has ended.
+    let ended = Event::Reset { stream: StreamId(0), direction: Direction::Outgoing };
+    assert!(victim.events.contains(&ended), "{:?}", victim.events);
+}
+
+/// RFC 3758 §3.6: the point moves on over what has come, gaps below it are forgotten, parts are thrown away, and what
+/// waited for what is skipped is handed out.
+#[test]
+fn a_forward_tsn_frees_what_waited() {
+    let mut victim = Victim::new(Config::default());
+    // 0 is missing; 1 and 2 have come, 3 is missing, 4 has come; 5 begins a message that never ends.
+    for (ahead, ssn) in [(1, 1), (2, 2), (4, 4)] {
+        victim.give(&victim.message(ahead, 0, ssn, &[ahead as u8])).unwrap();
+    }
+    let mut begun = victim.data(5, true, false, b"part");
+    begun.unordered = false;
+    begun.ssn = Ssn(5);
+    victim.give(&Chunk::Data(begun)).unwrap();
+    victim.sent();
+    assert!(victim.read(0).is_empty());
+    let forward = |victim: &mut Victim, ahead: u32, ssn: u8| {
+        let cumulative = victim.next.plus(ahead);
+        let taken = victim.give(&Chunk::ForwardTsn(ForwardTsn { cumulative, skipped: &[0, 0, 0, ssn] }));
+        let told = victim.acknowledged().expect("acknowledged like DATA");
+        (taken.is_ok(), told.cumulative.0.wrapping_sub(victim.next.0), told.gaps)
+    };
+    assert_eq!(forward(&mut victim, 0, 0), (true, 2, vec![(2, 3)]));
+    assert_eq!(victim.read(0), [[1], [2]]);
+    // Old news: nothing moves, but it is told where we stand.
+    assert_eq!(forward(&mut victim, 1, 1), (false, 2, vec![(2, 3)]));
+    assert_eq!(forward(&mut victim, 3, 3), (true, 5, vec![]));
+    assert_eq!(victim.read(0), [[4]]);
+    assert_eq!(forward(&mut victim, 6, 5), (true, 6, vec![]));
+    assert!(victim.read(0).is_empty(), "the part is thrown away");
+    // What was skipped and comes after all is a duplicate.
+    victim.give(&victim.message(3, 0, 3, b"late")).unwrap();
+    assert_eq!(victim.acknowledged().unwrap().duplicates, [victim.next.plus(3)]);
+    victim.give(&victim.message(7, 0, 6, b"next")).unwrap();
+    assert_eq!(victim.read(0), [b"next"]);
+}
+
+/// RFC 3758 §3.5, F3: what is given up is said so with the next packet, and that is at once.
+#[test]
+fn what_is_given_up_is_told_at_once() {
+    let mut victim = Victim::new(Config::default());
+    unreliable(&mut victim, false);
+    send(&mut victim, 100);
+    victim.sent();
+    loop {
+        victim.now = victim.end.poll_timeout().unwrap();
+        victim.end.handle_timeout(victim.now);
+        let sent = victim.sent();
+        if victim.end.stats().abandoned > 0 {
+            assert_eq!(kinds(&sent), [FORWARD_TSN]);
+            break;
+        }
+    }
+}
+
+/// RFC 6525 §5.1.1, RFC 3758 §3.3.1: INIT and INIT ACK announce both extensions.
+#[test]
+fn both_extensions_are_announced_by_both_sides() {
+    let announced = |parameters: Parameters<'_>| {
+        let known: Vec<u8> = parameters
+            .iter()
+            .flat_map(|it| if let Parameter::SupportedExtensions(list) = it { list.to_vec() } else { vec![] })
+            .collect();
+        known == [RECONFIG, FORWARD_TSN] && parameters.iter().any(|it| it == Parameter::ForwardTsnSupported)
+    };
+    let mut victim = Victim::listening(Config::default());
+    victim.give_under(0, &[Chunk::Init(crate::common::victim::init(&[]))]).unwrap();
+    let sent = victim.sent();
+    let Some(Chunk::InitAck(ack)) = find(&sent, 2) else { panic!() };
+    assert!(announced(ack.parameters));
+    let config = std::sync::Arc::new(Config::default());
+    victim.end = sctp::Association::client(victim.now, config, [3; 32]);
+    let sent = victim.sent();
+    let Some(Chunk::Init(init)) = find(&sent, 1) else { panic!() };
+    assert!(announced(init.parameters));
+}
+
+fn request(sent: &[Vec<u8>]) -> Option<(u32, sctp::Tsn, Vec<StreamId>, u32)> {
+    let Some(Chunk::Reconfig(parameters)) = find(sent, RECONFIG) else { return None };
+    parameters.iter().find_map(|it| match it {
+        Parameter::OutgoingReset { request, last, response, .. } => {
+            Some((request, last, it.streams().collect(), response))
+        }
+        _ => None,
+    })
+}
+
+fn respond(victim: &mut Victim, request: u32, result: ReconfigResult) {
+    let bytes = parameter(&Parameter::ReconfigResponse { request, result });
+    victim.give(&Chunk::Reconfig(Parameters::decode(&bytes).unwrap())).unwrap();
+}
+
+/// RFC 6525 §5.1.1, §5.1.2: a request follows the data, names the last TSN and the streams, and is sent again ever more
+/// slowly under its number; what is in vain counts.
+#[test]
+fn a_request_to_reset_follows_the_data_and_backs_off() {
+    let mut config = Config::default();
+    (config.max_retransmits, config.heartbeat) = (6, None);
+    let mut victim = Victim::new(config);
+    victim.end.set_round_trip(Duration::from_millis(20));
+    victim.end.open(StreamId(4), StreamOptions::default()).unwrap();
+    victim.end.send(victim.now, StreamId(4), sctp::Ppid(53), &mut vec![0; 10].into(), true).unwrap();
+    victim.end.reset(victim.now, StreamId(4));
+    // A1: nothing more is taken for it.
+    assert!(victim.end.send(victim.now, StreamId(4), sctp::Ppid(53), &mut vec![0; 1].into(), true).is_err());
+    assert_eq!(kinds(&victim.sent()), [DATA]);
+    victim.acknowledge(0, 1 << 20, &[]).unwrap();
+    let sent = victim.sent();
+    let first = request(&sent).unwrap();
+    let expected = victim.next.0.wrapping_sub(1);
+    assert_eq!(first, (victim.theirs.0, victim.theirs, vec![StreamId(4)], expected));
+    let again = victim.run(Duration::from_secs(100));
+    let times: Vec<Duration> = again
+        .iter()
+        .filter(|(_, packet)| request(std::slice::from_ref(packet)).is_some_and(|it| it == first))
+        .map(|(at, _)| *at - testkit::epoch())
+        .collect();
+    let pauses: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.len() >= 3 && pauses[1] >= pauses[0] * 19 / 10, "{pauses:?}");
+    assert_eq!(victim.events.last(), Some(&Event::Closed(CloseReason::TimedOut)));
+}
+
+/// RFC 6525 §5.2.7: "in progress" is asked again and never counts; an answer to another number is nothing; the right
+/// one ends it.
+#[test]
+fn a_request_in_progress_is_asked_again_without_end() {
+    let mut config = Config::default();
+    config.max_retransmits = 0;
+    let mut victim = Victim::new(config);
+    victim.end.open(StreamId(4), StreamOptions::default()).unwrap();
+    victim.end.reset(victim.now, StreamId(4));
+    let first = request(&victim.sent()).unwrap();
+    for round in 0..20 {
+        respond(&mut victim, first.0, ReconfigResult::InProgress);
+        let mut again = None;
+        while again.is_none() {
+            victim.now = victim.end.poll_timeout().unwrap();
+            victim.end.handle_timeout(victim.now);
+            again = request(&victim.sent());
+        }
+        assert_eq!(again.unwrap(), first, "{round}");
+    }
+    respond(&mut victim, first.0.wrapping_add(1), ReconfigResult::Performed);
+    let ended = Event::Reset { stream: StreamId(4), direction: Direction::Outgoing };
+    assert!(!victim.events.contains(&ended));
+    respond(&mut victim, first.0, ReconfigResult::Performed);
+    assert!(victim.events.contains(&ended));
+    assert!(request(&packets(&mut victim, Duration::from_secs(5))).is_none());
+}
