@@ -39,7 +39,7 @@ pub enum CloseReason {
     NoCommonSignatureAlgorithm,
     /// [`Config::srtp_required`](crate::Config::srtp_required) is set, and the peer knows no profile that we know.
     NoCommonSrtpProfile,
-    /// The peer's `use_srtp` is illegal: a key identifier, or not one profile out of our offer (RFC 5764 §4.1).
+    /// The server's `use_srtp` is illegal: a key identifier, or not one profile out of our offer (RFC 5764 §4.1).
     IllegalSrtp,
     /// The peer does not bind the master secret to the handshake (RFC 7627).
     NoExtendedMasterSecret,

@@ -208,8 +208,15 @@ fn a_demand_for_a_cookie_takes_over_the_numbers_of_its_hello() {
     assert_eq!(after.cookie.len(), 32);
     assert_eq!(ClientHello { cookie: &[], extensions: before.extensions, ..after }, before);
     assert!(before.extensions.iter().eq(after.extensions.iter()));
+    second[10] = 77;
     server.receive(now, reverse(path), &mut second).unwrap();
-    let flight = messages(&server.transmits(now).into_iter().map(|(_, it)| it).collect::<Vec<_>>());
+    let flight: Vec<_> = server.transmits(now).into_iter().map(|(_, datagram)| datagram).collect();
+    let answers: Vec<_> = records(&flight.concat()).iter().map(|(header, _)| header.sequence).collect();
+    assert!(
+        answers.iter().copied().eq(77..77 + answers.len() as u64),
+        "it goes on from the hello: {answers:?}"
+    );
+    let flight = messages(&flight);
     let numbers: Vec<_> = flight.iter().map(|message| message.sequence).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5]);
 }

@@ -195,6 +195,53 @@ fn without_the_extended_master_secret_no_secret_is_computed() {
     assert_eq!((spy.agreed(), spy.sealed().len()), (0, 0));
 }
 
+/// RFC 5764 §4.1.3: a server that has no use for a key identifier answers without one.
+#[test]
+fn a_key_identifier_of_the_client_is_answered_by_none() {
+    let mut pair = pair(&[SrtpProfile::AeadAes128Gcm]);
+    let offer =
+        Extension::UseSrtp(UseSrtp { profiles: List16::checked(&[0, 1, 0, 7]).unwrap(), mki: &[1, 2] });
+    pair.server.receive(pair.now, &mut offer_with(&[offer]).whole());
+    let flight = messages(&pair.server.datagrams(pair.now));
+    let hello = ServerHello::decode(&flight[0].body).unwrap();
+    let answer = hello.extensions.iter().find(|extension| matches!(extension, Extension::UseSrtp(_)));
+    let profiles = List16::checked(&[0, 7]).unwrap();
+    assert_eq!(answer, Some(Extension::UseSrtp(UseSrtp { profiles, mki: &[] })));
+}
+
+/// RFC 5764 §4.1.1: where there is nothing in common the extension is not answered, unless it is required.
+#[test]
+fn a_use_srtp_without_a_common_profile_is_not_answered() {
+    let offer = Extension::UseSrtp(UseSrtp { profiles: List16::checked(&[0, 2]).unwrap(), mki: &[] });
+    for required in [false, true] {
+        let mut server = config(testkit::null_provider(), 2);
+        (server.srtp_profiles, server.srtp_required) = (vec![SrtpProfile::AeadAes128Gcm], required);
+        let mut pair = Pair::new(config(testkit::null_provider(), 1), server);
+        pair.server.receive(pair.now, &mut offer_with(&[offer]).whole());
+        let sent = pair.server.datagrams(pair.now);
+        if required {
+            assert_eq!(pair.server.events, [Event::Closed(CloseReason::NoCommonSrtpProfile)]);
+            assert_eq!(sent[0][13..], [2, 40], "a fatal handshake_failure");
+        } else {
+            let flight = messages(&sent);
+            let hello = ServerHello::decode(&flight[0].body).unwrap();
+            assert!(!hello.extensions.iter().any(|extension| matches!(extension, Extension::UseSrtp(_))));
+        }
+    }
+}
+
+/// RFC 7627 §5.1: the extension has no content.
+#[test]
+fn an_extended_master_secret_with_content_is_malformed() {
+    assert_eq!(Extension::decode(23, &[]), Ok(Extension::ExtendedMasterSecret));
+    assert_eq!(Extension::decode(23, &[0]), Err(dtls::DecodeError::Trailing));
+    assert_eq!(written(|out| Extension::ExtendedMasterSecret.encode(out)), [0, 23, 0, 0]);
+}
+
+fn offer_with(more: &[Extension<'_>]) -> Message {
+    offer(&[0xc0, 0x2b], &[0], more)
+}
+
 /// RFC 5764 §4.1.1, RFC 7627 §5.1: the bytes of both extensions as they are offered and answered.
 #[test]
 fn the_extensions_are_written_as_their_standards_say() {

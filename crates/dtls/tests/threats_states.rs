@@ -204,3 +204,17 @@ fn hello_requests_and_unknown_messages_are_ignored() {
         assert!(pair.connect(Duration::from_secs(40)), "point {points}");
     }
 }
+
+/// RFC 6347 §4.2.4: data that comes before the Finished is dropped, whether or not there are keys for it.
+#[test]
+fn data_before_the_finished_is_dropped() {
+    let sides = Sides::new(testkit::null_provider());
+    for (points, expected) in [(11, Discard::FutureEpoch), (12, Discard::NotConnected)] {
+        let mut pair = after(&sides, points).unwrap();
+        let sealed = [&[0; 8][..], b"too early", &[0; 16]].concat();
+        pair.client.receive(pair.now, &mut record(23, 1, 40, &sealed));
+        assert_eq!(pair.client.discards.last(), Some(&expected), "point {points}");
+        assert!(pair.connect(Duration::from_secs(5)));
+        assert!(pair.client.received.is_empty());
+    }
+}

@@ -38,7 +38,7 @@ pub struct Config {
     /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
     /// at most, and less when round trips are short.
     pub nomination_patience: Duration,
-    /// Time between consent checks, randomised by a fifth: 5 s (RFC 7675 §5.1).
+    /// Time between consent checks, randomised by a fifth, and never less than 4 s: 5 s (RFC 7675 §5.1).
     pub consent_interval: Duration,
     /// Consent lasts this long after an answer: 30 s (RFC 7675 §5.1).
     pub consent_timeout: Duration,

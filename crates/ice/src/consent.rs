@@ -74,8 +74,10 @@ impl Consent {
 /// RFC 7675 §5.1: randomised between 0.8 and 1.2 times the interval.
 fn interval(config: &Config, rng: &mut Rng) -> Duration {
     let percent = 80_u32.saturating_add(rng.below(41));
-    (config.consent_interval.saturating_mul(percent) / 100).max(Duration::from_millis(1))
+    (config.consent_interval.saturating_mul(percent) / 100).max(LEAST_INTERVAL)
 }
 
 /// More than 30 s hold at intervals of at least 4 s.
 const IN_FLIGHT: usize = 8;
+/// RFC 7675 §5.1: no shorter time lies between two checks.
+const LEAST_INTERVAL: Duration = Duration::from_secs(4);

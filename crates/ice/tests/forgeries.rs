@@ -350,3 +350,79 @@ fn equal_tie_breakers_are_settled() {
         }
     }
 }
+
+/// RFC 8489 §9.1.3, §6.3.1: what a request is answered that lacks something. Before it is authentic nothing in the
+/// answer is made with a key.
+#[test]
+fn a_request_is_refused_with_the_code_of_what_it_lacks() {
+    let types = |answer: &[u8]| {
+        let message = Message::decode(answer).unwrap();
+        assert_eq!(message.class(), Class::Error);
+        let types: Vec<_> = message.attributes().map(|attribute| attribute.kind()).collect();
+        (message.error_code().unwrap().code, types)
+    };
+    let (error, unknown, integrity, print) = (0x0009, 0x000a, 0x0008, 0x8028);
+    for (what, expected) in [
+        ("no code", (400, vec![error, print])),
+        ("no name", (400, vec![error, print])),
+        ("another name", (401, vec![error, print])),
+        ("another password", (401, vec![error, print])),
+        ("no priority", (400, vec![error, integrity, print])),
+        ("an unknown attribute", (420, vec![error, unknown, integrity, print])),
+    ] {
+        let (a, mut b) = ready();
+        let (ours, theirs) = (b.agent.local_credentials().clone(), a.agent.local_credentials().clone());
+        let name = match what {
+            "another name" => format!("{}x:{}", ours.ufrag(), theirs.ufrag()),
+            _ => format!("{}:{}", ours.ufrag(), theirs.ufrag()),
+        };
+        let mut parts = check(&name, false);
+        match what {
+            "no name" => parts.retain(|(kind, _)| *kind != 0x0006),
+            "no priority" => parts.retain(|(kind, _)| *kind != 0x0024),
+            "an unknown attribute" => parts.push((0x0077, vec![])),
+            _ => {}
+        }
+        let mut bytes = raw(REQUEST, [9; 12], &parts);
+        if what != "no code" {
+            sign(&mut bytes, if what == "another password" { theirs.password() } else { ours.password() }, 0);
+        }
+        fingerprint(&mut bytes);
+        let from = path(B, "10.0.0.66:6");
+        assert!(receive(&mut b, from, epoch(), &bytes).is_err(), "{what}");
+        let (_, answer) = send(&mut b, epoch()).filter(|(to, _)| *to == from).unwrap();
+        assert_eq!(types(&answer), expected, "{what}");
+        let message = Message::decode(&answer).unwrap();
+        assert_eq!(message.transaction().0, [9; 12]);
+        assert_eq!(message.verify(&key(&ours)).is_ok(), expected.1.contains(&integrity), "{what}");
+    }
+}
+
+/// RFC 8489 §6.3.1: a request that comes again is answered the same, and nothing has changed in between.
+#[test]
+fn a_request_that_is_sent_again_gets_the_same_answer() {
+    let (a, mut b) = ready();
+    let (ours, theirs) = (b.agent.local_credentials().clone(), a.agent.local_credentials().clone());
+    let mut bytes = raw(REQUEST, [9; 12], &check(&format!("{}:{}", ours.ufrag(), theirs.ufrag()), false));
+    sign(&mut bytes, ours.password(), 0);
+    fingerprint(&mut bytes);
+    let from = path(B, "10.0.0.66:6");
+    let mut answers = Vec::new();
+    let mut pairs = Vec::new();
+    for _ in 0..3 {
+        receive(&mut b, from, epoch(), &bytes).unwrap();
+        while let Some((to, sent)) = send(&mut b, epoch()) {
+            if to == from && Message::decode(&sent).unwrap().class() != Class::Request {
+                answers.push(sent);
+            }
+        }
+        pairs.push(b.agent.stats().pairs.len());
+    }
+    assert_eq!(answers.len(), 3);
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(pairs, [2, 2, 2]);
+    let message = Message::decode(&answers[0]).unwrap();
+    let types: Vec<_> = message.attributes().map(|attribute| attribute.kind()).collect();
+    assert_eq!((message.class(), types), (Class::Success, vec![0x0020, 0x0008, 0x8028]));
+    assert_eq!(message.mapped_address(), Some(from.remote));
+}

@@ -310,6 +310,25 @@ fn checks_are_answered_after_the_pair_was_chosen() {
     assert_eq!(b.agent.selected_path(), Some(path(B, A)));
 }
 
+/// RFC 7675 §5.1: whatever is configured, at least 4 s lie between consent checks.
+#[test]
+fn consent_is_never_asked_for_more_often_than_every_four_seconds() {
+    let peer = |role, seed| {
+        Peer::with(
+            |config| (config.role, config.consent_interval) = (role, Duration::from_millis(1)),
+            [seed; 32],
+        )
+    };
+    let (mut a, mut b) = (peer(Role::Controlling, 1).host(A), peer(Role::Controlled, 2).host(B));
+    introduce(&mut a, &mut b, epoch());
+    signal(&a, &mut b, epoch());
+    signal(&b, &mut a, epoch());
+    let mut pair = Pair::new(a, b, near(), [1; 32]);
+    pair.run(seconds(81), |_| false);
+    let sent = pair.a.agent.stats().counters.consent_sent;
+    assert!((18..=20).contains(&sent), "{sent}");
+}
+
 #[test]
 fn an_idle_path_is_kept_open() {
     let (a, b) = ready();

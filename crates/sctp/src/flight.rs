@@ -232,12 +232,12 @@ impl Flight {
         self.log(serial);
     }
 
-    /// Takes a SACK. Nothing is changed if it is refused.
+    /// Takes a SACK, or a SHUTDOWN, which does not say what lies above gaps. Nothing is changed if it is refused.
     pub(crate) fn acknowledge(
         &mut self,
         now: Instant,
         cumulative: Tsn,
-        gaps: impl Iterator<Item = (u16, u16)>,
+        gaps: Option<impl Iterator<Item = (u16, u16)>>,
         least: Duration,
         outbound: &mut Outbound,
     ) -> Result<Acked, SackError> {
@@ -249,7 +249,11 @@ impl Flight {
             return Err(SackError::Unsent);
         }
         self.reported.clear();
-        for (first, last) in gaps {
+        if gaps.is_none() {
+            // RFC 9260 §3.3.8: what was reported before stands.
+            self.reported.extend(self.acked.iter().filter(|(_, last)| *last > cumulative));
+        }
+        for (first, last) in gaps.into_iter().flatten() {
             let (first, last) = (cumulative.plus(first.into()), cumulative.plus(last.into()));
             if last >= self.next() {
                 return Err(SackError::Unsent);

@@ -406,10 +406,10 @@ impl End {
                 }
                 events.push(event);
             }
-            if let Ok((len, _)) = peer.socket.recv_from(&mut memory) {
-                if self.rng.below(1000) >= self.loss {
-                    let _ = association.handle_packet(now, &memory[..len]);
-                }
+            if let Ok((len, _)) = peer.socket.recv_from(&mut memory)
+                && self.rng.below(1000) >= self.loss
+            {
+                let _ = association.handle_packet(now, &memory[..len]);
             }
         }
         panic!("not over in time: {:?}", self.association.stats());

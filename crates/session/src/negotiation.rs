@@ -215,6 +215,14 @@ impl Negotiation {
                 return Err(NegotiationError::SectionChanged { index: media.index() });
             }
         }
+        // A section that leaves its name out keeps the one it had, which then is nobody else's.
+        let names = sections_of(description, sections);
+        for (index, section) in names.iter().enumerate() {
+            let is_taken = |earlier: &Section| earlier.mid.is_some() && earlier.mid == section.mid;
+            if names.iter().take(index).any(is_taken) {
+                return Err(NegotiationError::SectionChanged { index });
+            }
+        }
         for mid in description.bundle_groups().flatten() {
             if description.media_by_mid(mid).is_none() {
                 return Err(NegotiationError::UnknownBundledMid);

@@ -203,6 +203,30 @@ fn a_data_section_that_is_given_up_ends_channels_and_transport() {
     }
 }
 
+/// Found by fuzzing: the answer would have had two sections of one name.
+#[test]
+fn a_section_that_leaves_its_name_out_keeps_it_from_others() {
+    let mut session = fresh(0);
+    let offer = fresh_offer();
+    answer(&mut session, parse(&offer));
+    assert!(offer.contains("a=mid:0\r\n"));
+    let at = offer.find("m=application").unwrap();
+    let rejected = "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n";
+    let second = format!("{}{rejected}{}", &offer[..at], &offer[at..]);
+    let refused = session.set_remote(epoch(), SdpType::Offer, parse(&second));
+    assert_eq!(refused, Err(NegotiationError::SectionChanged { index: 1 }));
+    // Under another name it is another section, and fine.
+    let third = second.replace("a=mid:0", "a=mid:1").replace("BUNDLE 0", "BUNDLE 1");
+    let reply = answer(&mut session, parse(&third));
+    assert_eq!(reply.media().map(|media| media.is_rejected()).collect::<Vec<_>>(), [true, false]);
+}
+
+fn fresh_offer() -> String {
+    let mut session = fresh(1);
+    session.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    session.create_offer(epoch()).unwrap().to_string()
+}
+
 #[test]
 fn a_restart_that_could_not_be_offered_is_still_wanted() {
     let mut two = Two::new();

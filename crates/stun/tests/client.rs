@@ -131,6 +131,31 @@ fn equal_seeds_give_equal_bytes() {
     assert_ne!(run([1; 32]), run([2; 32]));
 }
 
+/// RFC 8489 §5: one identifier for a request however often it is sent, another for each one after it.
+#[test]
+fn each_transaction_has_an_identifier_of_its_own() {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut now = epoch();
+    let mut client = started();
+    for _ in 0..200 {
+        let id = request(&mut client, now).unwrap();
+        for _ in 0..3 {
+            now = client.poll_timeout().unwrap();
+            client.handle_timeout(now);
+            assert_eq!(request(&mut client, now), Some(id));
+        }
+        assert!(seen.insert(id), "{id:?} came twice");
+        answer(&mut client, now, &success(id, ([192, 0, 2, 9], 9).into())).unwrap();
+        now = client.poll_timeout().unwrap();
+        client.handle_timeout(now);
+    }
+    // They are drawn, not counted: every bit is set in about half of them.
+    for bit in 0..96 {
+        let set = seen.iter().filter(|id| id.0[bit / 8] >> (bit % 8) & 1 == 1).count();
+        assert!((60..140).contains(&set), "bit {bit}: {set} of 200");
+    }
+}
+
 /// One attribute more than is allowed is one too many, whatever it is.
 #[test]
 fn a_response_may_have_as_many_attributes_as_the_limit() {

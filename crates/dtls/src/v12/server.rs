@@ -87,7 +87,7 @@ impl Handshake {
                     signs = schemes.contains(SignatureScheme::ECDSA_SECP256R1_SHA256.0);
                 }
                 Extension::UseSrtp(offer) if !self.config.srtp_profiles.is_empty() => {
-                    srtp = self.choose_srtp(&offer)?;
+                    srtp = self.choose_srtp(&offer);
                 }
                 Extension::ExtendedMasterSecret => extended = true,
                 Extension::SupportedVersions(versions) => {
@@ -124,12 +124,10 @@ impl Handshake {
         Ok(Choice { suite, group, secure })
     }
 
-    fn choose_srtp(&self, offer: &UseSrtp<'_>) -> Result<Option<SrtpProfile>, Fault> {
-        if !offer.mki.is_empty() {
-            return Err(Fault::Close(CloseReason::IllegalSrtp));
-        }
+    /// Whether the client would use key identifiers is no matter: the answer names none (RFC 5764 §4.1.3).
+    fn choose_srtp(&self, offer: &UseSrtp<'_>) -> Option<SrtpProfile> {
         let offered = |profile: &SrtpProfile| offer.profiles.contains(profile.to_u16());
-        Ok(self.config.srtp_profiles.iter().copied().find(offered))
+        self.config.srtp_profiles.iter().copied().find(offered)
     }
 
     fn send_server_flight(&mut self, choice: &Choice, flight: &mut Flight) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ use super::transmit::{Abort, CAUSE_INVALID_STREAM, CAUSE_PROTOCOL_VIOLATION, CAU
 use super::{Association, State};
 use crate::flight::SackError;
 use crate::inbound::Inserted;
-use crate::wire::{Causes, Chunk, Data, HEADER_LEN, Packet, Parameter, Parameters};
+use crate::wire::{Causes, Chunk, Data, Packet, Parameter, Parameters};
 use crate::{CloseReason, Discard, Tsn, Violation};
 use proto::Instant;
 
@@ -136,15 +136,15 @@ impl Association {
             }
             Chunk::CookieAck => self.handle_cookie_ack(),
             Chunk::Heartbeat(info) if self.state != State::CookieWait => {
-                // What does not fit a packet of ours cannot be sent back.
-                if info.len() <= self.max_packet.saturating_sub(HEADER_LEN + CHUNK_HEADER_LEN) {
+                // The answer shares a packet with others.
+                if info.len() <= self.max_packet / 2 {
                     self.replies.heartbeat_ack = Some((*info).into());
                 }
                 Ok(())
             }
             _ if !self.is_connected() => Err(Discard::UnexpectedChunk),
             Chunk::Data(data) => self.handle_data(data),
-            Chunk::Sack(sack) => self.handle_sack(sack.cumulative, Some(sack.window), sack.gaps()),
+            Chunk::Sack(sack) => self.handle_sack(sack.cumulative, Some(sack.window), Some(sack.gaps())),
             Chunk::ForwardTsn(forward) => {
                 let news = self.inbound.forward(forward.cumulative, forward.skipped(), &mut self.events);
                 // RFC 3758 §3.6: whether or not it is news, the sender is to know where we stand.
@@ -229,7 +229,7 @@ impl Association {
         &mut self,
         cumulative: Tsn,
         window: Option<u32>,
-        gaps: impl Iterator<Item = (u16, u16)>,
+        gaps: Option<impl Iterator<Item = (u16, u16)>>,
     ) -> Result<(), Discard> {
         let least = self.round_trip.least();
         let acked = match self.flight.acknowledge(self.now, cumulative, gaps, least, &mut self.outbound) {
@@ -315,7 +315,7 @@ impl Association {
     }
 
     fn handle_shutdown(&mut self, cumulative: Tsn) -> Result<(), Discard> {
-        self.handle_sack(cumulative, None, std::iter::empty())?;
+        self.handle_sack(cumulative, None, None::<std::iter::Empty<_>>)?;
         match self.state {
             State::Established | State::ShutdownPending => {
                 self.state = State::ShutdownReceived;
@@ -373,7 +373,6 @@ impl Association {
     }
 }
 
-const CHUNK_HEADER_LEN: usize = 4;
 /// RFC 9260 §6.2: no configuration may have it longer.
 const LONGEST_ACK_DELAY: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_millis(500);

@@ -23,6 +23,8 @@ struct Request {
     last: Tsn,
     streams: Vec<StreamId>,
     due: bool,
+    /// The peer has answered that it is at it: what it takes longer is not in vain (RFC 6525 §5.2.7, H2).
+    in_progress: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,10 @@ impl Resets {
             self.waiting.remove(&stream);
         }
         was
+    }
+
+    pub(super) fn in_progress(&self) -> bool {
+        self.outstanding.as_ref().is_some_and(|request| request.in_progress)
     }
 
     pub(super) fn timed_out(&mut self) {
@@ -177,9 +183,13 @@ impl Association {
             return;
         }
         self.answered();
+        self.round_trip.answered();
         if matches!(result, ReconfigResult::InProgress | ReconfigResult::Busy) {
             // RFC 6525 §5.2.7: ask again after a while, with the same number.
             self.timers.reset = Some(self.now + self.round_trip.rto(&self.config));
+            if let Some(request) = &mut self.resets.outstanding {
+                request.in_progress = true;
+            }
             return;
         }
         self.timers.reset = None;
@@ -213,7 +223,8 @@ impl Association {
         }
         let number = self.resets.next_request;
         self.resets.next_request = number.wrapping_add(1);
-        self.resets.outstanding = Some(Request { number, last: self.flight.last_tsn(), streams, due: true });
+        self.resets.outstanding =
+            Some(Request { number, last: self.flight.last_tsn(), streams, due: true, in_progress: false });
     }
 
     /// Writes a RE-CONFIG chunk if one is due. Says whether it did.

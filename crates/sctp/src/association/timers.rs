@@ -91,7 +91,9 @@ impl Association {
             self.replies.shutdown = self.state == State::ShutdownSent;
             self.replies.shutdown_ack = self.state == State::ShutdownAckSent;
         }
-        if expired(&mut self.timers.reset, now) {
+        // RFC 6525 §5.1.1: the time-out doubles, and counts as a transmission in vain.
+        if expired(&mut self.timers.reset, now) && (self.resets.in_progress() || self.count_error()) {
+            self.round_trip.back_off();
             self.resets.timed_out();
         }
         if expired(&mut self.timers.reordering, now) {

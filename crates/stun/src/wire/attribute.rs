@@ -13,7 +13,7 @@ pub enum Attribute<'a> {
     MappedAddress(SocketAddr),
     /// XOR-MAPPED-ADDRESS, already un-XORed (RFC 8489 §14.2).
     XorMappedAddress(SocketAddr),
-    /// USERNAME (RFC 8489 §14.3), shorter than 509 bytes.
+    /// USERNAME (RFC 8489 §14.3), at most 763 bytes; one that is written has at most 508.
     Username(&'a str),
     /// MESSAGE-INTEGRITY (RFC 8489 §14.5): the code, not yet verified. To write one, give
     /// [`Encoder::finish`](super::Encoder::finish) the key.
@@ -26,11 +26,11 @@ pub enum Attribute<'a> {
     ErrorCode(ErrorCode<'a>),
     /// UNKNOWN-ATTRIBUTES (RFC 8489 §14.13).
     UnknownAttributes(UnknownAttributes<'a>),
-    /// REALM (RFC 8489 §14.9), at most 763 bytes.
+    /// REALM (RFC 8489 §14.9), at most 763 bytes; one that is written has at most 127 characters.
     Realm(&'a str),
-    /// NONCE (RFC 8489 §14.10), at most 763 bytes.
+    /// NONCE (RFC 8489 §14.10), at most 763 bytes; one that is written has at most 127 characters.
     Nonce(&'a str),
-    /// SOFTWARE (RFC 8489 §14.14), at most 763 bytes.
+    /// SOFTWARE (RFC 8489 §14.14), at most 763 bytes; one that is written has at most 127 characters.
     Software(&'a str),
     /// ALTERNATE-SERVER (RFC 8489 §14.15).
     AlternateServer(SocketAddr),
@@ -84,7 +84,7 @@ impl<'a> Attribute<'a> {
             MAPPED_ADDRESS => Self::MappedAddress(address::decode(value)?),
             XOR_MAPPED_ADDRESS => Self::XorMappedAddress(address::xor(address::decode(value)?, id)),
             ALTERNATE_SERVER => Self::AlternateServer(address::decode(value)?),
-            USERNAME => Self::Username(text(value, MAX_USERNAME)?),
+            USERNAME => Self::Username(text(value, MAX_TEXT)?),
             REALM => Self::Realm(text(value, MAX_TEXT)?),
             NONCE => Self::Nonce(text(value, MAX_TEXT)?),
             // Optional, and of no consequence: one that is not text is carried along as it is.
@@ -114,9 +114,9 @@ impl<'a> Attribute<'a> {
         match self {
             Self::MappedAddress(address) | Self::AlternateServer(address) => address::encode(out, *address)?,
             Self::XorMappedAddress(address) => address::encode(out, address::xor(*address, id))?,
-            Self::Username(text) | Self::Realm(text) | Self::Nonce(text) | Self::Software(text) => {
-                out.put(text.as_bytes())?;
-            }
+            Self::Username(name) if name.len() > MAX_USERNAME => return Err(NoSpace),
+            Self::Username(name) => out.put(name.as_bytes())?,
+            Self::Realm(text) | Self::Nonce(text) | Self::Software(text) => put_text(out, text)?,
             Self::MessageIntegrity(code) => out.put(*code)?,
             Self::MessageIntegritySha256(value) | Self::Unknown { value, .. } => out.put(value)?,
             Self::Fingerprint(value) | Self::Priority(value) => out.put_u32(*value)?,
@@ -159,7 +159,7 @@ impl<'a> ErrorCode<'a> {
         let class = u8::try_from(self.code / 100).map_err(|_| NoSpace)?;
         let number = u8::try_from(self.code % 100).map_err(|_| NoSpace)?;
         out.put(&[0, 0, class & 7, number])?;
-        out.put(self.reason.as_bytes())
+        put_text(out, self.reason)
     }
 }
 
@@ -202,6 +202,11 @@ pub(super) const fn padding(len: usize) -> usize {
     len.wrapping_neg() & 3
 }
 
+/// Writes a text that must be short (RFC 8489 §14.8 to §14.10, §14.14).
+fn put_text(out: &mut Writer<'_>, text: &str) -> Result<(), NoSpace> {
+    if text.chars().nth(MAX_CHARACTERS).is_some() { Err(NoSpace) } else { out.put(text.as_bytes()) }
+}
+
 fn text(value: &[u8], max: usize) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|text| text.len() <= max)
 }
@@ -222,9 +227,11 @@ const ALTERNATE_SERVER: u16 = 0x8023;
 pub(super) const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802a;
-/// RFC 8489 §14.3: fewer than 509 bytes.
+/// RFC 8489 §14.3: fewer than 509 bytes are written; more are read, as older peers may write them.
 const MAX_USERNAME: usize = 508;
-/// RFC 8489 §14.9, §14.10, §14.14: fewer than 128 characters, which can be as long as 763 bytes.
+/// RFC 8489 §14.8 to §14.10, §14.14: fewer than 128 characters are written.
+const MAX_CHARACTERS: usize = 127;
+/// The same sections, and §14.3: texts of as many bytes must be read.
 const MAX_TEXT: usize = 763;
 
 #[cfg(test)]

@@ -61,13 +61,66 @@ fn fixed_sizes_are_minded() {
 fn texts_are_limited_and_must_be_text() {
     let id = TransactionId([0; 12]);
     let long = [b'a'; 764];
-    assert!(Attribute::decode(USERNAME, &long[..508], id).is_ok());
-    assert_eq!(Attribute::decode(USERNAME, &long[..509], id), Err(DecodeError::Attribute(USERNAME)));
-    assert!(Attribute::decode(REALM, &long[..763], id).is_ok());
-    assert!(Attribute::decode(REALM, &long, id).is_err());
+    for kind in [USERNAME, REALM, NONCE] {
+        assert!(Attribute::decode(kind, &long[..763], id).is_ok());
+        assert_eq!(Attribute::decode(kind, &long, id), Err(DecodeError::Attribute(kind)));
+    }
     assert!(Attribute::decode(NONCE, &[0xff], id).is_err());
     let software = Attribute::decode(SOFTWARE, &[0xff], id);
     assert_eq!(software, Ok(Attribute::Unknown { kind: SOFTWARE, value: &[0xff] }));
+}
+
+/// RFC 8489 §14.3, §14.8 to §14.10, §14.14: what is written is shorter than what must be read.
+#[test]
+fn texts_that_are_too_long_are_not_written() {
+    let (long, wide) = ("a".repeat(509), "\u{20ac}".repeat(128));
+    let cut = |text: &str| text.chars().take(127).collect::<String>();
+    let (long_cut, wide_cut) = (cut(&long), cut(&wide));
+    let written = |attribute: Attribute<'_>| {
+        attribute.encode(&mut Writer::new(&mut [0; 1000]), TransactionId([0; 12])).is_ok()
+    };
+    assert!(written(Attribute::Username(&long[..508])) && !written(Attribute::Username(&long)));
+    for (short, text) in [(&long_cut, &long), (&wide_cut, &wide)] {
+        assert!(written(Attribute::Realm(short)) && !written(Attribute::Realm(text)));
+        assert!(written(Attribute::Nonce(short)) && !written(Attribute::Nonce(text)));
+        assert!(written(Attribute::Software(short)) && !written(Attribute::Software(text)));
+        assert!(written(Attribute::ErrorCode(ErrorCode { code: 400, reason: short })));
+        assert!(!written(Attribute::ErrorCode(ErrorCode { code: 400, reason: text })));
+    }
+}
+
+/// RFC 8489 §14, §14.1, §14.2, §14.8: bits that are there to fill are written as zero and not read.
+#[test]
+fn bits_that_fill_are_zero_and_ignored() {
+    let id = TransactionId([9; 12]);
+    for fill in 0..=255 {
+        for (kind, address) in [(MAPPED_ADDRESS, &[1, 0, 9, 1, 2, 3, 4][..]), (XOR_MAPPED_ADDRESS, &[2; 19])]
+        {
+            let (zero, filled) = ([&[0], address].concat(), [&[fill], address].concat());
+            let decoded = Attribute::decode(kind, &zero, id);
+            assert!(decoded.is_ok() && Attribute::decode(kind, &filled, id) == decoded);
+        }
+        let code = [fill, fill, fill << 3 | 4, 20];
+        let Ok(Attribute::ErrorCode(error)) = Attribute::decode(ERROR_CODE, &code, id) else {
+            panic!("{fill}")
+        };
+        assert_eq!(error.code, 420);
+        // A name of five bytes, and three that fill.
+        let mut bytes = vec![0, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+        bytes.extend([7; 12]);
+        bytes.extend([0, 6, 0, 5, b'a', b':', b'b', b'c', b'd', fill, fill, fill]);
+        assert_eq!(Message::decode(&bytes).unwrap().username(), Some("a:bcd"));
+    }
+    let mut memory = [0xff; 64];
+    let mut out = Writer::new(&mut memory);
+    Attribute::Username("a:bcd").encode(&mut out, id).unwrap();
+    assert_eq!(out.written(), [0, 6, 0, 5, b'a', b':', b'b', b'c', b'd', 0, 0, 0]);
+    out.truncate(0);
+    Attribute::MappedAddress(([1, 2, 3, 4], 9).into()).encode(&mut out, id).unwrap();
+    assert_eq!(out.written(), [0, 1, 0, 8, 0, 1, 0, 9, 1, 2, 3, 4]);
+    out.truncate(0);
+    Attribute::ErrorCode(ErrorCode { code: 699, reason: "" }).encode(&mut out, id).unwrap();
+    assert_eq!(out.written(), [0, 9, 0, 4, 0, 0, 6, 99]);
 }
 
 #[test]

@@ -108,24 +108,26 @@ fn wrong_keys_and_missing_codes_are_told_apart() {
     assert_eq!(format!("{:?}", key()), "IntegrityKey([redacted])");
 }
 
+/// RFC 8489 §9, for either code.
 #[test]
 fn attributes_behind_the_integrity_code_are_ignored() {
-    let key = key();
-    let mut memory = [0; 512];
-    let mut out = Writer::new(&mut memory);
-    let id = TransactionId([5; 12]);
-    let mut encoder = Encoder::new(&mut out, Class::Request, Method::BINDING, id).unwrap();
-    encoder.attribute(Attribute::Priority(1)).unwrap();
-    encoder.finish_without_fingerprint(Some(&key)).unwrap();
-    // An attacker appends what would nominate.
-    out.put(&[0, 0x25, 0, 0]).unwrap();
-    let len = u16::try_from(out.len() - 20).unwrap();
-    out.patch_u16(2, len).unwrap();
-    let message = Message::decode(out.written()).unwrap();
-    assert_eq!(message.verify(&key), Ok(()));
-    let seen: Vec<_> = message.attributes().map(|attribute| attribute.kind()).collect();
-    assert_eq!(seen, [0x0024, 0x0008]);
-    assert_eq!(message.unknown_required().count(), 0);
+    for (key, code) in [(key(), 0x0008), (key().with_sha256(), 0x001c)] {
+        let mut memory = [0; 512];
+        let mut out = Writer::new(&mut memory);
+        let id = TransactionId([5; 12]);
+        let mut encoder = Encoder::new(&mut out, Class::Request, Method::BINDING, id).unwrap();
+        encoder.attribute(Attribute::Priority(1)).unwrap();
+        encoder.finish_without_fingerprint(Some(&key)).unwrap();
+        // An attacker appends what would nominate, and what must be understood.
+        out.put(&[0, 0x25, 0, 0, 0, 0x77, 0, 0]).unwrap();
+        let len = u16::try_from(out.len() - 20).unwrap();
+        out.patch_u16(2, len).unwrap();
+        let message = Message::decode(out.written()).unwrap();
+        assert_eq!(message.verify(&key), Ok(()));
+        let seen: Vec<_> = message.attributes().map(|attribute| attribute.kind()).collect();
+        assert_eq!(seen, [0x0024, code]);
+        assert_eq!(message.unknown_required().count(), 0);
+    }
 }
 
 #[test]
