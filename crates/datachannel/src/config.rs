@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Limits of the data channels of a connection.
 #[derive(Clone, Debug)]
@@ -18,9 +18,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let mut sctp = sctp::Config::default();
-        // A stream may outlive its channel for a round trip, until the peer has reset it.
-        sctp.max_streams = 2048;
-        Self { sctp: Arc::new(sctp), max_message: 256 << 10, max_channels: 1024, max_early: 128 << 10 }
+        // One for all who change nothing.
+        static SCTP: LazyLock<Arc<sctp::Config>> = LazyLock::new(|| {
+            let mut sctp = sctp::Config::default();
+            // A stream may outlive its channel for a round trip, until the peer has reset it.
+            sctp.max_streams = 2048;
+            Arc::new(sctp)
+        });
+        Self { sctp: SCTP.clone(), max_message: 256 << 10, max_channels: 1024, max_early: 128 << 10 }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) struct Replies {
 impl Replies {
     pub(crate) fn new(max: usize, max_refusals: u32) -> Self {
         let window = Instant::default();
-        Self { queue: VecDeque::with_capacity(max.min(4)), max, max_refusals, window, refusals: 0 }
+        Self { queue: VecDeque::with_capacity(max.min(2)), max, max_refusals, window, refusals: 0 }
     }
 
     /// Queues `reply`; says whether there was room for it.

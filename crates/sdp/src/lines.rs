@@ -50,7 +50,8 @@ impl<'a> Lines<'a> {
             if raw.len() > limits.line_bytes {
                 return error(number, ParseErrorKind::TooMuch("line_bytes"));
             }
-            if raw.bytes().any(|byte| byte == 0 || byte == b'\r') {
+            // Every byte is looked at, many at a time.
+            if raw.bytes().fold(false, |found, byte| found | (byte == 0) | (byte == b'\r')) {
                 return error(number, ParseErrorKind::ControlCharacter);
             }
             let [kind, b'=', ..] = raw.as_bytes() else {
@@ -66,8 +67,9 @@ impl<'a> Lines<'a> {
     /// The lines in order.
     pub fn iter(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
         split(self.text).zip(1..).filter_map(|(raw, number)| {
-            let (kind, value) = raw.split_once('=')?;
-            Some(Line { kind: kind.chars().next()?, value, number })
+            // `parse_within` has seen that these are a letter and an equals sign.
+            let (kind, value) = (raw.as_bytes().first()?, raw.get(2..)?);
+            Some(Line { kind: char::from(*kind), value, number })
         })
     }
 

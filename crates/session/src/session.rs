@@ -86,7 +86,9 @@ impl Session {
         let mut channels_config = datachannel::Config::default();
         channels_config.max_message = config.limits.max_message_size;
         channels_config.max_channels = config.limits.max_channels;
-        Arc::make_mut(&mut channels_config.sctp).send_buffer = config.limits.send_buffer;
+        if channels_config.sctp.send_buffer != config.limits.send_buffer {
+            Arc::make_mut(&mut channels_config.sctp).send_buffer = config.limits.send_buffer;
+        }
         let mut dtls_config = dtls::Config::new(provider, Arc::new(identity));
         // Offered and answered even where only data is spoken of: there are peers that give up a transport
         // without a profile (aiortc), and media may follow on the same one.

@@ -376,4 +376,4 @@ impl Association {
 
 /// RFC 9260 §6.2: no configuration may have it longer.
 const LONGEST_ACK_DELAY: Duration = Duration::from_millis(500);
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_millis(500);
