@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Result;
-use crate::command::{commit, exists, root, run as run_command, today};
+use crate::command::{cargo, commit, exists, root, run as run_command, today};
 
 /// The state of a crate's sample.
 #[derive(Default, Deserialize, Serialize)]
@@ -60,6 +60,10 @@ pub(crate) fn run(name: &str, sample: usize, again: bool, in_place: bool) -> Res
     let waiting: Vec<&(String, String)> =
         chosen.iter().filter(|(key, _)| !record.mutants.contains_key(key)).collect();
     println!("{name}: {} mutants, {} in the sample, {} to run", all.len(), chosen.len(), waiting.len());
+    if !waiting.is_empty() {
+        // Tests that fail by themselves would notice everything.
+        cargo(&format!("test --quiet -p peerline-{name} --lib --tests"))?;
+    }
     // In portions, so that a run that is stopped has lost little.
     for portion in waiting.chunks(PORTION) {
         for (full, outcome) in test(name, portion, in_place)? {
