@@ -23,6 +23,14 @@ pub(crate) fn test() -> Result {
     cargo("test --workspace --locked")
 }
 
+/// The package is not of the workspace: the other side of its tests is a second generation of many crates.
+pub(crate) fn compat() -> Result {
+    let manifest = "--manifest-path crates/webrtc-util-compat/Cargo.toml";
+    cargo(&format!("fmt --check {manifest}"))?;
+    cargo(&format!("clippy --all-targets --locked {manifest} -- -D warnings"))?;
+    cargo(&format!("test --locked {manifest}"))
+}
+
 pub(crate) fn doc() -> Result {
     cargo_with("doc --workspace --no-deps --locked", &[("RUSTDOCFLAGS", "-D warnings")])
 }

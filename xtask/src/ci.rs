@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("deny", chores::deny),
     ("doc", chores::doc),
     ("test", chores::test),
+    ("compat", chores::compat),
     ("callgrind", || callgrind::run(false, "")),
     ("sim", || chores::sim(2000, 0, false)),
     ("fuzz", || fuzz::run(None, 8)),

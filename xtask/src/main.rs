@@ -49,6 +49,8 @@ enum Task {
     Tidy,
     /// Every test, and each crate by itself.
     Test,
+    /// Our layers against those of webrtc-rs 0.17, in one process.
+    Compat,
     /// Each requirement of docs/rfc has a test that exists, or a reason.
     Spec,
     /// The tests of the rows in docs/rfc/threats*.toml, as often as the rows say; writes docs/threats.md.
@@ -147,6 +149,7 @@ fn main() -> ExitCode {
         Task::Graph => graph::check(),
         Task::Tidy => tidy::check(),
         Task::Test => chores::test(),
+        Task::Compat => chores::compat(),
         Task::Spec => spec::check(),
         Task::Threats { rows } => threats::run(&rows),
         Task::Doc => chores::doc(),

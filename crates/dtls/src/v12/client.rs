@@ -123,9 +123,10 @@ impl Handshake {
                 Extension::UseSrtp(answer) => srtp = Some(self.take_srtp_answer(&answer)?),
                 Extension::RenegotiationInfo([]) => {}
                 Extension::EcPointFormats(formats) if formats.contains(&UNCOMPRESSED) => {}
+                // We ask with this one; some servers answer it, and the answer means nothing.
+                Extension::SupportedGroups(_) => {}
                 // RFC 5246 §7.4.1.4: a server answers only what it was asked.
-                Extension::SupportedGroups(_)
-                | Extension::EcPointFormats(_)
+                Extension::EcPointFormats(_)
                 | Extension::SignatureAlgorithms(_)
                 | Extension::SupportedVersions(_)
                 | Extension::RenegotiationInfo(_)
