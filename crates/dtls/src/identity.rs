@@ -158,3 +158,39 @@ impl rcgen::SigningKey for Signer<'_> {
 const MAX_CERTIFICATE: usize = 16 << 10;
 const DAY: u64 = 86_400;
 const END_OF_9999: u64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5280 §4.1.1.3, §6.1.3: the certificate is signed by the key that it holds.
+    #[test]
+    fn the_certificate_is_signed_with_its_own_key() {
+        for maker in [crypto::rust_crypto(), crypto::default_provider()] {
+            let identity = Identity::generate(maker, 1_790_000_000, [7; 32]).unwrap();
+            let (_, certificate) = X509Certificate::from_der(identity.certificate()).unwrap();
+            let (signed, signature) =
+                (certificate.tbs_certificate.as_ref(), &certificate.signature_value.data);
+            let public = leaf_key(identity.certificate()).unwrap();
+            for checker in [crypto::rust_crypto(), crypto::default_provider()] {
+                let check =
+                    |bytes| checker.verify(SignatureAlgorithm::EcdsaP256Sha256, public, bytes, signature);
+                assert!(check(signed).is_ok(), "{} by {}", maker.name(), checker.name());
+                assert!(check(&signed[1..]).is_err());
+            }
+        }
+    }
+
+    /// RFC 5280 §4.1.2.5: there are four digits for the year.
+    #[test]
+    fn a_certificate_ends_with_the_year_9999_at_the_latest() {
+        let until = |end| {
+            let (null, begin) = (testkit::null_provider(), 1_790_000_000);
+            Identity::generate_for(null, begin, Duration::from_secs(end - begin), [7; 32])
+        };
+        let identity = until(END_OF_9999).unwrap();
+        let (_, certificate) = X509Certificate::from_der(identity.certificate()).unwrap();
+        assert_eq!(certificate.validity().not_after.to_string(), "Dec 31 23:59:59 9999 +00:00");
+        assert!(matches!(until(END_OF_9999 + 1), Err(IdentityError::Validity)));
+    }
+}

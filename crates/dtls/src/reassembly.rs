@@ -225,6 +225,26 @@ mod tests {
         assert_eq!(reassembly.insert(&fragment(11, 4, 0, &[1])), Err(Discard::TooFarAhead));
     }
 
+    #[test]
+    fn a_message_in_pieces_outlives_those_before_it() {
+        let mut reassembly = Reassembly::new(0, 32 << 10, 64 << 10);
+        reassembly.insert(&fragment(1, 4, 0, &[1, 2])).unwrap();
+        reassembly.insert(&fragment(0, 4, 0, &[9])).unwrap();
+        reassembly.advance();
+        assert_eq!(reassembly.bytes(), 4 + PARTIAL_OVERHEAD, "what is left of the message before is gone");
+        reassembly.insert(&fragment(1, 4, 2, &[3, 4])).unwrap();
+        assert_eq!(reassembly.take_due().unwrap().1, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn only_the_whole_message_that_is_due_need_not_be_kept() {
+        let reassembly = Reassembly::new(3, 4, 64 << 10);
+        assert!(reassembly.is_due(&fragment(3, 4, 0, &[1, 2, 3, 4])));
+        assert!(!reassembly.is_due(&fragment(3, 4, 0, &[1, 2, 3])));
+        assert!(!reassembly.is_due(&fragment(4, 4, 0, &[1, 2, 3, 4])));
+        assert!(!reassembly.is_due(&fragment(3, 5, 0, &[1, 2, 3, 4, 5])), "it is longer than the limit");
+    }
+
     proptest! {
         #[test]
         fn any_order_and_overlap_gives_the_message(

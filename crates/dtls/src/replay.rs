@@ -54,6 +54,17 @@ mod tests {
         assert!(!window.is_new(100) && window.is_new((1 << 48) - 2));
     }
 
+    #[test]
+    fn a_record_from_before_the_window_leaves_it_as_it_is() {
+        let mut window = ReplayWindow::default();
+        window.accept(100);
+        let before = window;
+        for sequence in [0, 35, 36] {
+            window.accept(sequence);
+            assert_eq!(window, before, "{sequence}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_is_accepted_twice(sequences in proptest::collection::vec(0u64..300, 0..300)) {

@@ -121,3 +121,64 @@ impl Timing {
 
 /// No flight is repeated on a stranger's word sooner than this after it was sent.
 const SHORTEST_REPEAT: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Identity;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn timing(max_retransmissions: u32) -> Timing {
+        let null = testkit::null_provider();
+        let identity = Identity::generate(null, 1_790_000_000, [1; 32]).unwrap();
+        let mut config = Config::new(null, Arc::new(identity));
+        config.max_retransmissions = max_retransmissions;
+        Timing::new(testkit::epoch(), &config)
+    }
+
+    #[test]
+    fn a_flight_that_may_not_be_repeated_waits_for_the_end_only() {
+        let now = testkit::epoch();
+        for (repeats, awaits_answer, next) in [(0, true, 60), (1, false, 60), (1, true, 1)] {
+            let mut timing = timing(repeats);
+            timing.new_flight(0);
+            timing.sent(now, awaits_answer);
+            assert_eq!(timing.next(), Some(now + Duration::from_secs(next)), "{repeats} {awaits_answer}");
+        }
+    }
+
+    #[test]
+    fn a_new_flight_has_the_first_wait_and_all_repeats_again() {
+        let now = testkit::epoch();
+        let mut timing = timing(1);
+        timing.new_flight(0);
+        timing.sent(now, true);
+        assert!(timing.expire(now + Duration::from_secs(1)));
+        assert!(timing.take_repeat() && !timing.take_repeat());
+        timing.new_flight(1);
+        let later = now + Duration::from_secs(2);
+        timing.sent(later, true);
+        assert_eq!(timing.next(), Some(later + Duration::from_secs(1)));
+        assert!(timing.take_repeat());
+    }
+
+    /// RFC 6347 §4.2.4, figure 3.
+    #[test]
+    fn a_flight_is_asked_for_by_the_message_it_answers_and_not_at_once() {
+        let now = testkit::epoch();
+        let mut timing = timing(64);
+        assert!(!timing.is_repeated_flight(now + SHORTEST_REPEAT, 3));
+        timing.new_flight(3);
+        assert!(!timing.is_repeated_flight(now + SHORTEST_REPEAT, 3), "it is not sent yet");
+        timing.sent(now, true);
+        assert!(!timing.is_repeated_flight(now + (SHORTEST_REPEAT - MILLISECOND), 3));
+        assert!(timing.is_repeated_flight(now + SHORTEST_REPEAT, 3));
+        assert!(timing.is_repeated_flight(now + Duration::from_secs(9), 3));
+        for other in [2, 4] {
+            assert!(!timing.is_repeated_flight(now + SHORTEST_REPEAT, other));
+        }
+    }
+}

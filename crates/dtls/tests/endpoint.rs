@@ -126,3 +126,23 @@ fn the_table_is_bounded_and_live_connections_survive_hellos() {
     assert_eq!(server.endpoint.len(), 2);
     assert_eq!(client.endpoint.connect(now, path(3)), Err(dtls::ConnectError::PathInUse));
 }
+
+#[test]
+fn the_endpoint_wakes_for_whichever_connection_is_due_first() {
+    let (now, wait) = (testkit::epoch(), Duration::from_secs(1));
+    let later = now + Duration::from_millis(300);
+    let mut client = Host::new(1);
+    assert_eq!(client.endpoint.poll_timeout(), None);
+    let paths = ["192.0.2.2:2000", "192.0.2.3:2000"].map(|to| testkit::path("192.0.2.1:1000", to));
+    for (at, path) in [now, later].into_iter().zip(paths) {
+        client.endpoint.connect(at, path).unwrap();
+        assert_eq!(client.transmits(at).len(), 1);
+    }
+    for (at, path) in [now + wait, later + wait].into_iter().zip(paths) {
+        assert_eq!(client.endpoint.poll_timeout(), Some(at));
+        client.endpoint.handle_timeout(at);
+        let sent: Vec<_> = client.transmits(at).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(sent, [path]);
+    }
+    assert_eq!(client.endpoint.poll_timeout(), Some(now + 3 * wait), "the second wait is twice as long");
+}

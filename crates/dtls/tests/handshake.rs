@@ -12,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Pair, config};
-use dtls::{CipherSuite, Event, NamedGroup};
+use dtls::{CipherSuite, Event, NamedGroup, Version};
 
 #[test]
 fn every_provider_suite_and_group_connects() {
@@ -27,6 +27,8 @@ fn every_provider_suite_and_group_connects() {
                 assert_eq!(pair.server.events, [Event::PeerCertificate, Event::Connected]);
                 assert_eq!(pair.client.connection.cipher_suite(), Some(suite));
                 assert_eq!(pair.server.connection.cipher_suite(), Some(suite));
+                assert_eq!(pair.client.connection.version(), Some(Version::Dtls12));
+                assert_eq!(pair.server.connection.version(), Some(Version::Dtls12));
 
                 let (mut a, mut b) = ([0; 60], [1; 60]);
                 for context in [None, Some(&b""[..]), Some(&b"context"[..])] {
@@ -51,5 +53,14 @@ fn every_provider_suite_and_group_connects() {
                 assert!(pair.now - testkit::epoch() <= Duration::from_millis(40), "two round trips");
             }
         }
+    }
+}
+
+#[test]
+fn nothing_is_agreed_before_the_first_message() {
+    let null = testkit::null_provider();
+    let pair = Pair::new(config(null, 1), config(null, 2));
+    for end in [&pair.client, &pair.server] {
+        assert_eq!((end.connection.version(), end.connection.cipher_suite()), (None, None));
     }
 }

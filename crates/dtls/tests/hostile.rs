@@ -301,3 +301,68 @@ fn a_record_that_is_not_sealed_was_never_there() {
     assert_eq!(out.len(), (1 << 14) + overhead);
     assert_eq!(pair.client.connection.max_plaintext(1200), 1200 - overhead);
 }
+
+/// RFC 5246 §7.4.4: a client without a signature that the server takes cannot answer its request.
+#[test]
+fn a_certificate_request_that_cannot_be_met_ends_the_handshake() {
+    let honest = [1, 64, 0, 2, 4, 3, 0, 0];
+    for (altered, reason) in [
+        (honest, None),
+        ([1, 64, 0, 2, 4, 1, 0, 0], Some(CloseReason::NoCommonSignatureAlgorithm)),
+        ([1, 1, 0, 2, 4, 3, 0, 0], Some(CloseReason::NoCommonSignatureAlgorithm)),
+    ] {
+        let mut pair = unconnected();
+        for mut datagram in pair.client.datagrams(pair.now) {
+            pair.server.receive(pair.now, &mut datagram);
+        }
+        let mut found = 0;
+        for mut datagram in pair.server.datagrams(pair.now) {
+            if datagram.windows(honest.len()).any(|window| window == honest) {
+                replace(&mut datagram, &honest, &altered);
+                found += 1;
+            }
+            pair.client.receive(pair.now, &mut datagram);
+        }
+        assert_eq!(found, 1);
+        let closed = pair.client.events.iter().find(|event| matches!(event, Event::Closed(_)));
+        assert_eq!(closed, reason.map(Event::Closed).as_ref(), "{altered:?}");
+    }
+}
+
+/// RFC 5246 §7.4.9: neither side believes a Finished that says something else, or another message that
+/// says the same.
+#[test]
+fn a_wrong_finished_ends_the_handshake() {
+    for by_client in [true, false] {
+        // Behind the header of the record, the nonce: the type of the message; behind its header: what it says.
+        for (at, bit) in [(13 + 8, 2), (13 + 8 + 12, 1), (13 + 8 + 12 + 11, 128)] {
+            let mut pair = unconnected();
+            let link: common::Link = Box::new(move |_, datagram| {
+                let mut start = 0;
+                while start < datagram.len() {
+                    let header = dtls::wire::RecordHeader::decode(&datagram[start..]).unwrap();
+                    if header.epoch == 1 && header.content == dtls::wire::ContentType::Handshake {
+                        datagram[start + at] ^= bit;
+                    }
+                    start += 13 + header.len;
+                }
+                vec![Duration::from_millis(10)]
+            });
+            if by_client {
+                pair.to_server = link
+            } else {
+                pair.to_client = link
+            }
+            assert!(!pair.connect(Duration::from_secs(5)), "{by_client} {at}");
+            let closed = Event::Closed(CloseReason::BadFinished);
+            let victim = pair.end(!by_client);
+            assert!(victim.events.contains(&closed), "{by_client} {at}: {:?}", victim.events);
+        }
+    }
+}
+
+/// Two ends that seal nothing.
+fn unconnected() -> Pair {
+    let null = testkit::null_provider();
+    Pair::new(config(null, 1), config(null, 2))
+}

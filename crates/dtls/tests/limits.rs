@@ -107,6 +107,18 @@ fn records_of_the_future_are_kept_up_to_their_number_and_bytes() {
     }
 }
 
+/// RFC 6347 §4.1, RFC 5246 §6.2.1: 2^14 bytes, of which the header of a fragment takes twelve.
+#[test]
+fn a_record_without_keys_has_16_kib_and_no_byte_more() {
+    let mut client = client(|_| {});
+    let longest = vec![1; (1 << 14) - 12];
+    client.receive(testkit::epoch(), &mut handshake(11, longest.len() as u32, 1, 0, &longest));
+    assert_eq!(client.discards, []);
+    let longer = vec![1; longest.len() + 1];
+    client.receive(testkit::epoch(), &mut handshake(11, longer.len() as u32, 2, 0, &longer));
+    assert_eq!(client.discards, [Discard::TooLong]);
+}
+
 #[test]
 fn a_flight_is_sent_again_as_often_as_the_limit() {
     for (limit, round_trip) in [(0, None), (3, None), (3, Some(20)), (64, Some(20))] {

@@ -132,3 +132,76 @@ proptest! {
         }
     }
 }
+
+/// The numbers and names of the IANA registries "TLS Alerts", "TLS Cipher Suites", "TLS Supported Groups" and
+/// "DTLS-SRTP Protection Profiles", and of RFC 6347 §4.1.
+#[test]
+fn numbers_and_names_are_those_of_the_registries() {
+    for (number, name) in [
+        (0, "close_notify"),
+        (10, "unexpected_message"),
+        (20, "bad_record_mac"),
+        (22, "record_overflow"),
+        (40, "handshake_failure"),
+        (42, "bad_certificate"),
+        (43, "unsupported_certificate"),
+        (44, "certificate_revoked"),
+        (45, "certificate_expired"),
+        (46, "certificate_unknown"),
+        (47, "illegal_parameter"),
+        (48, "unknown_ca"),
+        (49, "access_denied"),
+        (50, "decode_error"),
+        (51, "decrypt_error"),
+        (70, "protocol_version"),
+        (71, "insufficient_security"),
+        (80, "internal_error"),
+        (86, "inappropriate_fallback"),
+        (90, "user_canceled"),
+        (100, "no_renegotiation"),
+        (109, "missing_extension"),
+        (110, "unsupported_extension"),
+        (116, "certificate_required"),
+        (120, "no_application_protocol"),
+        (255, "alert 255"),
+    ] {
+        assert_eq!(AlertDescription(number).to_string(), name);
+    }
+    for (number, name) in [
+        (0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        (0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        (0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+    ] {
+        let suite = CipherSuite::from_u16(number).unwrap();
+        assert_eq!((suite.to_u16(), suite.name()), (number, name));
+    }
+    for (number, name) in [(23, "secp256r1"), (29, "x25519")] {
+        let group = NamedGroup::from_u16(number).unwrap();
+        assert_eq!((group.to_u16(), group.name()), (number, name));
+    }
+    for (number, name) in [
+        (1, "SRTP_AES128_CM_HMAC_SHA1_80"),
+        (2, "SRTP_AES128_CM_HMAC_SHA1_32"),
+        (7, "SRTP_AEAD_AES_128_GCM"),
+        (8, "SRTP_AEAD_AES_256_GCM"),
+    ] {
+        let profile = SrtpProfile::from_u16(number).unwrap();
+        assert_eq!((profile.to_u16(), profile.name()), (number, name));
+    }
+    for number in [0, 3, 9, 24, 30, 0xc02a, 0xcca8, 0xffff] {
+        assert_eq!(CipherSuite::from_u16(number), None);
+        assert_eq!(NamedGroup::from_u16(number), None);
+        assert_eq!(SrtpProfile::from_u16(number), None);
+    }
+    assert_eq!(Version::Dtls12.to_u16(), 0xfefd);
+}
+
+#[test]
+fn a_message_may_have_128_extensions_and_no_more() {
+    for (count, decoded) in [(127, Ok(127)), (128, Ok(128)), (129, Err(DecodeError::Illegal))] {
+        let mut bytes = list(&[count * 4]);
+        bytes.extend((0..count).flat_map(|n| list(&[0x5000 + n, 0])));
+        let extensions = Extensions::decode(&mut Reader::new(&bytes));
+        assert_eq!(extensions.map(|extensions| extensions.iter().count()), decoded);
+    }
+}

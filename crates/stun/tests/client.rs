@@ -92,6 +92,53 @@ fn what_is_refused_leaves_no_trace() {
 }
 
 #[test]
+fn the_round_trip_begins_when_the_request_leaves() {
+    let mut client = started();
+    let left = epoch() + Duration::from_millis(50);
+    let id = request(&mut client, left).unwrap();
+    let mapped = "198.51.100.7:4001".parse().unwrap();
+    answer(&mut client, left + Duration::from_millis(30), &success(id, mapped)).unwrap();
+    assert_eq!(client.round_trip(), Some(Duration::from_millis(30)));
+}
+
+/// RFC 8489 §6.3.3: whoever answers what was never sent has guessed.
+#[test]
+fn an_answer_before_the_request_is_refused() {
+    let (mut client, mut twin) = (started(), started());
+    let id = request(&mut twin, epoch()).unwrap();
+    let good = success(id, "198.51.100.7:4001".parse().unwrap());
+    assert_eq!(answer(&mut client, epoch(), &good), Err(Discard::UnknownTransaction));
+    assert_eq!(request(&mut client, epoch()), Some(id));
+    assert_eq!(answer(&mut client, epoch(), &good), Ok(()));
+}
+
+#[test]
+fn the_address_is_known_from_the_answer_to_the_stop() {
+    let mut client = started();
+    assert_eq!(client.mapped(), None);
+    let id = request(&mut client, epoch()).unwrap();
+    let mapped = "198.51.100.7:4001".parse().unwrap();
+    answer(&mut client, epoch(), &success(id, mapped)).unwrap();
+    assert_eq!(client.mapped(), Some(mapped));
+    client.stop();
+    assert_eq!(client.mapped(), None);
+}
+
+#[test]
+fn only_the_answer_in_flight_on_its_own_path_is_accepted() {
+    let mut client = started();
+    let id = request(&mut client, epoch()).unwrap();
+    let mapped = "198.51.100.7:4001".parse().unwrap();
+    let good = success(id, mapped);
+    assert!(client.accepts(path(CLIENT, SERVER), &good));
+    assert!(!client.accepts(path(CLIENT, "192.0.2.2:3478"), &good));
+    assert!(!client.accepts(path(CLIENT, SERVER), &success(TransactionId([0; 12]), mapped)));
+    assert!(!client.accepts(path(CLIENT, SERVER), &good[..19]));
+    answer(&mut client, epoch(), &good).unwrap();
+    assert!(!client.accepts(path(CLIENT, SERVER), &good), "nothing is in flight");
+}
+
+#[test]
 fn a_refusal_is_reported_with_its_code() {
     let mut client = started();
     let id = request(&mut client, epoch()).unwrap();

@@ -57,6 +57,18 @@ fn fixed_sizes_are_minded() {
     }
 }
 
+/// RFC 8489 §14.15: as MAPPED-ADDRESS, so not in disguise.
+#[test]
+fn an_alternate_server_survives_the_wire() {
+    let id = TransactionId([9; 12]);
+    let server = Attribute::AlternateServer(([192, 0, 2, 4], 3478).into());
+    let bytes = [0x80, 0x23, 0, 8, 0, 1, 0x0d, 0x96, 192, 0, 2, 4];
+    let mut memory = [0; 12];
+    server.encode(&mut Writer::new(&mut memory), id).unwrap();
+    assert_eq!(memory, bytes);
+    assert_eq!(Attribute::decode(0x8023, &bytes[4..], id), Ok(server));
+}
+
 #[test]
 fn texts_are_limited_and_must_be_text() {
     let id = TransactionId([0; 12]);

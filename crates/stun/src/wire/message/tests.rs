@@ -29,6 +29,7 @@ fn every_type_of_message_joins_and_splits() {
     }
     for number in 0..0x1000 {
         let method = Method::new(number).unwrap();
+        assert_eq!(method.number(), number);
         assert_eq!(split_type(join_type(Class::Indication, method)), (Class::Indication, method));
     }
     assert_eq!(Method::new(0x1000), None);
@@ -154,6 +155,54 @@ fn the_longer_code_is_the_one_that_counts() {
     assert_eq!(Message::decode(out.written()).unwrap().verify(&key()), Err(IntegrityError::Forged));
 }
 
+/// RFC 8489 §14.5, §14.6: whatever stands behind a code, a further one of its kind too, is ignored.
+#[test]
+fn of_two_codes_of_a_kind_the_first_counts() {
+    for (key, kind, len) in [(key(), 0x0008, 20), (key().with_sha256(), 0x001c, 32)] {
+        let mut memory = [0; 512];
+        let mut out = Writer::new(&mut memory);
+        let encoder =
+            Encoder::new(&mut out, Class::Request, Method::BINDING, TransactionId([5; 12])).unwrap();
+        encoder.finish_without_fingerprint(Some(&key)).unwrap();
+        out.put_u16(kind).unwrap();
+        out.put_u16(len).unwrap();
+        out.put_zeros(len.into()).unwrap();
+        let body = u16::try_from(out.len() - 20).unwrap();
+        out.patch_u16(2, body).unwrap();
+        assert_eq!(Message::decode(out.written()).unwrap().verify(&key), Ok(()), "{kind:#06x}");
+    }
+}
+
+#[test]
+fn a_message_is_signed_if_it_has_either_code() {
+    for (key, signed, with_sha256) in
+        [(None, false, false), (Some(key()), true, false), (Some(key().with_sha256()), true, true)]
+    {
+        let bytes = encode(&[Attribute::Priority(1)], key.as_ref());
+        let message = Message::decode(&bytes).unwrap();
+        assert_eq!((message.is_signed(), message.is_signed_with_sha256()), (signed, with_sha256));
+    }
+}
+
+/// RFC 8489 §14.1, §14.2: the form that no middlebox rewrites is preferred, wherever it stands.
+#[test]
+fn the_plain_address_counts_only_without_the_one_in_disguise() {
+    let plain = Attribute::MappedAddress(([192, 0, 2, 1], 1).into());
+    let second = Attribute::MappedAddress(([192, 0, 2, 2], 2).into());
+    let disguised = Attribute::XorMappedAddress(([192, 0, 2, 3], 3).into());
+    for (attributes, port) in [
+        (&[][..], None),
+        (&[plain], Some(1)),
+        (&[plain, second], Some(1)),
+        (&[plain, disguised], Some(3)),
+        (&[disguised, plain], Some(3)),
+    ] {
+        let bytes = encode(attributes, None);
+        let mapped = Message::decode(&bytes).unwrap().mapped_address();
+        assert_eq!(mapped.map(|address| address.port()), port, "{attributes:?}");
+    }
+}
+
 #[test]
 fn a_fingerprint_must_be_last() {
     let mut bytes = encode(&[], None);
@@ -180,10 +229,12 @@ fn unknown_types_that_must_be_understood_are_listed() {
         Attribute::Unknown { kind: 0x0077, value: &[] },
         Attribute::Unknown { kind: 0xc057, value: &[0, 0, 0, 1] },
         Attribute::Unknown { kind: 0x7ffe, value: &[1] },
+        Attribute::Unknown { kind: 0x7fff, value: &[] },
+        Attribute::Unknown { kind: 0x8000, value: &[] },
     ];
     let bytes = encode(&attributes, None);
     let message = Message::decode(&bytes).unwrap();
-    assert!(message.unknown_required().eq([0x0077, 0x7ffe]));
+    assert!(message.unknown_required().eq([0x0077, 0x7ffe, 0x7fff]));
 }
 
 fn attribute() -> impl Strategy<Value = Owned> {
