@@ -37,10 +37,12 @@
 //! | `nat` | [`Nat`], translation and filtering as RFC 4787 names them |
 //! | `network` | [`Network`], any number of hosts behind any number of NATs |
 //! | `scale` | [`scaled`], how much of a long test is run |
+//! | `capture` | [`Capture`], packets for dissectors that others have written |
 //! | `trace` | [`Trace`], the fingerprint of a run |
 //! | `world` | [`World`], which runs machines on the hosts of a network, and puts them to sleep |
 //! | `null` | [`null_provider`], cryptography that costs and proves nothing |
 
+mod capture;
 pub mod conformance;
 mod link;
 mod machine;
@@ -52,6 +54,7 @@ mod scale;
 mod trace;
 mod world;
 
+pub use capture::Capture;
 pub use link::{Bursts, Link, Pipe};
 pub use machine::{Machine, epoch, path, transmit_packet};
 pub use nat::{Dependence, Nat};

@@ -9,13 +9,9 @@ use crate::{DecodeError, StreamId, Tsn};
 pub struct Causes<'a>(&'a [u8]);
 
 impl<'a> Causes<'a> {
-    /// Checks the boundaries in `bytes`. The last cause's padding may be missing.
+    /// Checks the boundaries in `bytes`. The last cause's padding may be missing, and is left out.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        while !reader.is_empty() {
-            read_value(&mut reader)?;
-        }
-        Ok(Self(bytes))
+        without_last_padding(bytes).map(Self)
     }
 
     /// Code and value of each.
@@ -36,14 +32,14 @@ impl<'a> Causes<'a> {
 pub struct Parameters<'a>(&'a [u8]);
 
 impl<'a> Parameters<'a> {
-    /// Checks the boundaries in `bytes`. The last parameter's padding may be missing, as it lies
-    /// outside of the chunk's length (RFC 9260 §3.2).
+    /// Checks the boundaries in `bytes`. The last parameter's padding may be missing, and is left out, as it
+    /// lies outside of the chunk's length (RFC 9260 §3.2).
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         while !reader.is_empty() {
             read_parameter(&mut reader)?;
         }
-        Ok(Self(bytes))
+        without_last_padding(bytes).map(Self)
     }
 
     /// The parameters in wire order.
@@ -291,6 +287,18 @@ fn read_value<'a>(reader: &mut Reader<'a>) -> Result<(u16, &'a [u8]), DecodeErro
         reader.take(padding(len))?;
     }
     Ok((kind, value))
+}
+
+/// Values one behind the other, up to the end of the last one.
+fn without_last_padding(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let (mut begin, mut end) = (0_usize, 0);
+    while !reader.is_empty() {
+        let (_, value) = read_value(&mut reader)?;
+        end = begin.saturating_add(4).saturating_add(value.len());
+        begin = end.saturating_add(padding(end));
+    }
+    Ok(bytes.get(..end).unwrap_or_default())
 }
 
 const STATE_COOKIE: u16 = 7;
