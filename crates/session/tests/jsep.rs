@@ -209,7 +209,7 @@ fn another_tls_id_in_mid_session_is_refused() {
 
 /// RFC 9429 §5.11.
 #[test]
-fn the_sctp_port_of_either_description_is_the_one_in_use() {
+fn the_sctp_port_of_the_peer_is_the_one_that_is_sent_to() {
     // Each side is told that the other uses 5000, so a port of another's can only be seen from outside: a
     // wrong one makes the packets go astray, which the right one does not.
     for (port, connects) in [(5000, true), (6000, false)] {
