@@ -223,7 +223,7 @@ fn in_scope() -> Vec<String> {
     RFCS.iter().map(|rfc| format!("RFC {rfc}")).chain(rows).collect()
 }
 
-const RFCS: &[u32] = &[3758, 5764, 6347, 6525, 7627, 7675, 8445, 8489, 8831, 8832, 8838, 9260];
+const RFCS: &[u32] = &[3758, 5764, 6347, 6525, 7627, 7675, 8445, 8489, 8831, 8832, 8838, 9260, 9429];
 const ROWS: &[(char, std::ops::RangeInclusive<u32>)] =
     &[('D', 1..=24), ('C', 1..=12), ('I', 1..=9), ('P', 1..=2), ('R', 6..=6)];
 

@@ -230,6 +230,11 @@ impl Channels {
         self.association.set_max_packet(bytes);
     }
 
+    /// See [`Association::set_remote_port`].
+    pub fn set_remote_port(&mut self, port: u16) {
+        self.association.set_remote_port(port);
+    }
+
     /// See [`Association::oversized`].
     #[must_use]
     pub fn oversized(&mut self) -> Option<usize> {

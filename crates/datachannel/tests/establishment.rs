@@ -112,3 +112,22 @@ fn an_open_that_is_refused_is_never_acknowledged() {
         assert!(victim.was_reset(stream), "{stream}");
     }
 }
+
+/// RFC 8841 §5: each end's port is its own, and the other learns it from signalling.
+#[test]
+fn ends_with_ports_of_their_own_meet_once_each_knows_the_others() {
+    for told in [true, false] {
+        let mut pair = Pair::new();
+        let mut config = Config::default();
+        std::sync::Arc::make_mut(&mut config.sctp).local_port = 6000;
+        pair.ends[1] = datachannel::Channels::new(pair.now, config, [9; 32]);
+        if told {
+            pair.ends[0].set_remote_port(6000);
+        }
+        pair.ends[0].set_role(pair.now, datachannel::Role::Client);
+        pair.ends[1].set_role(pair.now, datachannel::Role::Server);
+        pair.ends[0].open(pair.now, named("x")).unwrap();
+        pair.seconds(5);
+        assert_eq!(pair.incoming(1).is_some(), told);
+    }
+}

@@ -209,6 +209,14 @@ impl Association {
         self.congestion.set_packet(self.max_packet);
     }
 
+    /// The peer's port, where it is not known before signalling says it (RFC 8841 §5): for the time before the
+    /// first packet.
+    pub fn set_remote_port(&mut self, port: u16) {
+        if self.config.remote_port != port {
+            Arc::make_mut(&mut self.config).remote_port = port;
+        }
+    }
+
     /// A round-trip time that was measured below, for the time before there are measurements here.
     pub fn set_round_trip(&mut self, rtt: Duration) {
         self.round_trip.seed(rtt);

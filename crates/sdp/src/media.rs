@@ -152,10 +152,11 @@ impl<'a> Media<'a> {
         )
     }
 
-    /// Whether this section asks for data channels as RFC 8841 §4 writes them.
+    /// Whether this section asks for data channels as RFC 8841 §4 writes them, or with the older profile that
+    /// RFC 9429 §5.1.3 wants to be understood.
     pub fn is_data_channels(&self) -> bool {
         self.kind() == MediaKind::Application
-            && matches!(self.protocol(), "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP")
+            && matches!(self.protocol(), "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP" | "DTLS/SCTP")
             && self.formats().any(|format| format == "webrtc-datachannel")
     }
 

@@ -29,6 +29,12 @@ pub enum NegotiationError {
         /// Its number, from 0.
         index: usize,
     },
+    /// A media section of an answer carries something else than the offer says (RFC 9429 §5.8.3).
+    #[error("media section {index} carries something else than was offered")]
+    NotAsOffered {
+        /// Its number, from 0.
+        index: usize,
+    },
     /// A BUNDLE group names a section that is not there (RFC 9143 §7.1).
     #[error("a BUNDLE group names a media section that is not there")]
     UnknownBundledMid,

@@ -23,6 +23,7 @@ use crate::{NegotiationError, SdpType, SignalingState};
 pub(crate) struct Negotiation {
     state: SignalingState,
     session_id: u64,
+    /// Of the description made last: each has another (RFC 9429 §5.2.2).
     version: u64,
     /// As agreed, or as offered while an exchange is under way.
     sections: Vec<Section>,
@@ -88,6 +89,8 @@ pub(crate) struct RemoteParameters {
     pub credentials: Credentials,
     pub fingerprints: Fingerprints,
     pub setup: Setup,
+    pub tls_id: Option<String>,
+    pub sctp_port: u16,
     /// 0 is without limit.
     pub max_message_size: u64,
     pub is_ice_lite: bool,
@@ -135,7 +138,8 @@ impl Negotiation {
         if wants_data && !sections.iter().any(|section| section.kind == SectionKind::Data) {
             sections.push(Section { mid: Some(unused_mid(&sections)), kind: SectionKind::Data });
         }
-        let offer = self.describe(&sections, parameters)?;
+        let offer = self.describe(&sections, parameters, None)?;
+        self.version += 1;
         self.created = Some((SdpType::Offer, offer.clone()));
         Ok(offer)
     }
@@ -146,7 +150,9 @@ impl Negotiation {
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
         self.must_be(&[SignalingState::HaveRemoteOffer])?;
-        let answer = self.describe(&self.sections, parameters)?;
+        let offer = self.remote.pending.as_ref().map(|(_, offer)| offer);
+        let answer = self.describe(&self.sections, parameters, offer)?;
+        self.version += 1;
         self.created = Some((SdpType::Answer, answer.clone()));
         Ok(answer)
     }
@@ -166,7 +172,6 @@ impl Negotiation {
             return Err(NegotiationError::NotTheCreatedDescription);
         }
         self.created = None;
-        self.version += 1;
         match kind {
             SdpType::Offer => {
                 self.sections.clone_from(&self.agreed);
@@ -196,7 +201,9 @@ impl Negotiation {
         description: &SessionDescription,
     ) -> Result<Option<RemoteParameters>, NegotiationError> {
         self.must_be(match kind {
-            SdpType::Offer => &[SignalingState::Stable, SignalingState::HaveLocalOffer],
+            SdpType::Offer => {
+                &[SignalingState::Stable, SignalingState::HaveLocalOffer, SignalingState::HaveRemoteOffer]
+            }
             SdpType::Answer => &[SignalingState::HaveLocalOffer],
         })?;
         let sections = if kind == SdpType::Offer { &self.agreed } else { &self.sections };
@@ -213,6 +220,15 @@ impl Negotiation {
                 section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some();
             if is_renamed && !is_free {
                 return Err(NegotiationError::SectionChanged { index: media.index() });
+            }
+        }
+        if let (SdpType::Answer, Some((_, offer))) = (kind, &self.local.pending) {
+            // RFC 9429 §5.8.3: an answer says of each section what it carries as the offer did.
+            let differs = |(ours, theirs): &(Media<'_>, Media<'_>)| {
+                ours.kind_text() != theirs.kind_text() || ours.protocol() != theirs.protocol()
+            };
+            if let Some((section, _)) = offer.media().zip(description.media()).find(differs) {
+                return Err(NegotiationError::NotAsOffered { index: section.index() });
             }
         }
         // A section that leaves its name out keeps the one it had, which then is nobody else's.
@@ -243,7 +259,7 @@ impl Negotiation {
         self.created = None;
         match kind {
             SdpType::Offer => {
-                if self.state == SignalingState::HaveLocalOffer {
+                if self.state != SignalingState::Stable {
                     self.rollback();
                 }
                 self.sections = sections_of(&description, &self.agreed);
@@ -321,28 +337,39 @@ impl Negotiation {
         &self,
         sections: &[Section],
         parameters: &LocalParameters<'_>,
+        offer: Option<&SessionDescription>,
     ) -> Result<SessionDescription, NegotiationError> {
         let mut builder = Builder::new(self.session_id, self.version + 1);
+        // RFC 9429 §5.3.1: an answer bundles what the offer does, as far as it is accepted.
+        let may_bundle =
+            |mid: &&str| offer.is_none_or(|offer| offer.bundle_groups().flatten().any(|it| it == *mid));
         let accepted = sections.iter().filter(|section| section.kind == SectionKind::Data);
-        builder.bundle(accepted.filter_map(|section| section.mid.as_deref()));
-        // RFC 9429 §5.2.1: session-level, since it is true of all sections; `ice2` as RFC 8445 §10 asks.
-        builder.attribute(Attribute::IceOptions("trickle ice2"));
-        for section in sections {
+        builder.bundle(accepted.filter_map(|section| section.mid.as_deref()).filter(may_bundle));
+        // RFC 9429 §5.2.1 and §5.3.1: session-level, since it is true of all sections; an answer says `trickle`
+        // if the offer does. `ice2` as RFC 8445 §10 asks.
+        let trickles = offer.is_none_or(|offer| offer.media().any(|media| media.has_ice_option("trickle")));
+        builder.attribute(Attribute::IceOptions(if trickles { "trickle ice2" } else { "ice2" }));
+        for (index, section) in sections.iter().enumerate() {
+            let offered = offer.and_then(|offer| offer.media().nth(index));
+            // RFC 9429 §5.3.1: an answer names a section if the offer does.
+            let mid = if let Some(media) = &offered { media.mid() } else { section.mid.as_deref() };
             match &section.kind {
                 SectionKind::Data => {
+                    // RFC 9429 §5.1.3: an answer repeats the profile that was offered, an offer has the present one.
+                    let formats = offered.map(|media| media.formats().collect::<Vec<_>>().join(" "));
                     let line = MediaLine {
                         kind: "application",
                         port: 9,
-                        protocol: "UDP/DTLS/SCTP",
-                        formats: DATA_FORMAT,
+                        protocol: offered.map_or("UDP/DTLS/SCTP", |media| media.protocol()),
+                        formats: formats.as_deref().unwrap_or(DATA_FORMAT),
                     };
                     builder.media(line);
-                    section.mid.as_deref().map(|mid| builder.attribute(Attribute::Mid(mid)));
+                    mid.map(|mid| builder.attribute(Attribute::Mid(mid)));
                     describe_transport(&mut builder, parameters)?;
                 }
                 SectionKind::Rejected { kind, protocol, formats } => {
                     builder.media(MediaLine { kind, port: 0, protocol, formats });
-                    section.mid.as_deref().map(|mid| builder.attribute(Attribute::Mid(mid)));
+                    mid.map(|mid| builder.attribute(Attribute::Mid(mid)));
                 }
             }
         }
@@ -399,6 +426,8 @@ fn transport_parameters(kind: SdpType, media: Media<'_>) -> Result<RemoteParamet
         credentials,
         fingerprints,
         setup,
+        tls_id: media.tls_id().map(str::to_owned),
+        sctp_port: media.sctp_port().ok_or_else(|| missing("sctp-port"))?,
         // RFC 8841 §6.1: 64 KiB where the peer does not say.
         max_message_size: media.max_message_size().unwrap_or(65_536),
         is_ice_lite: media.is_ice_lite(),

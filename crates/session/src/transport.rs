@@ -8,6 +8,7 @@ use crypto::{Secret, derive_seed};
 use proto::{Batch, Instant, Transmit, Writer};
 
 use crate::fingerprint::Fingerprints;
+use crate::negotiation::RemoteParameters;
 use crate::{Discard, DtlsRole, Failure};
 
 /// The transport under everything: ICE, and over it DTLS.
@@ -19,6 +20,7 @@ pub(crate) struct Transport {
     dtls_seed: Secret<32>,
     dtls_role: Option<DtlsRole>,
     fingerprints: Option<Fingerprints>,
+    remote_tls_id: Option<String>,
     state: DtlsState,
     /// RFC 8842 §4: names the DTLS association in signalling.
     pub tls_id: String,
@@ -56,6 +58,7 @@ impl Transport {
             dtls_seed: Secret::new(derive_seed(&seed, "dtls")),
             dtls_role: None,
             fingerprints: None,
+            remote_tls_id: None,
             state: DtlsState::Handshake,
             tls_id,
         }
@@ -73,16 +76,29 @@ impl Transport {
         self.dtls.as_ref()
     }
 
-    /// Whether the role and the certificates are those that are in use; true while none are.
-    pub(crate) fn is_compatible(&self, role: DtlsRole, fingerprints: &Fingerprints) -> bool {
-        self.dtls_role.is_none_or(|known| known == role)
-            && self.fingerprints.as_ref().is_none_or(|known| known.is_same(fingerprints))
+    /// Whether the role, the certificates and the identity of the association are those that are in use; true
+    /// while none are. Peers may leave the identity out (RFC 8842 §5.1).
+    pub(crate) fn is_compatible(&self, role: DtlsRole, remote: &RemoteParameters) -> bool {
+        let is_continued = match (&self.remote_tls_id, &remote.tls_id) {
+            (Some(known), Some(named)) => known == named,
+            _ => true,
+        };
+        is_continued
+            && self.dtls_role.is_none_or(|known| known == role)
+            && self.fingerprints.as_ref().is_none_or(|known| known.is_same(&remote.fingerprints))
     }
 
     /// What the exchange of descriptions agreed upon. DTLS begins when there is a path.
-    pub(crate) fn agree(&mut self, now: Instant, role: DtlsRole, fingerprints: Fingerprints) {
+    pub(crate) fn agree(
+        &mut self,
+        now: Instant,
+        role: DtlsRole,
+        fingerprints: Fingerprints,
+        tls_id: Option<String>,
+    ) {
         self.dtls_role = Some(role);
         self.fingerprints = Some(fingerprints);
+        self.remote_tls_id = tls_id.or_else(|| self.remote_tls_id.take());
         self.begin_dtls(now);
     }
 

@@ -85,7 +85,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sets a description of the peer's. An offer takes back one of ours (implicit rollback).
+    /// Sets a description of the peer's. An offer takes back one of ours (implicit rollback), and replaces one
+    /// of the peer's that was not answered yet.
     ///
     /// # Errors
     ///
@@ -102,12 +103,13 @@ impl Session {
         let role = remote.as_ref().map(|remote| self.role_under(kind, remote.setup));
         if let (Some(remote), Some(role), Some(transport)) = (&remote, role, &self.transport)
             && self.negotiation.has_data()
-            && !transport.is_compatible(role, &remote.fingerprints)
+            && !transport.is_compatible(role, remote)
         {
             return Err(NegotiationError::DtlsChanged);
         }
         if kind == SdpType::Offer {
             self.take_offer_back();
+            self.remote = None;
         }
         self.negotiation.set_remote(kind, description);
         match (remote, kind) {
@@ -187,13 +189,17 @@ impl Session {
         self.advance(now);
         let (_, description) =
             self.negotiation.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
+        // RFC 9429 §4.1.19: an end that names no section is that of all.
+        let is_end_of_all = candidate.trim().is_empty() && mid.is_none() && section.is_none();
+        let data = self.negotiation.data_section().map(|(index, _)| index);
         let media = match (mid, section) {
+            _ if is_end_of_all && data.is_some() => data.and_then(|index| description.media().nth(index)),
             (Some(mid), _) => description.media_by_mid(mid),
             (None, Some(section)) => description.media().nth(section),
             (None, None) => description.media().next(),
         };
         let media = media.ok_or(CandidateError::UnknownSection)?;
-        let ours = self.negotiation.data_section().is_some_and(|(index, _)| index == media.index());
+        let ours = data == Some(media.index());
         if ufrag.is_some_and(|ufrag| media.ice_ufrag() != Some(ufrag)) {
             return Err(CandidateError::UnknownUfrag);
         }
@@ -229,6 +235,8 @@ impl Session {
             is_ice_lite,
             candidates,
             end_of_candidates,
+            tls_id,
+            sctp_port,
             ..
         } = *remote;
         self.remote_ufrag = Some(credentials.ufrag().to_owned());
@@ -236,7 +244,10 @@ impl Session {
             transport.connectivity.set_remote_lite(self.now);
         }
         transport.connectivity.set_remote_credentials(self.now, credentials);
-        transport.agree(self.now, role, fingerprints);
+        if transport.dtls_role().is_none() {
+            self.channels.set_remote_port(sctp_port);
+        }
+        transport.agree(self.now, role, fingerprints, tls_id);
         self.channels.set_peer_max_message(Some(max_message_size));
         self.channels.set_role(
             self.now,
