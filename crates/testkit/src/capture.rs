@@ -71,12 +71,12 @@ impl Capture {
     ///
     /// If tshark cannot read the file.
     #[expect(clippy::panic, clippy::expect_used, reason = "a panic is how a test fails")]
-    pub fn dissect(&self, name: &str, port: u16) -> Option<Vec<(String, String)>> {
+    pub fn dissect(&self, name: &str) -> Option<Vec<(String, String)>> {
         let path = std::env::temp_dir().join(format!("peerline-{name}-{}.pcap", std::process::id()));
         std::fs::write(&path, &self.bytes).expect("a file");
         let output = Command::new("tshark")
             .args(["-n", "-T", "fields", "-E", "separator=|", "-e", "frame.protocols", "-e", "_ws.malformed"])
-            .args(["-d", &format!("udp.port=={port},dtls"), "-r"])
+            .args(["--enable-heuristic", "dtls_udp", "--enable-heuristic", "stun_udp", "-r"])
             .arg(&path)
             .output();
         let _ = std::fs::remove_file(&path);
