@@ -108,16 +108,29 @@ pub fn fingerprint(provider: &'static dyn Provider, algorithm: HashAlgorithm, ce
 
 /// Why a peer's certificate cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum LeafError {
-    /// It is not a certificate.
+#[non_exhaustive]
+pub enum LeafError {
+    /// It is not a certificate in DER, or something follows it.
     Malformed,
-    /// It is one, of another kind of key.
+    /// It is one, of a key that is not an uncompressed point of P-256.
     OtherAlgorithm,
 }
 
-/// The public key of a DER certificate: an uncompressed point of P-256. Nothing else in it is looked
-/// at: whose certificate it is says its fingerprint.
-pub(crate) fn leaf_key(der: &[u8]) -> Result<&[u8], LeafError> {
+impl fmt::Display for LeafError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not a certificate",
+            Self::OtherAlgorithm => "a certificate of a key that is not a point of P-256",
+        })
+    }
+}
+
+impl std::error::Error for LeafError {}
+
+/// The public key of a DER certificate: the 65 bytes of an uncompressed point of P-256 (SEC 1 §2.3.3),
+/// not yet shown to lie on the curve. Nothing else in it is looked at: whose certificate it is says its
+/// [`fingerprint`].
+pub fn leaf_key(der: &[u8]) -> Result<&[u8], LeafError> {
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| LeafError::Malformed)?;
     if !rest.is_empty() {
         return Err(LeafError::Malformed);

@@ -59,7 +59,7 @@
 //! | `flight`, `timing` | our messages until they are answered: cut to datagrams, sent again |
 //! | `reassembly`, `replay` | the peer's messages in pieces, and which records came |
 //! | `records` | [`Records`] and [`Record`], lent in place |
-//! | `identity` | [`Identity`], a certificate of ours; [`fingerprint`] |
+//! | `identity` | [`Identity`], a certificate of ours; [`fingerprint`] and [`leaf_key`] of any |
 //! | `endpoint` | [`Endpoint`]: many connections on a socket, cookies for strangers |
 //! | `config`, `error`, `event`, `stats` | what goes in, what can go wrong, what comes out |
 //!
@@ -106,7 +106,7 @@ pub use connection::{Connection, Role};
 pub use endpoint::{ConnectionId, Delivery, Endpoint};
 pub use error::{ConnectError, Discard, ExportError, IdentityError, SealError};
 pub use event::{CloseReason, Event};
-pub use identity::{Identity, fingerprint};
+pub use identity::{Identity, LeafError, fingerprint, leaf_key};
 pub use records::{Record, Records};
 pub use stats::Stats;
 pub use wire::{AlertDescription, CipherSuite, DecodeError, NamedGroup, SrtpProfile, Version};
