@@ -42,10 +42,11 @@ pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
-pub use net::{Train, Transport};
+pub use net::{RECEIVE_BUFFER, Train, Transport};
+pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::{
-    ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceState, Limits, Reliability, Report,
-    SdpType, SessionDescription, SignalingState, Stats,
+    CandidateKind, ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceFailure, IceRole,
+    IceState, Limits, Reliability, Report, SdpType, SessionDescription, SignalingState, Stats,
 };
 
 /// The programs of the README are compiled, and the first of them is run.
