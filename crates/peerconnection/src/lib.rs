@@ -15,6 +15,7 @@
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
 //! | `configuration`, `error` | what goes in, what can go wrong |
+//! | `log` | how much is written to the log |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
 //! # How it behaves
@@ -32,6 +33,7 @@ mod error;
 mod events;
 mod init;
 mod io;
+mod log;
 mod worker;
 
 pub use channel::{DataChannel, Message};
