@@ -73,6 +73,8 @@ impl Connectivity {
             return Ok(());
         }
         self.add_local(LocalCandidate::host(address))?;
+        // There are few, and each has its connection's lifetime.
+        self.hosts.reserve_exact(1);
         self.hosts.push(address);
         if self.is_gathering {
             self.gatherer.ask(self.now, address);

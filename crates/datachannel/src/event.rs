@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use sctp::CloseReason;
 
 use crate::ChannelId;
@@ -46,7 +44,8 @@ pub enum ChannelError {
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     connected: bool,
-    channels: BTreeSet<(ChannelId, Kind)>,
+    /// Each once, the next at the end: a tree would keep a node of eleven for the one channel that most have.
+    channels: Vec<(ChannelId, Kind)>,
     disconnected: Option<CloseReason>,
 }
 
@@ -65,34 +64,40 @@ impl Events {
     }
 
     pub(crate) fn incoming(&mut self, channel: ChannelId) {
-        self.channels.insert((channel, Kind::Incoming));
+        self.add((channel, Kind::Incoming));
     }
 
     pub(crate) fn open(&mut self, channel: ChannelId) {
-        self.channels.insert((channel, Kind::Open));
+        self.add((channel, Kind::Open));
     }
 
     pub(crate) fn readable(&mut self, channel: ChannelId) {
-        self.channels.insert((channel, Kind::Readable));
+        self.add((channel, Kind::Readable));
     }
 
     pub(crate) fn writable(&mut self, channel: ChannelId) {
-        self.channels.insert((channel, Kind::Writable));
+        self.add((channel, Kind::Writable));
     }
 
     pub(crate) fn closed(&mut self, channel: ChannelId, error: Option<ChannelError>) {
-        self.channels.insert((channel, Kind::Closed(error)));
+        self.add((channel, Kind::Closed(error)));
     }
 
     pub(crate) fn disconnected(&mut self, reason: CloseReason) {
         self.disconnected = Some(reason);
     }
 
+    fn add(&mut self, event: (ChannelId, Kind)) {
+        if let Err(place) = self.channels.binary_search_by(|known| event.cmp(known)) {
+            self.channels.insert(place, event);
+        }
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Event> {
         if std::mem::take(&mut self.connected) {
             return Some(Event::Connected);
         }
-        if let Some((channel, kind)) = self.channels.pop_first() {
+        if let Some((channel, kind)) = self.channels.pop() {
             return Some(match kind {
                 Kind::Incoming => Event::Incoming(channel),
                 Kind::Open => Event::Open(channel),

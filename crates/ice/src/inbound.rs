@@ -74,7 +74,7 @@ impl Agent {
             return Err(Discard::RoleConflict);
         }
         self.counters.requests_received = self.counters.requests_received.wrapping_add(1);
-        self.reply(path, message, Answer::Success(path.remote), is_previous);
+        self.reply(path, message, Answer::Success, is_previous);
         if is_previous {
             let now = self.now;
             let previous = self.previous.as_mut().filter(|previous| previous.selected_path() == Some(path));

@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use proto::{Instant, NoSpace, Path, Writer};
@@ -21,8 +20,8 @@ pub(crate) struct Reply {
 /// What a response says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
-    /// Granted; the peer is seen at this address.
-    Success(SocketAddr),
+    /// Granted; the peer is seen where its request came from.
+    Success,
     /// 400 or 401: the request was not authenticated, so the response cannot be (RFC 8489 §9.1.3).
     Unauthenticated(u16),
     /// 400: an attribute is missing from an authenticated request.
@@ -36,7 +35,7 @@ pub(crate) enum Answer {
 impl Reply {
     pub(crate) fn encode(&self, out: &mut Writer<'_>, key: &IntegrityKey) -> Result<(), NoSpace> {
         let (class, attribute) = match self.answer {
-            Answer::Success(address) => (Class::Success, Attribute::XorMappedAddress(address)),
+            Answer::Success => (Class::Success, Attribute::XorMappedAddress(self.path.remote)),
             Answer::Unauthenticated(code) => (Class::Error, error(code)),
             Answer::Incomplete => (Class::Error, error(400)),
             Answer::UnknownAttribute(_) => (Class::Error, error(420)),

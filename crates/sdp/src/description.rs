@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use crate::attribute::Attribute;
@@ -11,18 +11,21 @@ use crate::{Limits, ParseError, ParseErrorKind};
 /// was. Written again it is the same to the byte, but for what was changed since.
 #[derive(Clone)]
 pub struct SessionDescription {
-    /// What was read; unchanged lines are spans of it.
+    /// What was read, and behind it the lines that were changed or added since.
     text: String,
-    lines: Vec<Entry>,
+    /// The lines in order, as spans of the text.
+    lines: Vec<Span>,
     /// The index of each section's `m=` line.
     sections: Vec<usize>,
+    /// Whether the text is the lines one behind the other.
+    is_plain: bool,
 }
 
-/// One line, with its end.
-#[derive(Clone, Debug)]
-enum Entry {
-    Read { start: usize, end: usize },
-    Changed(Box<str>),
+/// Where one line stands in the text, with its end.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
 }
 
 impl SessionDescription {
@@ -39,15 +42,25 @@ impl SessionDescription {
     pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, ParseError> {
         let lines = Lines::parse_within(text, limits)?;
         Checker::new(limits).check(lines)?;
-        let mut description = Self { text: text.to_owned(), lines: Vec::new(), sections: Vec::new() };
+        // Spans are of 32 bits; nobody allows more.
+        if u32::try_from(text.len()).is_err() {
+            return Err(ParseError { line: 0, kind: ParseErrorKind::TooMuch("bytes") });
+        }
+        let sections = text.lines().filter(|line| line.starts_with("m=")).count();
+        let mut description = Self {
+            text: text.to_owned(),
+            lines: Vec::with_capacity(text.split_inclusive('\n').count()),
+            sections: Vec::with_capacity(sections),
+            is_plain: true,
+        };
         let mut start = 0;
         for raw in text.split_inclusive('\n') {
-            let end = start + raw.len();
             if raw.starts_with("m=") {
                 description.sections.push(description.lines.len());
             }
-            description.lines.push(Entry::Read { start, end });
-            start = end;
+            let span = span(start, raw.len());
+            description.lines.push(span);
+            start += raw.len();
         }
         Ok(description)
     }
@@ -85,7 +98,8 @@ impl SessionDescription {
     /// Appends an attribute to the session part (`None`) or to a media section, by its index.
     pub fn add_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
         let (_, end) = self.range(section);
-        self.lines.insert(end, Entry::Changed(format!("a={attribute}\r\n").into()));
+        let line = self.write(attribute);
+        self.lines.insert(end, line);
         let moved = section.map_or(0, |section| section + 1);
         self.sections.iter_mut().skip(moved).for_each(|at| *at += 1);
     }
@@ -94,9 +108,10 @@ impl SessionDescription {
     pub fn set_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
         let (start, end) = self.range(section);
         let place = (start..end).find(|at| self.attribute_name(*at) == Some(attribute.name()));
-        match place.and_then(|at| self.lines.get_mut(at)) {
-            Some(entry) => *entry = Entry::Changed(format!("a={attribute}\r\n").into()),
-            None => self.add_attribute(section, attribute),
+        let Some(at) = place else { return self.add_attribute(section, attribute) };
+        let line = self.write(attribute);
+        if let Some(old) = self.lines.get_mut(at) {
+            *old = line;
         }
     }
 
@@ -108,6 +123,7 @@ impl SessionDescription {
         for at in &found {
             self.lines.remove(*at);
         }
+        self.is_plain &= found.is_empty();
         let moved = section.map_or(0, |section| section + 1);
         self.sections.iter_mut().skip(moved).for_each(|at| *at -= found.len());
         found.len()
@@ -116,21 +132,37 @@ impl SessionDescription {
     /// Kind and value of the lines of the session part or of a section.
     pub(crate) fn lines(&self, section: Option<usize>) -> impl Iterator<Item = (u8, &str)> {
         let (start, end) = self.range(section);
-        self.lines.get(start..end).unwrap_or_default().iter().filter_map(|entry| {
-            let line = self.line(entry).trim_end_matches(['\r', '\n', ' ', '\t']);
+        self.lines.get(start..end).unwrap_or_default().iter().filter_map(|span| {
+            let line = self.line(*span).trim_end_matches(['\r', '\n', ' ', '\t']);
             Some((*line.as_bytes().first()?, line.get(2..).unwrap_or_default()))
         })
     }
 
-    fn line<'s>(&'s self, entry: &'s Entry) -> &'s str {
-        match entry {
-            Entry::Read { start, end } => self.text.get(*start..*end).unwrap_or_default(),
-            Entry::Changed(line) => line,
+    fn line(&self, span: Span) -> &str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// Writes a line behind the text; where most of that is no longer used, it is written anew before.
+    fn write(&mut self, attribute: Attribute<'_>) -> Span {
+        let used: usize = self.lines.iter().map(|span| self.line(*span).len()).sum();
+        if self.text.len() > 2 * used + SLACK {
+            let mut text = String::with_capacity(used);
+            for span in &mut self.lines {
+                let line = self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
+                *span = self::span(text.len(), line.len());
+                text.push_str(line);
+            }
+            self.text = text;
         }
+        self.is_plain = false;
+        let start = self.text.len();
+        // A `String` takes everything.
+        let _ = write!(self.text, "a={attribute}\r\n");
+        span(start, self.text.len() - start)
     }
 
     fn attribute_name(&self, at: usize) -> Option<&str> {
-        let line = self.line(self.lines.get(at)?).strip_prefix("a=")?.trim_end();
+        let line = self.line(*self.lines.get(at)?).strip_prefix("a=")?.trim_end();
         line.split(':').next()
     }
 
@@ -142,6 +174,12 @@ impl SessionDescription {
             Some(section) => (start_of(section), start_of(section + 1)),
         }
     }
+}
+
+/// Of a text that is shorter than 4 GiB; what is beyond is no line.
+fn span(start: usize, len: usize) -> Span {
+    let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span { start: bound(start), end: bound(start.saturating_add(len)) }
 }
 
 pub(crate) fn attributes<'a>(
@@ -161,12 +199,11 @@ impl FromStr for SessionDescription {
 
 impl fmt::Display for SessionDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unchanged = self.lines.iter().all(|entry| matches!(entry, Entry::Read { .. }));
-        if unchanged && self.lines.len() == self.text.split_inclusive('\n').count() {
+        if self.is_plain {
             return f.write_str(&self.text);
         }
-        for (number, entry) in self.lines.iter().enumerate() {
-            let line = self.line(entry);
+        for (number, span) in self.lines.iter().enumerate() {
+            let line = self.line(*span);
             f.write_str(line)?;
             // What was read last may lack its line end.
             if !line.ends_with('\n') && number + 1 < self.lines.len() {
@@ -304,3 +341,6 @@ impl<'l, 'a> Checker<'l, 'a> {
         Ok(())
     }
 }
+
+/// Bytes of lines no longer in use that a text may hold in any case.
+const SLACK: usize = 1024;

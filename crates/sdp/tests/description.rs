@@ -93,6 +93,29 @@ fn changes_are_made_in_place() {
     assert_eq!(lines(&description.to_string()), lines(&text) + 2 - 11, "only what was asked for");
 }
 
+/// What was replaced is forgotten now and then, which must not be seen.
+#[test]
+fn changes_made_again_and_again_leave_the_last_alone() {
+    let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 X 0\r\na=mid:0\r\nm=video 9 X 0\r\na=mid:1";
+    let mut often = SessionDescription::parse(text).unwrap();
+    for round in 0..1000 {
+        let mid = format!("mid:{round}");
+        often.set_attribute(Some(0), Attribute::parse(&mid).unwrap());
+        often.add_attribute(Some(1), Attribute::parse("candidate:1").unwrap());
+        if round % 7 == 0 {
+            assert!(often.remove_attributes(Some(1), "candidate") > 0);
+        }
+        let candidates = "a=candidate:1\r\n".repeat(round % 7);
+        let expected =
+            text.replace("a=mid:0", &format!("a={mid}")) + if round % 7 == 0 { "" } else { "\r\n" };
+        assert_eq!(often.to_string(), expected + &candidates, "{round}");
+        assert_eq!(
+            often.media().nth(1).and_then(|media| media.mid().map(str::to_owned)).as_deref(),
+            Some("1")
+        );
+    }
+}
+
 #[test]
 fn errors_name_the_line() {
     let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";

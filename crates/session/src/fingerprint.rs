@@ -43,6 +43,8 @@ pub(crate) fn read<'a>(lines: impl Iterator<Item = sdp::Fingerprint<'a>>) -> Opt
     let mut found: Vec<_> = lines.filter_map(known).collect();
     // The order of the lines means nothing: a later description may have another.
     found.sort_by(|(a, left), (b, right)| (a.digest_len(), left).cmp(&(b.digest_len(), right)));
+    // They stay as long as the session, and most descriptions have one.
+    found.shrink_to_fit();
     (!found.is_empty()).then_some(Fingerprints(found))
 }
 
