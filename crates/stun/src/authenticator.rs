@@ -34,7 +34,8 @@ impl Authenticator {
         Self { provider, realm: realm.into(), nonces, anonymity }
     }
 
-    /// Whose a request from `from` is. The checks come in the order of RFC 8489 §9.2.4.
+    /// Whose a request from `from` is. The checks come in the order of RFC 8489 §9.2.4. `find` gives the
+    /// credentials of a name: two where a secret that they are made with is just being replaced.
     ///
     /// # Errors
     ///
@@ -44,17 +45,28 @@ impl Authenticator {
         now: Instant,
         from: SocketAddr,
         request: &Message<'_>,
-        find: impl FnOnce(Name<'_>) -> Option<Credentials>,
+        find: impl FnOnce(Name<'_>) -> [Option<Credentials>; 2],
     ) -> Result<Authenticated, Refusal> {
         let claim = Claim::of(request)?;
         let algorithm = claim.algorithm()?;
-        let credentials = find(claim.name).filter(|_| claim.realm == &*self.realm);
-        let credentials = credentials.ok_or(Refusal::Unauthenticated)?;
-        let key = credentials.key(self.provider, &self.realm, algorithm.unwrap_or(PasswordAlgorithm::Md5));
-        let key = key.ok_or(Refusal::BadRequest)?;
-        let key = if algorithm.is_some() { key.with_sha256() } else { key };
-        self.check(now, from, request, &claim, &key)?;
-        Ok(Authenticated { credentials, key, with_sha256: algorithm.is_some() })
+        let mut refusal = Refusal::Unauthenticated;
+        if claim.realm == &*self.realm {
+            for credentials in find(claim.name).into_iter().flatten() {
+                let kind = algorithm.unwrap_or(PasswordAlgorithm::Md5);
+                let key = credentials.key(self.provider, &self.realm, kind).ok_or(Refusal::BadRequest)?;
+                let key = if algorithm.is_some() { key.with_sha256() } else { key };
+                match self.check(now, from, request, &claim, &key) {
+                    Ok(()) => {
+                        return Ok(Authenticated { credentials, key, with_sha256: algorithm.is_some() });
+                    }
+                    Err(other) => refusal = other,
+                }
+                if refusal == Refusal::StaleNonce {
+                    break;
+                }
+            }
+        }
+        Err(refusal)
     }
 
     /// The same for a request of somebody whose key is known from before.

@@ -61,12 +61,13 @@ fn address() -> SocketAddr {
     "192.0.2.1:4000".parse().unwrap()
 }
 
-fn find(name: Name<'_>) -> Option<Credentials> {
+fn find(name: Name<'_>) -> [Option<Credentials>; 2] {
     let is_alice = match name {
         Name::Username(name) => name == "alice",
         Name::Userhash(hash) => *hash == userhash(crypto::default_provider(), "alice", REALM),
     };
-    is_alice.then(|| Credentials::new("alice", "right").unwrap())
+    // The old password is still taken.
+    ["new", "right"].map(|password| is_alice.then(|| Credentials::new("alice", password).unwrap()))
 }
 
 fn request(client: &LongTerm) -> Vec<u8> {
@@ -249,7 +250,7 @@ fn an_incomplete_or_foreign_credential_is_refused() {
         let refused = server.authenticate(epoch(), address(), &message, find).err();
         assert_eq!(refused, Some(Refusal::BadRequest), "{left_out}");
     }
-    let nobody = server.authenticate(epoch(), address(), &message, |_| None);
+    let nobody = server.authenticate(epoch(), address(), &message, |_| [None, None]);
     assert_eq!(nobody.err(), Some(Refusal::Unauthenticated));
     let bob = LongTerm::new(crypto::default_provider(), Credentials::new("bob", "right").unwrap());
     let mut bob = bob;
