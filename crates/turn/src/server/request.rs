@@ -1,3 +1,5 @@
+#![expect(clippy::wildcard_enum_match_arm, reason = "most readers look for one attribute among many")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,7 +149,6 @@ impl Server {
     fn refresh(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
         let (mut lifetime, mut family) = (None, None);
         for attribute in message.attributes() {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "two of many")]
             match attribute {
                 Attribute::Lifetime(seconds) => lifetime = Some(seconds),
                 Attribute::RequestedAddressFamily(asked) => family = Some(asked),
@@ -198,7 +199,6 @@ impl Server {
     fn bind_channel(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
         let (mut number, mut peer) = (None, None);
         for attribute in message.attributes() {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "two of many")]
             match attribute {
                 Attribute::ChannelNumber(asked) => number = number.or(Some(asked)),
                 Attribute::XorPeerAddress(address) => peer = peer.or(Some(address)),
@@ -258,7 +258,6 @@ impl Ask {
         let (mut transport, mut family, mut additional, mut parity) = (None, None, None, None);
         let (mut lifetime, mut token, mut fragment) = (None, None, false);
         for attribute in message.attributes() {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "some of many")]
             match attribute {
                 Attribute::RequestedTransport(protocol) => transport = Some(protocol),
                 Attribute::RequestedAddressFamily(asked) => family = Some(asked),

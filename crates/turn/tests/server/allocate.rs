@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::Carrier;
 use stun::wire::{AddressFamily, Attribute, Method};
-use turn::{ServerConfig, ServerEvent};
+use turn::server::{self, Event};
 
 use crate::support::{Asker, Bench, RELAY, config};
 
@@ -154,10 +154,10 @@ fn a_socket_that_cannot_be_had_is_replaced_and_then_refused() {
     let request = alice.request(Method::ALLOCATE, &[Attribute::RequestedTransport(17)]);
     let arrival = turn::Arrival { path: alice.path, ecn: None, at: bench.now };
     let _ = bench.server.handle_datagram(arrival, &request).unwrap();
-    let Some(ServerEvent::Open(first)) = bench.server.poll_event() else { panic!("a socket") };
+    let Some(Event::Open(first)) = bench.server.poll_event() else { panic!("a socket") };
     assert!(bench.poll().is_none(), "no answer before there is a socket");
     bench.server.relay_failed(bench.now, first);
-    let Some(ServerEvent::Open(second)) = bench.server.poll_event() else { panic!("another socket") };
+    let Some(Event::Open(second)) = bench.server.poll_event() else { panic!("another socket") };
     assert_ne!(first, second);
     bench.server.relay_opened(bench.now, second);
     bench.server.relay_opened(bench.now, second);
@@ -171,7 +171,7 @@ fn a_socket_that_cannot_be_had_is_replaced_and_then_refused() {
     let arrival = turn::Arrival { path: bob.path, ecn: None, at: bench.now };
     let _ = bench.server.handle_datagram(arrival, &request).unwrap();
     let mut tried = 0;
-    while let Some(ServerEvent::Open(socket)) = bench.server.poll_event() {
+    while let Some(Event::Open(socket)) = bench.server.poll_event() {
         tried += 1;
         assert!(tried < 100, "for ever");
         if tried == 50 {
@@ -234,7 +234,8 @@ fn another_users_request_on_the_same_path_is_told_so() {
 
 #[test]
 fn a_binding_request_tells_the_address() {
-    let (mut bench, mut alice) = (Bench::new(ServerConfig::new(crypto::default_provider())), Asker::alice());
+    let (mut bench, mut alice) =
+        (Bench::new(server::Config::new(crypto::default_provider())), Asker::alice());
     let request = alice.request(Method::BINDING, &[]);
     let answer = bench.ask(alice.path, &request).unwrap();
     assert_eq!(answer.message().mapped_address(), Some(alice.path.remote));

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use stun::wire::{Attribute, Class, Encoder, Method, TransactionId};
-use turn::{ServerDiscard, Writer};
+use turn::Writer;
+use turn::server::Discard;
 
 use crate::support::{Asker, Bench, LISTENER, config};
 
@@ -19,11 +20,11 @@ fn special_addresses_are_not_reached_by_any_method() {
         let peer = std::net::SocketAddr::new(ip, 80).to_string();
         assert_eq!(alice.permit(&mut bench, &peer), 403, "{peer}");
         assert_eq!(alice.bind(&mut bench, 0x4000, &peer), 403, "{peer}");
-        assert_eq!(alice.send(&mut bench, &peer, b"x").err(), Some(ServerDiscard::NoPermission), "{peer}");
-        assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 1, 1]).err(), Some(ServerDiscard::NoChannel));
+        assert_eq!(alice.send(&mut bench, &peer, b"x").err(), Some(Discard::NoPermission), "{peer}");
+        assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 1, 1]).err(), Some(Discard::NoChannel));
         for relay in &relays {
             let path = crate::support::inbound(*relay, &peer);
-            assert_eq!(bench.receive(path, b"x").err(), Some(ServerDiscard::NoPermission), "{peer}");
+            assert_eq!(bench.receive(path, b"x").err(), Some(Discard::NoPermission), "{peer}");
         }
         count += 1;
     }
@@ -115,7 +116,7 @@ fn the_server_is_no_peer_of_its_own_clients() {
     assert_eq!(alice.permit(&mut bench, LISTENER), 0, "an address, and ports are looked at when it is used");
     for peer in [LISTENER, "192.0.2.1:22", "192.0.2.1:65535"] {
         if peer != relayed.to_string() {
-            assert_eq!(alice.send(&mut bench, peer, b"x").err(), Some(ServerDiscard::NoPermission), "{peer}");
+            assert_eq!(alice.send(&mut bench, peer, b"x").err(), Some(Discard::NoPermission), "{peer}");
         }
     }
     assert!(alice.send(&mut bench, &relayed.to_string(), b"x").is_ok());
@@ -249,7 +250,7 @@ fn what_is_not_understood_changes_nothing() {
             let mut out = Writer::new(&mut memory);
             let message = Encoder::new(&mut out, class, method, TransactionId([1; 12])).unwrap();
             message.finish(None).unwrap();
-            assert_eq!(bench.receive(alice.path, out.written()).err(), Some(ServerDiscard::Unexpected));
+            assert_eq!(bench.receive(alice.path, out.written()).err(), Some(Discard::Unexpected));
         }
     }
     assert_eq!(bench.server.stats().allocations, 1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stun::wire::{Attribute, Class, Message, Method};
-use turn::ServerDiscard;
+use turn::server::Discard;
 use turn::wire::{ChannelData, ChannelNumber};
 
 use crate::support::{Asker, Bench, PEER, config, inbound};
@@ -12,8 +12,8 @@ use crate::support::{Asker, Bench, PEER, config, inbound};
 fn data_goes_both_ways_in_indications() {
     let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
     let relayed = alice.allocate(&mut bench, &[]).relayed();
-    assert_eq!(alice.send(&mut bench, PEER, b"x").err(), Some(ServerDiscard::NoPermission));
-    assert_eq!(bench.receive(inbound(relayed, PEER), b"x").err(), Some(ServerDiscard::NoPermission));
+    assert_eq!(alice.send(&mut bench, PEER, b"x").err(), Some(Discard::NoPermission));
+    assert_eq!(bench.receive(inbound(relayed, PEER), b"x").err(), Some(Discard::NoPermission));
     assert_eq!(alice.permit(&mut bench, PEER), 0);
     let sent = alice.send(&mut bench, PEER, b"hello").unwrap().unwrap();
     assert_eq!((sent.path, &sent.bytes[..]), (inbound(relayed, PEER), &b"hello"[..]));
@@ -28,17 +28,14 @@ fn data_goes_both_ways_in_indications() {
         attributes,
         [Attribute::XorPeerAddress(other_port.parse().unwrap()), Attribute::Data(b"world")]
     );
-    assert_eq!(
-        bench.receive(inbound(relayed, "8.8.4.5:5000"), b"x").err(),
-        Some(ServerDiscard::NoPermission)
-    );
+    assert_eq!(bench.receive(inbound(relayed, "8.8.4.5:5000"), b"x").err(), Some(Discard::NoPermission));
 }
 
 #[test]
 fn data_goes_both_ways_in_channels() {
     let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
     let relayed = alice.allocate(&mut bench, &[]).relayed();
-    assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 1, 7]).err(), Some(ServerDiscard::NoChannel));
+    assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 1, 7]).err(), Some(Discard::NoChannel));
     assert_eq!(alice.bind(&mut bench, 0x4000, PEER), 0);
     let sent = bench.receive(alice.path, &[0x40, 0, 0, 1, 7]).unwrap().unwrap();
     assert_eq!((sent.path, &sent.bytes[..]), (inbound(relayed, PEER), &[7][..]));
@@ -110,8 +107,8 @@ fn without_an_allocation_there_is_nothing_to_ask_for() {
     let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
     assert_eq!(alice.permit(&mut bench, PEER), 437);
     assert_eq!(alice.bind(&mut bench, 0x4000, PEER), 437);
-    assert_eq!(alice.send(&mut bench, PEER, b"x").err(), Some(ServerDiscard::NoAllocation));
-    assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 0]).err(), Some(ServerDiscard::NoAllocation));
+    assert_eq!(alice.send(&mut bench, PEER, b"x").err(), Some(Discard::NoAllocation));
+    assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 0]).err(), Some(Discard::NoAllocation));
 }
 
 /// Two clients of one server that reach each other by their relays only.
@@ -143,5 +140,5 @@ fn no_more_than_the_bandwidth_is_relayed() {
     assert_eq!(sent(&mut bench, &alice), 10);
     bench.sleep(Duration::from_millis(500));
     assert_eq!(sent(&mut bench, &alice), 5);
-    assert_eq!(alice.send(&mut bench, PEER, &[0; 1000]).err(), Some(ServerDiscard::Bandwidth));
+    assert_eq!(alice.send(&mut bench, PEER, &[0; 1000]).err(), Some(Discard::Bandwidth));
 }

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
 use stun::{Credentials, LongTerm};
-use turn::{
-    Arrival, Batch, Carrier, Instant, Path, Received, RelayAddress, Server, ServerConfig, ServerDiscard,
-    ServerEvent, Users, Writer,
-};
+use turn::server::{self, Discard, Event, Received, RelayAddress};
+use turn::{Arrival, Batch, Carrier, Instant, Path, Server, Users, Writer};
 
 pub(crate) const LISTENER: &str = "192.0.2.1:3478";
 pub(crate) const RELAY: &str = "192.0.2.1";
@@ -61,8 +59,8 @@ impl Answer {
     }
 }
 
-pub(crate) fn config() -> ServerConfig {
-    let mut config = ServerConfig::new(crypto::default_provider());
+pub(crate) fn config() -> server::Config {
+    let mut config = server::Config::new(crypto::default_provider());
     config.listeners.push(LISTENER.parse().unwrap());
     for ip in [RELAY, "2001:db8::1"] {
         let ip = ip.parse().unwrap();
@@ -72,7 +70,7 @@ pub(crate) fn config() -> ServerConfig {
 }
 
 impl Bench {
-    pub(crate) fn new(config: ServerConfig) -> Self {
+    pub(crate) fn new(config: server::Config) -> Self {
         let mut users = Users::default();
         for name in ["alice", "bob"] {
             users.add(config.provider, &config.realm, name, "wonderland").unwrap();
@@ -93,11 +91,11 @@ impl Bench {
     pub(crate) fn follow(&mut self) {
         while let Some(event) = self.server.poll_event() {
             match event {
-                ServerEvent::Open(address) => {
+                Event::Open(address) => {
                     assert!(self.sockets.insert(address), "{address} is open already");
                     self.server.relay_opened(self.now, address);
                 }
-                ServerEvent::Close(address) => {
+                Event::Close(address) => {
                     assert!(self.sockets.remove(&address), "{address} is not open")
                 }
                 other => panic!("{other:?}"),
@@ -106,7 +104,7 @@ impl Bench {
     }
 
     /// Hands a datagram in; what is to be relayed comes back as it leaves.
-    pub(crate) fn receive(&mut self, path: Path, datagram: &[u8]) -> Result<Option<Answer>, ServerDiscard> {
+    pub(crate) fn receive(&mut self, path: Path, datagram: &[u8]) -> Result<Option<Answer>, Discard> {
         let received = self.server.handle_datagram(Arrival { path, ecn: None, at: self.now }, datagram)?;
         let Received::Relay(relay) = received else {
             self.follow();
@@ -209,12 +207,7 @@ impl Asker {
     }
 
     /// A Send indication.
-    pub(crate) fn send(
-        &self,
-        bench: &mut Bench,
-        peer: &str,
-        data: &[u8],
-    ) -> Result<Option<Answer>, ServerDiscard> {
+    pub(crate) fn send(&self, bench: &mut Bench, peer: &str, data: &[u8]) -> Result<Option<Answer>, Discard> {
         let mut memory = [0; 2000];
         let mut out = Writer::new(&mut memory);
         let id = TransactionId([9; 12]);
