@@ -70,6 +70,8 @@ pub struct Association {
     sender: Sender,
     /// Transmissions in vain since the peer last answered.
     errors: u32,
+    /// State Cookies that the peer found too old since the association was last up.
+    stale: u32,
     heartbeat_nonce: Option<u64>,
     events: Events,
     stats: Stats,
@@ -195,6 +197,7 @@ impl Association {
             ack: Ack::default(),
             sender: Sender { burst: config.max_burst, ..Sender::default() },
             errors: 0,
+            stale: 0,
             heartbeat_nonce: None,
             events: Events::default(),
             stats: Stats::default(),
