@@ -280,6 +280,7 @@ impl Worker {
             match route {
                 Route::UfragAdded(ufrag) => self.demux.add_ufrag(&ufrag, key),
                 Route::UfragRemoved(ufrag) => self.demux.remove_ufrag(&ufrag, key),
+                Route::PathClaimed(path) => self.demux.claim_path(path, key),
                 Route::PathAdded(path) => self.demux.add_path(path, key),
                 Route::PathRemoved(path) => self.demux.remove_path(path, key),
             }

@@ -320,7 +320,8 @@ impl Session {
             return Some(route);
         }
         Some(match self.transport.as_mut()?.connectivity.poll_route()? {
-            ice::Route::Added(path) => Route::PathAdded(path),
+            ice::Route::Added(path) => Route::PathClaimed(path),
+            ice::Route::Confirmed(path) => Route::PathAdded(path),
             ice::Route::Removed(path) => Route::PathRemoved(path),
         })
     }
