@@ -402,9 +402,16 @@ impl Session {
             connectivity::Received::Consumed => Ok(()),
             connectivity::Received::Data(data) => {
                 let (channels, now) = (&mut self.channels, self.now);
-                transport.handle_dtls(now, data, |packet| {
+                let mut is_authentic = false;
+                let taken = transport.handle_dtls(now, data, |packet| {
+                    is_authentic = true;
                     channels.handle_packet(now, packet).map_err(Discard::Sctp)
-                })
+                });
+                // The path is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is no consent).
+                if is_authentic && transport.connectivity.selected_path() == Some(arrival.path) {
+                    transport.connectivity.note_authenticated(now);
+                }
+                taken
             }
         }
     }
