@@ -290,6 +290,11 @@ impl Slot {
 
     /// Adds a piece; returns the message that it ends.
     pub(crate) fn assemble(&mut self, piece: session::Incoming) -> Option<Message> {
+        if piece.abandoned {
+            // The sender gave the message up (RFC 3758): what came of it is none.
+            self.partial = BytesMut::new();
+            return None;
+        }
         let bytes = if self.partial.is_empty() && piece.end {
             piece.data
         } else {
@@ -329,5 +334,27 @@ impl Waiting {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session::{Incoming, MessageKind};
+
+    use super::*;
+
+    fn piece(text: &'static str, end: bool, abandoned: bool) -> Incoming {
+        Incoming { kind: MessageKind::Text, data: Bytes::from_static(text.as_bytes()), end, abandoned }
+    }
+
+    /// RFC 3758 §3.6: of a message that its sender has given up nothing is handed out.
+    #[test]
+    fn a_message_that_was_given_up_in_the_middle_is_none() {
+        let mut slot = Slot::default();
+        assert_eq!(slot.assemble(piece("half of ", false, false)), None);
+        assert_eq!(slot.assemble(piece("", true, true)), None);
+        assert_eq!(slot.assemble(piece("", true, true)), None, "nor one of which nothing was read");
+        assert_eq!(slot.assemble(piece("the ", false, false)), None);
+        assert_eq!(slot.assemble(piece("next", true, false)), Some("the next".into()));
     }
 }
