@@ -416,18 +416,24 @@ impl Core {
                 }))),
                 session::Event::NegotiationNeeded => self.news.push(Event::NegotiationNeeded),
                 session::Event::ChannelOpened(id) => self.news.push_opened(id),
-                session::Event::ChannelReadable(id) => self.slot(id).readers.wake(),
+                session::Event::ChannelReadable(id) => self.wake(id, |slot| slot.readers.wake()),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {
                     self.go_on_sending(now, id);
-                    let slot = self.slot(id);
-                    slot.openers.wake();
-                    slot.writers.wake();
+                    self.wake(id, |slot| {
+                        slot.openers.wake();
+                        slot.writers.wake();
+                    });
                 }
                 session::Event::ChannelClosed(id) => {
-                    let slot = self.slot(id);
-                    slot.unsent = None;
-                    slot.wake_all();
+                    self.wake(id, |slot| {
+                        slot.unsent = None;
+                        slot.wake_all();
+                    });
                     self.crowded.remove(&id);
+                    // Nothing is left to be read, so nobody needs to come and find that out.
+                    if self.session.channel(id).is_none() {
+                        self.slots.remove(&id);
+                    }
                 }
                 _ => {}
             }
@@ -435,6 +441,13 @@ impl Core {
         self.wake_writers();
         if self.session.is_over() && !self.over {
             self.end();
+        }
+    }
+
+    /// Tells those who wait for something of a channel, if anybody ever did.
+    fn wake(&mut self, id: ChannelId, change: impl FnOnce(&mut Slot)) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            change(slot);
         }
     }
 
