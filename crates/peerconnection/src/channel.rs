@@ -186,7 +186,7 @@ impl DataChannel {
     pub fn poll_send(&self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), SendError>> {
         let sent =
             self.handle.with(|core| match Connection::send(core, self.handle.now(), self.id, message) {
-                Err(SendError::WouldBlock) => core.wait_for_room(self.id, cx),
+                Err(SendError::WouldBlock | SendError::NotOpen) => core.wait_for_room(self.id, cx),
                 sent => Poll::Ready(sent),
             });
         if sent.is_ready() {
@@ -241,8 +241,10 @@ impl Sink<Message> for DataChannel {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.handle.with(|core| {
-            if core.has_room(self.id)? { Poll::Ready(Ok(())) } else { core.wait_for_room(self.id, cx) }
+        self.handle.with(|core| match core.has_room(self.id) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) | Err(SendError::NotOpen) => core.wait_for_room(self.id, cx),
+            Err(error) => Poll::Ready(Err(error)),
         })
     }
 

@@ -366,8 +366,9 @@ impl Core {
 
     /// Whether a message may be handed over now.
     pub(crate) fn has_room(&mut self, id: ChannelId) -> Result<bool, SendError> {
-        match self.session.channel(id).map(|info| info.state) {
-            Some(ChannelState::Open | ChannelState::Connecting) if !self.over => {}
+        match self.session.channel(id).map(|info| (info.state, info.stream)) {
+            Some((ChannelState::Connecting, None)) if !self.over => return Err(SendError::NotOpen),
+            Some((ChannelState::Open | ChannelState::Connecting, _)) if !self.over => {}
             Some(_) | None => return Err(SendError::Closed),
         }
         let waiting = self.slots.get(&id).is_some_and(|slot| slot.unsent.is_some());
