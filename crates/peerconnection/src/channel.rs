@@ -112,7 +112,7 @@ impl DataChannel {
         self.info(|info| info.state).unwrap_or(ChannelState::Closed)
     }
 
-    /// Bytes handed over that have not been sent and acknowledged.
+    /// Bytes handed over that wait to be sent for the first time (`bufferedAmount`).
     pub fn buffered_amount(&self) -> usize {
         self.handle.with(|core| core.buffered(self.id))
     }
@@ -198,12 +198,14 @@ impl DataChannel {
     /// Whether everything handed over has been sent and acknowledged.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.handle.with(|core| {
-            let left = core.buffered(self.id);
-            let over = core.session.channel(self.id).is_none_or(|info| info.state == ChannelState::Closed);
-            match (left, over) {
-                (0, _) => Poll::Ready(Ok(())),
-                (_, true) => Poll::Ready(Err(SendError::Closed)),
-                (_, false) => core.wait_for_delivery(self.id, cx),
+            match core.session.channel(self.id).map(|info| info.state) {
+                // A channel that is gone was closed when everything had arrived; one that has ended with its
+                // connection may have lost something.
+                None => Poll::Ready(Ok(())),
+                Some(ChannelState::Closed) => Poll::Ready(Err(SendError::Closed)),
+                Some(_) if core.is_delivered(self.id) => Poll::Ready(Ok(())),
+                Some(_) if core.is_over() => Poll::Ready(Err(SendError::Closed)),
+                Some(_) => core.wait_for_delivery(self.id, cx),
             }
         })
     }

@@ -318,9 +318,14 @@ impl Core {
         self.crowded.remove(&id);
     }
 
-    /// Bytes of a channel that have not been sent and acknowledged.
+    /// Bytes of a channel that wait to be sent for the first time.
     pub(crate) fn buffered(&self, id: ChannelId) -> usize {
         self.session.buffered(id) + self.slots.get(&id).map_or(0, Slot::unsent_len)
+    }
+
+    /// Whether the peer has acknowledged everything that was handed over.
+    pub(crate) fn is_delivered(&self, id: ChannelId) -> bool {
+        self.slots.get(&id).is_none_or(|slot| slot.unsent.is_none()) && self.session.is_delivered(id)
     }
 
     /// Has the task wake when a message may be handed over.
@@ -488,7 +493,7 @@ impl Core {
             if slot.unsent.is_none() && buffered < *send_buffer {
                 slot.writers.wake();
             }
-            if slot.unsent.is_none() && buffered == 0 {
+            if slot.unsent.is_none() && session.is_delivered(*id) {
                 slot.flushers.wake();
             }
             !slot.writers.is_empty() || !slot.flushers.is_empty()

@@ -345,6 +345,13 @@ impl Association {
         self.outbound.buffered(stream)
     }
 
+    /// Whether the peer has acknowledged everything that `stream` was given, but for messages that were given up; also true
+    /// of a stream that is not open.
+    #[must_use]
+    pub fn is_delivered(&self, stream: StreamId) -> bool {
+        self.outbound.is_delivered(stream)
+    }
+
     /// Resets our direction of `stream` when all that is queued was sent and acknowledged; a message without
     /// its end is cut off. [`Event::Reset`] says when it is done (RFC 6525 §5.1).
     pub fn reset(&mut self, now: Instant, stream: StreamId) {

@@ -179,6 +179,10 @@ impl Outbound {
         self.streams.get(&stream).map_or(0, |state| state.queued)
     }
 
+    pub(crate) fn is_delivered(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_none_or(|state| state.is_drained())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.streams.values().all(|state| state.queue.is_empty())
     }

@@ -171,7 +171,13 @@ impl Session {
         self.channels.recv(self.now, id)
     }
 
-    /// Bytes handed over to a channel that the peer has not acknowledged.
+    /// Whether the peer has acknowledged everything that was handed over to a channel, but for messages that were given
+    /// up; also true of one that is gone.
+    pub fn is_delivered(&self, id: ChannelId) -> bool {
+        self.channels.is_delivered(id)
+    }
+
+    /// Bytes handed over to a channel that wait to be sent for the first time.
     pub fn buffered(&self, id: ChannelId) -> usize {
         self.channels.buffered(id)
     }
