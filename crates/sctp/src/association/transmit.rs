@@ -171,7 +171,18 @@ impl Association {
             }
             return written;
         }
-        false
+        self.is_connected() && self.write_long_heartbeat_ack(out)
+    }
+
+    /// One that leaves too little room for anything else.
+    fn write_long_heartbeat_ack(&mut self, out: &mut Writer<'_>) -> bool {
+        let most = self.max_packet / 2;
+        let Some(info) = self.replies.heartbeat_ack.take_if(|info| info.len() > most) else { return false };
+        let written = self.write_one(out, self.peer.tag, &Chunk::HeartbeatAck(&info)).is_ok();
+        if !written {
+            self.replies.heartbeat_ack = Some(info);
+        }
+        written
     }
 
     fn write_bundle(&mut self, out: &mut Writer<'_>) -> bool {
@@ -232,7 +243,7 @@ impl Association {
 
     fn write_control(&mut self, out: &mut Writer<'_>) -> bool {
         let mut any = false;
-        if let Some(info) = self.replies.heartbeat_ack.take() {
+        if let Some(info) = self.replies.heartbeat_ack.take_if(|info| info.len() <= self.max_packet / 2) {
             if Chunk::HeartbeatAck(&info).encode(out).is_ok() {
                 any = true;
             } else {
