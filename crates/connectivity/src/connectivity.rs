@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ice::{Agent, Candidate, CandidateId, Credentials, LocalCandidate, Route, State};
+use ice::{Agent, Candidate, CandidateId, Credentials, Kind, LocalCandidate, Route, State};
 use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
 
 use crate::gather::{Gatherer, Mapped};
@@ -246,6 +246,11 @@ impl Connectivity {
     /// Where data goes now. `None` while there is no path, and once consent has expired.
     pub fn selected_path(&self) -> Option<Path> {
         self.agent.selected_path()
+    }
+
+    /// What the ends of that path are: ours as the peer sees it, and the peer's as we do.
+    pub fn selected_kinds(&self) -> Option<(Kind, Kind)> {
+        self.agent.selected_kinds()
     }
 
     /// Something authenticated arrived above: the path is not silent. Puts off

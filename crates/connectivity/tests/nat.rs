@@ -30,6 +30,14 @@ fn two_sides_behind_nats_meet_by_their_reflexive_addresses() {
     let path = side(&mut world, a).selected_path().unwrap();
     assert_eq!(path.local, "192.168.1.2:4000".parse().unwrap(), "sent from the base");
     assert_eq!(path.remote.ip(), "203.0.113.2".parse::<std::net::IpAddr>().unwrap());
+    for end in [a, b] {
+        let reflexive = Kind::ServerReflexive;
+        assert_eq!(
+            side(&mut world, end).selected_kinds(),
+            Some((reflexive, reflexive)),
+            "RFC 8445 §7.2.5.3.2"
+        );
+    }
     let kinds: Vec<Kind> = side(&mut world, a).local_candidates().map(|candidate| candidate.kind).collect();
     assert_eq!(kinds, [Kind::Host, Kind::ServerReflexive]);
     let report = side(&mut world, a).report();
@@ -64,6 +72,10 @@ fn a_symmetric_nat_on_one_side_is_no_obstacle_to_an_open_other_side() {
     let remotes: Vec<Kind> =
         side(&mut world, b).report().remote_candidates.iter().map(|(_, kind)| *kind).collect();
     assert!(remotes.contains(&Kind::PeerReflexive), "{remotes:?}");
+    // Only checks could show the address that the symmetric NAT gives; it is known as such on both sides.
+    let (mapped, known) = (Kind::PeerReflexive, Kind::ServerReflexive);
+    assert_eq!(side(&mut world, a).selected_kinds(), Some((mapped, known)));
+    assert_eq!(side(&mut world, b).selected_kinds(), Some((known, mapped)));
 }
 
 #[test]

@@ -406,6 +406,15 @@ impl Agent {
         current.or_else(before).and_then(|pair| pair.round_trip)
     }
 
+    /// What the ends of the selected path are: ours as the peer sees it, and the peer's as we do.
+    pub fn selected_kinds(&self) -> Option<(Kind, Kind)> {
+        let current = Some(&self.generation).filter(|current| current.selected.is_some());
+        let generation = current.or(self.previous.as_deref())?;
+        let pair = generation.pair(generation.selected)?;
+        let remote = generation.remotes.iter().find(|remote| remote.address == pair.path.remote)?;
+        Some((pair.local_kind?, remote.kind))
+    }
+
     /// Something above that is authenticated (DTLS, SRTP) arrived on the selected path: it is not
     /// silent. This puts off [`State::Disconnected`], and is no consent.
     pub fn note_authenticated(&mut self, now: Instant) {

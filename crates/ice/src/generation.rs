@@ -173,6 +173,7 @@ impl Generation {
             priority: 0,
             foundation,
             state,
+            local_kind: None,
             check: None,
             triggered: None,
             nominating: false,

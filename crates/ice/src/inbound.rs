@@ -4,6 +4,7 @@ use proto::{Arrival, Path};
 use stun::wire::{Attribute, Class, Message, Method, TransactionId};
 
 use crate::generation::{EarlyCheck, Generation, Remote};
+use crate::local::Local;
 use crate::pair::{Pair, PairState};
 use crate::reply::{Answer, Reply};
 use crate::{Agent, Discard, Kind, LocalCandidate, Role, State};
@@ -272,6 +273,12 @@ impl Agent {
         let now = self.now;
         let generation = if is_previous { self.previous.as_deref_mut() } else { Some(&mut self.generation) };
         let Some(generation) = generation else { return };
+        if let Some(pair) = generation.pair_mut(pair_id) {
+            let is_same =
+                |local: &&Local| (local.given.address, local.given.base) == (mapped, pair.path.local);
+            let known = self.locals.iter().find(is_same);
+            pair.local_kind = Some(known.map_or(Kind::PeerReflexive, |local| local.given.kind));
+        }
         let is_selected = generation.selected == Some(pair_id);
         if is_selected && let Some(consent) = &mut generation.consent {
             let sample = consent.answered(now, id);

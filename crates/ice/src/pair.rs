@@ -3,7 +3,7 @@ use std::time::Duration;
 use proto::{Instant, Path};
 use stun::wire::TransactionId;
 
-use crate::{CandidateId, Role};
+use crate::{CandidateId, Kind, Role};
 
 /// Where the checks of a pair stand (RFC 8445 §6.1.2.6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +33,8 @@ pub(crate) struct Pair {
     pub(crate) priority: u64,
     pub(crate) foundation: (u32, String),
     pub(crate) state: PairState,
+    /// What our end is to the peer, by its last answer (RFC 8445 §7.2.5.3.2).
+    pub(crate) local_kind: Option<Kind>,
     pub(crate) check: Option<Check>,
     /// Its place in the queue of triggered checks (RFC 8445 §7.3.1.4).
     pub(crate) triggered: Option<u64>,

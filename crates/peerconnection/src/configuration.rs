@@ -15,6 +15,9 @@ pub struct Configuration {
     pub answer_dtls_role: DtlsRole,
     /// Bytes of messages that a channel holds before `send` waits. Default: 1 MiB.
     pub send_buffer: usize,
+    /// Events that are kept for a reader who does not read; of more the oldest states are forgotten. Default:
+    /// 4,096, more than all candidates and channels there can be.
+    pub max_unread_events: usize,
     /// Where the cryptography comes from. Default: the fastest provider that this machine runs.
     pub provider: &'static dyn Provider,
     /// How much of everything a connection keeps.
@@ -26,6 +29,7 @@ impl Default for Configuration {
         Self {
             answer_dtls_role: DtlsRole::Client,
             send_buffer: 1024 * 1024,
+            max_unread_events: 4096,
             provider: crypto::default_provider(),
             limits: Limits::default(),
         }

@@ -255,10 +255,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(session: Session, clock: Clock, send_buffer: usize) -> Self {
+    pub(crate) fn new(session: Session, clock: Clock, send_buffer: usize, max_unread: usize) -> Self {
         let core = Core {
             session,
-            news: NewsQueue::default(),
+            news: NewsQueue::new(max_unread),
             slots: BTreeMap::new(),
             crowded: BTreeSet::new(),
             closers: crate::channel::Waiting::default(),

@@ -46,7 +46,8 @@ impl Endpoint {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
         let Shared { inbox, clock, local, stun } = &*self.shared;
-        let Configuration { answer_dtls_role, send_buffer, provider, limits } = configuration;
+        let Configuration { answer_dtls_role, send_buffer, max_unread_events, provider, limits } =
+            configuration;
         let mut config = session::Config::new(provider);
         config.answer_dtls_role = answer_dtls_role;
         config.limits = limits;
@@ -56,7 +57,7 @@ impl Endpoint {
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
         let session = session.map_err(|_| Error::Identity)?;
-        let connection = Arc::new(Connection::new(session, *clock, send_buffer));
+        let connection = Arc::new(Connection::new(session, *clock, send_buffer, max_unread_events));
         let key = inbox.add(connection.clone()).ok_or(Error::EndpointClosed)?;
         let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
         let events = Events::new(&handle);

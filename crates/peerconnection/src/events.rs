@@ -99,9 +99,10 @@ impl fmt::Debug for Events {
 }
 
 /// Events that were not read yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NewsQueue {
     queue: VecDeque<News>,
+    max_unread: usize,
     pub reader: Waiting,
 }
 
@@ -112,6 +113,10 @@ enum News {
 }
 
 impl NewsQueue {
+    pub(crate) fn new(max_unread: usize) -> Self {
+        Self { queue: VecDeque::new(), max_unread, reader: Waiting::default() }
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
         self.add(News::Event(event));
     }
@@ -121,7 +126,7 @@ impl NewsQueue {
     }
 
     fn add(&mut self, news: News) {
-        if self.queue.len() >= MAX_UNREAD {
+        if self.queue.len() >= self.max_unread.max(1) {
             // A state that was left since is the least loss; channels and candidates are bounded themselves.
             let stale = self
                 .queue
@@ -134,5 +139,29 @@ impl NewsQueue {
     }
 }
 
-/// Events that are kept for a reader who does not read: more than all candidates and channels there can be.
-const MAX_UNREAD: usize = 4096;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_kept_up_to_their_number_and_then_the_oldest_state_is_forgotten() {
+        for limit in [2, 4096] {
+            let mut news = NewsQueue::new(limit);
+            news.push(Event::IceCandidate(None));
+            for _ in 1..limit {
+                news.push(Event::NegotiationNeeded);
+            }
+            assert_eq!(news.queue.len(), limit);
+            news.push(Event::SignalingState(SignalingState::Stable));
+            assert_eq!(news.queue.len(), limit);
+            let is_state = |news: &News| matches!(news, News::Event(Event::NegotiationNeeded));
+            assert_eq!(news.queue.iter().filter(|news| is_state(news)).count(), limit - 2);
+            let ends = (news.queue.pop_front(), news.queue.pop_back());
+            let expected = Event::SignalingState(SignalingState::Stable);
+            assert!(matches!(ends.0, Some(News::Event(Event::IceCandidate(None)))));
+            assert!(
+                matches!(ends.1, Some(News::Event(event)) if format!("{event:?}") == format!("{expected:?}"))
+            );
+        }
+    }
+}

@@ -15,6 +15,7 @@
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
 //! | `configuration`, `error` | what goes in, what can go wrong |
+//! | `log` | how much is written to the log |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
 //! # How it behaves
@@ -32,6 +33,7 @@ mod error;
 mod events;
 mod init;
 mod io;
+mod log;
 mod worker;
 
 pub use channel::{DataChannel, Message};
@@ -42,10 +44,11 @@ pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
-pub use net::{Train, Transport};
+pub use net::{RECEIVE_BUFFER, Train, Transport};
+pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::{
-    ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceState, Limits, Reliability, Report,
-    SdpType, SessionDescription, SignalingState, Stats,
+    CandidateKind, ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceFailure, IceRole,
+    IceState, Limits, Reliability, Report, SdpType, SessionDescription, SignalingState, Stats,
 };
 
 /// The programs of the README are compiled, and the first of them is run.

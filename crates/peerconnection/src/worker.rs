@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 use tracing::debug;
 
 use crate::connection::{Connection, Core};
+use crate::log::Lines;
 
 /// How the rest of the process reaches a worker.
 #[derive(Default)]
@@ -91,6 +92,9 @@ pub(crate) struct Worker {
     send_buffer: Vec<u8>,
     /// Told what nobody's datagrams are: their number.
     strays: u64,
+    /// What is logged of errors, either way.
+    receive_lines: Lines,
+    send_lines: Lines,
 }
 
 struct Socket {
@@ -119,6 +123,8 @@ impl Worker {
             receive_buffer: vec![0; RECEIVE_BUFFER],
             send_buffer: vec![0; SEND_BUFFER],
             strays: 0,
+            receive_lines: Lines::default(),
+            send_lines: Lines::default(),
         }
     }
 
@@ -152,7 +158,9 @@ impl Worker {
                     Poll::Pending => break,
                     Poll::Ready(Err(error)) => {
                         // ICMP errors of earlier sends come back here; the next call goes on.
-                        debug!(%error, "receive");
+                        if self.receive_lines.allow(self.clock.now()) {
+                            debug!(%error, "receive");
+                        }
                         budget -= 1;
                     }
                     Poll::Ready(Ok(train)) => {
@@ -213,7 +221,7 @@ impl Worker {
                 match socket.transport.poll_send(cx, transmit, bytes) {
                     Poll::Pending => gone = false,
                     Poll::Ready(sent) => {
-                        note_failure(sent);
+                        note_failure(&mut self.send_lines, self.clock.now(), sent);
                         socket.kept = None;
                     }
                 }
@@ -268,13 +276,15 @@ impl Worker {
         let local = transmit.path.local;
         let Some(socket) = self.sockets.iter_mut().find(|socket| socket.transport.local_address() == local)
         else {
-            debug!(%local, "no socket for a transmit");
+            if self.send_lines.allow(now) {
+                debug!(%local, "no socket for a transmit");
+            }
             return Sent::Batch;
         };
         let bytes = batch.bytes();
         self.demux.note_sent(bytes, key);
         match socket.transport.poll_send(cx, &transmit, bytes) {
-            Poll::Ready(sent) => note_failure(sent),
+            Poll::Ready(sent) => note_failure(&mut self.send_lines, now, sent),
             Poll::Pending => socket.kept = Some((transmit, bytes.to_vec())),
         }
         Sent::Batch
@@ -362,8 +372,10 @@ impl Drop for Worker {
     }
 }
 
-fn note_failure(sent: std::io::Result<()>) {
-    if let Err(error) = sent {
+fn note_failure(lines: &mut Lines, now: Instant, sent: std::io::Result<()>) {
+    if let Err(error) = sent
+        && lines.allow(now)
+    {
         // The datagram is lost, as any may be; the protocols above see to it.
         debug!(%error, "send");
     }

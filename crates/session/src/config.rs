@@ -48,6 +48,9 @@ pub struct Limits {
     pub send_buffer: usize,
     /// Local candidates that wait to be told. Default: 100 (RFC 8445 §5.1.3 leaves it to us).
     pub max_untold_candidates: usize,
+    /// How long ICE looks for a path at least before it says that there is none; it goes on for 4.5 s at most
+    /// while checks are still in flight. Default: 39.5 s, the least that RFC 8863 §4 recommends.
+    pub ice_patience: Duration,
     /// How long a session that was closed tries to tell the peer. Default: 1 s.
     pub close_wait: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for Limits {
             max_channels: 1024,
             send_buffer: 16 * 1024 * 1024,
             max_untold_candidates: 100,
+            ice_patience: Duration::from_millis(39_500),
             close_wait: Duration::from_secs(1),
         }
     }

@@ -82,6 +82,7 @@ pub use error::{CandidateError, Discard, NegotiationError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
+pub use ice::{Failure as IceFailure, Kind as CandidateKind, Role as IceRole};
 pub use protocol::{Protocol, protocol_of};
 pub use sdp::{ParseError, SessionDescription};
 pub use session::Session;

@@ -13,7 +13,7 @@ pub struct Stats {
     pub at: Instant,
     /// Where data goes.
     pub selected_path: Option<Path>,
-    /// What the local end of that path is: `host`, `srflx`, `prflx`.
+    /// What the local end of that path is, as the peer sees it: `host`, `srflx`, `prflx`.
     pub local_kind: Option<ice::Kind>,
     /// What its remote end is.
     pub remote_kind: Option<ice::Kind>,
@@ -90,23 +90,12 @@ impl Session {
         let transport = self.transport.as_ref();
         let dtls = transport.and_then(|transport| transport.dtls());
         let path = transport.and_then(|transport| transport.connectivity.selected_path());
-        let report = transport.map(|transport| transport.connectivity.report());
-        let (local_kind, remote_kind) = report.map_or((None, None), |report| {
-            let local = report
-                .local_candidates
-                .iter()
-                .find(|candidate| path.is_some_and(|path| candidate.address.ip() == Some(path.local)));
-            let remote = report
-                .remote_candidates
-                .iter()
-                .find(|(address, _)| path.is_some_and(|path| *address == path.remote));
-            (local.map(|candidate| candidate.kind), remote.map(|(_, kind)| *kind))
-        });
+        let kinds = transport.and_then(|transport| transport.connectivity.selected_kinds());
         Stats {
             at: now,
             selected_path: path,
-            local_kind,
-            remote_kind,
+            local_kind: kinds.map(|(local, _)| local),
+            remote_kind: kinds.map(|(_, remote)| remote),
             round_trip: transport.and_then(|transport| transport.connectivity.round_trip()),
             ice_role: transport.map(|transport| transport.connectivity.role()),
             dtls_role: transport.and_then(|transport| transport.dtls_role()),

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use harness::{Two, peer};
 use session::{
-    ChannelInit, ConnectionState, Event, Failure, NegotiationError, Outgoing, SdpType, SessionDescription,
+    ChannelInit, ConnectionState, Event, Failure, IceFailure, NegotiationError, Outgoing, SdpType,
+    SessionDescription,
 };
 
 /// What a fault does to a description on its way.
@@ -107,6 +108,26 @@ fn a_wrong_password_or_no_network_fails_within_45_seconds() {
         let now = two.now();
         let report = two.session(0).report(now).to_string();
         assert!(report.contains("try: "), "{report}");
+    }
+}
+
+#[test]
+fn a_search_for_a_path_is_given_up_when_patience_ends() {
+    for seconds in [5, 20] {
+        let configs = [0, 1].map(|side| {
+            let mut config = harness::config(side);
+            config.limits.ice_patience = Duration::from_secs(seconds);
+            config
+        });
+        let mut two = Two::with(configs, harness::near());
+        two.cut(&[0, 1]);
+        negotiate(&mut two, [None, None]);
+        let failed = ConnectionState::Failed(Failure::Ice(IceFailure::NoAnswer));
+        let seen = |two: &mut Two| (0..2).any(|side| state(two, side) == failed);
+        assert!(!two.run(Duration::from_secs(seconds) - Duration::from_millis(1), seen), "{seconds} s");
+        // RFC 8863 §4: while checks are in flight nothing is lost yet, but that ends too.
+        let both = |two: &mut Two| (0..2).all(|side| state(two, side) == failed);
+        assert!(two.run(Duration::from_millis(4502), both), "{seconds} s: {}", two.reports());
     }
 }
 

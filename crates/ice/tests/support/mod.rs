@@ -112,7 +112,7 @@ pub fn message(
     attributes: &[Attribute<'_>],
     key: Option<&IntegrityKey>,
 ) -> Vec<u8> {
-    let mut memory = [0; 600];
+    let mut memory = [0; 1000];
     let mut out = Writer::new(&mut memory);
     let mut encoder = Encoder::new(&mut out, class, Method::BINDING, id).unwrap();
     for attribute in attributes {

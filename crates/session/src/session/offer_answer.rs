@@ -292,6 +292,9 @@ impl Session {
         let mut config = connectivity::Config::default();
         config.ice.provider = self.config.provider;
         config.ice.role = role;
+        let late = config.ice.give_up.saturating_sub(config.ice.patience);
+        config.ice.patience = self.config.limits.ice_patience;
+        config.ice.give_up = config.ice.patience.saturating_add(late);
         config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
         config.stun_servers.clone_from(&self.config.stun_servers);
         let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
