@@ -135,6 +135,8 @@ struct Sender {
     limited: bool,
     /// A packet may be sent regardless of the congestion window.
     probe: bool,
+    /// A loss was found: what is lost may fill one packet regardless of the congestion window (RFC 9260 §7.2.4).
+    fast: bool,
     /// Probes since the peer last acknowledged something.
     probes: u32,
     /// T3-rtx has expired: one packet may be in flight until something is acknowledged (RFC 9260 §7.2.3).

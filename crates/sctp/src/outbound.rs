@@ -280,7 +280,7 @@ impl Outbound {
             return Err(SendError::TooLarge { limit: max_message });
         }
         // A message that was begun holds up all others, so it always has room for a little.
-        let reserve = if in_turn && state.queued < RESERVE { RESERVE } else { 0 };
+        let reserve = if in_turn && state.holds_up() { RESERVE.saturating_sub(state.queued) } else { 0 };
         let room = self.limit.saturating_sub(self.used).max(reserve).saturating_sub(PIECE_OVERHEAD);
         let taken = room.min(payload.len());
         if taken == 0 && !payload.is_empty() {
@@ -457,7 +457,8 @@ impl Outbound {
         }
         let mut still = false;
         for (stream, state) in self.streams.iter_mut().filter(|(_, state)| state.blocked) {
-            if roomy || (current == Some(*stream) && state.queued < RESERVE / 2) {
+            let in_turn = current == Some(*stream) && state.holds_up();
+            if roomy || (in_turn && state.queued < RESERVE / 2) {
                 state.blocked = false;
                 writable(*stream);
             } else {
@@ -495,6 +496,11 @@ impl Stream {
 
     fn is_sendable(&self, fragment: usize) -> bool {
         self.in_flight < MAX_IN_FLIGHT && (self.complete > 0 || self.open_bytes > fragment)
+    }
+
+    /// The message that is being sent is one whose end was not given: until it comes, nothing else is sent.
+    const fn holds_up(&self) -> bool {
+        self.begun && self.complete == 0 && self.open.is_some()
     }
 
     fn add(&mut self, piece: Piece) {

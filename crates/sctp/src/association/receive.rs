@@ -304,6 +304,7 @@ impl Association {
             self.stats.loss_events = self.stats.loss_events.saturating_add(1);
             self.congestion.lost();
             self.sender.recovery = self.flight.packet();
+            self.sender.fast = true;
         }
     }
 
