@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-proto", &[]),
     ("peerline-crypto", &[]),
     ("peerline-stun", &["peerline-proto", "peerline-crypto"]),
+    ("peerline-turn", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
     ("peerline-ice", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
     ("peerline-connectivity", &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-ice"]),
     ("peerline-sdp", &[]),

@@ -89,7 +89,10 @@ fn data_is_taken_from_the_peer_alone() {
     assert!(a.poll_route().is_none() && b.poll_route().is_none());
 
     meet(&mut a, &mut b);
-    assert_eq!((a.poll_route(), b.poll_route()), (Some(Route::Added(to_b)), Some(Route::Added(to_a))));
+    assert_eq!(
+        (a.poll_route(), b.poll_route()),
+        (Some(Route::Confirmed(to_b)), Some(Route::Confirmed(to_a)))
+    );
     let mut batch = Batch::new(&mut memory, 4, 1200);
     let mut sent = None;
     for _ in 0..3 {

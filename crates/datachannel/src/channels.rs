@@ -340,6 +340,15 @@ impl Channels {
         stream.map_or(0, |stream| self.association.buffered(stream))
     }
 
+    /// Whether the peer has acknowledged everything that was taken for sending, but for messages that were given up; also
+    /// true of a channel that is gone.
+    #[must_use]
+    pub fn is_delivered(&self, channel: ChannelId) -> bool {
+        let Some(state) = self.channels.get(channel) else { return true };
+        let is_sent = state.stream.is_none_or(|stream| self.association.is_delivered(stream));
+        state.control.is_empty() && is_sent
+    }
+
     /// The channel's stream, once it has one.
     #[must_use]
     pub fn stream(&self, channel: ChannelId) -> Option<StreamId> {

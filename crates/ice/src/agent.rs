@@ -69,8 +69,18 @@ pub(crate) struct Events {
 #[derive(Debug)]
 struct RouteState {
     path: Path,
-    is_wanted: bool,
-    is_told: bool,
+    /// What the peer has shown there by now, and what was told of it.
+    proof: Option<Proof>,
+    told: Option<Proof>,
+}
+
+/// How well a peer has proved that a path is its own.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Proof {
+    /// By a request.
+    Asked,
+    /// By the answer to one of ours.
+    Answered,
 }
 
 impl Agent {
@@ -386,7 +396,7 @@ impl Agent {
 
     /// Whether the peer has proved its password on `path`.
     pub fn is_authenticated(&self, path: Path) -> bool {
-        self.routes.iter().any(|route| route.path == path && route.is_wanted)
+        self.routes.iter().any(|route| route.path == path && route.proof.is_some())
     }
 
     /// Smoothed round trip on the selected path.
@@ -508,27 +518,32 @@ impl Agent {
 
     /// The next change in the paths that are the peer's.
     pub fn poll_route(&mut self) -> Option<Route> {
-        let at = self.routes.iter().position(|route| route.is_wanted != route.is_told)?;
+        let is_news = |route: &RouteState| route.proof.is_none() || route.proof > route.told;
+        let at = self.routes.iter().position(is_news)?;
         let route = self.routes.get_mut(at)?;
         let path = route.path;
-        if route.is_wanted {
-            route.is_told = true;
-            return Some(Route::Added(path));
-        }
-        self.routes.remove(at);
-        Some(Route::Removed(path))
+        route.told = route.proof;
+        Some(match route.proof {
+            Some(Proof::Asked) => Route::Added(path),
+            Some(Proof::Answered) => Route::Confirmed(path),
+            None => {
+                self.routes.remove(at);
+                Route::Removed(path)
+            }
+        })
     }
 
     pub(crate) fn sync_routes(&mut self) {
-        self.routes.iter_mut().for_each(|route| route.is_wanted = false);
+        self.routes.iter_mut().for_each(|route| route.proof = None);
         let previous = self.previous.iter().flat_map(|previous| &previous.pairs);
         for pair in self.generation.pairs.iter().chain(previous).filter(|pair| pair.authenticated) {
+            let proof = Some(if pair.responses > 0 { Proof::Answered } else { Proof::Asked });
             match self.routes.iter_mut().find(|route| route.path == pair.path) {
-                Some(route) => route.is_wanted = true,
-                None => self.routes.push(RouteState { path: pair.path, is_wanted: true, is_told: false }),
+                Some(route) => route.proof = route.proof.max(proof),
+                None => self.routes.push(RouteState { path: pair.path, proof, told: None }),
             }
         }
-        self.routes.retain(|route| route.is_wanted || route.is_told);
+        self.routes.retain(|route| route.proof.is_some() || route.told.is_some());
     }
 
     /// Gives back what the tables have grown by and do not need.

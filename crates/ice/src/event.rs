@@ -89,8 +89,11 @@ impl Role {
 /// A change in the paths on which the peer has proved its password. Feeds a demultiplexer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Route {
-    /// Datagrams on this path are the peer's.
+    /// A request of the peer's came on this path: datagrams there are the peer's, unless they are somebody else's who
+    /// has shown more. Whoever knows the password can send a request in the name of any address.
     Added(Path),
+    /// The peer has answered a check of ours on this path: it is there.
+    Confirmed(Path),
     /// No longer.
     Removed(Path),
 }

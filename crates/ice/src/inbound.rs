@@ -295,6 +295,7 @@ impl Agent {
         if check.sent == 1 {
             pair.measure(now - check.first);
         }
+        let is_first = pair.responses == 0;
         pair.responses = pair.responses.wrapping_add(1);
         pair.state = PairState::Succeeded;
         pair.triggered = None;
@@ -307,7 +308,7 @@ impl Agent {
         }
         generation.unfreeze(&foundation);
         generation.first_valid.get_or_insert(now);
-        if is_new {
+        if is_new || is_first {
             self.sync_routes();
         }
         self.learn_local(path, mapped);

@@ -12,7 +12,7 @@ mod support;
 use std::time::Duration;
 
 use crypto::HashAlgorithm;
-use ice::{Credentials, Discard, Role};
+use ice::{Credentials, Discard, Role, Route};
 use proto::Instant;
 use stun::DecodeError;
 use stun::IntegrityKey;
@@ -159,6 +159,23 @@ fn a_check_that_lacks_any_part_makes_no_pair_and_gets_no_answer_but_an_error() {
 }
 
 /// THREATS I1: what stands behind the code was not signed.
+#[test]
+fn a_request_claims_a_path_and_only_an_answer_confirms_it() {
+    let (a, mut b) = ready();
+    let (ours, theirs) = (b.agent.local_credentials().clone(), a.agent.local_credentials().clone());
+    let mut bytes = raw(REQUEST, [9; 12], &check(&format!("{}:{}", ours.ufrag(), theirs.ufrag()), false));
+    sign(&mut bytes, ours.password(), 0);
+    fingerprint(&mut bytes);
+    for _ in 0..3 {
+        receive(&mut b, path(B, A), epoch(), &bytes).unwrap();
+    }
+    assert_eq!((b.agent.poll_route(), b.agent.poll_route()), (Some(Route::Added(path(B, A))), None));
+    answer_checks(&mut b, &theirs, epoch());
+    assert_eq!((b.agent.poll_route(), b.agent.poll_route()), (Some(Route::Confirmed(path(B, A))), None));
+    b.agent.close(epoch());
+    assert_eq!((b.agent.poll_route(), b.agent.poll_route()), (Some(Route::Removed(path(B, A))), None));
+}
+
 #[test]
 fn a_nomination_behind_the_code_does_not_count() {
     for behind in [false, true] {

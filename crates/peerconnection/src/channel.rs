@@ -112,7 +112,7 @@ impl DataChannel {
         self.info(|info| info.state).unwrap_or(ChannelState::Closed)
     }
 
-    /// Bytes handed over that have not been sent and acknowledged.
+    /// Bytes handed over that wait to be sent for the first time (`bufferedAmount`).
     pub fn buffered_amount(&self) -> usize {
         self.handle.with(|core| core.buffered(self.id))
     }
@@ -186,7 +186,7 @@ impl DataChannel {
     pub fn poll_send(&self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), SendError>> {
         let sent =
             self.handle.with(|core| match Connection::send(core, self.handle.now(), self.id, message) {
-                Err(SendError::WouldBlock) => core.wait_for_room(self.id, cx),
+                Err(SendError::WouldBlock | SendError::NotOpen) => core.wait_for_room(self.id, cx),
                 sent => Poll::Ready(sent),
             });
         if sent.is_ready() {
@@ -198,12 +198,14 @@ impl DataChannel {
     /// Whether everything handed over has been sent and acknowledged.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.handle.with(|core| {
-            let left = core.buffered(self.id);
-            let over = core.session.channel(self.id).is_none_or(|info| info.state == ChannelState::Closed);
-            match (left, over) {
-                (0, _) => Poll::Ready(Ok(())),
-                (_, true) => Poll::Ready(Err(SendError::Closed)),
-                (_, false) => core.wait_for_delivery(self.id, cx),
+            match core.session.channel(self.id).map(|info| info.state) {
+                // A channel that is gone was closed when everything had arrived; one that has ended with its
+                // connection may have lost something.
+                None => Poll::Ready(Ok(())),
+                Some(ChannelState::Closed) => Poll::Ready(Err(SendError::Closed)),
+                Some(_) if core.is_delivered(self.id) => Poll::Ready(Ok(())),
+                Some(_) if core.is_over() => Poll::Ready(Err(SendError::Closed)),
+                Some(_) => core.wait_for_delivery(self.id, cx),
             }
         })
     }
@@ -241,8 +243,10 @@ impl Sink<Message> for DataChannel {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.handle.with(|core| {
-            if core.has_room(self.id)? { Poll::Ready(Ok(())) } else { core.wait_for_room(self.id, cx) }
+        self.handle.with(|core| match core.has_room(self.id) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) | Err(SendError::NotOpen) => core.wait_for_room(self.id, cx),
+            Err(error) => Poll::Ready(Err(error)),
         })
     }
 
@@ -290,6 +294,11 @@ impl Slot {
 
     /// Adds a piece; returns the message that it ends.
     pub(crate) fn assemble(&mut self, piece: session::Incoming) -> Option<Message> {
+        if piece.abandoned {
+            // The sender gave the message up (RFC 3758): what came of it is none.
+            self.partial = BytesMut::new();
+            return None;
+        }
         let bytes = if self.partial.is_empty() && piece.end {
             piece.data
         } else {
@@ -329,5 +338,27 @@ impl Waiting {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session::{Incoming, MessageKind};
+
+    use super::*;
+
+    fn piece(text: &'static str, end: bool, abandoned: bool) -> Incoming {
+        Incoming { kind: MessageKind::Text, data: Bytes::from_static(text.as_bytes()), end, abandoned }
+    }
+
+    /// RFC 3758 §3.6: of a message that its sender has given up nothing is handed out.
+    #[test]
+    fn a_message_that_was_given_up_in_the_middle_is_none() {
+        let mut slot = Slot::default();
+        assert_eq!(slot.assemble(piece("half of ", false, false)), None);
+        assert_eq!(slot.assemble(piece("", true, true)), None);
+        assert_eq!(slot.assemble(piece("", true, true)), None, "nor one of which nothing was read");
+        assert_eq!(slot.assemble(piece("the ", false, false)), None);
+        assert_eq!(slot.assemble(piece("next", true, false)), Some("the next".into()));
     }
 }

@@ -318,9 +318,14 @@ impl Core {
         self.crowded.remove(&id);
     }
 
-    /// Bytes of a channel that have not been sent and acknowledged.
+    /// Bytes of a channel that wait to be sent for the first time.
     pub(crate) fn buffered(&self, id: ChannelId) -> usize {
         self.session.buffered(id) + self.slots.get(&id).map_or(0, Slot::unsent_len)
+    }
+
+    /// Whether the peer has acknowledged everything that was handed over.
+    pub(crate) fn is_delivered(&self, id: ChannelId) -> bool {
+        self.slots.get(&id).is_none_or(|slot| slot.unsent.is_none()) && self.session.is_delivered(id)
     }
 
     /// Has the task wake when a message may be handed over.
@@ -366,8 +371,9 @@ impl Core {
 
     /// Whether a message may be handed over now.
     pub(crate) fn has_room(&mut self, id: ChannelId) -> Result<bool, SendError> {
-        match self.session.channel(id).map(|info| info.state) {
-            Some(ChannelState::Open | ChannelState::Connecting) if !self.over => {}
+        match self.session.channel(id).map(|info| (info.state, info.stream)) {
+            Some((ChannelState::Connecting, None)) if !self.over => return Err(SendError::NotOpen),
+            Some((ChannelState::Open | ChannelState::Connecting, _)) if !self.over => {}
             Some(_) | None => return Err(SendError::Closed),
         }
         let waiting = self.slots.get(&id).is_some_and(|slot| slot.unsent.is_some());
@@ -416,18 +422,24 @@ impl Core {
                 }))),
                 session::Event::NegotiationNeeded => self.news.push(Event::NegotiationNeeded),
                 session::Event::ChannelOpened(id) => self.news.push_opened(id),
-                session::Event::ChannelReadable(id) => self.slot(id).readers.wake(),
+                session::Event::ChannelReadable(id) => self.wake(id, |slot| slot.readers.wake()),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {
                     self.go_on_sending(now, id);
-                    let slot = self.slot(id);
-                    slot.openers.wake();
-                    slot.writers.wake();
+                    self.wake(id, |slot| {
+                        slot.openers.wake();
+                        slot.writers.wake();
+                    });
                 }
                 session::Event::ChannelClosed(id) => {
-                    let slot = self.slot(id);
-                    slot.unsent = None;
-                    slot.wake_all();
+                    self.wake(id, |slot| {
+                        slot.unsent = None;
+                        slot.wake_all();
+                    });
                     self.crowded.remove(&id);
+                    // Nothing is left to be read, so nobody needs to come and find that out.
+                    if self.session.channel(id).is_none() {
+                        self.slots.remove(&id);
+                    }
                 }
                 _ => {}
             }
@@ -435,6 +447,13 @@ impl Core {
         self.wake_writers();
         if self.session.is_over() && !self.over {
             self.end();
+        }
+    }
+
+    /// Tells those who wait for something of a channel, if anybody ever did.
+    fn wake(&mut self, id: ChannelId, change: impl FnOnce(&mut Slot)) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            change(slot);
         }
     }
 
@@ -474,7 +493,7 @@ impl Core {
             if slot.unsent.is_none() && buffered < *send_buffer {
                 slot.writers.wake();
             }
-            if slot.unsent.is_none() && buffered == 0 {
+            if slot.unsent.is_none() && session.is_delivered(*id) {
                 slot.flushers.wake();
             }
             !slot.writers.is_empty() || !slot.flushers.is_empty()

@@ -17,8 +17,8 @@ use crate::{Configuration, Error, Events, PeerConnection};
 /// is over.
 ///
 /// A connection is known by the addresses of both its ends. Two connections at a time between the same two
-/// sockets cannot be told apart, and the later takes the path from the earlier: where two programs need more
-/// than one connection between them, one side makes an endpoint for each.
+/// sockets cannot be told apart, and the later takes the path from the earlier once its peer has answered there:
+/// where two programs need more than one connection between them, one side makes an endpoint for each.
 #[derive(Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,

@@ -145,11 +145,14 @@ impl Worker {
 
     /// Receives what has arrived, up to a budget; says whether there may be more.
     fn receive(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut budget = TRAINS_PER_TURN;
+        let mut more = false;
         for number in 0..self.sockets.len() {
+            // Each socket has its own: what floods one must not keep the others waiting.
+            let mut budget = TRAINS_PER_TURN;
             while let Some(socket) = self.sockets.get(number) {
                 if budget == 0 {
-                    return true;
+                    more = true;
+                    break;
                 }
                 match socket.transport.poll_receive(cx, &mut self.receive_buffer) {
                     Poll::Pending => break,
@@ -168,7 +171,7 @@ impl Worker {
                 }
             }
         }
-        false
+        more
     }
 
     fn deliver(&mut self, local: SocketAddr, train: Train) {
@@ -236,9 +239,11 @@ impl Worker {
             // The clock is read after the lock is taken, so that time never goes back for a session.
             let now = self.clock.now();
             self.follow_routes(&mut core, key);
-            for _ in 0..BATCHES_PER_TURN {
+            for left in (0..BATCHES_PER_TURN).rev() {
                 match self.send_one(cx, &mut core, key, now) {
                     Sent::Nothing => break,
+                    // It may have more, and nothing else need wake us for it.
+                    Sent::Batch if left == 0 => _ = self.dirty.insert(key),
                     Sent::Batch => {}
                     Sent::Blocked => {
                         self.dirty.insert(key);
@@ -290,6 +295,7 @@ impl Worker {
             match route {
                 Route::UfragAdded(ufrag) => self.demux.add_ufrag(&ufrag, key),
                 Route::UfragRemoved(ufrag) => self.demux.remove_ufrag(&ufrag, key),
+                Route::PathClaimed(path) => self.demux.claim_path(path, key),
                 Route::PathAdded(path) => self.demux.add_path(path, key),
                 Route::PathRemoved(path) => self.demux.remove_path(path, key),
             }
@@ -375,7 +381,7 @@ fn note_failure(lines: &mut Lines, now: Instant, sent: std::io::Result<()>) {
     }
 }
 
-/// Trains received in a turn before sessions get to send.
+/// Trains received on a socket in a turn before sessions get to send.
 const TRAINS_PER_TURN: usize = 64;
 /// Batches that one session sends in a turn before the next gets to.
 const BATCHES_PER_TURN: usize = 32;

@@ -70,6 +70,8 @@ pub struct Association {
     sender: Sender,
     /// Transmissions in vain since the peer last answered.
     errors: u32,
+    /// State Cookies that the peer found too old since the association was last up.
+    stale: u32,
     heartbeat_nonce: Option<u64>,
     events: Events,
     stats: Stats,
@@ -133,6 +135,8 @@ struct Sender {
     limited: bool,
     /// A packet may be sent regardless of the congestion window.
     probe: bool,
+    /// A loss was found: what is lost may fill one packet regardless of the congestion window (RFC 9260 §7.2.4).
+    fast: bool,
     /// Probes since the peer last acknowledged something.
     probes: u32,
     /// T3-rtx has expired: one packet may be in flight until something is acknowledged (RFC 9260 §7.2.3).
@@ -195,6 +199,7 @@ impl Association {
             ack: Ack::default(),
             sender: Sender { burst: config.max_burst, ..Sender::default() },
             errors: 0,
+            stale: 0,
             heartbeat_nonce: None,
             events: Events::default(),
             stats: Stats::default(),
@@ -340,6 +345,13 @@ impl Association {
     #[must_use]
     pub fn buffered(&self, stream: StreamId) -> usize {
         self.outbound.buffered(stream)
+    }
+
+    /// Whether the peer has acknowledged everything that `stream` was given, but for messages that were given up; also true
+    /// of a stream that is not open.
+    #[must_use]
+    pub fn is_delivered(&self, stream: StreamId) -> bool {
+        self.outbound.is_delivered(stream)
     }
 
     /// Resets our direction of `stream` when all that is queued was sent and acknowledged; a message without

@@ -22,7 +22,8 @@ pub struct Config {
     pub partial_delivery: usize,
     /// Separate runs of TSNs that are kept above a gap; what would begin one more is dropped; 1,024.
     pub max_gaps: usize,
-    /// Bytes that wait to be sent or acknowledged, over all streams; 16 MiB.
+    /// Bytes that wait to be sent or acknowledged, over all streams; 16 MiB. A message whose sending has begun holds up
+    /// all others, so 64 KiB of it may wait even if others have filled the buffer.
     pub send_buffer: usize,
     /// The largest message that `send` takes; no limit.
     pub max_message: u64,

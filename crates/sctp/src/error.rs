@@ -27,7 +27,8 @@ pub enum Discard {
     Ports,
     /// Its verification tag is not the one that the rules of RFC 9260 §8.5 demand.
     Tag,
-    /// An INIT, INIT ACK or SHUTDOWN COMPLETE was bundled with something (RFC 9260 §6.10).
+    /// An INIT, INIT ACK or SHUTDOWN COMPLETE was bundled with something (RFC 9260 §6.10), or a HEARTBEAT whose answer
+    /// fills a packet (§12.5).
     Bundled,
     /// A State Cookie was not made by us.
     ForgedCookie,
@@ -39,7 +40,7 @@ pub enum Discard {
     UnexpectedChunk,
     /// A chunk of an unknown type ended the processing, as its upper bits ask (RFC 9260 §3.2).
     UnknownChunk,
-    /// The receive buffer is full, or the TSN lies beyond what it can hold.
+    /// The receive buffer is full, or the TSN lies beyond what it can hold, or no packet holds the answer to a HEARTBEAT.
     NoRoom,
     /// The association is closed.
     Closed,

@@ -160,6 +160,12 @@ impl Flight {
         self.next().minus(1).tsn()
     }
 
+    /// Whether the peer has acknowledged everything up to `tsn`.
+    pub(crate) fn is_acknowledged(&self, tsn: Tsn) -> bool {
+        let last = self.front.minus(1);
+        last.near(tsn) <= last
+    }
+
     pub(crate) const fn packet(&self) -> u64 {
         self.next_packet
     }

@@ -53,6 +53,8 @@ pub(crate) struct Outbound {
     used: usize,
     limit: usize,
     any_blocked: bool,
+    /// Streams that are closing: most of the time none, and then none is searched for.
+    closing: usize,
 }
 
 #[derive(Debug)]
@@ -136,6 +138,7 @@ impl Outbound {
             used: 0,
             limit,
             any_blocked: false,
+            closing: 0,
         }
     }
 
@@ -176,6 +179,10 @@ impl Outbound {
         self.streams.get(&stream).map_or(0, |state| state.queued)
     }
 
+    pub(crate) fn is_delivered(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_none_or(|state| state.is_drained())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.streams.values().all(|state| state.queue.is_empty())
     }
@@ -183,7 +190,11 @@ impl Outbound {
     /// Nothing more is sent on `stream`; what is complete still goes out.
     pub(crate) fn close(&mut self, stream: StreamId) -> bool {
         let Some(state) = self.streams.get_mut(&stream) else { return false };
-        !std::mem::replace(&mut state.closing, true)
+        if std::mem::replace(&mut state.closing, true) {
+            return false;
+        }
+        self.closing = self.closing.saturating_add(1);
+        true
     }
 
     /// The stream has an open message that was begun and can never end.
@@ -206,9 +217,11 @@ impl Outbound {
 
     /// Closing streams of which everything was sent and acknowledged.
     pub(crate) fn drained(&self) -> impl Iterator<Item = StreamId> + '_ {
-        self.streams
-            .iter()
-            .filter(|(_, state)| state.closing && state.queue.is_empty() && state.in_flight == 0)
+        let streams = (self.closing > 0).then_some(&self.streams);
+        streams
+            .into_iter()
+            .flatten()
+            .filter(|(_, state)| state.closing && state.is_drained())
             .map(|(stream, _)| *stream)
     }
 
@@ -216,6 +229,7 @@ impl Outbound {
         if let Some(state) = self.streams.remove(&stream) {
             let queued: usize = state.queue.iter().map(|piece| cost(piece.data.len())).sum();
             self.used = self.used.saturating_sub(queued);
+            self.closing = self.closing.saturating_sub(usize::from(state.closing));
         }
         if self.current == Some(stream) {
             self.current = None;
@@ -266,7 +280,7 @@ impl Outbound {
             return Err(SendError::TooLarge { limit: max_message });
         }
         // A message that was begun holds up all others, so it always has room for a little.
-        let reserve = if in_turn && state.queued < RESERVE { RESERVE } else { 0 };
+        let reserve = if in_turn && state.holds_up() { RESERVE.saturating_sub(state.queued) } else { 0 };
         let room = self.limit.saturating_sub(self.used).max(reserve).saturating_sub(PIECE_OVERHEAD);
         let taken = room.min(payload.len());
         if taken == 0 && !payload.is_empty() {
@@ -443,7 +457,8 @@ impl Outbound {
         }
         let mut still = false;
         for (stream, state) in self.streams.iter_mut().filter(|(_, state)| state.blocked) {
-            if roomy || (current == Some(*stream) && state.queued < RESERVE / 2) {
+            let in_turn = current == Some(*stream) && state.holds_up();
+            if roomy || (in_turn && state.queued < RESERVE / 2) {
                 state.blocked = false;
                 writable(*stream);
             } else {
@@ -475,8 +490,17 @@ impl Outbound {
 }
 
 impl Stream {
+    fn is_drained(&self) -> bool {
+        self.queue.is_empty() && self.in_flight == 0
+    }
+
     fn is_sendable(&self, fragment: usize) -> bool {
         self.in_flight < MAX_IN_FLIGHT && (self.complete > 0 || self.open_bytes > fragment)
+    }
+
+    /// The message that is being sent is one whose end was not given: until it comes, nothing else is sent.
+    const fn holds_up(&self) -> bool {
+        self.begun && self.complete == 0 && self.open.is_some()
     }
 
     fn add(&mut self, piece: Piece) {

@@ -20,6 +20,8 @@ pub struct Stats {
     pub timeouts: u64,
     /// Loss events that were found without a time-out.
     pub loss_events: u64,
+    /// Packets that were sent to have the tail of a flight acknowledged, regardless of the congestion window.
+    pub probes: u64,
     /// DATA chunks that had arrived before.
     pub duplicates: u64,
     /// DATA chunks refused for want of room.

@@ -171,6 +171,27 @@ fn the_send_buffer_takes_up_to_its_limit_and_not_a_byte_more() {
     }
 }
 
+/// Of a message that holds up all others 64 KiB may wait, whatever the limit is.
+#[test]
+fn a_message_that_has_begun_finds_a_little_room_in_a_full_send_buffer_and_no_more() {
+    let mut victim = Victim::new(with(|config| config.send_buffer = 20_000));
+    victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+    assert_eq!(send(&mut victim, 0, 15_000, false), Ok(()));
+    victim.sent();
+    for _ in 0..10 {
+        assert_eq!(send(&mut victim, 0, 100_000, false), Err(SendError::Blocked));
+        let waiting = victim.end.buffered(StreamId(0));
+        assert!(waiting > 60_000 && waiting <= 64 << 10, "{waiting}");
+    }
+    // One that is there as a whole needs none, nor does what comes behind it.
+    let mut victim = Victim::new(with(|config| config.send_buffer = 20_000));
+    victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+    assert_eq!(send(&mut victim, 0, 15_000, true), Ok(()));
+    victim.sent();
+    assert_eq!(send(&mut victim, 0, 100_000, true), Err(SendError::Blocked));
+    assert!(victim.end.buffered(StreamId(0)) <= 20_000);
+}
+
 #[test]
 fn a_message_is_sent_up_to_the_largest_and_not_a_byte_more() {
     let mut victim = Victim::new(with(|config| config.max_message = 1000));

@@ -134,14 +134,16 @@ fn follow(pair: &mut Pair, model: &mut [Model; 4], came: &mut BTreeMap<(u16, u32
     }
 }
 
-/// C12: a queue 32 times as long costs 32 times as much, and not the square. What is counted is time, the best
-/// of three, and the bound is four times the proportional cost.
+/// C12: a queue 32 times as long costs 32 times as much, and not the square. What is counted is time, of each
+/// the best so far, and the bound is four times the proportional cost; a busy machine gets several tries.
 #[test]
 fn c12_a_long_queue_costs_in_proportion() {
-    let best = |bytes| (0..3).map(|_| drain_queue(bytes)).min().unwrap();
-    drain_queue(4 << 20);
-    let (short, long) = (best(128 << 10), best(4 << 20));
-    assert!(long < short * 32 * 4, "{short:?} for 128 KiB, {long:?} for 4 MiB");
+    let (mut short, mut long) = (Duration::MAX, Duration::MAX);
+    let holds = (0..30).any(|_| {
+        (short, long) = (short.min(drain_queue(128 << 10)), long.min(drain_queue(4 << 20)));
+        long < short * 32 * 4
+    });
+    assert!(holds, "{short:?} for 128 KiB, {long:?} for 4 MiB");
 }
 
 /// Real time to queue `bytes` in small messages, send them all and have them acknowledged.

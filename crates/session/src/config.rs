@@ -44,7 +44,7 @@ pub struct Limits {
     pub max_message_size: u64,
     /// Data channels at a time. Default: 1,024.
     pub max_channels: usize,
-    /// Bytes of messages that the association holds for sending. Default: 16 MiB.
+    /// Bytes of messages that the association holds for sending, and 64 KiB more of one that has begun. Default: 16 MiB.
     pub send_buffer: usize,
     /// Local candidates that wait to be told. Default: 100 (RFC 8445 §5.1.3 leaves it to us).
     pub max_untold_candidates: usize,

@@ -50,6 +50,12 @@ impl Demux {
         self.by_path.insert(path, session);
     }
 
+    /// Datagrams on `path` belong to `session` as long as they belong to no other: its peer claims them, and may have
+    /// forged where it is.
+    pub fn claim_path(&mut self, path: Path, session: usize) {
+        self.by_path.entry(path).or_insert(session);
+    }
+
     /// Takes that back, if it still is so.
     pub fn remove_path(&mut self, path: Path, session: usize) {
         if self.by_path.get(&path) == Some(&session) {
@@ -162,6 +168,21 @@ mod tests {
         assert_eq!(demux.route(path, b"anything"), Target::Session(2), "not its own to remove");
         demux.remove_path(path, 2);
         assert_eq!(demux.route(path, b"anything"), Target::Nobody);
+    }
+
+    /// THREATS D17: whoever has a session of its own must not take away those of others by forged source addresses.
+    #[test]
+    fn a_claim_takes_no_path_from_another_session_and_an_answer_does() {
+        let mut demux = Demux::default();
+        let path = testkit::path("10.0.0.1:1", "10.0.0.2:2");
+        demux.claim_path(path, 1);
+        assert_eq!(demux.route(path, b"data"), Target::Session(1));
+        demux.claim_path(path, 2);
+        assert_eq!(demux.route(path, b"data"), Target::Session(1));
+        demux.remove_path(path, 2);
+        assert_eq!(demux.route(path, b"data"), Target::Session(1));
+        demux.add_path(path, 2);
+        assert_eq!(demux.route(path, b"data"), Target::Session(2), "it was there later, and answered");
     }
 
     #[test]

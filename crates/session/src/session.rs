@@ -171,7 +171,13 @@ impl Session {
         self.channels.recv(self.now, id)
     }
 
-    /// Bytes handed over to a channel that the peer has not acknowledged.
+    /// Whether the peer has acknowledged everything that was handed over to a channel, but for messages that were given
+    /// up; also true of one that is gone.
+    pub fn is_delivered(&self, id: ChannelId) -> bool {
+        self.channels.is_delivered(id)
+    }
+
+    /// Bytes handed over to a channel that wait to be sent for the first time.
     pub fn buffered(&self, id: ChannelId) -> usize {
         self.channels.buffered(id)
     }
@@ -320,7 +326,8 @@ impl Session {
             return Some(route);
         }
         Some(match self.transport.as_mut()?.connectivity.poll_route()? {
-            ice::Route::Added(path) => Route::PathAdded(path),
+            ice::Route::Added(path) => Route::PathClaimed(path),
+            ice::Route::Confirmed(path) => Route::PathAdded(path),
             ice::Route::Removed(path) => Route::PathRemoved(path),
         })
     }
@@ -401,9 +408,16 @@ impl Session {
             connectivity::Received::Consumed => Ok(()),
             connectivity::Received::Data(data) => {
                 let (channels, now) = (&mut self.channels, self.now);
-                transport.handle_dtls(now, data, |packet| {
+                let mut is_authentic = false;
+                let taken = transport.handle_dtls(now, data, |packet| {
+                    is_authentic = true;
                     channels.handle_packet(now, packet).map_err(Discard::Sctp)
-                })
+                });
+                // The path is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is no consent).
+                if is_authentic && transport.connectivity.selected_path() == Some(arrival.path) {
+                    transport.connectivity.note_authenticated(now);
+                }
+                taken
             }
         }
     }

@@ -13,7 +13,10 @@ pub enum Route {
     UfragAdded(String),
     /// No longer.
     UfragRemoved(String),
-    /// Datagrams on this path are the session's: the peer has proved its password there.
+    /// Datagrams on this path are the session's, unless another session's peer is there: this one's has asked there
+    /// under its password, for which it need not be where the path ends.
+    PathClaimed(Path),
+    /// Datagrams on this path are the session's: the peer has answered there.
     PathAdded(Path),
     /// No longer.
     PathRemoved(Path),

@@ -13,7 +13,7 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::Two;
+use harness::{Two, peer};
 use session::{
     ChannelInit, ConnectionState, Event, Failure, IceFailure, NegotiationError, Outgoing, SdpType,
     SessionDescription,
@@ -142,6 +142,29 @@ fn a_peer_that_vanishes_is_missed_then_given_up() {
     let consent = ConnectionState::Failed(Failure::Ice(ice::Failure::ConsentExpired));
     let failed = two.run(Duration::from_secs(40), |two| (0..2).all(|side| state(two, side) == consent));
     assert!(failed && two.now() - start <= Duration::from_secs(40), "{}", two.reports());
+}
+
+/// THREATS figure 12: data of the peer's show that it is there, and are no consent (RFC 7675 §5.1).
+#[test]
+fn a_peer_whose_data_arrive_is_not_missed_though_its_checks_do_not() {
+    let mut two = Two::new();
+    let ours = two.connect();
+    let theirs = two.incoming(1);
+    let host = two.hosts[0];
+    peer(&mut two.world, host).misses_stun = true;
+    let start = two.now();
+    let mut arrived = 0;
+    two.seen[0].clear();
+    let consent = ConnectionState::Failed(Failure::Ice(ice::Failure::ConsentExpired));
+    while state(&mut two, 0) != consent {
+        assert!(two.now() - start < Duration::from_secs(40), "{}", two.reports());
+        two.send(1, theirs, b"here".to_vec());
+        two.run(Duration::from_millis(500), |_| false);
+        arrived += two.messages(0, ours).len();
+    }
+    assert!(arrived >= 40 && two.now() - start >= Duration::from_secs(23), "{arrived}");
+    let missed = Event::ConnectionState(ConnectionState::Disconnected);
+    assert!(!two.seen[0].contains(&missed), "{:?}", two.seen[0]);
 }
 
 #[test]

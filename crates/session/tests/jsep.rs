@@ -302,3 +302,29 @@ fn with_audio(offer: &str) -> String {
     let audio = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:a\r\n";
     format!("{}{audio}{}", &offer[..at], &offer[at..])
 }
+
+/// RFC 9429 §5.8.1: credentials, options, fingerprints, setup and tls-id may stand before the first section.
+#[test]
+fn what_stands_at_the_session_holds_for_its_section() {
+    let names = ["a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=setup:", "a=tls-id:"];
+    let moved = |text: &str| {
+        let (head, section) = text.split_at(text.find("m=").unwrap());
+        let is_moved = |line: &&str| names.iter().any(|name| line.starts_with(name));
+        let (shared, own): (Vec<&str>, Vec<&str>) = section.split_inclusive('\n').partition(is_moved);
+        assert!(shared.len() >= 5, "{shared:?}");
+        [head, &shared.concat(), &own.concat()].concat()
+    };
+    let mut two = Two::new();
+    let now = two.now();
+    two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    // The role is decided by the offer, where the answerer would have taken the other one.
+    let carried = moved(&offer.to_string().replace("a=setup:actpass", "a=setup:active"));
+    two.session(1).set_remote(now, SdpType::Offer, parse(&carried)).unwrap();
+    let answer = two.session(1).create_answer(now).unwrap();
+    assert_eq!(lines(&answer.to_string(), "a=setup:"), ["a=setup:passive"]);
+    two.session(1).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+    two.session(0).set_remote(now, SdpType::Answer, parse(&moved(&answer.to_string()))).unwrap();
+    assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
+}

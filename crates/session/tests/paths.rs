@@ -63,6 +63,10 @@ fn no_handshake_begins_towards_an_address_that_has_proved_nothing() {
                 assert!(answered, "seed {seed}: DTLS to {} at {at:?}", path.remote);
             }
             assert!(dtls.iter().all(|(_, path, _)| path.remote.to_string().starts_with("192.0.2.")));
+            // RFC 5764 §4.1: beside checks there is nothing that is not a record, the messages included.
+            let known = |datagram: &[u8]| matches!(protocol_of(datagram[0]), Protocol::Stun | Protocol::Dtls);
+            assert!(log.iter().all(|(_, _, datagram)| known(datagram)));
+            assert!(dtls.iter().any(|(_, _, datagram)| datagram[0] == 23), "data were sent");
         }
     }
 }

@@ -2,9 +2,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crypto::Rng;
-use proto::{Arrival, Batch, Instant, Path, Transmit};
+use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 
-use crate::wire::{Class, Encoder, Message, Method, TransactionId};
+use crate::transaction::{MIN_WAIT, Transaction};
+use crate::wire::{Class, Encoder, Message, Method};
 use crate::{Config, Discard, Event, Failure, Stats};
 
 /// Learns the address a server sees us at, and checks it again every [`Config::refresh`].
@@ -29,7 +30,8 @@ pub struct Client {
     state: State,
     mapped: Option<SocketAddr>,
     round_trip: Option<Duration>,
-    timers: Timers,
+    /// When the address is asked for again, while it is known.
+    refresh: Option<Instant>,
     event: Option<Event>,
     stats: Stats,
     rng: Rng,
@@ -46,7 +48,7 @@ impl Client {
             state: State::Stopped,
             mapped: None,
             round_trip: None,
-            timers: Timers::default(),
+            refresh: None,
             event: None,
             stats: Stats::default(),
             rng: Rng::new(seed),
@@ -56,15 +58,16 @@ impl Client {
     /// Begins asking at `now`; a request already in flight is abandoned.
     pub fn start(&mut self, now: Instant) {
         let now = self.advance(now);
-        self.timers = Timers { retransmit: Some(now), ..Timers::default() };
-        self.state = State::Asking(Request { id: TransactionId(self.rng.array()), sent: 0, first: now });
+        self.refresh = None;
+        let reliable = self.path.carrier != Carrier::Udp;
+        self.state = State::Asking(Transaction::new(now, reliable, &mut self.rng));
     }
 
     /// Stops asking and forgets the address. Reports nothing.
     pub fn stop(&mut self) {
         self.state = State::Stopped;
         self.mapped = None;
-        self.timers = Timers::default();
+        self.refresh = None;
         self.event = None;
     }
 
@@ -89,10 +92,10 @@ impl Client {
     /// Advances to `now`. Early and repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
-        if expire(&mut self.timers.give_up, now) {
+        if matches!(&self.state, State::Asking(request) if request.has_failed(now)) {
             self.fail(Failure::TimedOut);
         }
-        if expire(&mut self.timers.refresh, now) {
+        if self.refresh.take_if(|due| *due <= now).is_some() {
             self.start(now);
         }
     }
@@ -102,30 +105,23 @@ impl Client {
         self.handle_timeout(now);
         let now = self.now;
         let State::Asking(request) = &mut self.state else { return None };
-        self.timers.retransmit.filter(|due| *due <= now)?;
-        let id = request.id;
-        batch.append(|out| Encoder::new(out, Class::Request, Method::BINDING, id)?.finish(None)).ok()?;
-        if request.sent == 0 {
-            request.first = now;
+        if !request.is_due(now) {
+            return None;
         }
-        request.sent = request.sent.saturating_add(1);
+        let id = request.id();
+        batch.append(|out| Encoder::new(out, Class::Request, Method::BINDING, id)?.finish(None)).ok()?;
+        request.sent(now, &self.config.schedule);
         self.stats.sent = self.stats.sent.wrapping_add(1);
-        // RFC 8489 §6.2.1: the first wait is the RTO, each further one twice as long.
-        let Config { rto, max_requests, last_wait, .. } = self.config;
-        self.timers = if request.sent < max_requests {
-            let doublings = request.sent.saturating_sub(1).min(16);
-            let wait = rto.saturating_mul(1 << doublings).max(MIN_WAIT);
-            Timers { retransmit: Some(now + wait), ..Timers::default() }
-        } else {
-            Timers { give_up: Some(now + rto.saturating_mul(last_wait).max(MIN_WAIT)), ..Timers::default() }
-        };
         batch.finish(self.path, None)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) or `poll_transmit` has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        match &self.state {
+            State::Asking(request) => request.poll_timeout(),
+            State::Known | State::Stopped => self.refresh,
+        }
     }
 
     /// The latest news, once.
@@ -156,7 +152,7 @@ impl Client {
     /// Whether `datagram` looks like the answer to the request in flight.
     pub fn accepts(&self, path: Path, datagram: &[u8]) -> bool {
         let State::Asking(request) = &self.state else { return false };
-        path == self.path && datagram.get(8..20) == Some(&request.id.0)
+        path == self.path && datagram.get(8..20) == Some(&request.id().0)
     }
 
     fn examine(&self, path: Path, datagram: &[u8]) -> Result<Answer, Discard> {
@@ -165,7 +161,7 @@ impl Client {
         }
         let message = Message::decode_within(datagram, self.config.max_attributes)?;
         let State::Asking(request) = &self.state else { return Err(Discard::UnknownTransaction) };
-        let ours = request.id == message.transaction() && request.sent > 0;
+        let ours = request.id() == message.transaction() && request.attempts() > 0;
         if !ours || message.method() != Method::BINDING {
             return Err(Discard::UnknownTransaction);
         }
@@ -183,12 +179,11 @@ impl Client {
     }
 
     fn become_known(&mut self, now: Instant, address: SocketAddr) {
-        if let State::Asking(Request { sent: 1, first, .. }) = self.state {
-            self.round_trip = Some(now - first);
+        if let State::Asking(request) = &self.state {
+            self.round_trip = request.round_trip(now).or(self.round_trip);
         }
         self.state = State::Known;
-        let refresh = self.config.refresh.max(MIN_WAIT);
-        self.timers = Timers { refresh: Some(now + refresh), ..Timers::default() };
+        self.refresh = Some(now + self.config.refresh.max(MIN_WAIT));
         if self.mapped.replace(address) != Some(address) {
             self.event = Some(Event::Mapped(address));
         }
@@ -208,39 +203,11 @@ impl Client {
 #[derive(Debug)]
 enum State {
     Stopped,
-    Asking(Request),
+    Asking(Transaction),
     Known,
-}
-
-#[derive(Debug)]
-struct Request {
-    id: TransactionId,
-    sent: u32,
-    first: Instant,
 }
 
 enum Answer {
     Mapped(SocketAddr),
     Rejected(u16),
 }
-
-#[derive(Debug, Default)]
-struct Timers {
-    retransmit: Option<Instant>,
-    give_up: Option<Instant>,
-    refresh: Option<Instant>,
-}
-
-impl Timers {
-    fn next(&self) -> Option<Instant> {
-        let Self { retransmit, give_up, refresh } = self; // a new timer must be listed here to compile
-        [*retransmit, *give_up, *refresh].into_iter().flatten().min()
-    }
-}
-
-fn expire(timer: &mut Option<Instant>, now: Instant) -> bool {
-    timer.take_if(|due| *due <= now).is_some()
-}
-
-/// No configuration makes the client spin.
-const MIN_WAIT: Duration = Duration::from_millis(1);

@@ -19,18 +19,6 @@ impl IntegrityKey {
         Self::from_bytes(provider, password.as_bytes())
     }
 
-    /// The key of a long-term credential by MD5 (RFC 8489 §18.5.1.1): what every TURN server knows.
-    pub fn long_term(provider: &dyn Provider, username: &str, realm: &str, password: &str) -> Self {
-        let mut hash = provider.hash(HashAlgorithm::Md5);
-        for (i, part) in [username, realm, password].into_iter().enumerate() {
-            if i > 0 {
-                hash.update(b":");
-            }
-            hash.update(part.as_bytes());
-        }
-        Self::from_bytes(provider, hash.digest().as_bytes())
-    }
-
     /// A key of any bytes.
     pub fn from_bytes(provider: &dyn Provider, key: &[u8]) -> Self {
         Self {

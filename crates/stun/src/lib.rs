@@ -1,5 +1,5 @@
-//! STUN ([RFC 8489]): message codec, message integrity, and a client that learns and keeps a
-//! server-reflexive address.
+//! STUN ([RFC 8489]): message codec, message integrity, both credential mechanisms, and a client that
+//! learns and keeps a server-reflexive address.
 //!
 //! The crate performs no I/O, reads no clock and owns no thread. The caller moves bytes and time:
 //!
@@ -59,28 +59,43 @@
 //! |--------|-------|
 //! | [`wire`] | messages and attributes as bytes; usable alone |
 //! | `integrity` | [`IntegrityKey`]: MESSAGE-INTEGRITY in both forms |
-//! | `client` | the request, retransmission and refresh state machine |
+//! | `transaction` | [`Transaction`]: one request until it is answered |
+//! | `client` | [`Client`]: asks for its own address, and keeps it |
+//! | `credentials` | [`Credentials`]: a name and a password, prepared |
+//! | `long_term` | [`LongTerm`]: a client's answer to a challenge |
+//! | `authenticator`, `nonce` | [`Authenticator`]: a server's challenge, without keeping state |
 //! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
 //!
-//! Implemented: all classes and methods, the attributes of RFC 8489 that binding, ICE (RFC 8445) and
-//! short-term credentials need, long-term keys by MD5, binding requests over UDP with retransmission
-//! and refresh. Left to the caller: choosing servers, DNS, sockets, framing on TCP. Not implemented:
-//! password algorithm negotiation, the RFC 3489 fallback.
+//! Implemented: all classes, methods and attributes of RFC 8489, and those of ICE (RFC 8445), TURN
+//! (RFC 8656, RFC 6062, RFC 8016) and behaviour discovery (RFC 5780); short-term credentials, and
+//! long-term ones with MD5 and SHA-256, hashed names and protection against bid-down; binding requests
+//! with retransmission and refresh. Left to the caller: choosing servers, DNS, sockets, TLS, framing.
+//! Not implemented: the RFC 3489 fallback.
 //!
 //! [RFC 8489]: https://www.rfc-editor.org/rfc/rfc8489
 
+mod authenticator;
 mod client;
 mod config;
+mod credentials;
 mod error;
 mod event;
 mod integrity;
+mod long_term;
+mod nonce;
+mod transaction;
 pub mod wire;
 
+pub use authenticator::{Authenticated, Authenticator, Name, Refusal};
 pub use client::Client;
-pub use config::Config;
+pub use config::{Config, Schedule};
+pub use credentials::{Credentials, CredentialsError, userhash};
 pub use error::{DecodeError, Discard, IntegrityError};
 pub use event::{Event, Failure, Stats};
 pub use integrity::IntegrityKey;
+pub use long_term::{ChallengeError, LongTerm};
+pub use nonce::{Nonces, SecurityFeatures};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
+pub use transaction::Transaction;

@@ -9,8 +9,8 @@
 
 use std::net::SocketAddr;
 
-use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
-use stun::{IntegrityKey, Writer};
+use stun::wire::{Attribute, Class, Encoder, Message, Method, PasswordAlgorithm, TransactionId};
+use stun::{Credentials, IntegrityKey, Writer};
 
 #[test]
 fn sample_request() {
@@ -74,7 +74,8 @@ fn sample_request_with_long_term_authentication() {
     let message = Message::decode(&bytes).unwrap();
     let name = "\u{30de}\u{30c8}\u{30ea}\u{30c3}\u{30af}\u{30b9}";
     assert_eq!(message.username(), Some(name));
-    let key = IntegrityKey::long_term(crypto::default_provider(), name, "example.org", "TheMatrIX");
+    let credentials = Credentials::new(name, "TheMatrIX").unwrap();
+    let key = credentials.key(crypto::default_provider(), "example.org", PasswordAlgorithm::Md5).unwrap();
     assert_eq!(message.verify(&key), Ok(()));
     assert!(message.attributes().any(|a| a == Attribute::Realm("example.org")));
 

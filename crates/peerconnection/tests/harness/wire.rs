@@ -23,6 +23,12 @@ struct State {
     sends: u64,
     /// Which send fails, and how.
     fault: Option<(u64, io::ErrorKind)>,
+    /// Nothing that comes is heard.
+    deaf: bool,
+    /// When something was sent meanwhile.
+    sent: Vec<Instant>,
+    /// One datagram to a send, as on systems without segmentation offload.
+    single: bool,
     flood: Option<Flood>,
     /// Datagrams that came, and from whom, for those who imitate them.
     heard: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -47,6 +53,24 @@ impl Wire {
         let wire = Self::new();
         wire.state.lock().unwrap().fault = Some((at, error));
         wire
+    }
+
+    /// Each send carries one datagram.
+    pub fn single() -> Self {
+        let wire = Self::new();
+        wire.state.lock().unwrap().single = true;
+        wire
+    }
+
+    /// From now on what comes is lost, or is not.
+    pub fn be_deaf(&self, deaf: bool) {
+        let mut state = self.state.lock().unwrap();
+        (state.deaf, state.sent) = (deaf, Vec::new());
+    }
+
+    /// When something was sent since it is deaf.
+    pub fn sent(&self) -> Vec<Instant> {
+        self.state.lock().unwrap().sent.clone()
     }
 
     /// So many forged datagrams a second come from now on, in the name of whoever was heard; 0 ends it.
@@ -108,7 +132,7 @@ impl Transport for Wire {
     }
 
     fn max_segments(&self) -> usize {
-        self.socket.max_segments()
+        if self.state.lock().unwrap().single { 1 } else { self.socket.max_segments() }
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit, bytes: &[u8]) -> Poll<io::Result<()>> {
@@ -130,7 +154,11 @@ impl Transport for Wire {
             }
         }
         let sent = ready!(self.socket.poll_send(cx, transmit, bytes));
-        self.state.lock().unwrap().sends += 1;
+        let mut state = self.state.lock().unwrap();
+        state.sends += 1;
+        if state.deaf {
+            state.sent.push(Instant::now());
+        }
         Poll::Ready(sent)
     }
 
@@ -138,7 +166,12 @@ impl Transport for Wire {
         if let Some(train) = self.state.lock().unwrap().next_forged(buffer) {
             return Poll::Ready(Ok(train));
         }
-        let train = ready!(self.socket.poll_receive(cx, buffer))?;
+        let train = loop {
+            let train = ready!(self.socket.poll_receive(cx, buffer))?;
+            if !self.state.lock().unwrap().deaf {
+                break train;
+            }
+        };
         let mut state = self.state.lock().unwrap();
         // Enough of each kind to imitate; remembered once, so that nothing grows.
         let first = buffer[..train.len].first().copied().unwrap_or(255);

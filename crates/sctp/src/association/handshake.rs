@@ -156,8 +156,9 @@ impl Association {
         if !matches!(self.state, State::CookieEchoed(_)) {
             return;
         }
-        self.errors = self.errors.saturating_add(1);
-        if self.errors > self.config.max_init_retransmits {
+        // Counted apart: each time the INIT ACK before it has ended the count of errors.
+        self.stale = self.stale.saturating_add(1);
+        if self.stale > self.config.max_init_retransmits {
             self.violate(Violation::StaleCookie, 0);
             return;
         }
@@ -238,7 +239,7 @@ impl Association {
         self.state = State::Established;
         self.timers.handshake = None;
         self.timers.heartbeat = self.config.heartbeat.map(|interval| self.now + interval);
-        self.errors = 0;
+        (self.errors, self.stale) = (0, 0);
         self.round_trip.answered();
         self.replies.init = false;
         self.replies.cookie_echo = false;

@@ -4,7 +4,7 @@ use super::transmit::{Abort, CAUSE_INVALID_STREAM, CAUSE_PROTOCOL_VIOLATION, CAU
 use super::{Association, State};
 use crate::flight::SackError;
 use crate::inbound::Inserted;
-use crate::wire::{Causes, Chunk, Data, Packet, Parameter, Parameters};
+use crate::wire::{CHUNK_HEADER_LEN, Causes, Chunk, Data, HEADER_LEN, Packet, Parameter, Parameters};
 use crate::{CloseReason, Discard, Tsn, Violation};
 use proto::Instant;
 
@@ -46,7 +46,13 @@ impl Association {
         let mut taken = false;
         let mut refused = Discard::UnexpectedChunk;
         let mut data = false;
+        let bundled = packet.chunks().nth(1).is_some();
         for chunk in packet.chunks() {
+            // RFC 9260 §12.5: one packet calls forth one at most, and the answer to this leaves no room for another.
+            if bundled && matches!(chunk, Chunk::Heartbeat(info) if self.is_long(info)) {
+                refused = Discard::Bundled;
+                continue;
+            }
             data |= matches!(chunk, Chunk::Data(_));
             if matches!(chunk, Chunk::Abort { .. }) {
                 self.replies.abort = None;
@@ -66,6 +72,11 @@ impl Association {
         self.outbound.unblock(|stream| self.events.writable(stream));
         self.progress_shutdown();
         if taken { Ok(()) } else { Err(refused) }
+    }
+
+    /// Whether a HEARTBEAT's answer leaves too little room for others.
+    pub(super) fn is_long(&self, info: &[u8]) -> bool {
+        info.len() > self.max_packet / 2
     }
 
     /// RFC 9260 §8.5 and §8.5.1.
@@ -144,10 +155,11 @@ impl Association {
             }
             Chunk::CookieAck => self.handle_cookie_ack(),
             Chunk::Heartbeat(info) if self.state != State::CookieWait => {
-                // The answer shares a packet with others.
-                if info.len() <= self.max_packet / 2 {
-                    self.replies.heartbeat_ack = Some((*info).into());
+                // What fills more than a packet of ours came on a path that cannot carry the answer.
+                if info.len() > self.max_packet.saturating_sub(HEADER_LEN + CHUNK_HEADER_LEN) {
+                    return Err(Discard::NoRoom);
                 }
+                self.replies.heartbeat_ack = Some((*info).into());
                 Ok(())
             }
             _ if !self.is_connected() => Err(Discard::UnexpectedChunk),
@@ -292,6 +304,7 @@ impl Association {
             self.stats.loss_events = self.stats.loss_events.saturating_add(1);
             self.congestion.lost();
             self.sender.recovery = self.flight.packet();
+            self.sender.fast = true;
         }
     }
 

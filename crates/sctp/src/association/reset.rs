@@ -11,6 +11,8 @@ pub(super) struct Resets {
     next_request: u32,
     outstanding: Option<Request>,
     expected: u32,
+    /// The request with that number was answered with In progress.
+    deferred: bool,
     answers: [Option<(u32, ReconfigResult)>; 2],
     last_answer: ReconfigResult,
     /// Which directions of a stream are still to be reset before its number can be used again.
@@ -39,6 +41,7 @@ impl Resets {
             next_request: first.0,
             outstanding: None,
             expected: peer_first.0,
+            deferred: false,
             answers: [None; 2],
             last_answer: ReconfigResult::NothingToDo,
             waiting: BTreeMap::new(),
@@ -48,6 +51,7 @@ impl Resets {
     /// Numbering begins anew; streams that are open stay open.
     pub(super) fn set_peer(&mut self, first: Tsn) {
         self.expected = first.0;
+        self.deferred = false;
         self.answers = [None; 2];
     }
 
@@ -135,7 +139,13 @@ impl Association {
     }
 
     /// The answer to a request with a number that is not the next (RFC 6525 §5.2.1), or `None` if it is.
-    fn number_is_right(&self, number: u32) -> Option<ReconfigResult> {
+    fn number_is_right(&mut self, number: u32) -> Option<ReconfigResult> {
+        if self.resets.deferred && number == self.resets.expected.wrapping_add(1) {
+            // RFC 6525 §5.2.7 has the peer ask again under the same number after In progress. Chromium asked under the
+            // next one for years, and refused it would ask no more, nor for any other stream.
+            self.resets.expected = number;
+            self.resets.last_answer = ReconfigResult::InProgress;
+        }
         if number == self.resets.expected {
             return None;
         }
@@ -145,8 +155,12 @@ impl Association {
 
     fn answer(&mut self, number: u32, result: ReconfigResult) {
         self.resets.answer(number, result);
+        if number != self.resets.expected {
+            return;
+        }
         // A request that is in progress comes again with the same number.
-        if number == self.resets.expected && result != ReconfigResult::InProgress {
+        self.resets.deferred = result == ReconfigResult::InProgress;
+        if !self.resets.deferred {
             self.resets.expected = number.wrapping_add(1);
             self.resets.last_answer = result;
         }
@@ -230,7 +244,13 @@ impl Association {
     /// Writes a RE-CONFIG chunk if one is due. Says whether it did.
     pub(super) fn write_reconfig(&mut self, out: &mut Writer<'_>) -> bool {
         self.form_request();
-        let due = self.resets.outstanding.as_ref().is_some_and(|request| request.due);
+        // Not before the peer is known to have all that the reset waits for (RFC 6525 §5.2.2, E2), so that nobody has to
+        // answer In progress: Chromium did so for ever once it had, and held its other streams back with it.
+        let due = self
+            .resets
+            .outstanding
+            .as_ref()
+            .is_some_and(|request| request.due && self.flight.is_acknowledged(request.last));
         if !due && self.resets.answers.iter().all(Option::is_none) {
             return false;
         }

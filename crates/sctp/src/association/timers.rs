@@ -168,6 +168,7 @@ impl Association {
         self.flight.all_lost();
         self.sender.recovery = self.flight.packet();
         self.sender.timed_out = true;
+        self.sender.fast = false;
         self.sender.probes = 0;
         self.sender.burst = self.config.max_burst;
         self.sender.forward = true;
@@ -177,8 +178,9 @@ impl Association {
         self.timers.retransmit = Some(self.now + self.round_trip.rto(&self.config));
     }
 
-    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, new data if there is some. After
-    /// a time-out it would only put off the next one.
+    /// A tail loss probe (RFC 8985 §7.3): one packet beyond the congestion window, of what is lost if there is some.
+    /// It goes while a loss is being repaired, too (RFC 9002 §6.2.4), but after a time-out it would only put off the
+    /// next one.
     fn probe(&mut self) {
         let in_vain = self.errors > 0 || self.sender.probes >= MAX_PROBES;
         if self.flight.nothing_in_flight() || in_vain || self.peer.closed {

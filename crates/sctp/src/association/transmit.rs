@@ -171,7 +171,18 @@ impl Association {
             }
             return written;
         }
-        false
+        self.is_connected() && self.write_long_heartbeat_ack(out)
+    }
+
+    /// One that leaves too little room for anything else.
+    fn write_long_heartbeat_ack(&mut self, out: &mut Writer<'_>) -> bool {
+        let most = self.max_packet / 2;
+        let Some(info) = self.replies.heartbeat_ack.take_if(|info| info.len() > most) else { return false };
+        let written = self.write_one(out, self.peer.tag, &Chunk::HeartbeatAck(&info)).is_ok();
+        if !written {
+            self.replies.heartbeat_ack = Some(info);
+        }
+        written
     }
 
     fn write_bundle(&mut self, out: &mut Writer<'_>) -> bool {
@@ -188,9 +199,15 @@ impl Association {
         if !echoing {
             control |= self.write_control(out);
             let before_sack = out.len();
-            let sack = self.ack.pending && self.write_sack(out, end);
+            let mut sack = self.ack.pending && self.write_sack(out, end);
             let due = self.ack.due;
-            let data = self.write_data(out, start, end);
+            let mut data = self.write_data(out, start, end);
+            if sack && !due && !data && self.flight.next_lost().is_some() {
+                // What is sent again keeps its size, and may fill the packet: a SACK that can wait does not hold it up.
+                out.truncate(before_sack);
+                sack = false;
+                data = self.write_data(out, start, end);
+            }
             if sack && (due || data) {
                 self.sack_written();
                 control = true;
@@ -232,7 +249,7 @@ impl Association {
 
     fn write_control(&mut self, out: &mut Writer<'_>) -> bool {
         let mut any = false;
-        if let Some(info) = self.replies.heartbeat_ack.take() {
+        if let Some(info) = self.replies.heartbeat_ack.take_if(|info| info.len() <= self.max_packet / 2) {
             if Chunk::HeartbeatAck(&info).encode(out).is_ok() {
                 any = true;
             } else {
@@ -340,7 +357,9 @@ impl Association {
         }
         let Some(last) = last else { return false };
         self.flight.finish_packet();
+        self.stats.probes = self.stats.probes.saturating_add(u64::from(self.sender.probe));
         self.sender.probe = false;
+        self.sender.fast = false;
         if new {
             self.sender.burst = self.sender.burst.saturating_sub(1);
         }
@@ -381,7 +400,8 @@ impl Association {
             self.sender.forward = true;
         }
         let in_flight = self.flight.bytes();
-        let allowed = in_flight == 0 || in_flight < self.congestion.window() || self.sender.probe;
+        let regardless = self.sender.probe || self.sender.fast;
+        let allowed = in_flight == 0 || in_flight < self.congestion.window() || regardless;
         let Some((serial, data)) = self.flight.next_lost() else { return false };
         let at = out.len();
         let need = DATA_HEADER_LEN + data.payload.len().next_multiple_of(4);

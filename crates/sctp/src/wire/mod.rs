@@ -16,6 +16,9 @@ pub const HEADER_LEN: usize = 12;
 /// Bytes of a DATA chunk before its payload (RFC 9260 §3.3.1).
 pub const DATA_HEADER_LEN: usize = 16;
 
+/// Bytes of a chunk before its value (RFC 9260 §3.2).
+pub(crate) const CHUNK_HEADER_LEN: usize = 4;
+
 /// Zero bytes that bring `len` to a multiple of four.
 pub(crate) const fn padding(len: usize) -> usize {
     len.wrapping_neg() & 3

@@ -1,6 +1,6 @@
 use proto::{NoSpace, Reader, Writer};
 
-use super::{Chunk, HEADER_LEN, padding};
+use super::{CHUNK_HEADER_LEN, Chunk, HEADER_LEN, padding};
 use crate::DecodeError;
 
 /// A received packet: the common header and its chunks.
@@ -79,4 +79,3 @@ fn read_chunk<'a>(reader: &mut Reader<'a>) -> Result<Chunk<'a>, DecodeError> {
 }
 
 const CHECKSUM_AT: usize = 8;
-const CHUNK_HEADER_LEN: usize = 4;

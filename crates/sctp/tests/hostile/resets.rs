@@ -91,6 +91,54 @@ fn c6_a_reset_waits_for_the_data_before_it_under_the_same_number() {
     assert_eq!(victim.events.len(), 2, "readable, and reset: {:?}", victim.events);
 }
 
+/// Chromium asked again under the next number until 2025 (its `stream_reset_handler.cc` says so), and gave the stream up
+/// when that was refused.
+#[test]
+fn c6_a_request_that_was_in_progress_may_come_again_under_the_next_number() {
+    let mut victim = Victim::new(Config::default());
+    victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+    let last = victim.next;
+    let request = |number: u32| Parameter::OutgoingReset {
+        request: victim.next.0.wrapping_add(number),
+        response: 0,
+        last,
+        streams: &[0, 0],
+    };
+    let requests = [request(0), request(1), request(2), request(3), request(4)];
+    let answers = [0, 1, 1, 0, 2, 4].map(|n: usize| ask(&mut victim, &requests[n])[0].1);
+    let (wait, bad) = (ReconfigResult::InProgress, ReconfigResult::BadNumber);
+    assert_eq!(answers, [wait, wait, wait, wait, wait, bad]);
+    assert!(victim.events.is_empty());
+    victim.give(&victim.message(0, 0, 0, b"before")).unwrap();
+    victim.sent();
+    let performed = ReconfigResult::Performed;
+    assert_eq!([3, 3, 2].map(|n: usize| ask(&mut victim, &requests[n])[0].1), [performed, performed, bad]);
+    assert_eq!(victim.events.len(), 2, "readable, and reset once: {:?}", victim.events);
+    assert_eq!(ask(&mut victim, &requests[4])[0].1, performed, "numbers go on from there");
+}
+
+/// A peer that has to answer In progress may never answer otherwise (Chromium until 2025).
+#[test]
+fn c6_a_request_of_ours_waits_until_the_peer_has_all_that_was_sent_before() {
+    let mut victim = Victim::new(Config::default());
+    for stream in [1, 2] {
+        victim.end.open(StreamId(stream), StreamOptions::default()).unwrap();
+        let mut bytes = Bytes::from_static(b"x");
+        victim.end.send(victim.now, StreamId(stream), Ppid(53), &mut bytes, true).unwrap();
+    }
+    assert_eq!(victim.sent().len(), 1);
+    // Of stream 1 all has arrived; what follows on the other is on its way.
+    victim.acknowledge(0, 1 << 20, &[]).unwrap();
+    victim.end.reset(victim.now, StreamId(1));
+    assert_eq!(requests(&victim.sent()), []);
+    assert!(victim.end.poll_timeout().is_some());
+    let mut bytes = Bytes::from_static(b"later");
+    victim.end.send(victim.now, StreamId(2), Ppid(53), &mut bytes, true).unwrap();
+    assert_eq!(requests(&victim.sent()), []);
+    victim.acknowledge(1, 1 << 20, &[]).unwrap();
+    assert_eq!(requests(&victim.sent()), [(victim.theirs.0, vec![StreamId(1)])], "whatever is sent later");
+}
+
 #[test]
 fn c6_at_most_one_request_of_ours_is_outstanding() {
     let mut victim = Victim::new(Config::default());

@@ -154,6 +154,41 @@ fn what_was_lost_is_sent_before_what_is_new() {
     assert!(sent.len() > 2 && sent.iter().skip(1).all(|tsn| *tsn >= count), "{sent:?}");
 }
 
+/// RFC 9260 §7.2.4: a packet of what was lost goes at once, although the window has just been halved below what is in
+/// flight; nothing new goes with it.
+#[test]
+fn a_packet_of_what_was_lost_does_not_wait_for_the_window() {
+    let mut victim = sending(Config::default(), 100_000);
+    victim.sent();
+    victim.acknowledge(u32::MAX, 1 << 20, &[(2, 4)]).unwrap();
+    let stats = victim.end.stats();
+    assert!(stats.in_flight >= stats.congestion_window, "{stats:?}");
+    let sent = victim.sent();
+    assert_eq!(sent.len(), 1, "a packet");
+    let tsns = data(&sent).iter().map(|data| data.tsn.0.wrapping_sub(victim.theirs.0)).collect::<Vec<_>>();
+    assert_eq!(tsns, [0]);
+    assert_eq!((victim.end.stats().loss_events, victim.end.stats().probes), (1, 0));
+}
+
+/// A fragment keeps its size, and one that fills a packet leaves no room for a SACK: what was lost does not wait until the
+/// delayed acknowledgement is due.
+#[test]
+fn what_was_lost_does_not_wait_for_a_delayed_acknowledgement() {
+    let mut victim = sending(Config::default(), 5000);
+    let count = data(&victim.sent()).len() as u16;
+    // The first one is acknowledged at once (RFC 9260 §5.1).
+    victim.give(&victim.message(0, 1, 0, &[0; 10])).unwrap();
+    victim.sent();
+    victim.give(&victim.message(1, 1, 1, &[0; 10])).unwrap();
+    victim.acknowledge(u32::MAX, 1 << 20, &[(2, count)]).unwrap();
+    let sent = victim.sent();
+    assert_eq!(data(&sent).iter().map(|data| data.tsn).collect::<Vec<_>>(), [victim.theirs]);
+    assert_eq!(data(&sent)[0].payload.len(), 1160, "a full packet");
+    assert!(victim.acknowledged().is_none(), "that comes later");
+    victim.wait(Duration::from_millis(200));
+    assert!(victim.acknowledged().is_some());
+}
+
 /// RFC 9260 §6.3.1: every round trip is measured, but not with what was sent twice (rule C5).
 #[test]
 fn round_trips_are_measured_with_what_was_sent_once() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sctp::wire::{Chunk, Init, Packet, Parameter, Parameters};
+use sctp::wire::{Causes, Chunk, Init, Packet, Parameter, Parameters};
 use sctp::{CloseReason, Config, Discard, Event, OpenError, StreamId, StreamOptions, Tsn, Violation};
 
 use crate::common::victim::{
@@ -223,4 +223,22 @@ fn every_association_has_a_tag_of_its_own() {
         };
         assert!(init.tag != 0 && tags.insert(init.tag) && tags.insert(init.tsn.0));
     }
+}
+
+/// RFC 9260 §5.2.6: each time it asks for a new cookie, but not for ever.
+#[test]
+fn a_peer_that_finds_every_cookie_stale_is_given_up() {
+    let mut config = Config::default();
+    config.max_init_retransmits = 5;
+    let mut victim = Victim::echoing(config);
+    let stale = parameter(&Parameter::Unknown { kind: 3, value: &[0, 0, 0, 1] });
+    for round in 0..5 {
+        victim.give(&Chunk::Error { causes: Causes::decode(&stale).unwrap() }).unwrap();
+        assert_eq!(kinds(&victim.sent()), [INIT], "{round}");
+        victim.answer(|_| {}).unwrap();
+        assert_eq!(kinds(&victim.sent()), [COOKIE_ECHO], "{round}");
+    }
+    victim.give(&Chunk::Error { causes: Causes::decode(&stale).unwrap() }).unwrap();
+    assert_eq!(kinds(&victim.sent()), [ABORT]);
+    assert_eq!(victim.events, [Event::Closed(CloseReason::Violation(Violation::StaleCookie))]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sctp::wire::{Chunk, Data};
 use sctp::{Config, Discard, Ssn};
 
-use crate::common::victim::{HEARTBEAT_ACK, SACK, Victim, find, kinds};
+use crate::common::victim::{DATA, HEARTBEAT_ACK, SACK, Victim, find, kinds};
 
 /// RFC 9260 §6.6: in order within a stream, however the TSNs came; other streams do not wait.
 #[test]
@@ -88,9 +88,28 @@ fn a_heartbeat_is_answered_with_its_own_bytes() {
         let Some(Chunk::HeartbeatAck(back)) = find(&sent, HEARTBEAT_ACK) else { panic!("{len}") };
         assert_eq!(back, info);
     }
-    // What would not leave room for anything else is not.
-    victim.give(&Chunk::Heartbeat(&[0; 595])).unwrap();
-    assert_eq!(kinds(&victim.sent()), [0u8; 0]);
+    // One that leaves no room for anything else is answered alone; what a packet of ours cannot hold is not.
+    for (len, answered) in [(595u16, true), (1172, true), (1173, false)] {
+        let info: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        let taken = victim.give(&Chunk::Heartbeat(&info));
+        victim.end.open(sctp::StreamId(len), Default::default()).unwrap();
+        victim
+            .end
+            .send(victim.now, sctp::StreamId(len), sctp::Ppid(53), &mut vec![0; 9].into(), true)
+            .unwrap();
+        let sent = victim.sent();
+        if answered {
+            let Some(Chunk::HeartbeatAck(back)) = find(&sent, HEARTBEAT_ACK) else { panic!("{len}") };
+            assert_eq!((back, kinds(&sent), taken), (&info[..], vec![HEARTBEAT_ACK, DATA], Ok(())));
+        } else {
+            assert_eq!((kinds(&sent), taken), (vec![DATA], Err(Discard::NoRoom)));
+        }
+        assert!(sent.iter().all(|packet| packet.len() <= 1188));
+    }
+    // RFC 9260 §12.5: nor would its answer and one to what came with it be one packet.
+    let tag = victim.tag;
+    victim.give_under(tag, &[Chunk::Heartbeat(&[0; 595]), victim.message(0, 0, 0, b"x")]).unwrap();
+    assert_eq!(kinds(&victim.sent()), [SACK]);
     // Only the answer to the last of ours counts.
     assert_eq!(victim.give(&Chunk::HeartbeatAck(b"\0\x01\0\x0cwrong567")), Err(Discard::UnexpectedChunk));
 }

@@ -41,6 +41,8 @@ pub struct Peer {
     /// What it has sent, and when, if `logs` is set.
     pub log: Vec<(Instant, Path, Vec<u8>)>,
     pub logs: bool,
+    /// STUN that comes is lost.
+    pub misses_stun: bool,
     /// The last few that it was given, for those who send in the name of others.
     pub captured: VecDeque<(Path, Vec<u8>)>,
 }
@@ -55,6 +57,7 @@ impl Peer {
             sent: 0,
             log: Vec::new(),
             logs: false,
+            misses_stun: false,
             captured: VecDeque::new(),
         }
     }
@@ -78,6 +81,9 @@ impl Machine for Node {
     fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> bool {
         match self {
             Self::Peer(peer) => {
+                if peer.misses_stun && stun::wire::is_stun(datagram) {
+                    return false;
+                }
                 peer.flip_inside(datagram);
                 if peer.captured.len() == CAPTURED {
                     peer.captured.pop_front();

@@ -69,11 +69,7 @@ impl Applications {
         Self {
             signalling: Signalling::new(&plan, now),
             faults: Faults::new(&plan),
-            oracle: Oracle::new(
-                plan.channels
-                    .iter()
-                    .any(|it| it.init.reliability != Reliability::Reliable || it.closer.is_some()),
-            ),
+            oracle: Oracle::new(&plan),
             plan,
             hosts,
             clock,
@@ -109,7 +105,8 @@ impl Applications {
 
     /// Everything that is to be done now; says whether all is done, or lost.
     pub fn step(&mut self, world: &mut World<Node>) -> bool {
-        if let Err(problem) = self.oracle.check(self.hosts, world) {
+        let ids = self.by_id.each_ref().map(|ids| ids.keys().copied());
+        if let Err(problem) = self.oracle.check(self.hosts, ids, world) {
             panic!("{problem}\n{}", self.describe(world));
         }
         let now = world.now();
@@ -287,8 +284,15 @@ impl Applications {
             let Some(id) = channel.ids[side].filter(|_| channel.open[side] && !channel.closed[side]) else {
                 continue;
             };
+            // Of a negotiated channel the applications must know that both have opened it: nothing in band tells them
+            // (RFC 8831 §6.4). What comes before is kept, as long as it is not much; a reset is answered at once.
+            let known = channel.ids[1 - side].is_some() || plan.init.negotiated.is_none();
             let way = &mut channel.ways[side];
             while !way.cut {
+                let next = plan.messages[side].get(way.begun);
+                if !known && next.is_some_and(|(_, data)| way.begun > 0 || data.len() > EARLY) {
+                    break;
+                }
                 if way.next_at.is_some_and(|at| now < at) {
                     break;
                 }
@@ -311,7 +315,7 @@ impl Applications {
                 }
             }
             let finished = way.begun == plan.messages[side].len() && way.current.is_none();
-            if plan.closer == Some(side) && finished && !channel.closing {
+            if plan.closer == Some(side) && finished && known && !channel.closing {
                 channel.closing = true;
                 // What the other side has not sent by now may be lost, and its further messages are refused.
                 channel.ways[1 - side].cut = true;
@@ -444,3 +448,6 @@ impl Way {
         self.received += 1;
     }
 }
+
+/// The longest message on a channel that the other side may not have opened.
+const EARLY: usize = 3000;

@@ -68,17 +68,28 @@ fn seeded_sessions_deliver_what_they_promise() {
             });
         }
     });
-    let Results { broken, lost, gravely, .. } = results.into_inner().unwrap();
+    let Results { broken, lost, risk, gravely, .. } = results.into_inner().unwrap();
     println!(
-        "{count} sessions from seed {first}: {} broken, {} lost to their network, {} to grave faults",
+        "{count} sessions from seed {first}: {} broken, {} lost to their network of {risk:.1} expected at most, \
+         {gravely} to grave faults",
         broken.len(),
         lost.len(),
-        gravely
     );
     let replay = broken.first().map(|seed| format!("cargo xtask sim --seeds 1 --seed {seed}"));
     assert_eq!(replay, None, "replay one of {broken:?}");
-    // A network that loses a fifth may lose a session now and then; it must stay rare.
-    assert!(lost.len() as u64 <= 1 + count / 50, "too many sessions were lost: {lost:?}");
+    // Four standard deviations of what is rare and independent, and one for what is very rare.
+    assert!(lost.len() as f64 <= risk + 4.0 * risk.sqrt() + 1.0, "too many sessions were lost: {lost:?}");
+}
+
+/// Each has shown a defect, of the stack or of what is checked here.
+#[test]
+fn seeds_that_once_failed_do_no_more() {
+    for seed in
+        [1_000_714, 1_000_891, 1_002_117, 1_002_441, 1_005_350, 1_005_522, 1_006_254, 1_006_469, 1_000_050]
+    {
+        println!("cargo xtask sim --seeds 1 --seed {seed}");
+        assert_eq!(run(seed), run(seed), "seed {seed} ran differently a second time");
+    }
 }
 
 /// What came of all seeds.
@@ -88,12 +99,15 @@ struct Results {
     broken: Vec<u64>,
     /// To a network that is bad, but not that bad.
     lost: Vec<u64>,
+    /// How many of them theory expects at most.
+    risk: f64,
     /// To what may cost a connection, such as an outage of a minute.
     gravely: u64,
 }
 
 impl Results {
     fn add(&mut self, seed: u64, outcome: Option<Outcome>, count: u64) {
+        self.risk += Plan::of(seed).risk();
         match outcome {
             None => {
                 println!("replay: cargo xtask sim --seeds 1 --seed {seed}");
@@ -159,11 +173,7 @@ fn check_set_up(both: &Applications, world: &mut World<Node>, start: proto::Inst
         assert!(badness > 0.05 || spoilt, "{failure} on a fair network\n{}", both.describe(world));
         return;
     }
-    let faults: Duration = both.plan.faults.iter().map(|fault| fault.length).sum();
-    let limit = if badness > 0.02 { Duration::from_secs(45) } else { Duration::from_secs(8) };
-    // A description that was lost is sent again after a second, five times at most.
-    let limit =
-        limit + faults * 2 + if both.plan.signal_loss > 0 { Duration::from_secs(10) } else { Duration::ZERO };
+    let limit = both.plan.set_up();
     for connected in both.connected_at.into_iter().flatten() {
         assert!(
             connected - start < limit,

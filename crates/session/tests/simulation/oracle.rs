@@ -1,31 +1,49 @@
 //! What must hold at every moment of a session, as its figures show it.
 
 use proto::Instant;
+use session::{ChannelId, Reliability};
 use testkit::{HostId, World};
 
 use crate::harness::{Node, session};
+use crate::plan::Plan;
 
 /// The figures of the moment before.
 #[derive(Debug)]
 pub struct Oracle {
     /// Whether some messages may be given up: by their policy, or because their channel is closed in the middle of one.
     partial: bool,
+    /// Bytes that may wait for sending.
+    send_buffer: usize,
     before: [sctp::Stats; 2],
 }
 
 impl Oracle {
-    pub fn new(partial: bool) -> Self {
-        Self { partial, before: Default::default() }
+    pub fn new(plan: &Plan) -> Self {
+        let partial = plan
+            .channels
+            .iter()
+            .any(|it| it.init.reliability != Reliability::Reliable || it.closer.is_some());
+        let send_buffer = plan.send_buffer.unwrap_or_else(|| session::Limits::default().send_buffer);
+        Self { partial, send_buffer, before: Default::default() }
     }
 
-    /// Says what does not hold.
-    pub fn check(&mut self, hosts: [HostId; 2], world: &mut World<Node>) -> Result<(), String> {
-        for (before, host) in self.before.iter_mut().zip(hosts) {
+    /// Says what does not hold, with the channels of each side.
+    pub fn check(
+        &mut self,
+        hosts: [HostId; 2],
+        channels: [impl Iterator<Item = ChannelId>; 2],
+        world: &mut World<Node>,
+    ) -> Result<(), String> {
+        for ((before, host), channels) in self.before.iter_mut().zip(hosts).zip(channels) {
             let clock = world.clock(host);
             let asleep = world.is_asleep(host);
             let session = session(world, host);
             let now = session.stats(clock).sctp;
             judge(self.partial, before, &now)?;
+            let waiting: usize = channels.map(|id| session.buffered(id)).sum();
+            if waiting > self.send_buffer + RESERVE {
+                return Err(format!("{waiting} bytes wait, and {} may", self.send_buffer));
+            }
             if now.in_flight > 0 && !asleep && !session.is_over() {
                 timer_is_set(clock, session.poll_timeout())?;
             }
@@ -36,10 +54,13 @@ impl Oracle {
 }
 
 fn judge(partial: bool, before: &sctp::Stats, now: &sctp::Stats) -> Result<(), String> {
-    // A window that shrinks leaves more in flight than it allows; nothing is added then, but for the last packet
-    // that began below the limit and two probes of the tail (RFC 8985 §7.3).
+    // What is sent begins below the window and passes it by less than a packet (RFC 9260 §6.1, rule B). A window that
+    // shrinks leaves more in flight; then nothing is added but for one packet at the loss itself (§7.2.4), which is sent
+    // in the moment that shows the loss, and for probes, which no window holds back (RFC 8985 §7.3, RFC 9002 §7.5).
     let shrunk = now.loss_events > before.loss_events || now.timeouts > before.timeouts;
-    if !shrunk && now.in_flight > before.in_flight && now.in_flight > now.congestion_window + 3 * MAX_PACKET {
+    let allowed = before.in_flight.max(now.congestion_window + MAX_PACKET);
+    let probes = usize::try_from(now.probes - before.probes).unwrap();
+    if !shrunk && now.in_flight > allowed + probes * MAX_PACKET {
         return Err(format!("more is in flight than allowed\n{before:?}\n{now:?}"));
     }
     if !partial && now.abandoned > 0 {
@@ -56,3 +77,5 @@ fn timer_is_set(now: Instant, timer: Option<Instant>) -> Result<(), String> {
 }
 
 const MAX_PACKET: usize = 1200;
+/// What a message that has begun may add to a full buffer, as it holds up all others.
+const RESERVE: usize = 64 << 10;

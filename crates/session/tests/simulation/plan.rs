@@ -201,6 +201,35 @@ impl Plan {
         self.faults.iter().any(FaultPlan::is_grave) || together > Duration::from_secs(15) || unreachable
     }
 
+    /// How long connecting may take.
+    pub fn set_up(&self) -> Duration {
+        let faults: Duration = self.faults.iter().map(|fault| fault.length).sum();
+        let checks = Duration::from_secs(if self.badness() > 0.02 { 45 } else { 8 });
+        // A description that was lost is sent again after a second, five times at most.
+        let signals = Duration::from_secs(if self.signal_loss > 0 { 10 } else { 0 });
+        // Behind a NAT that has rebound, and towards one that filters, nobody learns the new address before the server
+        // is asked again, which happens every 15 s (RFC 8445 §11).
+        let rebound = self.faults.iter().filter(|it| matches!(it.fault, Fault::Rebinding { .. })).count();
+        let rebound = Duration::from_secs(15) * u32::try_from(rebound).unwrap();
+        checks + faults * 2 + signals + rebound
+    }
+
+    /// The chance that the network alone costs the session, from above.
+    ///
+    /// A flipped bit in a handshake that is not encrypted yet may spoil it for good: both sides take the transcript for
+    /// true, and the hello that came is not the one that was sent. The typed failure is what RFC 6347 offers then; a
+    /// wrong signature alone is taken for a forgery, and what was sent waits to come again. UDP's checksum keeps such
+    /// datagrams from real handshakes. Each side has two of them at most that can be hit: a hello, and certificate with
+    /// keys.
+    ///
+    /// A burst that begins at once and swallows all of the seven requests of a check (RFC 8489 §6.2.1), which are as
+    /// many as an address gets that has never answered, leaves no path.
+    pub fn risk(&self) -> f64 {
+        let spoilt: f64 = self.links.iter().map(|link| 2.0 * link.corrupt).sum();
+        let silenced = |bursts: &Bursts| bursts.begin * (1.0 - bursts.end).powi(6) * bursts.loss.powi(7);
+        spoilt + self.links.iter().filter_map(|link| link.bursts.as_ref()).map(silenced).sum::<f64>()
+    }
+
     /// How long nothing may happen.
     pub fn patience(&self) -> Duration {
         let holes = self.faults.iter().any(|it| matches!(it.fault, Fault::BlackHole { .. }));

@@ -1,6 +1,6 @@
 use proto::{NoSpace, Writer};
 
-use super::attribute::{FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256};
+use super::attribute::{DATA, FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, padding};
 use super::message::{FINGERPRINT_LEN, HEADER_LEN, MAGIC_COOKIE, fingerprint, join_type};
 use super::{Attribute, Class, Method, TransactionId};
 use crate::integrity::{Algorithm, IntegrityKey};
@@ -42,6 +42,25 @@ impl<'w, 'a> Encoder<'w, 'a> {
     /// It does not fit.
     pub fn attribute(&mut self, attribute: Attribute<'_>) -> Result<(), NoSpace> {
         attribute.encode(self.out, self.transaction)
+    }
+
+    /// Appends DATA (RFC 8656 §18.4) with what `write` writes, so that the payload needs no memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// It does not fit, or what `write` says.
+    pub fn data<E: From<NoSpace>>(
+        &mut self,
+        write: impl FnOnce(&mut Writer<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.out.put_u16(DATA)?;
+        let len_at = self.out.len();
+        self.out.put_u16(0)?;
+        let start = self.out.len();
+        write(self.out)?;
+        let len = self.out.len().saturating_sub(start);
+        self.out.patch_u16(len_at, u16::try_from(len).map_err(|_| NoSpace)?)?;
+        Ok(self.out.put_zeros(padding(len))?)
     }
 
     /// Appends the integrity code, if there is a key, and FINGERPRINT, and completes the message.

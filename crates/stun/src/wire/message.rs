@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 
 use proto::Reader;
 
-use super::attribute::{Attribute, ErrorCode, FINGERPRINT, padding};
+use super::attribute::{Attribute, FINGERPRINT, padding};
+use super::value::{ErrorCode, PasswordAlgorithms};
 use crate::integrity::{Algorithm, IntegrityKey};
 use crate::{DecodeError, IntegrityError};
 
@@ -150,6 +151,30 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// REALM.
+    pub fn realm(&self) -> Option<&'a str> {
+        self.attributes().find_map(|attribute| match attribute {
+            Attribute::Realm(realm) => Some(realm),
+            _ => None,
+        })
+    }
+
+    /// NONCE.
+    pub fn nonce(&self) -> Option<&'a str> {
+        self.attributes().find_map(|attribute| match attribute {
+            Attribute::Nonce(nonce) => Some(nonce),
+            _ => None,
+        })
+    }
+
+    /// PASSWORD-ALGORITHMS.
+    pub fn password_algorithms(&self) -> Option<PasswordAlgorithms<'a>> {
+        self.attributes().find_map(|attribute| match attribute {
+            Attribute::PasswordAlgorithms(list) => Some(list),
+            _ => None,
+        })
+    }
+
     /// ERROR-CODE.
     pub fn error_code(&self) -> Option<ErrorCode<'a>> {
         self.attributes().find_map(|attribute| match attribute {
@@ -255,6 +280,25 @@ pub struct Method(u16);
 impl Method {
     /// Binding (RFC 8489 §18.2), the only method of STUN itself.
     pub const BINDING: Self = Self(1);
+
+    /// Allocate (RFC 8656 §17).
+    pub const ALLOCATE: Self = Self(3);
+    /// Refresh (RFC 8656 §17).
+    pub const REFRESH: Self = Self(4);
+    /// Send, an indication (RFC 8656 §17).
+    pub const SEND: Self = Self(6);
+    /// Data, an indication (RFC 8656 §17).
+    pub const DATA: Self = Self(7);
+    /// CreatePermission (RFC 8656 §17).
+    pub const CREATE_PERMISSION: Self = Self(8);
+    /// ChannelBind (RFC 8656 §17).
+    pub const CHANNEL_BIND: Self = Self(9);
+    /// Connect (RFC 6062 §6.1).
+    pub const CONNECT: Self = Self(10);
+    /// ConnectionBind (RFC 6062 §6.1).
+    pub const CONNECTION_BIND: Self = Self(11);
+    /// ConnectionAttempt, an indication (RFC 6062 §6.1).
+    pub const CONNECTION_ATTEMPT: Self = Self(12);
 
     /// The method with this number, if it has at most 12 bits.
     pub const fn new(number: u16) -> Option<Self> {

@@ -10,7 +10,11 @@ mod address;
 mod attribute;
 mod encoder;
 mod message;
+mod value;
 
-pub use attribute::{Attribute, ErrorCode, UnknownAttributes};
+pub use attribute::Attribute;
 pub use encoder::Encoder;
 pub use message::{Class, MAX_ATTRIBUTES, Message, Method, TransactionId, is_stun};
+pub use value::{
+    AddressError, AddressFamily, ErrorCode, Icmp, PasswordAlgorithm, PasswordAlgorithms, UnknownAttributes,
+};

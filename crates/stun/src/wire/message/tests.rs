@@ -230,7 +230,7 @@ fn unknown_types_that_must_be_understood_are_listed() {
         Attribute::Unknown { kind: 0xc057, value: &[0, 0, 0, 1] },
         Attribute::Unknown { kind: 0x7ffe, value: &[1] },
         Attribute::Unknown { kind: 0x7fff, value: &[] },
-        Attribute::Unknown { kind: 0x8000, value: &[] },
+        Attribute::Unknown { kind: 0x8040, value: &[] },
     ];
     let bytes = encode(&attributes, None);
     let message = Message::decode(&bytes).unwrap();

@@ -1,0 +1,212 @@
+#![expect(clippy::wildcard_enum_match_arm, reason = "most readers look for one attribute among many")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proto::Instant;
+use stun::wire::{Attribute, Class, Message, Method};
+
+use super::event::{Discard, Event, Failure};
+use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Status};
+use super::{Allocation, Client, Pending, Purpose, State};
+
+impl Client {
+    /// Takes the server's answer to a request in flight.
+    pub(super) fn handle_answer(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Discard> {
+        let is_answered = |pending: &Pending| {
+            pending.transaction.id() == message.transaction()
+                && pending.transaction.attempts() > 0
+                && method_of(pending.purpose) == message.method()
+        };
+        let place = self.pending.iter().position(is_answered).ok_or(Discard::UnknownTransaction)?;
+        let purpose = self.pending.get(place).ok_or(Discard::UnknownTransaction)?.purpose;
+        let code = match message.class() {
+            Class::Success => None,
+            Class::Error => Some(message.error_code().ok_or(Discard::Incomplete)?.code),
+            Class::Request | Class::Indication => return Err(Discard::UnknownTransaction),
+        };
+        if message.unknown_required().next().is_some() {
+            return Err(Discard::Malformed);
+        }
+        // A challenge cannot be signed, and a redirection need not be (RFC 8489 §9.2.5, §10).
+        if self.login.key().is_some() && !matches!(code, Some(401 | 438 | 300)) {
+            self.login.verify(message).map_err(|_| {
+                self.was_forged = true;
+                Discard::Forged
+            })?;
+        }
+        let granted = if code.is_none() { self.read_grant(purpose, message)? } else { None };
+        let pending = self.pending.swap_remove(place);
+        self.was_forged = false;
+        match code {
+            None => self.handle_success(now, purpose, granted),
+            Some(401 | 438) => self.handle_challenge(now, &pending, message),
+            Some(code) => self.handle_error(now, purpose, code, message),
+        }
+        self.rearm();
+        Ok(())
+    }
+
+    /// Nobody has answered a request.
+    pub(super) fn handle_silence(&mut self, now: Instant, purpose: Purpose) {
+        let failure = if self.was_forged { Failure::Forged } else { Failure::TimedOut };
+        match purpose {
+            Purpose::Allocate => self.fail(failure),
+            Purpose::Refresh => self.lose(now),
+            Purpose::Release => self.finish_release(),
+            Purpose::Permit(_) | Purpose::Bind(..) => self.refuse(purpose, None),
+        }
+    }
+
+    /// What a success must carry: of an Allocate the addresses, of a Refresh the time.
+    fn read_grant(
+        &self,
+        purpose: Purpose,
+        message: &Message<'_>,
+    ) -> Result<Option<(Allocation, Duration)>, Discard> {
+        // No server makes us ask without end, or forget to ask.
+        let lifetime = || {
+            let seconds = lifetime_of(message).ok_or(Discard::Incomplete)?;
+            Ok(Duration::from_secs(seconds.into()).clamp(MIN_LIFETIME, MAX_LIFETIME))
+        };
+        match purpose {
+            Purpose::Allocate => {
+                let is_usable = |address: &SocketAddr| !address.ip().is_unspecified() && address.port() != 0;
+                let mut relayed = message.attributes().filter_map(|attribute| match attribute {
+                    Attribute::XorRelayedAddress(address) => Some(address),
+                    _ => None,
+                });
+                let first = relayed.next().ok_or(Discard::Incomplete)?;
+                let additional = relayed.next();
+                let mapped = message.mapped_address().ok_or(Discard::Incomplete)?;
+                if ![Some(first), additional, Some(mapped)].iter().flatten().all(is_usable) {
+                    return Err(Discard::Incomplete);
+                }
+                Ok(Some((Allocation { relayed: first, additional, mapped }, lifetime()?)))
+            }
+            Purpose::Refresh => match self.allocation {
+                Some(allocation) => Ok(Some((allocation, lifetime()?))),
+                None => Err(Discard::UnknownTransaction),
+            },
+            Purpose::Release | Purpose::Permit(_) | Purpose::Bind(..) => Ok(None),
+        }
+    }
+
+    fn handle_success(&mut self, now: Instant, purpose: Purpose, granted: Option<(Allocation, Duration)>) {
+        if let Some((allocation, lifetime)) = granted {
+            let margin = self.config.margin.min(lifetime / 2);
+            self.refresh = Some(now + (lifetime - margin));
+            self.allocation = Some(allocation);
+        }
+        match purpose {
+            Purpose::Allocate => {
+                self.state = State::Allocated;
+                if let Some(Allocation { relayed, additional, mapped }) = self.allocation {
+                    self.event = Some(Event::Allocated { relayed, additional, mapped });
+                }
+                self.ask_for_all(now);
+            }
+            Purpose::Refresh => {}
+            Purpose::Release => self.finish_release(),
+            Purpose::Permit(peer) => {
+                let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
+                same.into_iter().for_each(|permission| permission.hold(now, PERMISSION_LIFETIME));
+            }
+            Purpose::Bind(peer, number) => {
+                let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
+                same.into_iter().for_each(|channel| channel.hold(now, CHANNEL_LIFETIME));
+            }
+        }
+    }
+
+    /// A 401 or 438: once more with the credential, or the new nonce.
+    fn handle_challenge(&mut self, now: Instant, pending: &Pending, message: &Message<'_>) {
+        let challenges = pending.challenges.saturating_add(1);
+        match self.login.handle_challenge(message) {
+            Ok(()) if challenges <= MAX_CHALLENGES => self.ask_again(now, pending.purpose, challenges),
+            // Another request has had the new nonce already.
+            Err(stun::ChallengeError::SameNonce) if challenges <= MAX_CHALLENGES => {
+                self.ask_again(now, pending.purpose, challenges);
+            }
+            Ok(()) => self.fail(Failure::Rejected(438)),
+            Err(error) => {
+                if pending.purpose == Purpose::Release {
+                    self.finish_release();
+                } else {
+                    self.fail(Failure::Challenge(error));
+                }
+            }
+        }
+    }
+
+    fn handle_error(&mut self, now: Instant, purpose: Purpose, code: u16, message: &Message<'_>) {
+        match purpose {
+            Purpose::Allocate => {
+                let other = |attribute| match attribute {
+                    Attribute::AlternateServer(server) => Some(server),
+                    _ => None,
+                };
+                let other = message.attributes().find_map(other).filter(|_| code == 300);
+                self.fail(other.map_or(Failure::Rejected(code), Failure::Redirected));
+            }
+            Purpose::Refresh => self.lose(now),
+            Purpose::Release => self.finish_release(),
+            // RFC 8656 §5: the server knows of no allocation.
+            Purpose::Permit(_) | Purpose::Bind(..) if code == 437 => self.lose(now),
+            Purpose::Permit(_) | Purpose::Bind(..) => self.refuse(purpose, Some(code)),
+        }
+    }
+
+    /// The peer is not reached, or not by a channel, which indications make up for.
+    fn refuse(&mut self, purpose: Purpose, code: Option<u16>) {
+        match purpose {
+            Purpose::Permit(peer) => {
+                let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
+                same.into_iter().for_each(|permission| permission.refuse(code));
+            }
+            Purpose::Bind(peer, number) => {
+                let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
+                same.into_iter().for_each(|channel| channel.status = Status::Refused(code));
+            }
+            Purpose::Allocate | Purpose::Refresh | Purpose::Release => {}
+        }
+    }
+
+    /// The allocation is gone: another one, with all that belonged to it.
+    fn lose(&mut self, now: Instant) {
+        if self.state != State::Allocated {
+            return;
+        }
+        self.state = State::Allocating;
+        self.allocation = None;
+        self.refresh = None;
+        self.pending.clear();
+        let statuses = self.permissions.iter_mut().map(|permission| &mut permission.status);
+        for status in statuses.chain(self.channels.iter_mut().map(|channel| &mut channel.status)) {
+            *status = Status::Wanted;
+        }
+        (self.event, self.is_lost) = (None, true);
+        self.ask(now, Purpose::Allocate);
+    }
+}
+
+fn lifetime_of(message: &Message<'_>) -> Option<u32> {
+    message.attributes().find_map(|attribute| match attribute {
+        Attribute::Lifetime(seconds) => Some(seconds),
+        _ => None,
+    })
+}
+
+const fn method_of(purpose: Purpose) -> Method {
+    match purpose {
+        Purpose::Allocate => Method::ALLOCATE,
+        Purpose::Refresh | Purpose::Release => Method::REFRESH,
+        Purpose::Permit(_) => Method::CREATE_PERMISSION,
+        Purpose::Bind(..) => Method::CHANNEL_BIND,
+    }
+}
+
+/// A 401 and then a nonce that has just become stale, and once more for a server that restarts.
+const MAX_CHALLENGES: u32 = 3;
+const MIN_LIFETIME: Duration = Duration::from_secs(60);
+const MAX_LIFETIME: Duration = Duration::from_secs(3600);

@@ -1,0 +1,397 @@
+//! The client: one allocation on one server.
+
+mod answer;
+mod config;
+mod event;
+mod grant;
+mod relay;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crypto::{Rng, derive_seed};
+use proto::{Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
+use stun::wire::{AddressFamily, Attribute, Class, Encoder, Method};
+use stun::{Credentials, LongTerm, Transaction};
+
+use self::grant::{Channel, Grant, Permission, Status};
+use crate::wire::ChannelNumber;
+
+pub use self::config::Config;
+pub use self::event::{CommandError, Discard, Event, Failure, SendError, Stats};
+pub use self::relay::Received;
+
+/// A relayed address on a TURN server (RFC 8656), kept for as long as it is wanted.
+///
+/// ```text
+///         allocate              answer                 release             answer, or 2 s
+///  Idle ───────────▶ Allocating ──────▶ Allocated ───────────▶ Releasing ─────────────────▶ Closed
+///                      ▲    │               │                                                 ▲
+///                      └────┼───────────────┘ forgotten by the server                         │
+///                           └─────────────────────────────────────────────────────────────────┘ refused
+/// ```
+///
+/// Permissions and channels may be asked for at any time, and are asked for again when the allocation had to
+/// be made anew.
+#[derive(Debug)]
+pub struct Client {
+    config: Config,
+    path: Path,
+    now: Instant,
+    login: LongTerm,
+    state: State,
+    allocation: Option<Allocation>,
+    permissions: Vec<Permission>,
+    channels: Vec<Channel>,
+    pending: Vec<Pending>,
+    /// When the allocation is refreshed, and when the release is given up.
+    refresh: Option<Instant>,
+    release: Option<Instant>,
+    /// The earliest of all timers.
+    timeout: Option<Instant>,
+    /// The latest on the allocation, and whether it was lost before.
+    event: Option<Event>,
+    is_lost: bool,
+    /// An answer came that was not signed well: what to say when no better one comes.
+    was_forged: bool,
+    stats: Stats,
+    rng: Rng,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Idle,
+    Allocating,
+    Allocated,
+    Releasing,
+    Closed,
+}
+
+/// What the server has granted.
+#[derive(Clone, Copy, Debug)]
+struct Allocation {
+    relayed: SocketAddr,
+    additional: Option<SocketAddr>,
+    mapped: SocketAddr,
+}
+
+/// A request in flight.
+#[derive(Debug)]
+struct Pending {
+    purpose: Purpose,
+    transaction: Transaction,
+    /// How often the server has challenged it.
+    challenges: u32,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Purpose {
+    Allocate,
+    Refresh,
+    Release,
+    Permit(IpAddr),
+    Bind(SocketAddr, ChannelNumber),
+}
+
+impl Client {
+    /// A client that asks the server at `path.remote` from `path.local`; over [`Carrier::Stream`] each
+    /// datagram is one message of a TCP or TLS connection. Equal seeds and inputs give equal bytes.
+    pub fn new(config: Config, credentials: Credentials, path: Path, seed: [u8; 32]) -> Self {
+        Self {
+            login: LongTerm::new(config.provider, credentials),
+            config,
+            path,
+            now: Instant::default(),
+            state: State::Idle,
+            allocation: None,
+            permissions: Vec::new(),
+            channels: Vec::new(),
+            pending: Vec::new(),
+            refresh: None,
+            release: None,
+            timeout: None,
+            event: None,
+            is_lost: false,
+            was_forged: false,
+            stats: Stats::default(),
+            rng: Rng::new(derive_seed(&seed, "turn client")),
+        }
+    }
+
+    /// Begins to ask for an allocation, unless there is one or the client is closed.
+    pub fn allocate(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if self.state == State::Idle {
+            self.state = State::Allocating;
+            self.ask(now, Purpose::Allocate);
+        }
+    }
+
+    /// Gives the allocation back; it takes no longer than [`Config::release_wait`]. Nothing is relayed from
+    /// now on.
+    pub fn release(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if matches!(self.state, State::Releasing | State::Closed) {
+            return;
+        }
+        let may_exist = self.state != State::Idle;
+        self.close();
+        if may_exist {
+            self.state = State::Releasing;
+            self.release = Some(now + self.config.release_wait);
+            self.ask(now, Purpose::Release);
+        } else {
+            self.event = Some(Event::Released);
+        }
+    }
+
+    /// Asks that the peer may send, whatever its port, and goes on asking before the permission ends.
+    ///
+    /// # Errors
+    ///
+    /// The client is closed, or [`Config::max_permissions`] peers have one.
+    pub fn permit(&mut self, now: Instant, peer: IpAddr) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        self.check_open()?;
+        let is_full = self.permissions.len() >= self.config.max_permissions;
+        match self.permissions.iter_mut().find(|permission| permission.key == peer) {
+            Some(permission) if matches!(permission.status, Status::Refused(_)) => {
+                permission.status = Status::Wanted;
+            }
+            Some(_) => return Ok(()),
+            None if is_full => return Err(CommandError::Full),
+            None => self.permissions.push(Grant::new(peer)),
+        }
+        if self.state == State::Allocated {
+            self.ask(now, Purpose::Permit(peer));
+        }
+        Ok(())
+    }
+
+    /// Asks for a channel to the peer, and a permission with it. Until it is bound data go in indications.
+    ///
+    /// # Errors
+    ///
+    /// The client is closed, or [`Config::max_channels`] peers have one.
+    pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        self.check_open()?;
+        if self.channels.iter().any(|channel| channel.key.0 == peer) {
+            return Ok(());
+        }
+        if self.channels.len() >= self.config.max_channels {
+            return Err(CommandError::Full);
+        }
+        self.permit(now, peer.ip())?;
+        let last = self.channels.last().map(|channel| channel.key.1);
+        let number =
+            last.map_or(Some(ChannelNumber::FIRST), ChannelNumber::next).ok_or(CommandError::Full)?;
+        self.channels.push(Grant::new((peer, number)));
+        if self.state == State::Allocated {
+            self.ask(now, Purpose::Bind(peer, number));
+        }
+        Ok(())
+    }
+
+    /// Advances to `now`. Early and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if self.timeout.is_none_or(|due| due > now) {
+            return;
+        }
+        if self.release.is_some_and(|due| due <= now) {
+            self.finish_release();
+        }
+        while let Some(place) = self.pending.iter().position(|pending| pending.transaction.has_failed(now)) {
+            let purpose = self.pending.swap_remove(place).purpose;
+            self.handle_silence(now, purpose);
+        }
+        if self.refresh.take_if(|due| *due <= now).is_some() {
+            self.ask(now, Purpose::Refresh);
+        }
+        let is_due = |renewal: Option<Instant>| renewal.is_some_and(|due| due <= now);
+        let permissions = self.permissions.iter().filter(|permission| is_due(permission.renewal()));
+        let permits = permissions.map(|permission| Purpose::Permit(permission.key));
+        let channels = self.channels.iter().filter(|channel| is_due(channel.renewal()));
+        let due: Vec<Purpose> =
+            permits.chain(channels.map(|channel| Purpose::Bind(channel.key.0, channel.key.1))).collect();
+        for purpose in due {
+            self.ask(now, purpose);
+        }
+        self.rearm();
+    }
+
+    /// Appends the request that is due to `batch`.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        self.handle_timeout(now);
+        let now = self.now;
+        let place = self.pending.iter().position(|pending| pending.transaction.is_due(now))?;
+        let pending = self.pending.get(place)?;
+        batch.append(|out| self.write(pending, out)).ok()?;
+        let schedule = self.config.schedule;
+        self.pending.get_mut(place)?.transaction.sent(now, &schedule);
+        self.stats.requests = self.stats.requests.wrapping_add(1);
+        self.rearm();
+        batch.finish(self.path, None)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) or `poll_transmit` has something to do next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
+    /// The latest news: of the allocation, then of peers.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if std::mem::take(&mut self.is_lost) {
+            return Some(Event::Lost);
+        }
+        if let Some(event) = self.event.take() {
+            return Some(event);
+        }
+        for permission in self.permissions.iter_mut().filter(|permission| permission.is_news) {
+            permission.is_news = false;
+            match permission.status {
+                Status::Held { .. } => return Some(Event::Permitted(permission.key)),
+                Status::Refused(code) => return Some(Event::Refused(permission.key, code)),
+                Status::Wanted => {}
+            }
+        }
+        let channel = self.channels.iter_mut().find(|channel| channel.is_news)?;
+        channel.is_news = false;
+        Some(Event::ChannelBound(channel.key.0))
+    }
+
+    /// From and to where it asks.
+    pub const fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The addresses that peers send to, while there is an allocation.
+    pub fn relayed(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        let allocation = self.allocation.filter(|_| self.state == State::Allocated);
+        let both = allocation.map(|allocation| [Some(allocation.relayed), allocation.additional]);
+        both.into_iter().flatten().flatten()
+    }
+
+    /// What was counted.
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn check_open(&self) -> Result<(), CommandError> {
+        if matches!(self.state, State::Releasing | State::Closed) {
+            Err(CommandError::Closed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Puts a request into flight, unless the same one is.
+    fn ask(&mut self, now: Instant, purpose: Purpose) {
+        if !self.pending.iter().any(|pending| pending.purpose == purpose) {
+            self.ask_again(now, purpose, 0);
+        }
+        self.rearm();
+    }
+
+    fn ask_again(&mut self, now: Instant, purpose: Purpose, challenges: u32) {
+        let reliable = self.path.carrier != Carrier::Udp;
+        let transaction = Transaction::new(now, reliable, &mut self.rng);
+        self.pending.push(Pending { purpose, transaction, challenges });
+        self.rearm();
+    }
+
+    /// Asks for everything that goes with an allocation.
+    fn ask_for_all(&mut self, now: Instant) {
+        let permits = self.permissions.iter().map(|permission| Purpose::Permit(permission.key));
+        let binds = self.channels.iter().map(|channel| Purpose::Bind(channel.key.0, channel.key.1));
+        let all: Vec<Purpose> = permits.chain(binds).collect();
+        for purpose in all {
+            self.ask(now, purpose);
+        }
+    }
+
+    fn write(&self, pending: &Pending, out: &mut Writer<'_>) -> Result<(), NoSpace> {
+        let method = match pending.purpose {
+            Purpose::Allocate => Method::ALLOCATE,
+            Purpose::Refresh | Purpose::Release => Method::REFRESH,
+            Purpose::Permit(_) => Method::CREATE_PERMISSION,
+            Purpose::Bind(..) => Method::CHANNEL_BIND,
+        };
+        let mut request = Encoder::new(out, Class::Request, method, pending.transaction.id())?;
+        let seconds = |lifetime: Duration| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+        match pending.purpose {
+            Purpose::Allocate => {
+                request.attribute(Attribute::RequestedTransport(UDP))?;
+                if self.config.additional {
+                    request.attribute(Attribute::AdditionalAddressFamily(AddressFamily::V6))?;
+                } else if self.config.family != AddressFamily::V4 {
+                    // RFC 8656 §7.1: not said for IPv4, so that older servers understand.
+                    request.attribute(Attribute::RequestedAddressFamily(self.config.family))?;
+                }
+                if let Some(lifetime) = self.config.lifetime {
+                    request.attribute(Attribute::Lifetime(seconds(lifetime)))?;
+                }
+            }
+            Purpose::Refresh => {
+                if let Some(lifetime) = self.config.lifetime {
+                    request.attribute(Attribute::Lifetime(seconds(lifetime)))?;
+                }
+            }
+            Purpose::Release => request.attribute(Attribute::Lifetime(0))?,
+            Purpose::Permit(peer) => {
+                // The port says nothing here (RFC 8656 §10.1).
+                request.attribute(Attribute::XorPeerAddress(SocketAddr::new(peer, 0)))?;
+            }
+            Purpose::Bind(peer, number) => {
+                request.attribute(Attribute::ChannelNumber(number.number()))?;
+                request.attribute(Attribute::XorPeerAddress(peer))?;
+            }
+        }
+        self.login.write(&mut request)?;
+        request.finish_without_fingerprint(self.login.key())
+    }
+
+    /// Nothing is asked or relayed any more.
+    fn close(&mut self) {
+        self.state = State::Closed;
+        self.allocation = None;
+        self.event = None;
+        self.is_lost = false;
+        self.pending.clear();
+        self.permissions.clear();
+        self.channels.clear();
+        (self.refresh, self.release) = (None, None);
+        self.rearm();
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.close();
+        self.event = Some(Event::Failed(failure));
+    }
+
+    fn finish_release(&mut self) {
+        self.close();
+        self.event = Some(Event::Released);
+    }
+
+    fn rearm(&mut self) {
+        let pending = self.pending.iter().filter_map(|pending| pending.transaction.poll_timeout());
+        let in_flight = |purpose| self.pending.iter().any(|pending| pending.purpose == purpose);
+        let permissions =
+            self.permissions.iter().filter(|permission| !in_flight(Purpose::Permit(permission.key)));
+        let channels =
+            self.channels.iter().filter(|channel| !in_flight(Purpose::Bind(channel.key.0, channel.key.1)));
+        let renewals = permissions.filter_map(Grant::renewal).chain(channels.filter_map(Grant::renewal));
+        self.timeout = pending.chain(renewals).chain(self.refresh).chain(self.release).min();
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+}
+
+/// The protocol number of UDP.
+const UDP: u8 = 17;

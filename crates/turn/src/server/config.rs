@@ -1,0 +1,100 @@
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crypto::Provider;
+
+use crate::PeerPolicy;
+
+/// What a [`Server`](super::Server) is made with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the cryptography comes from.
+    pub provider: &'static dyn Provider,
+    /// What clients are asked to give their name for. With more than eight characters the answer to the
+    /// smallest Allocate is more than three times as long as what it answers. Default: `peerline`.
+    pub realm: String,
+    /// Addresses at which clients are heard, as clients see them: never a peer of anybody.
+    pub listeners: Vec<SocketAddr>,
+    /// Where relayed addresses are, at most one of each family. None: no relaying of that family.
+    pub relays: Vec<RelayAddress>,
+    /// Ports of relayed addresses. Default: 49,152 to 65,535 (RFC 8656 §7.2).
+    pub ports: RangeInclusive<u16>,
+    /// Seconds since 1970 at the epoch of the caller's [`Instant`](proto::Instant)s, for names that end.
+    pub unix_time: u64,
+    /// How long a nonce is taken. Default: 10 minutes.
+    pub nonce_lifetime: Duration,
+    /// Whether clients send the hash of their name instead of the name. Default: no.
+    pub anonymity: bool,
+    /// Of an allocation whose client asks for less, or nothing. Default: 10 minutes (RFC 8656 §7.2).
+    pub default_lifetime: Duration,
+    /// Of an allocation whose client asks for more. Default: 1 hour (RFC 8656 §7.2).
+    pub max_lifetime: Duration,
+    /// Allocations in total. Default: 16,384, as many as there are ports.
+    pub max_allocations: usize,
+    /// Allocations of a user name. Default: 10.
+    pub max_allocations_per_user: usize,
+    /// Allocations of a client address, whatever its ports. Default: 32.
+    pub max_allocations_per_source: usize,
+    /// Peers that an allocation has permissions for. Default: 128.
+    pub max_permissions: usize,
+    /// Channels of an allocation. Default: 128.
+    pub max_channels: usize,
+    /// Ports that are kept for a second allocation (EVEN-PORT). Default: 64.
+    pub max_reservations: usize,
+    /// Answers that wait to be sent; a request beyond gets none. Default: 256.
+    pub max_replies: usize,
+    /// Refusals a second to a network (/24, /56) of clients that have not shown who they are. Default: 20.
+    pub max_refusals_per_second: u32,
+    /// Attributes of a message. Default: 64.
+    pub max_attributes: usize,
+    /// Bytes a second that an allocation relays, each way. Default: no bound.
+    pub max_bandwidth: Option<u64>,
+    /// Bytes a second that all allocations relay together. Default: no bound.
+    pub max_total_bandwidth: Option<u64>,
+    /// Whether relay sockets set the don't-fragment bit, which clients may ask for. Default: yes.
+    pub dont_fragment: bool,
+    /// Which peers are relayed to.
+    pub peers: PeerPolicy,
+}
+
+/// An address that relays have, and how peers see it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RelayAddress {
+    /// What sockets are bound to.
+    pub local: IpAddr,
+    /// What peers send to: another one than `local` where the server stands behind a 1:1 NAT.
+    pub external: IpAddr,
+}
+
+impl Config {
+    /// The defaults, without any relay address.
+    pub fn new(provider: &'static dyn Provider) -> Self {
+        Self {
+            provider,
+            realm: "peerline".into(),
+            listeners: Vec::new(),
+            relays: Vec::new(),
+            ports: 49_152..=65_535,
+            unix_time: 0,
+            nonce_lifetime: Duration::from_secs(600),
+            anonymity: false,
+            default_lifetime: Duration::from_secs(600),
+            max_lifetime: Duration::from_secs(3600),
+            max_allocations: 16_384,
+            max_allocations_per_user: 10,
+            max_allocations_per_source: 32,
+            max_permissions: 128,
+            max_channels: 128,
+            max_reservations: 64,
+            max_replies: 256,
+            max_refusals_per_second: 20,
+            max_attributes: stun::wire::MAX_ATTRIBUTES,
+            max_bandwidth: None,
+            max_total_bandwidth: None,
+            dont_fragment: true,
+            peers: PeerPolicy::default(),
+        }
+    }
+}

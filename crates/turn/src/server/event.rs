@@ -1,0 +1,79 @@
+use std::fmt;
+use std::net::SocketAddr;
+
+/// What the caller is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Bind a UDP socket to this address, and say [`relay_opened`](super::Server::relay_opened) or
+    /// [`relay_failed`](super::Server::relay_failed). Until then the client has no answer.
+    Open(SocketAddr),
+    /// Close that socket.
+    Close(SocketAddr),
+}
+
+/// What a server counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Allocations that live.
+    pub allocations: usize,
+    /// Ports of relay addresses that are free.
+    pub free_ports: usize,
+    /// Allocations that were ever made.
+    pub allocated: u64,
+    /// Datagrams relayed from clients to peers.
+    pub to_peers: u64,
+    /// Datagrams relayed from peers to clients.
+    pub to_clients: u64,
+    /// Bytes of payload relayed either way.
+    pub relayed_bytes: u64,
+    /// Requests answered with an error.
+    pub refused: u64,
+    /// Refusals not sent because there were too many.
+    pub unanswered: u64,
+    /// Datagrams dropped with a [`Discard`].
+    pub discarded: u64,
+}
+
+/// Why a datagram was dropped. Never fatal: anyone can send these.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Neither STUN nor ChannelData.
+    NotTurn,
+    /// It does not decode.
+    Malformed,
+    /// A STUN message that servers do not get.
+    Unexpected,
+    /// Too many answers wait, or went to this network in this second.
+    Unanswered,
+    /// The client has no allocation.
+    NoAllocation,
+    /// The channel is not bound.
+    NoChannel,
+    /// There is no permission for the peer, or none for this peer may exist.
+    NoPermission,
+    /// The indication lacks the peer or the data.
+    Incomplete,
+    /// More than the allocation, or all together, may relay.
+    Bandwidth,
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTurn => "neither STUN nor ChannelData",
+            Self::Malformed => "the message does not decode",
+            Self::Unexpected => "a message that servers do not get",
+            Self::Unanswered => "too many answers already",
+            Self::NoAllocation => "the client has no allocation",
+            Self::NoChannel => "the channel is not bound",
+            Self::NoPermission => "no permission for the peer",
+            Self::Incomplete => "the indication lacks the peer or the data",
+            Self::Bandwidth => "more than may be relayed",
+        })
+    }
+}
+
+impl std::error::Error for Discard {}

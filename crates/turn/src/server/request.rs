@@ -1,0 +1,322 @@
+#![expect(clippy::wildcard_enum_match_arm, reason = "most readers look for one attribute among many")]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::{Instant, Path};
+use stun::wire::{AddressFamily, Attribute, Message, Method};
+use stun::{Authenticated, Refusal};
+
+use super::Server;
+use super::allocation::BindError;
+use super::event::Discard;
+use super::ports::Parity;
+use super::reply::{Content, MAX_UNKNOWN, Reply};
+use super::table::Wish;
+use crate::wire::ChannelNumber;
+
+impl Server {
+    /// Takes a request and puts its answer into the queue.
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+        len: usize,
+    ) -> Result<(), Discard> {
+        let fingerprint = has_fingerprint(message);
+        let reply = |user, content| Reply {
+            path,
+            method: message.method(),
+            transaction: message.transaction(),
+            user,
+            fingerprint,
+            content,
+        };
+        if message.method() == Method::BINDING {
+            return match unknown(message) {
+                Some(content) => self.refuse(now, reply(None, content)),
+                None => self.answer(reply(None, Content::Mapped)),
+            };
+        }
+        if !METHODS.contains(&message.method()) {
+            return Err(Discard::Unexpected);
+        }
+        let user = match self.identify(now, path, message) {
+            Ok(user) => user,
+            Err(refusal) => return self.refuse(now, reply(None, Self::content_of(refusal, len))),
+        };
+        let content = match unknown(message) {
+            Some(content) => Some(content),
+            None => self.carry_out(now, path, message, &user),
+        };
+        match content {
+            Some(content) => self.answer(reply(Some(user), content)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose request it is: of the user whose allocation it is, if there is one (RFC 8656 §5).
+    fn identify(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+    ) -> Result<Arc<Authenticated>, Refusal> {
+        let unix = self.config.unix_time.saturating_add(now.since_epoch().as_secs());
+        let owner = self.table.of_client(path).map(|allocation| {
+            let ended = allocation.credentials_end.is_some_and(|end| end <= now);
+            (Arc::clone(&allocation.user), ended)
+        });
+        if let Some((owner, ended)) = &owner {
+            match self.authenticator.authenticate_again(now, path.remote, message, owner) {
+                Ok(()) if *ended => return Err(Refusal::Unauthenticated),
+                Ok(()) => return Ok(Arc::clone(owner)),
+                Err(Refusal::OtherUser) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let find = |name: stun::Name<'_>| self.users.find(unix, name);
+        let user = self.authenticator.authenticate(now, path.remote, message, find)?;
+        match owner {
+            Some((owner, _)) if owner.username() != user.username() => Err(Refusal::OtherUser),
+            _ => Ok(Arc::new(user)),
+        }
+    }
+
+    /// What an authentic request is answered with, if it is answered now.
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+        user: &Arc<Authenticated>,
+    ) -> Option<Content> {
+        let content = match message.method() {
+            Method::ALLOCATE => return self.allocate(now, path, message, user),
+            Method::REFRESH => self.refresh(now, path, message),
+            Method::CREATE_PERMISSION => self.create_permission(now, path, message),
+            _ => self.bind_channel(now, path, message),
+        };
+        Some(content.unwrap_or_else(Content::Error))
+    }
+
+    /// RFC 8656 §7.2, in its order.
+    fn allocate(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+        user: &Arc<Authenticated>,
+    ) -> Option<Content> {
+        if let Some(allocation) = self.table.of_client(path) {
+            if allocation.transaction != message.transaction() {
+                return Some(Content::Error(437));
+            }
+            // The answer was lost, or is not there yet.
+            return allocation.is_open().then(|| Content::Allocated(allocation.describe(now)));
+        }
+        let ask = match Ask::read(message, self.config.dont_fragment) {
+            Ok(ask) => ask,
+            Err(content) => return Some(content),
+        };
+        let ends = self.users.ends(user.username()).map(|end| {
+            let seconds = end.saturating_sub(self.config.unix_time);
+            Instant::from_nanos(0) + Duration::from_secs(seconds)
+        });
+        let wish = Wish {
+            client: path,
+            user: Arc::clone(user),
+            transaction: message.transaction(),
+            expires: now + self.lifetime(ask.lifetime),
+            credentials_end: ends,
+            family: ask.family,
+            additional: ask.additional,
+            parity: ask.parity,
+            token: ask.token,
+            bandwidth: self.config.max_bandwidth,
+            fingerprint: has_fingerprint(message),
+        };
+        match self.table.allocate(now, &mut self.rng, wish) {
+            // The answer comes with the socket.
+            Ok(()) => None,
+            Err(code) => Some(Content::Error(code)),
+        }
+    }
+
+    /// RFC 8656 §8.2.
+    fn refresh(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
+        let (mut lifetime, mut family) = (None, None);
+        for attribute in message.attributes() {
+            match attribute {
+                Attribute::Lifetime(seconds) => lifetime = Some(seconds),
+                Attribute::RequestedAddressFamily(asked) => family = Some(asked),
+                _ => {}
+            }
+        }
+        let granted = self.lifetime(lifetime);
+        let allocation = self.table.of_client(path).ok_or(437_u16)?;
+        let relays = allocation.relays.iter().flatten();
+        let has = |family| relays.clone().any(|relay| AddressFamily::of(relay.local.ip()) == family);
+        if family.is_some_and(|family| !has(family)) {
+            return Err(443);
+        }
+        if lifetime == Some(0) {
+            self.table.remove_client(path);
+            return Ok(Content::Refreshed(0));
+        }
+        self.table.extend(path, now + granted);
+        Ok(Content::Refreshed(u32::try_from(granted.as_secs()).unwrap_or(u32::MAX)))
+    }
+
+    /// RFC 8656 §10.2: all of its peers or none.
+    fn create_permission(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
+        let peer =
+            |attribute| if let Attribute::XorPeerAddress(peer) = attribute { Some(peer.ip()) } else { None };
+        let peers: Vec<IpAddr> = message.attributes().filter_map(peer).collect();
+        if self.table.of_client(path).is_none() {
+            return Err(437);
+        }
+        if peers.is_empty() {
+            return Err(400);
+        }
+        if let Some(code) = peers.iter().find_map(|peer| self.objection(path, *peer)) {
+            return Err(code);
+        }
+        let limit = self.config.max_permissions;
+        let allocation = self.table.of_client(path).ok_or(437_u16)?;
+        if !allocation.has_room(now, &peers, limit) {
+            return Err(508);
+        }
+        for peer in peers {
+            allocation.permit(now, peer);
+        }
+        Ok(Content::Done)
+    }
+
+    /// RFC 8656 §12.2.
+    fn bind_channel(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
+        let (mut number, mut peer) = (None, None);
+        for attribute in message.attributes() {
+            match attribute {
+                Attribute::ChannelNumber(asked) => number = number.or(Some(asked)),
+                Attribute::XorPeerAddress(address) => peer = peer.or(Some(address)),
+                _ => {}
+            }
+        }
+        if self.table.of_client(path).is_none() {
+            return Err(437);
+        }
+        let (Some(number), Some(peer)) = (number.and_then(ChannelNumber::new), peer) else { return Err(400) };
+        if let Some(code) = self.objection(path, peer.ip()) {
+            return Err(code);
+        }
+        if !self.may_reach(peer) {
+            return Err(403);
+        }
+        let (max_channels, max_permissions) = (self.config.max_channels, self.config.max_permissions);
+        let allocation = self.table.of_client(path).ok_or(437_u16)?;
+        if !allocation.has_room(now, &[peer.ip()], max_permissions) {
+            return Err(508);
+        }
+        match allocation.bind(now, number, peer, max_channels) {
+            Ok(()) => Ok(Content::Done),
+            Err(BindError::Bound) => Err(400),
+            Err(BindError::Full) => Err(508),
+        }
+    }
+
+    /// Why a peer's address is none for this client.
+    fn objection(&mut self, path: Path, peer: IpAddr) -> Option<u16> {
+        // Ports are looked at when something is sent: here there may be none.
+        if !self.config.peers.permits(peer) {
+            return Some(403);
+        }
+        let allocation = self.table.of_client(path)?;
+        allocation.relay_to(peer).is_none().then_some(443)
+    }
+
+    /// RFC 8656 §7.2: what is asked for, within bounds.
+    fn lifetime(&self, asked: Option<u32>) -> Duration {
+        let asked = asked.map_or(self.config.default_lifetime, |seconds| Duration::from_secs(seconds.into()));
+        asked.min(self.config.max_lifetime).max(self.config.default_lifetime)
+    }
+}
+
+/// What an Allocate asks for.
+struct Ask {
+    lifetime: Option<u32>,
+    family: AddressFamily,
+    additional: bool,
+    parity: Parity,
+    token: Option<[u8; 8]>,
+}
+
+impl Ask {
+    fn read(message: &Message<'_>, dont_fragment: bool) -> Result<Self, Content> {
+        let (mut transport, mut family, mut additional, mut parity) = (None, None, None, None);
+        let (mut lifetime, mut token, mut fragment) = (None, None, false);
+        for attribute in message.attributes() {
+            match attribute {
+                Attribute::RequestedTransport(protocol) => transport = Some(protocol),
+                Attribute::RequestedAddressFamily(asked) => family = Some(asked),
+                Attribute::AdditionalAddressFamily(asked) => additional = Some(asked),
+                Attribute::EvenPort { reserve } => {
+                    parity = Some(if reserve { Parity::EvenAndNext } else { Parity::Even });
+                }
+                Attribute::Lifetime(seconds) => lifetime = Some(seconds),
+                Attribute::ReservationToken(shown) => token = Some(shown),
+                Attribute::DontFragment => fragment = true,
+                _ => {}
+            }
+        }
+        let error = |code| Err(Content::Error(code));
+        match transport {
+            None => return error(400),
+            Some(UDP) => {}
+            Some(_) => return error(442),
+        }
+        if fragment && !dont_fragment {
+            let mut types = [0; MAX_UNKNOWN];
+            types.iter_mut().take(1).for_each(|kind| *kind = Attribute::DontFragment.kind());
+            return Err(Content::Unknown(types, 1));
+        }
+        // RFC 8656 §7.2: a kept port has its family, and is not kept in pairs.
+        let exclusive = token.is_some() && (parity.is_some() || family.is_some() || additional.is_some());
+        let both = additional.is_some() && (family.is_some() || parity == Some(Parity::EvenAndNext));
+        if exclusive || both || additional.is_some_and(|family| family != AddressFamily::V6) {
+            return error(400);
+        }
+        let family = family.unwrap_or(AddressFamily::V4);
+        if matches!(family, AddressFamily::Other(_)) {
+            return error(440);
+        }
+        Ok(Self {
+            lifetime,
+            family,
+            additional: additional.is_some(),
+            parity: parity.unwrap_or(Parity::Any),
+            token,
+        })
+    }
+}
+
+fn has_fingerprint(message: &Message<'_>) -> bool {
+    message.attributes().last().is_some_and(|last| matches!(last, Attribute::Fingerprint(_)))
+}
+
+/// The types that must be understood and are not.
+fn unknown(message: &Message<'_>) -> Option<Content> {
+    let (mut types, mut count) = ([0; MAX_UNKNOWN], 0_usize);
+    for (entry, kind) in types.iter_mut().zip(message.unknown_required()) {
+        *entry = kind;
+        count = count.saturating_add(1);
+    }
+    (count > 0).then_some(Content::Unknown(types, count))
+}
+
+const METHODS: [Method; 4] =
+    [Method::ALLOCATE, Method::REFRESH, Method::CREATE_PERMISSION, Method::CHANNEL_BIND];
+/// The protocol number of UDP.
+const UDP: u8 = 17;

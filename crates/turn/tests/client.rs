@@ -1,0 +1,422 @@
+//! The client: against our own server in virtual time, over links that lose, and against servers that lie.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a panic is how a test fails"
+)]
+
+#[expect(dead_code, reason = "the server's tests use the rest")]
+mod support;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crypto::Rng;
+use stun::Credentials;
+use stun::wire::{Attribute, Class, Encoder, ErrorCode, Message, Method, TransactionId};
+use support::{Bench, LISTENER, PEER, config, inbound};
+use turn::client::{self, Discard, Event, Failure, Received, SendError};
+use turn::{Arrival, Batch, Carrier, Client, Instant, Path, Writer};
+
+const HOME: &str = "198.51.100.7:4000";
+
+fn client(password: &str) -> Client {
+    let credentials = Credentials::new("alice", password).unwrap();
+    let config = client::Config::new(crypto::default_provider());
+    let path =
+        Path { carrier: Carrier::Udp, local: HOME.parse().unwrap(), remote: LISTENER.parse().unwrap() };
+    Client::new(config, credentials, path, [3; 32])
+}
+
+/// The way back.
+fn reversed(path: Path) -> Path {
+    Path { carrier: path.carrier, local: path.remote, remote: path.local }
+}
+
+struct World {
+    bench: Bench,
+    client: Client,
+    rng: Rng,
+    loss: u32,
+    events: Vec<Event>,
+    data: Vec<(SocketAddr, Vec<u8>)>,
+    /// What left a relay for a peer.
+    relayed: Vec<(Path, Vec<u8>)>,
+}
+
+impl World {
+    fn new(client: Client, loss: u32) -> Self {
+        let bench = Bench::new(config());
+        let rng = Rng::new([9; 32]);
+        Self { bench, client, rng, loss, events: Vec::new(), data: Vec::new(), relayed: Vec::new() }
+    }
+
+    fn settle(&mut self) {
+        let now = self.bench.now;
+        loop {
+            let mut memory = [0; 1500];
+            let mut batch = Batch::new(&mut memory, 1, 1500);
+            let Some(transmit) = self.client.poll_transmit(now, &mut batch) else { break };
+            let bytes = batch.bytes().to_vec();
+            self.reach_server(reversed(transmit.path), &bytes);
+        }
+        while let Some(event) = self.client.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn reach_server(&mut self, path: Path, bytes: &[u8]) {
+        if self.rng.below(100) < self.loss {
+            return;
+        }
+        if let Ok(Some(relayed)) = self.bench.receive(path, bytes) {
+            self.relayed.push((relayed.path, relayed.bytes));
+        }
+        while let Some(answer) = self.bench.poll() {
+            self.reach_client(answer.path, answer.bytes);
+        }
+    }
+
+    fn reach_client(&mut self, path: Path, mut bytes: Vec<u8>) {
+        if self.rng.below(100) < self.loss {
+            return;
+        }
+        let arrival = Arrival { path: reversed(path), ecn: None, at: self.bench.now };
+        if let Ok(Received::Data { peer, payload }) = self.client.handle_datagram(arrival, &mut bytes) {
+            self.data.push((peer, payload.to_vec()));
+        }
+    }
+
+    fn run(&mut self, duration: Duration) {
+        let end = self.bench.now + duration;
+        loop {
+            self.settle();
+            let next = [self.client.poll_timeout(), self.bench.server.poll_timeout()];
+            let next = next.into_iter().flatten().min().filter(|next| *next <= end);
+            let Some(next) = next else { break };
+            assert!(next >= self.bench.now, "time goes on");
+            self.bench.now = next.max(self.bench.now + Duration::from_nanos(1));
+            self.client.handle_timeout(self.bench.now);
+            self.bench.sleep(Duration::ZERO);
+        }
+        self.bench.now = end;
+    }
+
+    fn send(&mut self, peer: &str, bytes: &[u8]) -> Result<usize, SendError> {
+        let mut memory = [0; 1500];
+        let mut batch = Batch::new(&mut memory, 1, 1500);
+        self.client
+            .send_with(peer.parse().unwrap(), &mut batch, |out| out.put(bytes).map_err(SendError::from))?;
+        let framed = batch.bytes().to_vec();
+        self.reach_server(reversed(self.client.path()), &framed);
+        Ok(framed.len())
+    }
+
+    fn peer_sends(&mut self, peer: &str, bytes: &[u8]) {
+        let Some(relay) = self.client.relayed().next() else { return };
+        if let Ok(Some(answer)) = self.bench.receive(inbound(relay, peer), bytes) {
+            self.reach_client(answer.path, answer.bytes);
+        }
+    }
+
+    fn seen(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|event| wanted(event)).count()
+    }
+}
+
+fn is_allocated(event: &Event) -> bool {
+    matches!(event, Event::Allocated { .. })
+}
+
+#[test]
+fn an_allocation_is_made_and_relays_both_ways() {
+    let mut world = World::new(client("wonderland"), 0);
+    let peer: SocketAddr = PEER.parse().unwrap();
+    world.client.permit(world.bench.now, peer.ip()).unwrap();
+    assert_eq!(world.send(PEER, b"x"), Err(SendError::NoAllocation));
+    world.client.allocate(world.bench.now);
+    world.run(Duration::from_secs(1));
+    let relayed = world.client.relayed().next().unwrap();
+    let mapped = HOME.parse().unwrap();
+    assert_eq!(world.events[0], Event::Allocated { relayed, additional: None, mapped });
+    assert_eq!(world.events[1], Event::Permitted(peer.ip()));
+    assert_eq!(world.send("8.8.8.8:1", b"x"), Err(SendError::NoPermission));
+    assert_eq!(world.send("[2600::1]:1", b"x"), Err(SendError::NoAllocation));
+    for (overhead, kind) in [(36, "an indication"), (4, "a channel")] {
+        assert_eq!(world.client.overhead(peer), overhead, "{kind}");
+        for len in 0..9 {
+            let payload = vec![len; len.into()];
+            let framed = world.send(PEER, &payload).unwrap();
+            assert!((overhead..overhead + 4).contains(&(framed - payload.len())), "{kind}");
+            assert_eq!(world.relayed.pop(), Some((inbound(relayed, PEER), payload.clone())), "{kind}");
+            world.peer_sends(PEER, &payload);
+            assert_eq!(world.data.pop(), Some((peer, payload)), "{kind}");
+        }
+        world.client.bind_channel(world.bench.now, peer).unwrap();
+        world.run(Duration::from_secs(1));
+    }
+    assert_eq!(world.seen(|event| *event == Event::ChannelBound(peer)), 1);
+    assert!(world.data.is_empty() && world.relayed.is_empty());
+}
+
+/// Hours, through every end of nonce, allocation, permission and channel, over a link that loses a fifth.
+#[test]
+fn everything_is_kept_alive_for_hours() {
+    for loss in [0, 20] {
+        let mut world = World::new(client("wonderland"), loss);
+        let peer: SocketAddr = PEER.parse().unwrap();
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, peer).unwrap();
+        world.client.permit(world.bench.now, "8.8.8.8".parse().unwrap()).unwrap();
+        world.run(Duration::from_secs(40));
+        for minute in 0..240 {
+            world.run(Duration::from_secs(60));
+            let before = world.relayed.len();
+            for to in [PEER, "8.8.8.8:9"] {
+                // Several times, as the link loses.
+                for _ in 0..20 {
+                    world.send(to, b"x").unwrap_or_else(|error| panic!("{minute}: {error}"));
+                }
+            }
+            let arrived = world.relayed.len() - before;
+            assert!(arrived >= 20, "loss {loss}, minute {minute}: {arrived} of 40");
+        }
+        assert_eq!(world.seen(is_allocated), 1, "never lost");
+        assert_eq!(world.seen(|event| matches!(event, Event::Lost | Event::Refused(..))), 0);
+    }
+}
+
+#[test]
+fn a_release_gives_the_allocation_back_and_ends_in_time() {
+    for loss in [0, 100] {
+        let mut world = World::new(client("wonderland"), 0);
+        world.client.allocate(world.bench.now);
+        world.run(Duration::from_secs(1));
+        world.loss = loss;
+        let start = world.bench.now;
+        world.client.release(start);
+        assert_eq!(world.send(PEER, b"x"), Err(SendError::NoAllocation));
+        world.run(Duration::from_secs(2));
+        assert_eq!(world.events.last(), Some(&Event::Released));
+        assert_eq!(world.bench.server.stats().allocations, usize::from(loss == 100));
+        assert_eq!(
+            (world.client.poll_timeout(), world.client.permit(start, [8, 8, 8, 8].into()).is_err()),
+            (None, true)
+        );
+    }
+    let mut idle = client("wonderland");
+    idle.release(testkit::epoch());
+    assert_eq!((idle.poll_event(), idle.poll_timeout()), (Some(Event::Released), None));
+}
+
+/// The server forgets everything: another allocation, with what belonged to the first.
+#[test]
+fn a_server_that_restarts_is_asked_anew() {
+    let mut world = World::new(client("wonderland"), 0);
+    let peer: SocketAddr = PEER.parse().unwrap();
+    world.client.allocate(world.bench.now);
+    world.client.bind_channel(world.bench.now, peer).unwrap();
+    world.run(Duration::from_secs(1));
+    let now = world.bench.now;
+    world.bench = Bench::new(config());
+    world.bench.now = now;
+    world.run(Duration::from_secs(600));
+    assert_eq!((world.seen(|event| *event == Event::Lost), world.seen(is_allocated)), (1, 2));
+    assert_eq!(world.send(PEER, b"x"), Ok(5), "in a channel");
+}
+
+#[test]
+fn a_wrong_password_and_a_silent_server_are_told() {
+    let mut world = World::new(client("wrong"), 0);
+    world.client.allocate(world.bench.now);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.events, [Event::Failed(Failure::Challenge(stun::ChallengeError::Refused))]);
+    assert_eq!(world.client.poll_timeout(), None);
+    let mut world = World::new(client("wonderland"), 100);
+    world.client.allocate(world.bench.now);
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.events, [Event::Failed(Failure::TimedOut)]);
+    assert_eq!(world.client.stats().requests, 7);
+}
+
+#[test]
+fn a_forbidden_peer_is_told() {
+    let mut world = World::new(client("wonderland"), 0);
+    let peer = [10, 0, 0, 1].into();
+    world.client.allocate(world.bench.now);
+    world.client.permit(world.bench.now, peer).unwrap();
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.events.last(), Some(&Event::Refused(peer, Some(403))));
+    assert_eq!(world.send("10.0.0.1:1", b"x"), Err(SendError::NoPermission));
+}
+
+#[test]
+fn permissions_and_channels_have_their_limits() {
+    let mut config = client::Config::new(crypto::default_provider());
+    (config.max_permissions, config.max_channels) = (3, 2);
+    let credentials = Credentials::new("alice", "wonderland").unwrap();
+    let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+    let now = testkit::epoch();
+    let peer = |n: u8| SocketAddr::new([8, 8, 8, n].into(), 1);
+    assert!(
+        (0..3).all(|n| client.permit(now, peer(n).ip()).is_ok()) && client.permit(now, peer(2).ip()).is_ok()
+    );
+    assert_eq!(client.permit(now, peer(3).ip()), Err(client::CommandError::Full));
+    assert!(
+        (0..2).all(|n| client.bind_channel(now, peer(n)).is_ok())
+            && client.bind_channel(now, peer(1)).is_ok()
+    );
+    assert_eq!(client.bind_channel(now, peer(2)), Err(client::CommandError::Full));
+}
+
+/// What a server may answer to the request in flight.
+fn answer(
+    client: &mut Client,
+    now: Instant,
+    class: Class,
+    attributes: &[Attribute<'_>],
+) -> Result<(), Discard> {
+    let mut memory = [0; 1500];
+    let mut batch = Batch::new(&mut memory, 1, 1500);
+    client.poll_transmit(now, &mut batch).unwrap();
+    let request = batch.bytes().to_vec();
+    let request = Message::decode(&request).unwrap();
+    let mut memory = [0; 1500];
+    let mut out = Writer::new(&mut memory);
+    let mut message = Encoder::new(&mut out, class, request.method(), request.transaction()).unwrap();
+    for attribute in attributes {
+        message.attribute(*attribute).unwrap();
+    }
+    message.finish_without_fingerprint(None).unwrap();
+    let arrival = Arrival { path: client.path(), ecn: None, at: now };
+    client.handle_datagram(arrival, out.written_mut(0)).map(|_| ())
+}
+
+fn error(code: u16) -> Attribute<'static> {
+    Attribute::ErrorCode(ErrorCode { code, reason: "" })
+}
+
+/// THREATS T12.
+#[test]
+fn a_server_that_lies_is_not_believed() {
+    let now = testkit::epoch();
+    let start = || {
+        let mut client = client("wonderland");
+        client.allocate(now);
+        client
+    };
+    let (relayed, mapped) = ("9.9.9.9:50000".parse().unwrap(), HOME.parse().unwrap());
+    let (zero, no_port) = ("0.0.0.0:50000".parse().unwrap(), "9.9.9.9:0".parse().unwrap());
+    let full = |relayed, lifetime| {
+        [
+            Attribute::XorRelayedAddress(relayed),
+            Attribute::Lifetime(lifetime),
+            Attribute::XorMappedAddress(mapped),
+        ]
+    };
+    for bad in [full(zero, 600), full(no_port, 600)] {
+        assert_eq!(answer(&mut start(), now, Class::Success, &bad), Err(Discard::Incomplete));
+    }
+    for left_out in 0..3 {
+        let mut part = full(relayed, 600).to_vec();
+        part.remove(left_out);
+        assert_eq!(answer(&mut start(), now, Class::Success, &part), Err(Discard::Incomplete), "{left_out}");
+    }
+    // Between a minute and an hour, whatever it says.
+    for (said, refreshed) in [(0, 30), (1, 30), (600, 540), (u32::MAX, 3540)] {
+        let mut client = start();
+        answer(&mut client, now, Class::Success, &full(relayed, said)).unwrap();
+        assert_eq!(client.poll_timeout(), Some(now + Duration::from_secs(refreshed)), "{said}");
+    }
+    // Sent elsewhere, which the caller follows or not.
+    let mut client = start();
+    let other = "203.0.113.9:3478".parse().unwrap();
+    answer(&mut client, now, Class::Error, &[error(300), Attribute::AlternateServer(other)]).unwrap();
+    assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Redirected(other))));
+    // Challenged for ever.
+    let mut client = start();
+    let mut rounds = 0;
+    loop {
+        let nonce = format!("nonce {rounds}");
+        let challenge =
+            [error(if rounds == 0 { 401 } else { 438 }), Attribute::Realm("r"), Attribute::Nonce(&nonce)];
+        answer(&mut client, now, Class::Error, &challenge).unwrap();
+        rounds += 1;
+        if let Some(event) = client.poll_event() {
+            assert_eq!(event, Event::Failed(Failure::Rejected(438)));
+            break;
+        }
+    }
+    assert_eq!(rounds, 4);
+    // Signed by nobody: as if it had not come, and in the end that is said.
+    let mut client = start();
+    let challenge = [error(401), Attribute::Realm("r"), Attribute::Nonce("n")];
+    answer(&mut client, now, Class::Error, &challenge).unwrap();
+    for unsigned in [error(400), error(403), error(437), error(486)] {
+        let at = client.poll_timeout().unwrap();
+        assert_eq!(answer(&mut client, at, Class::Error, &[unsigned]), Err(Discard::Forged));
+    }
+    client.handle_timeout(now + Duration::from_secs(3600));
+    let mut memory = [0; 1500];
+    let mut at = now + Duration::from_secs(3600);
+    while let Some(next) = client.poll_timeout() {
+        at = at.max(next);
+        client.handle_timeout(at);
+        while client.poll_transmit(at, &mut Batch::new(&mut memory, 1, 1500)).is_some() {}
+    }
+    assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Forged)));
+}
+
+/// Data only of peers that were asked for, from the server's address alone.
+#[test]
+fn data_that_nobody_asked_for_are_dropped() {
+    let mut world = World::new(client("wonderland"), 0);
+    world.client.allocate(world.bench.now);
+    world.client.permit(world.bench.now, [8, 8, 4, 4].into()).unwrap();
+    world.run(Duration::from_secs(1));
+    let path = world.client.path();
+    let indication = |peer: &str, data: bool| {
+        let mut memory = [0; 200];
+        let mut out = Writer::new(&mut memory);
+        let id = TransactionId([1; 12]);
+        let mut message = Encoder::new(&mut out, Class::Indication, Method::DATA, id).unwrap();
+        message.attribute(Attribute::XorPeerAddress(peer.parse().unwrap())).unwrap();
+        if data {
+            message.attribute(Attribute::Data(b"x")).unwrap();
+        }
+        message.finish_without_fingerprint(None).unwrap();
+        out.written().to_vec()
+    };
+    let mut elsewhere = path;
+    elsewhere.remote.set_port(1);
+    let at = world.bench.now;
+    for (path, mut bytes, expected) in [
+        (path, indication("8.8.4.5:1", true), Some(Discard::NoPermission)),
+        (path, indication(PEER, false), Some(Discard::Incomplete)),
+        (path, vec![0x40, 0, 0, 1, 1], Some(Discard::NoChannel)),
+        (path, vec![0x40, 0, 0, 9, 1], Some(Discard::Malformed)),
+        (elsewhere, indication(PEER, true), Some(Discard::WrongPath)),
+        (path, indication(PEER, true), None),
+    ] {
+        let result = world.client.handle_datagram(Arrival { path, ecn: None, at }, &mut bytes).map(|_| ());
+        assert_eq!(result.err(), expected);
+    }
+    assert_eq!((world.client.stats().received, world.client.stats().discarded), (1, 5));
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes_and_no_secret_shows() {
+    let first = |client: &mut Client| {
+        client.allocate(testkit::epoch());
+        let mut memory = [0; 200];
+        let mut batch = Batch::new(&mut memory, 1, 200);
+        client.poll_transmit(testkit::epoch(), &mut batch).unwrap();
+        batch.bytes().to_vec()
+    };
+    let (mut a, mut b) = (client("wonderland"), client("wonderland"));
+    assert_eq!(first(&mut a), first(&mut b));
+    assert!(!format!("{a:?}").contains("wonderland"));
+}

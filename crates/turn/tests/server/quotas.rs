@@ -1,0 +1,114 @@
+//! Limits: at each of them, and one past it (THREATS T3, §2.5).
+
+use std::time::Duration;
+
+use stun::wire::{Attribute, Method};
+
+use crate::support::{Asker, Bench, config};
+
+fn asker(n: u32, user: &str) -> Asker {
+    Asker::new(&format!("198.{}.{}.{}:4000", 51 + n / 65_536, n / 256 % 256, n % 256), user, "wonderland")
+}
+
+#[test]
+fn a_user_and_a_source_and_all_together_have_so_many_allocations() {
+    let mut few = config();
+    (few.max_allocations_per_user, few.max_allocations_per_source, few.max_allocations) = (10, 12, 15);
+    let mut bench = Bench::new(few);
+    let mut same_source = |port: u32, user: &str| {
+        let mut asker = Asker::new(&format!("198.51.100.7:{port}"), user, "wonderland");
+        asker.allocate(&mut bench, &[]).code()
+    };
+    assert!((0..10).all(|n| same_source(1000 + n, "alice") == 0));
+    assert_eq!(same_source(2000, "alice"), 486, "the user's");
+    assert!((0..2).all(|n| same_source(3000 + n, "bob") == 0));
+    assert_eq!(same_source(4000, "bob"), 486, "the source's");
+    assert!((0..3).all(|n| asker(n, "bob").allocate(&mut bench, &[]).code() == 0));
+    assert_eq!(asker(9, "bob").allocate(&mut bench, &[]).code(), 508, "all together");
+    bench.sleep(Duration::from_secs(600));
+    assert_eq!((bench.server.stats().allocations, bench.sockets.len()), (0, 0));
+    assert_eq!(asker(9, "alice").allocate(&mut bench, &[]).code(), 0);
+}
+
+#[test]
+fn ports_end_and_come_back() {
+    let mut few = config();
+    few.ports = 50_000..=50_004;
+    few.relays.truncate(1);
+    let mut bench = Bench::new(few);
+    assert!((0..5).all(|n| asker(n, "alice").allocate(&mut bench, &[]).code() == 0));
+    assert_eq!(asker(5, "alice").allocate(&mut bench, &[]).code(), 508);
+    bench.sleep(Duration::from_secs(600));
+    assert_eq!(asker(5, "alice").allocate(&mut bench, &[]).code(), 0);
+}
+
+#[test]
+fn permissions_and_channels_have_their_limits() {
+    let mut few = config();
+    (few.max_permissions, few.max_channels) = (5, 3);
+    let (mut bench, mut alice) = (Bench::new(few), Asker::alice());
+    alice.allocate(&mut bench, &[]);
+    for n in 0..5 {
+        assert_eq!(alice.permit(&mut bench, &format!("8.8.8.{n}:1")), 0);
+    }
+    assert_eq!(alice.permit(&mut bench, "8.8.8.9:1"), 508);
+    assert_eq!(alice.permit(&mut bench, "8.8.8.4:2"), 0, "renewed");
+    assert_eq!(alice.bind(&mut bench, 0x4000, "8.8.8.9:1"), 508, "a channel needs a permission");
+    for n in 0..3 {
+        assert_eq!(alice.bind(&mut bench, 0x4000 + n, &format!("8.8.8.{n}:1")), 0);
+    }
+    assert_eq!(alice.bind(&mut bench, 0x4003, "8.8.8.3:1"), 508);
+    bench.sleep(Duration::from_secs(300));
+    assert_eq!(alice.permit(&mut bench, "8.8.8.9:1"), 0, "the old ones have ended");
+}
+
+#[test]
+fn reservations_have_their_limit() {
+    let mut few = config();
+    few.max_reservations = 1;
+    let mut bench = Bench::new(few);
+    let pair = [Attribute::EvenPort { reserve: true }];
+    assert_eq!(asker(0, "alice").allocate(&mut bench, &pair).code(), 0);
+    let free = bench.server.stats().free_ports;
+    assert_eq!(asker(1, "alice").allocate(&mut bench, &pair).code(), 508);
+    assert_eq!(bench.server.stats().free_ports, free, "nothing was kept");
+}
+
+#[test]
+fn answers_that_wait_have_their_limit() {
+    let mut few = config();
+    few.max_replies = 3;
+    let mut bench = Bench::new(few);
+    for n in 0..5 {
+        let mut asker = asker(n, "alice");
+        let request = asker.request(Method::BINDING, &[]);
+        assert_eq!(bench.receive(asker.path, &request).is_ok(), n < 3);
+    }
+    assert_eq!((0..9).filter(|_| bench.poll().is_some()).count(), 3);
+    assert_eq!(bench.server.stats().unanswered, 2);
+}
+
+/// THREATS T3: a hundred thousand times.
+#[test]
+fn ports_and_sockets_never_leak() {
+    let mut few = config();
+    few.ports = 50_000..=50_063;
+    let (mut bench, mut alice) = (Bench::new(few), Asker::alice());
+    let free = bench.server.stats().free_ports;
+    for round in 0..testkit::scaled_at_least(100_000, 1_000) {
+        let kind: &[Attribute<'_>] = match round % 4 {
+            0 => &[],
+            1 => &[Attribute::EvenPort { reserve: true }],
+            2 => &[Attribute::AdditionalAddressFamily(stun::wire::AddressFamily::V6)],
+            _ => &[Attribute::EvenPort { reserve: false }],
+        };
+        assert_eq!(alice.allocate(&mut bench, kind).code(), 0, "{round}");
+        if round % 2 == 0 {
+            bench.sleep(Duration::from_secs(600));
+        } else {
+            alice.call(&mut bench, Method::REFRESH, &[Attribute::Lifetime(0)]);
+            bench.sleep(Duration::from_secs(30));
+        }
+        assert_eq!((bench.server.stats().free_ports, bench.sockets.len()), (free, 0), "{round}");
+    }
+}
