@@ -14,7 +14,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-stun", &["peerline-proto", "peerline-crypto"]),
     ("peerline-turn", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
     ("peerline-ice", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
-    ("peerline-connectivity", &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-ice"]),
+    (
+        "peerline-connectivity",
+        &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-turn", "peerline-ice"],
+    ),
     ("peerline-sdp", &[]),
     ("peerline-dtls", &["peerline-proto", "peerline-crypto"]),
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),

@@ -69,7 +69,7 @@ fn send(c: &mut Criterion) {
         let mut datagram = payload;
         bench.iter(|| {
             let received = b.handle_datagram(Arrival { path, ecn: None, at: now }, black_box(&mut datagram));
-            assert!(matches!(received, Ok(Received::Data(_))));
+            assert!(matches!(received, Ok(Received::Data { .. })));
         });
     });
     group.finish();

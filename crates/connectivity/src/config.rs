@@ -1,5 +1,7 @@
 use std::net::SocketAddr;
 
+use crate::TurnServer;
+
 /// Servers, role and limits of a [`Connectivity`](crate::Connectivity).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -10,6 +12,13 @@ pub struct Config {
     pub stun: stun::Config,
     /// STUN servers, resolved.
     pub stun_servers: Vec<SocketAddr>,
+    /// TURN servers, resolved.
+    pub turn_servers: Vec<TurnServer>,
+    /// Whether only relayed addresses are used, so that the peer learns no other one of ours: `iceTransportPolicy`
+    /// `relay`.
+    pub relay_only: bool,
+    /// TURN clients: a server and a socket each. 8.
+    pub max_relays: usize,
     /// STUN clients: a server and a local address each. 32.
     pub max_clients: usize,
     /// The largest datagram that is sent: 1,200 bytes, which every path is expected to carry
@@ -23,6 +32,9 @@ impl Default for Config {
             ice: ice::Config::default(),
             stun: stun::Config::default(),
             stun_servers: Vec::new(),
+            turn_servers: Vec::new(),
+            relay_only: false,
+            max_relays: 8,
             max_clients: 32,
             max_datagram: 1200,
         }

@@ -6,6 +6,7 @@ use ice::{Agent, Candidate, CandidateId, Credentials, Kind, LocalCandidate, Rout
 use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
 
 use crate::gather::{Gatherer, Mapped};
+use crate::relay::{Change, Relays};
 use crate::{CandidateError, Config, Discard, Event, Report, SendError};
 
 /// One path to the peer: finds the candidates of ours, checks the ways to the peer's, and carries
@@ -19,6 +20,11 @@ pub struct Connectivity {
     now: Instant,
     agent: Agent,
     gatherer: Gatherer,
+    /// None without TURN servers.
+    relays: Option<Box<Relays>>,
+    relay_only: bool,
+    /// Remote candidates came, or relayed addresses: permissions may be missing.
+    lacks_permissions: bool,
     hosts: Vec<SocketAddr>,
     locals: Vec<(CandidateId, LocalCandidate)>,
     /// Candidates that are to be announced.
@@ -36,19 +42,43 @@ pub enum Received<'b> {
     /// STUN, and taken.
     Consumed,
     /// The peer's data, lent back.
-    Data(&'b mut [u8]),
+    Data {
+        /// From and to where it came: from a relayed address, if it was relayed to us.
+        path: Path,
+        /// What came.
+        payload: &'b mut [u8],
+    },
 }
 
 impl Connectivity {
     /// No host addresses yet, and nothing gathered. Equal seeds and equal inputs give equal bytes.
     pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
-        let Config { ice, stun, stun_servers, max_clients, max_datagram } = config;
+        let Config {
+            ice,
+            stun,
+            stun_servers,
+            turn_servers,
+            relay_only,
+            max_relays,
+            max_clients,
+            max_datagram,
+        } = config;
+        let provider = ice.provider;
+        // Who may know the relay alone is asked for nothing else.
+        let stun_servers = if relay_only { Vec::new() } else { stun_servers };
+        let relays = (!turn_servers.is_empty()).then(|| {
+            let seed = crypto::derive_seed(&seed, "relays");
+            Box::new(Relays::new(provider, turn_servers, max_relays, seed))
+        });
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
             now,
             agent,
             gatherer: Gatherer::new(stun_servers, stun, max_clients, seed),
+            relays,
+            relay_only,
+            lacks_permissions: false,
             hosts: Vec::new(),
             locals: Vec::new(),
             fresh: VecDeque::new(),
@@ -62,14 +92,14 @@ impl Connectivity {
     }
 
     /// A UDP socket of ours is bound to `address`. Once gathering has begun it is announced, and asks
-    /// the STUN servers.
+    /// the STUN servers. Where only relays are used nothing comes of it.
     ///
     /// # Errors
     ///
     /// The address cannot be a candidate, or there are too many.
     pub fn add_host(&mut self, now: Instant, address: SocketAddr) -> Result<(), CandidateError> {
         self.now = self.now.max(now);
-        if self.hosts.contains(&address) {
+        if self.hosts.contains(&address) || self.relay_only {
             return Ok(());
         }
         self.add_local(LocalCandidate::host(address))?;
@@ -84,6 +114,19 @@ impl Connectivity {
         Ok(())
     }
 
+    /// A UDP socket of ours is bound to `address` that no other connection uses: once gathering has begun it asks
+    /// the TURN servers. A server knows its clients by their address, so two that share one share an allocation.
+    pub fn add_relay_socket(&mut self, now: Instant, address: SocketAddr) {
+        self.now = self.now.max(now);
+        let Some(relays) = &mut self.relays else { return };
+        relays.add_socket(address);
+        if self.is_gathering {
+            relays.ask(self.now);
+            self.is_done = false;
+        }
+        self.settle();
+    }
+
     /// The socket bound to `address` is gone, with the candidates and paths that begin there.
     pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
@@ -96,8 +139,8 @@ impl Connectivity {
         self.settle();
     }
 
-    /// Begins to gather: announces the host candidates and asks the STUN servers. Again, it asks the
-    /// servers that did not answer.
+    /// Begins to gather: announces the host candidates and asks the servers. Again, it asks those that did
+    /// not answer.
     pub fn gather(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.is_done = false;
@@ -106,6 +149,7 @@ impl Connectivity {
         for host in &self.hosts {
             self.gatherer.ask(self.now, *host);
         }
+        self.relays.iter_mut().for_each(|relays| relays.ask(self.now));
         self.settle();
     }
 
@@ -123,6 +167,7 @@ impl Connectivity {
     pub fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
         let now = self.advance(now);
         self.agent.set_remote_credentials(now, remote);
+        self.lacks_permissions = true;
     }
 
     /// The peer is lite (`a=ice-lite`).
@@ -143,7 +188,10 @@ impl Connectivity {
             let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
             *count = count.wrapping_add(1);
             CandidateError::Unusable(error)
-        })
+        })?;
+        self.lacks_permissions = true;
+        self.settle();
+        Ok(())
     }
 
     /// Takes a candidate of the peer's as it was signalled: `candidate:…`.
@@ -183,6 +231,7 @@ impl Connectivity {
         let now = self.advance(now);
         self.agent.close(now);
         self.gatherer.clear();
+        self.relays.iter_mut().for_each(|relays| relays.release(now));
         self.fresh.clear();
         self.is_gathering = false;
     }
@@ -190,7 +239,9 @@ impl Connectivity {
     /// Whether `datagram`, which arrived on `path`, is for this peer: STUN for our ufrag or in answer to
     /// us, or data on a path that the peer has proved.
     pub fn accepts(&self, path: Path, datagram: &[u8]) -> bool {
-        if stun::wire::is_stun(datagram) {
+        if self.relays.as_ref().is_some_and(|relays| relays.accepts(path, datagram)) {
+            true
+        } else if stun::wire::is_stun(datagram) {
             self.gatherer.accepts(path, datagram) || self.agent.accepts(datagram)
         } else {
             self.is_proved(path)
@@ -207,22 +258,38 @@ impl Connectivity {
         arrival: Arrival,
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Discard> {
-        let Arrival { path, at, .. } = arrival;
-        let now = self.advance(at);
+        let now = self.advance(arrival.at);
         let arrival = Arrival { at: now, ..arrival };
+        let relays = self.relays.as_mut().filter(|relays| relays.accepts(arrival.path, datagram));
+        let Some(relays) = relays else { return self.handle_direct(arrival, datagram) };
+        let relayed = relays.handle_datagram(arrival, datagram).map_err(Discard::Turn)?;
+        let Some((path, payload)) = relayed else {
+            self.settle();
+            return Ok(Received::Consumed);
+        };
+        self.handle_direct(Arrival { path, ..arrival }, payload)
+    }
+
+    /// Takes a datagram as the peer sent it.
+    fn handle_direct<'b>(
+        &mut self,
+        arrival: Arrival,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Discard> {
+        let path = arrival.path;
         if !stun::wire::is_stun(datagram) {
             if self.is_proved(path) {
-                return Ok(Received::Data(datagram));
+                return Ok(Received::Data { path, payload: datagram });
             }
             self.refused_data = self.refused_data.wrapping_add(1);
             return Err(Discard::NotAuthenticated);
         }
         if self.gatherer.accepts(path, datagram) {
             self.gatherer.handle_datagram(arrival, datagram).map_err(Discard::Stun)?;
-            self.settle();
         } else {
             self.agent.handle_datagram(arrival, datagram).map_err(Discard::Ice)?;
         }
+        self.settle();
         Ok(Received::Consumed)
     }
 
@@ -240,9 +307,26 @@ impl Connectivity {
     ) -> Result<Option<Transmit>, E> {
         self.handle_timeout(now);
         let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
-        batch.limit_datagram(self.max_datagram);
-        batch.append(payload)?;
-        Ok(batch.finish(path, None))
+        self.limit(batch);
+        match self.relays.as_mut().filter(|relays| relays.carrier_of(path).is_some()) {
+            None => batch.append(payload)?,
+            Some(relays) => relays.send_with(path, batch, payload)?,
+        }
+        Ok(self.finish(batch))
+    }
+
+    /// Lowers the batch's limit to what [`send_with`](Self::send_with) may write: [`max_datagram`](Self::max_datagram)
+    /// and what a relay needs besides.
+    pub fn limit(&self, batch: &mut Batch<'_>) {
+        let path = self.agent.selected_path();
+        let overhead = self.relays.as_ref().zip(path).map_or(0, |(relays, path)| relays.overhead(path));
+        batch.limit_datagram(self.max_datagram.saturating_add(overhead));
+    }
+
+    /// Says where what [`send_with`](Self::send_with) appended goes: to the peer, or to the relay's server.
+    pub fn finish(&self, batch: &Batch<'_>) -> Option<Transmit> {
+        let path = self.agent.selected_path()?;
+        batch.finish(self.carrier_of(path).unwrap_or(path), None)
     }
 
     /// Where data goes now. `None` while there is no path, and once consent has expired.
@@ -302,7 +386,8 @@ impl Connectivity {
             remote_candidates: self.agent.remote_candidates().collect(),
             servers: self.gatherer.report(),
             has_remote_credentials: self.agent.remote_credentials().is_some(),
-            is_gathering: self.is_gathering && !self.gatherer.is_done(),
+            relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
+            is_gathering: self.is_gathering && !self.has_answers(),
             ignored_hostnames: self.hostnames,
             refused_candidates: self.refused_candidates,
             refused_data: self.refused_data,
@@ -314,12 +399,15 @@ impl Connectivity {
         let now = self.advance(now);
         self.agent.handle_timeout(now);
         self.gatherer.handle_timeout(now);
+        self.relays.iter_mut().for_each(|relays| relays.handle_timeout(now));
         self.settle();
     }
 
     /// From and to where the next datagram of [`poll_transmit`](Self::poll_transmit) goes.
     pub fn next_path(&self, now: Instant) -> Option<Path> {
-        self.agent.next_path(now).or_else(|| self.gatherer.next_path(self.now.max(now)))
+        let now = self.now.max(now);
+        let checked = self.agent.next_path(now).map(|path| self.carrier_of(path).unwrap_or(path));
+        checked.or_else(|| self.gatherer.next_path(now)).or_else(|| self.relays.as_ref()?.next_path(now))
     }
 
     /// Appends the next STUN datagram to `batch`, which must be empty. Data goes by
@@ -327,20 +415,61 @@ impl Connectivity {
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         self.handle_timeout(now);
         let now = self.now;
-        self.agent.poll_transmit(now, batch).or_else(|| self.gatherer.poll_transmit(now, batch))
+        while let Some(path) = self.agent.next_path(now) {
+            if self.carrier_of(path).is_none() {
+                let sent = self.agent.poll_transmit(now, batch);
+                if sent.is_some() {
+                    return sent;
+                }
+                break;
+            }
+            match self.relay_check(now, path, batch) {
+                Some(Ok(transmit)) => return Some(transmit),
+                // On to the next one.
+                Some(Err(Unpermitted)) => {}
+                None => break,
+            }
+        }
+        let own = self.gatherer.poll_transmit(now, batch);
+        own.or_else(|| self.relays.as_mut()?.poll_transmit(now, batch))
+    }
+
+    /// A check or an answer that goes through a relay; none without room. While the server has not permitted the
+    /// peer it is lost, as it would be on the way, and sent again as soon as there is the permission.
+    fn relay_check(
+        &mut self,
+        now: Instant,
+        path: Path,
+        batch: &mut Batch<'_>,
+    ) -> Option<Result<Transmit, Unpermitted>> {
+        if batch.room() < MAX_CHECK + MAX_OVERHEAD {
+            return None;
+        }
+        let mut memory = [0; MAX_CHECK];
+        let mut inner = Batch::new(&mut memory, 1, MAX_CHECK);
+        self.agent.poll_transmit(now, &mut inner)?;
+        let relays = self.relays.as_mut()?;
+        let sent = relays.send_with(path, batch, |out| Ok::<_, SendError>(out.put(inner.bytes())?));
+        let transmit = relays.carrier_of(path).and_then(|carrier| batch.finish(carrier, None));
+        Some(sent.ok().and(transmit).ok_or(Unpermitted))
     }
 
     /// When `handle_timeout` or `poll_transmit` has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.agent.poll_timeout(), self.gatherer.poll_timeout()].into_iter().flatten().min()
+        let relays = self.relays.as_ref().and_then(|relays| relays.poll_timeout());
+        let others = [self.gatherer.poll_timeout(), relays];
+        others.into_iter().chain([self.agent.poll_timeout()]).flatten().min()
     }
 
     /// The next news.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.agent.poll_event() {
             return Some(match event {
-                ice::Event::PathSelected(path) => Event::PathSelected(path),
+                ice::Event::PathSelected(path) => {
+                    self.relays.iter_mut().for_each(|relays| relays.bind(self.now, path));
+                    Event::PathSelected(path)
+                }
                 ice::Event::RoleSwitched(role) => Event::RoleSwitched(role),
                 ice::Event::StateChanged(state) => Event::StateChanged(state),
                 _ => return None,
@@ -352,7 +481,7 @@ impl Connectivity {
         if let Some(id) = self.fresh.pop_front() {
             return self.agent.candidate(id).map(Event::Candidate);
         }
-        if !self.is_done && self.gatherer.is_done() {
+        if !self.is_done && self.has_answers() {
             self.is_done = true;
             return Some(Event::GatheringDone);
         }
@@ -376,6 +505,40 @@ impl Connectivity {
                 let _ = self.add_local(candidate); // too many, or unusable: then it is not announced
             }
         }
+        while let Some(change) = self.relays.as_mut().and_then(|relays| relays.poll_change(self.now)) {
+            match change {
+                Change::Added(address, server) => {
+                    let _ = self.add_local(LocalCandidate::relayed(address, server)); // as above
+                    self.lacks_permissions = true;
+                }
+                Change::Removed(address) => self.remove_relayed(address),
+                Change::Opened(own, peer) => self.agent.retry_checks(self.now, own, peer),
+            }
+        }
+        if std::mem::take(&mut self.lacks_permissions) {
+            let Some(relays) = &mut self.relays else { return };
+            for (peer, _) in self.agent.remote_candidates() {
+                relays.permit(self.now, peer.ip());
+            }
+        }
+    }
+
+    /// The path to the relay's server, if `path` begins at a relayed address.
+    fn carrier_of(&self, path: Path) -> Option<Path> {
+        self.relays.as_ref()?.carrier_of(path)
+    }
+
+    /// Whether no server's first answer is waited for.
+    fn has_answers(&self) -> bool {
+        self.gatherer.is_done() && self.relays.as_ref().is_none_or(|relays| relays.is_done())
+    }
+
+    fn remove_relayed(&mut self, address: SocketAddr) {
+        let is_gone = |local: &LocalCandidate| local.kind == Kind::Relayed && local.address == address;
+        for (id, _) in self.locals.extract_if(.., |(_, local)| is_gone(local)) {
+            self.fresh.retain(|fresh| *fresh != id);
+            self.agent.remove_local_candidate(self.now, id);
+        }
     }
 
     fn add_local(&mut self, candidate: LocalCandidate) -> Result<(), CandidateError> {
@@ -397,3 +560,11 @@ impl Connectivity {
         self.now
     }
 }
+
+/// The relay does not take datagrams for the peer yet.
+struct Unpermitted;
+
+/// Bytes of a check, and of the answer to one.
+const MAX_CHECK: usize = 700;
+/// Bytes that a relay needs besides: a Send indication to an IPv6 address.
+const MAX_OVERHEAD: usize = 48;

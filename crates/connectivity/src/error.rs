@@ -58,6 +58,8 @@ pub enum Discard {
     Ice(ice::Discard),
     /// The STUN client of its path refused it.
     Stun(stun::Discard),
+    /// The TURN client of its path refused it.
+    Turn(turn::client::Discard),
     /// Data on a path on which the peer has not proved its password.
     NotAuthenticated,
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Discard {
         match self {
             Self::Ice(error) => error.fmt(f),
             Self::Stun(error) => error.fmt(f),
+            Self::Turn(error) => error.fmt(f),
             Self::NotAuthenticated => f.write_str("data on a path where the peer has not proved itself"),
         }
     }

@@ -28,13 +28,15 @@
 //! |--------|-------|
 //! | `connectivity` | [`Connectivity`] and its commands |
 //! | `gather` | the STUN clients, a server and a base each |
+//! | `relay` | the TURN clients, and datagrams through them |
 //! | `report` | [`Report`]: why it is not connected, and what to try |
 //! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
 //!
-//! Implemented: host and server-reflexive candidates over UDP of both families, trickle, restart.
-//! Remote `.local` names are counted and ignored. Not yet: relays, TCP, mDNS, path MTU discovery.
+//! Implemented: host, server-reflexive and relayed candidates over UDP of both families, trickle, restart.
+//! Remote `.local` names are counted and ignored. Not yet: TCP, relays over TCP and TLS, mDNS, path MTU
+//! discovery.
 //! Left to the caller: sockets, DNS, interfaces.
 
 mod config;
@@ -42,6 +44,7 @@ mod connectivity;
 mod error;
 mod event;
 mod gather;
+mod relay;
 mod report;
 
 pub use config::Config;
@@ -50,4 +53,5 @@ pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
 pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
-pub use report::{Report, ServerReport};
+pub use relay::TurnServer;
+pub use report::{RelayReport, Report, ServerReport};

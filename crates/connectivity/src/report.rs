@@ -21,6 +21,8 @@ pub struct Report {
     pub remote_candidates: Vec<(SocketAddr, Kind)>,
     /// The STUN servers, from each address of ours.
     pub servers: Vec<ServerReport>,
+    /// The TURN servers, from each socket of ours that asks them.
+    pub relays: Vec<RelayReport>,
     /// Whether the peer's ufrag and password are known.
     pub has_remote_credentials: bool,
     /// Whether a server's answer is waited for.
@@ -51,11 +53,29 @@ pub struct ServerReport {
     pub round_trip: Option<Duration>,
 }
 
+/// What a TURN server said, asked from one socket of ours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RelayReport {
+    /// The server.
+    pub server: SocketAddr,
+    /// Our socket.
+    pub base: SocketAddr,
+    /// The addresses that it relays for us.
+    pub relayed: [Option<SocketAddr>; 2],
+    /// Its first answer is waited for.
+    pub is_pending: bool,
+    /// Why there is no address.
+    pub failure: Option<turn::client::Failure>,
+}
+
 impl Report {
     /// What to try, in one sentence; `None` when all is well.
     pub fn advice(&self) -> Option<&'static str> {
         let all_failed = !self.servers.is_empty()
             && self.servers.iter().all(|server| server.mapped.is_none() && !server.is_pending);
+        let no_relay = !self.relays.is_empty()
+            && self.relays.iter().all(|relay| relay.failure.is_some() && relay.relayed == [None; 2]);
         Some(match self.stats.state {
             State::Connected | State::Completed | State::Closed => return None,
             State::New => "Nothing was heard of the peer: pass its answer to us.",
@@ -64,6 +84,7 @@ impl Report {
             State::Failed(Failure::WrongCredentials) => {
                 "One side has another ufrag or password than the other thinks: pass the latest description of each to the other."
             }
+            _ if no_relay => "No TURN server gave an address: see what each of them said, above.",
             _ if self.local_candidates.is_empty() => "There is no address of ours: bind a socket.",
             _ if self.remote_candidates.is_empty() && self.ignored_hostnames > 0 => {
                 "The peer gave only .local names: let one side be reachable by address, or give the peer's page access to a camera or microphone."
@@ -76,6 +97,9 @@ impl Report {
             }
             _ if all_failed => "No STUN server answers: see whether a firewall stops UDP.",
             _ if self.servers.is_empty() => "No check was answered: use a STUN server, or a TURN server.",
+            State::Checking | State::Failed(_) if !self.relays.is_empty() => {
+                "No check was answered, not through the relay either: see whether the peer got our candidates."
+            }
             State::Checking | State::Failed(_) => {
                 "No check was answered: both sides may be behind strict NATs; use a TURN server."
             }
@@ -115,6 +139,7 @@ impl fmt::Display for Report {
             writeln!(f, "  ignored: {ignored_hostnames} host names, {refused_candidates} others")?;
         }
         self.servers.iter().try_for_each(|server| writeln!(f, "{server}"))?;
+        self.relays.iter().try_for_each(|relay| writeln!(f, "{relay}"))?;
         writeln!(f, "pairs: {}", self.stats.pairs.len())?;
         self.stats.pairs.iter().try_for_each(|pair| write_pair(f, pair))?;
         self.advice().map_or(Ok(()), |advice| writeln!(f, "try: {advice}"))
@@ -128,6 +153,18 @@ impl fmt::Display for ServerReport {
             (Some(mapped), _) => write!(f, "sees us at {mapped}"),
             (None, Some(failure)) => write!(f, "{failure}"),
             (None, None) => write!(f, "no answer yet"),
+        }
+    }
+}
+
+impl fmt::Display for RelayReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "relay {} from {}: ", self.server, self.base)?;
+        match (self.relayed, self.failure) {
+            ([Some(relayed), None], _) => write!(f, "gives us {relayed}"),
+            ([Some(first), Some(second)], _) => write!(f, "gives us {first} and {second}"),
+            (_, Some(failure)) => write!(f, "{failure}"),
+            (_, None) => write!(f, "no answer yet"),
         }
     }
 }

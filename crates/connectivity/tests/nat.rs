@@ -101,7 +101,9 @@ fn data_is_taken_from_the_peer_alone() {
     assert_eq!(sent, Some(Transmit { path: to_b, ecn: None, len: 12, segment_size: Some(4) }));
     let mut data = *b"abcd";
     let arrival = Arrival { path: to_a, ecn: None, at: epoch() };
-    assert!(matches!(b.handle_datagram(arrival, &mut data), Ok(Received::Data(data)) if data == b"abcd"));
+    assert!(
+        matches!(b.handle_datagram(arrival, &mut data), Ok(Received::Data { payload, .. }) if payload == b"abcd")
+    );
 
     // THREATS I7: another source is counted, and never becomes the destination.
     for port in 1..100 {

@@ -84,7 +84,7 @@ fn data_consent_and_forgeries_allocate_nothing() {
             sent.unwrap();
             let arrival = |path| Arrival { path, ecn: None, at: now };
             match ends[1].handle_datagram(arrival(to_b), &mut memory[..1000]) {
-                Ok(Received::Data(data)) => delivered += data.len(),
+                Ok(Received::Data { payload, .. }) => delivered += payload.len(),
                 other => panic!("{other:?}"),
             }
             let stranger = Path { remote: ([203, 0, 113, 9], 9).into(), ..to_a };

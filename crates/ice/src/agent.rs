@@ -8,6 +8,7 @@ use stun::wire::{Class, Message, TransactionId, is_stun};
 use crate::generation::{Generation, Peer, Remote};
 use crate::inbound::ufrags;
 use crate::local::{Local, is_link_local};
+use crate::pair::{Pair, PairState};
 use crate::reply::Replies;
 use crate::stats::Counters;
 use crate::{
@@ -461,7 +462,7 @@ impl Agent {
     }
 
     fn describe(&self, local: &Local) -> Candidate {
-        let LocalCandidate { kind, address, base, .. } = local.given;
+        let LocalCandidate { kind, address, .. } = local.given;
         let extensions = [
             ("generation", self.restarts.to_string()),
             ("ufrag", self.generation.credentials.ufrag().to_owned()),
@@ -473,10 +474,26 @@ impl Agent {
             priority: local.priority(),
             address: address.into(),
             kind,
-            related: (kind != Kind::Host).then_some(base.into()),
+            related: local.given.related().map(Address::from),
             tcp_type: None,
             extensions: extensions.map(|(name, value)| (name.to_owned(), value)).into(),
         }
+    }
+
+    /// The way from the local address `local` to all ports of `remote` has just been opened, as by a permission
+    /// on a relay: pairs that were checked in vain are checked again at once.
+    pub fn retry_checks(&mut self, now: Instant, local: SocketAddr, remote: IpAddr) {
+        self.begin(now);
+        let trigger = self.next_trigger;
+        let in_vain = |pair: &&mut Pair| {
+            let is_meant = pair.path.local == local && pair.path.remote.ip() == remote;
+            is_meant && pair.state == PairState::InProgress
+        };
+        for pair in self.generation.pairs.iter_mut().filter(in_vain) {
+            pair.triggered.get_or_insert(trigger);
+        }
+        self.next_trigger = self.next_trigger.wrapping_add(1);
+        self.finish();
     }
 
     /// What was counted, and how the pairs stand, best first.

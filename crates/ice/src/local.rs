@@ -1,4 +1,4 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use proto::Carrier;
 
@@ -36,6 +36,22 @@ impl LocalCandidate {
     pub const fn relayed(address: SocketAddr, server: IpAddr) -> Self {
         let kind = Kind::Relayed;
         Self { kind, address, base: address, carrier: Carrier::Udp, server: Some(server) }
+    }
+
+    /// What the signalled candidate says of its base. Of a relayed one nothing: it would be the mapped
+    /// address, which tells where the client is to peers that are to know the relay alone (RFC 8828 §5.2).
+    pub(crate) const fn related(&self) -> Option<SocketAddr> {
+        match self.kind {
+            Kind::Host => None,
+            Kind::ServerReflexive | Kind::PeerReflexive => Some(self.base),
+            Kind::Relayed => {
+                let nowhere = match self.base {
+                    SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                    SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                };
+                Some(SocketAddr::new(nowhere, DISCARD_PORT))
+            }
+        }
     }
 }
 
@@ -82,3 +98,6 @@ pub(crate) fn is_link_local(address: SocketAddr) -> bool {
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
+
+/// RFC 863: nobody's.
+const DISCARD_PORT: u16 = 9;

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use connectivity::TurnServer;
 use crypto::Provider;
 
 /// What a session is made with.
@@ -13,6 +14,8 @@ pub struct Config {
     pub local_addresses: Vec<SocketAddr>,
     /// STUN servers that tell how the outside sees us.
     pub stun_servers: Vec<SocketAddr>,
+    /// What relays for us, if anything does. Default: nothing.
+    pub relaying: Option<Box<Relaying>>,
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
     /// Default: client (RFC 8842 §5.3).
     pub answer_dtls_role: DtlsRole,
@@ -29,11 +32,25 @@ impl Config {
             provider,
             local_addresses: Vec::new(),
             stun_servers: Vec::new(),
+            relaying: None,
             answer_dtls_role: DtlsRole::Client,
             ufrag_prefix: String::new(),
             limits: Limits::default(),
         }
     }
+}
+
+/// TURN servers, and how they are used.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Relaying {
+    /// The servers.
+    pub servers: Vec<TurnServer>,
+    /// Addresses of sockets that the caller has bound for this session alone: servers know their clients by
+    /// address. They ask the servers of their family.
+    pub sockets: Vec<SocketAddr>,
+    /// Whether the peer is to learn relayed addresses alone. Default: no.
+    pub only: bool,
 }
 
 /// How much of everything a session keeps, and how long it waits.

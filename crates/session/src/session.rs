@@ -401,20 +401,23 @@ impl Session {
         }
         let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
         match datagram.first().map(|first| protocol_of(*first)) {
-            Some(Protocol::Stun | Protocol::Dtls) => {}
+            Some(Protocol::Stun | Protocol::Dtls | Protocol::TurnChannel) => {}
             Some(_) | None => return Err(Discard::UnknownProtocol),
         }
         match transport.connectivity.handle_datagram(arrival, datagram).map_err(Discard::Connectivity)? {
             connectivity::Received::Consumed => Ok(()),
-            connectivity::Received::Data(data) => {
+            connectivity::Received::Data { path, payload } => {
+                if payload.first().is_none_or(|first| protocol_of(*first) != Protocol::Dtls) {
+                    return Err(Discard::UnknownProtocol);
+                }
                 let (channels, now) = (&mut self.channels, self.now);
                 let mut is_authentic = false;
-                let taken = transport.handle_dtls(now, data, |packet| {
+                let taken = transport.handle_dtls(now, payload, |packet| {
                     is_authentic = true;
                     channels.handle_packet(now, packet).map_err(Discard::Sctp)
                 });
                 // The path is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is no consent).
-                if is_authentic && transport.connectivity.selected_path() == Some(arrival.path) {
+                if is_authentic && transport.connectivity.selected_path() == Some(path) {
                     transport.connectivity.note_authenticated(now);
                 }
                 taken

@@ -201,13 +201,13 @@ impl Transport {
     /// One datagram of DTLS's own: handshake or alert.
     pub(crate) fn send_dtls(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         let connection = self.dtls.as_mut()?;
-        let path = self.connectivity.selected_path()?;
-        batch.limit_datagram(self.connectivity.max_datagram());
+        self.connectivity.selected_path()?;
+        self.connectivity.limit(batch);
         let sent = self.connectivity.send_with(now, batch, |out| {
             if connection.poll_packet(now, out) { Ok(()) } else { Err(Nothing) }
         });
         sent.ok()?;
-        batch.finish(path, None)
+        self.connectivity.finish(batch)
     }
 
     /// A train of records, each around a packet that `write` writes; it says whether it wrote one.
@@ -218,8 +218,8 @@ impl Transport {
         mut write: impl FnMut(&mut Writer<'_>) -> bool,
     ) -> Option<Transmit> {
         let connection = self.dtls.as_mut().filter(|_| self.state == DtlsState::Connected)?;
-        let path = self.connectivity.selected_path()?;
-        batch.limit_datagram(self.connectivity.max_datagram());
+        self.connectivity.selected_path()?;
+        self.connectivity.limit(batch);
         while batch.room() >= MIN_DATAGRAM {
             let sent = self.connectivity.send_with(now, batch, |out| {
                 let mut record = connection.begin_record(out).map_err(|_| Nothing)?;
@@ -233,7 +233,7 @@ impl Transport {
                 break;
             }
         }
-        batch.finish(path, None)
+        self.connectivity.finish(batch)
     }
 
     /// The largest packet that fits into one record in one datagram.

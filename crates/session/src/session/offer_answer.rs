@@ -297,10 +297,18 @@ impl Session {
         config.ice.give_up = config.ice.patience.saturating_add(late);
         config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
         config.stun_servers.clone_from(&self.config.stun_servers);
+        let relaying = self.config.relaying.as_deref();
+        if let Some(relaying) = relaying {
+            config.turn_servers.clone_from(&relaying.servers);
+            config.relay_only = relaying.only;
+        }
         let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
         for address in &self.config.local_addresses {
             // One that cannot be a candidate is left out; the report tells.
             let _ = connectivity.add_host(self.now, *address);
+        }
+        for address in relaying.iter().flat_map(|relaying| &relaying.sockets) {
+            connectivity.add_relay_socket(self.now, *address);
         }
         self.transport = Some(Transport::new(connectivity, self.dtls_config.clone(), seed));
         self.follow_ufrag();

@@ -23,6 +23,8 @@ pub enum Node {
     Peer(Box<Peer>),
     /// A STUN server, with the request that it answers next.
     Server(VecDeque<(Path, TransactionId)>),
+    /// A TURN server, and what it relays next.
+    Relay(Box<turn::Server>, VecDeque<(Path, Vec<u8>)>),
     /// Nothing but a timer, by which the test wakes.
     Clock(Option<Instant>),
 }
@@ -104,6 +106,22 @@ impl Machine for Node {
                 requests.push_back((arrival.path, request.transaction()));
                 true
             }
+            Self::Relay(server, relayed) => {
+                let taken = server.handle_datagram(arrival, datagram);
+                if let Ok(turn::server::Received::Relay(relay)) = &taken {
+                    let mut memory = [0; 2000];
+                    let mut out = proto::Writer::new(&mut memory);
+                    relay.write(&mut out).unwrap();
+                    relayed.push_back((relay.path, out.written().to_vec()));
+                }
+                let is_taken = taken.is_ok();
+                while let Some(event) = server.poll_event() {
+                    if let turn::server::Event::Open(address) = event {
+                        server.relay_opened(arrival.at, address);
+                    }
+                }
+                is_taken
+            }
             Self::Clock(_) => false,
         }
     }
@@ -112,6 +130,7 @@ impl Machine for Node {
         match self {
             Self::Peer(peer) => peer.session.handle_timeout(now),
             Self::Server(_) => {}
+            Self::Relay(server, _) => server.handle_timeout(now),
             Self::Clock(due) => *due = due.filter(|due| *due > now),
         }
     }
@@ -138,6 +157,13 @@ impl Machine for Node {
                 answered.unwrap();
                 batch.finish(path, None)
             }
+            Self::Relay(server, relayed) => match relayed.pop_front() {
+                Some((path, datagram)) => {
+                    batch.append(|out| out.put(&datagram)).unwrap();
+                    batch.finish(path, None)
+                }
+                None => server.poll_transmit(now, batch),
+            },
             Self::Clock(_) => None,
         }
     }
@@ -146,6 +172,7 @@ impl Machine for Node {
         match self {
             Self::Peer(peer) => peer.session.poll_timeout(),
             Self::Server(_) => None,
+            Self::Relay(server, _) => server.poll_timeout(),
             Self::Clock(due) => *due,
         }
     }
@@ -187,6 +214,23 @@ pub struct Two {
 }
 
 impl Two {
+    /// With a TURN server in the public network, which knows `alice` by the password `wonderland`.
+    pub fn with_relay(configs: [Config; 2], address: SocketAddr) -> Self {
+        let mut config = turn::server::Config::new(crypto::rust_crypto());
+        config.listeners.push(address);
+        config.relays.push(turn::server::RelayAddress { local: address.ip(), external: address.ip() });
+        config.peers.allow.push("0.0.0.0/0".parse().unwrap());
+        let mut users = turn::Users::default();
+        users.add(config.provider, &config.realm, "alice", "wonderland").unwrap();
+        let server = turn::Server::new(testkit::epoch(), config, users, [9; 32]);
+        let mut two = Self::with(configs, near());
+        let host = two.world.network.add_host(Lan::Public, &[address.ip()], Link::default());
+        two.world.machines.insert(host, Node::Relay(Box::new(server), VecDeque::new()));
+        // What a relay puts around a datagram comes on top.
+        two.world.max_datagram = 1300;
+        two
+    }
+
     /// Both with [`config`].
     pub fn new() -> Self {
         Self::with([config(0), config(1)], near())

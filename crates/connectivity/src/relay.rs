@@ -1,0 +1,292 @@
+use std::net::{IpAddr, SocketAddr};
+
+use crypto::Provider;
+use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
+use stun::Credentials;
+use turn::Client;
+use turn::client::{Event, Failure, Received};
+
+use crate::{RelayReport, SendError};
+
+/// A TURN server, and who we are to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TurnServer {
+    /// Where it is, resolved.
+    pub address: SocketAddr,
+    /// Name and password.
+    pub credentials: Credentials,
+}
+
+impl TurnServer {
+    /// The server at `address`, over UDP.
+    pub const fn new(address: SocketAddr, credentials: Credentials) -> Self {
+        Self { address, credentials }
+    }
+}
+
+/// The TURN clients: one for each server and each socket that was given for relaying.
+#[derive(Debug)]
+pub(crate) struct Relays {
+    provider: &'static dyn Provider,
+    servers: Vec<TurnServer>,
+    max_clients: usize,
+    sockets: Vec<SocketAddr>,
+    relays: Vec<Relay>,
+    seed: crypto::Secret<32>,
+    made: u64,
+}
+
+/// One allocation, and what is said of it.
+#[derive(Debug)]
+struct Relay {
+    client: Client,
+    credentials: Credentials,
+    addresses: [Option<SocketAddr>; 2],
+    is_pending: bool,
+    failure: Option<Failure>,
+    redirections: u32,
+}
+
+/// What the servers have changed.
+pub(crate) enum Change {
+    /// There is a relayed address on this server.
+    Added(SocketAddr, IpAddr),
+    /// It is gone.
+    Removed(SocketAddr),
+    /// The way from the relayed address to this peer is open.
+    Opened(SocketAddr, IpAddr),
+}
+
+impl Relays {
+    pub(crate) const fn new(
+        provider: &'static dyn Provider,
+        servers: Vec<TurnServer>,
+        max_clients: usize,
+        seed: [u8; 32],
+    ) -> Self {
+        let seed = crypto::Secret::new(seed);
+        Self { provider, servers, max_clients, sockets: Vec::new(), relays: Vec::new(), seed, made: 0 }
+    }
+
+    /// A socket that asks the servers, once gathering has begun.
+    pub(crate) fn add_socket(&mut self, address: SocketAddr) {
+        if !self.sockets.contains(&address) {
+            self.sockets.push(address);
+        }
+    }
+
+    /// Asks each server from each socket of its family that has not asked it yet, and those again that failed.
+    pub(crate) fn ask(&mut self, now: Instant) {
+        for socket in self.sockets.clone() {
+            for server in self.servers.clone() {
+                let remote = server.address;
+                let fits = remote.is_ipv4() == socket.is_ipv4()
+                    && remote.ip().is_loopback() == socket.ip().is_loopback();
+                let path = Path { carrier: Carrier::Udp, local: socket, remote };
+                self.relays.retain(|relay| relay.client.path() != path || relay.failure.is_none());
+                let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
+                if fits && !is_known && self.relays.len() < self.max_clients {
+                    self.begin(now, path, server.credentials, 0);
+                }
+            }
+        }
+    }
+
+    /// Gives everything back.
+    pub(crate) fn release(&mut self, now: Instant) {
+        self.relays.iter_mut().for_each(|relay| relay.client.release(now));
+    }
+
+    /// Whether nobody's first answer is waited for.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.relays.iter().any(|relay| relay.is_pending)
+    }
+
+    /// Whether a datagram on this path is for one of the clients.
+    pub(crate) fn accepts(&self, path: Path, datagram: &[u8]) -> bool {
+        self.relays.iter().any(|relay| relay.client.accepts(path, datagram))
+    }
+
+    /// Takes a datagram of a server: a peer's payload comes back with the path on which it came.
+    pub(crate) fn handle_datagram<'b>(
+        &mut self,
+        arrival: Arrival,
+        datagram: &'b mut [u8],
+    ) -> Result<Option<(Path, &'b mut [u8])>, turn::client::Discard> {
+        let mut relays = self.relays.iter_mut();
+        let relay = relays.find(|relay| relay.client.path() == arrival.path);
+        let relay = relay.ok_or(turn::client::Discard::WrongPath)?;
+        match relay.client.handle_datagram(arrival, datagram)? {
+            Received::Consumed => Ok(None),
+            Received::Data { peer, payload } => {
+                let same = |address: &&SocketAddr| address.is_ipv4() == peer.is_ipv4();
+                let local = relay.addresses.iter().flatten().find(same);
+                let local = *local.ok_or(turn::client::Discard::NoPermission)?;
+                Ok(Some((Path { carrier: Carrier::Udp, local, remote: peer }, payload)))
+            }
+        }
+    }
+
+    /// Asks that the peer may be sent to from every relayed address of its family.
+    pub(crate) fn permit(&mut self, now: Instant, peer: IpAddr) {
+        for relay in &mut self.relays {
+            if relay.addresses.iter().flatten().any(|own| own.is_ipv4() == peer.is_ipv4()) {
+                let _ = relay.client.permit(now, peer); // too many: those cannot be reached
+            }
+        }
+    }
+
+    /// Has data on this path cost four bytes instead of 36 or 48.
+    pub(crate) fn bind(&mut self, now: Instant, path: Path) {
+        if let Some(relay) = self.of_mut(path.local) {
+            let _ = relay.client.bind_channel(now, path.remote); // too many: indications do too
+        }
+    }
+
+    /// The path to the server through which datagrams on `path` go, if it begins at a relayed address.
+    pub(crate) fn carrier_of(&self, path: Path) -> Option<Path> {
+        self.of(path.local).map(|relay| relay.client.path())
+    }
+
+    /// Bytes that are put around each datagram on `path`.
+    pub(crate) fn overhead(&self, path: Path) -> usize {
+        self.of(path.local).map_or(0, |relay| relay.client.overhead(path.remote))
+    }
+
+    /// Appends a datagram on `path`, which begins at a relayed address.
+    pub(crate) fn send_with<E: From<SendError>>(
+        &mut self,
+        path: Path,
+        batch: &mut Batch<'_>,
+        payload: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let relay = self.of_mut(path.local).ok_or(SendError::NoPath)?;
+        let sent = relay.client.send_with(path.remote, batch, |out| payload(out).map_err(Unsent::Payload));
+        sent.map_err(|unsent| match unsent {
+            Unsent::Payload(error) => error,
+            Unsent::NoSpace => SendError::NoSpace.into(),
+            Unsent::NoPath => SendError::NoPath.into(),
+        })
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.relays.iter_mut().for_each(|relay| relay.client.handle_timeout(now));
+    }
+
+    pub(crate) fn next_path(&self, now: Instant) -> Option<Path> {
+        let due = |relay: &&Relay| relay.client.poll_timeout().is_some_and(|due| due <= now);
+        self.relays.iter().find(due).map(|relay| relay.client.path())
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        self.relays.iter_mut().find_map(|relay| relay.client.poll_transmit(now, batch))
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.relays.iter().filter_map(|relay| relay.client.poll_timeout()).min()
+    }
+
+    /// The next change.
+    pub(crate) fn poll_change(&mut self, now: Instant) -> Option<Change> {
+        for place in 0..self.relays.len() {
+            let relay = self.relays.get_mut(place)?;
+            // What was taken away is told first, one address at a time.
+            if relay.client.relayed().next().is_none()
+                && let Some(gone) = relay.addresses.iter_mut().find_map(Option::take)
+            {
+                return Some(Change::Removed(gone));
+            }
+            if let [Some(first), None] = relay.addresses
+                && let Some(second) = relay.client.relayed().find(|address| *address != first)
+            {
+                relay.addresses = [Some(first), Some(second)];
+                return Some(Change::Added(second, relay.client.path().remote.ip()));
+            }
+            let server = relay.client.path().remote.ip();
+            match relay.client.poll_event() {
+                Some(Event::Allocated { relayed, .. }) => {
+                    relay.is_pending = false;
+                    relay.addresses = [Some(relayed), None];
+                    return Some(Change::Added(relayed, server));
+                }
+                Some(Event::Permitted(peer)) => {
+                    let same = |own: &&SocketAddr| own.is_ipv4() == peer.is_ipv4();
+                    if let Some(own) = relay.addresses.iter().flatten().find(same) {
+                        return Some(Change::Opened(*own, peer));
+                    }
+                }
+                Some(Event::Failed(failure)) => self.handle_failure(now, place, failure),
+                Some(Event::Lost | Event::Refused(..) | Event::ChannelBound(_) | Event::Released | _)
+                | None => {}
+            }
+        }
+        None
+    }
+
+    pub(crate) fn report(&self) -> Vec<RelayReport> {
+        let report = |relay: &Relay| RelayReport {
+            server: relay.client.path().remote,
+            base: relay.client.path().local,
+            relayed: relay.addresses,
+            is_pending: relay.is_pending,
+            failure: relay.failure,
+        };
+        self.relays.iter().map(report).collect()
+    }
+
+    fn begin(&mut self, now: Instant, path: Path, credentials: Credentials, redirections: u32) {
+        let seed = crypto::derive_seed(self.seed.expose(), &format!("turn client {}", self.made));
+        self.made = self.made.wrapping_add(1);
+        let config = turn::client::Config::new(self.provider);
+        let mut client = Client::new(config, credentials.clone(), path, seed);
+        client.allocate(now);
+        let addresses = [None, None];
+        let relay = Relay { client, credentials, addresses, is_pending: true, failure: None, redirections };
+        self.relays.push(relay);
+    }
+
+    /// Goes where the server sends us (RFC 8489 §10), not too often and not to where we have been.
+    fn handle_failure(&mut self, now: Instant, place: usize, failure: Failure) {
+        let Some(relay) = self.relays.get_mut(place) else { return };
+        relay.is_pending = false;
+        relay.failure = Some(failure);
+        let (from, redirections) = (relay.client.path(), relay.redirections.saturating_add(1));
+        let credentials = relay.credentials.clone();
+        let Failure::Redirected(remote) = failure else { return };
+        let path = Path { remote, ..from };
+        let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
+        let has_room = self.relays.len() < self.max_clients;
+        if redirections <= MAX_REDIRECTIONS
+            && !is_known
+            && has_room
+            && remote.is_ipv4() == from.remote.is_ipv4()
+        {
+            self.begin(now, path, credentials, redirections);
+        }
+    }
+
+    fn of(&self, local: SocketAddr) -> Option<&Relay> {
+        self.relays.iter().find(|relay| relay.addresses.contains(&Some(local)))
+    }
+
+    fn of_mut(&mut self, local: SocketAddr) -> Option<&mut Relay> {
+        self.relays.iter_mut().find(|relay| relay.addresses.contains(&Some(local)))
+    }
+}
+
+/// Why a relay took nothing: its own reasons, or the payload's.
+enum Unsent<E> {
+    NoPath,
+    NoSpace,
+    Payload(E),
+}
+
+impl<E> From<turn::client::SendError> for Unsent<E> {
+    fn from(error: turn::client::SendError) -> Self {
+        if error == turn::client::SendError::NoSpace { Self::NoSpace } else { Self::NoPath }
+    }
+}
+
+/// How often servers may send us on.
+const MAX_REDIRECTIONS: u32 = 3;
