@@ -31,7 +31,9 @@ fn channels_work_through_relays_and_nothing_goes_elsewhere() {
     });
     let mut two = Two::with_relay(configs, server);
     let hosts = two.hosts;
-    hosts.map(|host| peer(&mut two.world, host).logs = true);
+    for host in hosts {
+        peer(&mut two.world, host).logs = true;
+    }
     let ours = two.connect();
     let theirs = two.incoming(1);
     // Messages of many packets, trains of them, each way.
