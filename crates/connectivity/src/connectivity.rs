@@ -318,8 +318,8 @@ impl Connectivity {
     /// Lowers the batch's limit to what [`send_with`](Self::send_with) may write: [`max_datagram`](Self::max_datagram)
     /// and what a relay needs besides.
     pub fn limit(&self, batch: &mut Batch<'_>) {
-        let path = self.agent.selected_path();
-        let overhead = self.relays.as_ref().zip(path).map_or(0, |(relays, path)| relays.overhead(path));
+        let relays = self.relays.as_ref().and_then(|relays| Some((relays, self.agent.selected_path()?)));
+        let overhead = relays.map_or(0, |(relays, path)| relays.overhead(path));
         batch.limit_datagram(self.max_datagram.saturating_add(overhead));
     }
 

@@ -17,6 +17,8 @@ pub struct SessionDescription {
     lines: Vec<Span>,
     /// The index of each section's `m=` line.
     sections: Vec<usize>,
+    /// From this length on the text is written anew, without what is no longer used.
+    rewrite_at: u32,
     /// Whether the text is the lines one behind the other.
     is_plain: bool,
 }
@@ -46,11 +48,11 @@ impl SessionDescription {
         if u32::try_from(text.len()).is_err() {
             return Err(ParseError { line: 0, kind: ParseErrorKind::TooMuch("bytes") });
         }
-        let sections = text.lines().filter(|line| line.starts_with("m=")).count();
         let mut description = Self {
             text: text.to_owned(),
-            lines: Vec::with_capacity(text.split_inclusive('\n').count()),
-            sections: Vec::with_capacity(sections),
+            lines: Vec::with_capacity(text.len() / USUAL_LINE),
+            sections: Vec::new(),
+            rewrite_at: rewrite_at(text.len()),
             is_plain: true,
         };
         let mut start = 0;
@@ -62,6 +64,9 @@ impl SessionDescription {
             description.lines.push(span);
             start += raw.len();
         }
+        // Kept for as long as the connection: no larger than they are.
+        description.lines.shrink_to_fit();
+        description.sections.shrink_to_fit();
         Ok(description)
     }
 
@@ -142,16 +147,18 @@ impl SessionDescription {
         self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    /// Writes a line behind the text; where most of that is no longer used, it is written anew before.
+    /// Writes a line behind the text; where that has doubled, it is written anew before, if only to find that all of
+    /// it is used.
     fn write(&mut self, attribute: Attribute<'_>) -> Span {
-        let used: usize = self.lines.iter().map(|span| self.line(*span).len()).sum();
-        if self.text.len() > 2 * used + SLACK {
+        if self.text.len() > self.rewrite_at as usize {
+            let used: usize = self.lines.iter().map(|span| self.line(*span).len()).sum();
             let mut text = String::with_capacity(used);
             for span in &mut self.lines {
                 let line = self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
                 *span = self::span(text.len(), line.len());
                 text.push_str(line);
             }
+            self.rewrite_at = rewrite_at(text.len());
             self.text = text;
         }
         self.is_plain = false;
@@ -180,6 +187,11 @@ impl SessionDescription {
 fn span(start: usize, len: usize) -> Span {
     let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     Span { start: bound(start), end: bound(start.saturating_add(len)) }
+}
+
+/// When a text is written anew whose lines take `used` bytes.
+fn rewrite_at(used: usize) -> u32 {
+    u32::try_from(used.saturating_mul(2).saturating_add(SLACK)).unwrap_or(u32::MAX)
 }
 
 pub(crate) fn attributes<'a>(
@@ -344,3 +356,5 @@ impl<'l, 'a> Checker<'l, 'a> {
 
 /// Bytes of lines no longer in use that a text may hold in any case.
 const SLACK: usize = 1024;
+/// Bytes that a line has at least on average, for memory that is given back where it is too much.
+const USUAL_LINE: usize = 24;

@@ -46,10 +46,10 @@ impl Association {
         let mut taken = false;
         let mut refused = Discard::UnexpectedChunk;
         let mut data = false;
-        let bundled = packet.chunks().nth(1).is_some();
         for chunk in packet.chunks() {
             // RFC 9260 §12.5: one packet calls forth one at most, and the answer to this leaves no room for another.
-            if bundled && matches!(chunk, Chunk::Heartbeat(info) if self.is_long(info)) {
+            let is_long = matches!(chunk, Chunk::Heartbeat(info) if self.is_long(info));
+            if is_long && packet.chunks().nth(1).is_some() {
                 refused = Discard::Bundled;
                 continue;
             }
