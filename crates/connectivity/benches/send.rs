@@ -57,7 +57,8 @@ fn send(c: &mut Criterion) {
         bench.iter(|| {
             let mut batch = Batch::new(&mut memory, 1, 1200);
             a.send_with(now, &mut batch, |out| Ok::<_, SendError>(out.put(black_box(&payload))?))
-                .expect("a path")
+                .expect("a path");
+            a.finish(&batch)
         });
     });
     group.bench_function("handle_datagram", |bench| {

@@ -293,8 +293,8 @@ impl Connectivity {
         Ok(Received::Consumed)
     }
 
-    /// Appends what `payload` writes to `batch` as one datagram, and says what to send: call it again for
-    /// a train, and hand the last answer to the socket.
+    /// Appends what `payload` writes to `batch` as one datagram: call it again for a train, and hand what
+    /// [`finish`](Self::finish) says to the socket.
     ///
     /// # Errors
     ///
@@ -304,15 +304,14 @@ impl Connectivity {
         now: Instant,
         batch: &mut Batch<'_>,
         payload: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
-    ) -> Result<Option<Transmit>, E> {
+    ) -> Result<(), E> {
         self.handle_timeout(now);
         let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
         self.limit(batch);
         match self.relays.as_mut().filter(|relays| relays.carrier_of(path).is_some()) {
-            None => batch.append(payload)?,
-            Some(relays) => relays.send_with(path, batch, payload)?,
+            None => batch.append(payload),
+            Some(relays) => relays.send_with(path, batch, payload),
         }
-        Ok(self.finish(batch))
     }
 
     /// Lowers the batch's limit to what [`send_with`](Self::send_with) may write: [`max_datagram`](Self::max_datagram)

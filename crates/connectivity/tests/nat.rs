@@ -94,11 +94,10 @@ fn data_is_taken_from_the_peer_alone() {
         (Some(Route::Confirmed(to_b)), Some(Route::Confirmed(to_a)))
     );
     let mut batch = Batch::new(&mut memory, 4, 1200);
-    let mut sent = None;
     for _ in 0..3 {
-        sent = a.send_with(epoch(), &mut batch, |out| Ok::<_, SendError>(out.put(b"abcd")?)).unwrap();
+        a.send_with(epoch(), &mut batch, |out| Ok::<_, SendError>(out.put(b"abcd")?)).unwrap();
     }
-    assert_eq!(sent, Some(Transmit { path: to_b, ecn: None, len: 12, segment_size: Some(4) }));
+    assert_eq!(a.finish(&batch), Some(Transmit { path: to_b, ecn: None, len: 12, segment_size: Some(4) }));
     let mut data = *b"abcd";
     let arrival = Arrival { path: to_a, ecn: None, at: epoch() };
     assert!(
@@ -125,10 +124,11 @@ fn a_datagram_is_no_longer_than_the_limit() {
     let mut memory = [0; 4000];
     let mut batch = Batch::new(&mut memory, 1, 4000);
     let send = |a: &mut Connectivity, batch: &mut Batch<'_>, len| {
-        a.send_with(epoch(), batch, |out| Ok::<_, SendError>(out.put_zeros(len)?)).map(|sent| sent.is_some())
+        a.send_with(epoch(), batch, |out| Ok::<_, SendError>(out.put_zeros(len)?))
     };
     assert_eq!(send(&mut a, &mut batch, a_limit() + 1), Err(SendError::NoSpace));
-    assert_eq!(send(&mut a, &mut batch, a_limit()), Ok(true));
+    assert_eq!(send(&mut a, &mut batch, a_limit()), Ok(()));
+    assert!(a.finish(&batch).is_some());
 }
 
 const fn a_limit() -> usize {

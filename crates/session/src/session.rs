@@ -416,9 +416,8 @@ impl Session {
                     is_authentic = true;
                     channels.handle_packet(now, packet).map_err(Discard::Sctp)
                 });
-                // The path is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is no consent).
-                if is_authentic && transport.connectivity.selected_path() == Some(path) {
-                    transport.connectivity.note_authenticated(now);
+                if is_authentic {
+                    transport.note_authenticated(now, path);
                 }
                 taken
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connectivity::Connectivity;
 use crypto::{Secret, derive_seed};
-use proto::{Batch, Instant, Transmit, Writer};
+use proto::{Batch, Instant, Path, Transmit, Writer};
 
 use crate::fingerprint::Fingerprints;
 use crate::negotiation::RemoteParameters;
@@ -22,6 +22,8 @@ pub(crate) struct Transport {
     fingerprints: Option<Fingerprints>,
     remote_tls_id: Option<String>,
     state: DtlsState,
+    /// When the path was last said not to be silent.
+    noted: Instant,
     /// RFC 8842 §4: names the DTLS association in signalling.
     pub tls_id: String,
 }
@@ -60,6 +62,7 @@ impl Transport {
             fingerprints: None,
             remote_tls_id: None,
             state: DtlsState::Handshake,
+            noted: Instant::default(),
             tls_id,
         }
     }
@@ -142,6 +145,15 @@ impl Transport {
             outcome = outcome.and(taken);
         }
         outcome
+    }
+
+    /// The peer's data came on `path`: it is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is
+    /// no consent). Said often enough for who waits for seconds.
+    pub(crate) fn note_authenticated(&mut self, now: Instant, path: Path) {
+        if now - self.noted >= NOTE_INTERVAL && self.connectivity.selected_path() == Some(path) {
+            self.noted = now;
+            self.connectivity.note_authenticated(now);
+        }
     }
 
     /// Acts on what DTLS reports.
@@ -263,3 +275,5 @@ impl From<connectivity::SendError> for Nothing {
 const MIN_DATAGRAM: usize = 80;
 /// Before ICE has measured one.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// How often the path is said not to be silent.
+const NOTE_INTERVAL: Duration = Duration::from_millis(100);
