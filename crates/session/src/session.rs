@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crypto::{HashAlgorithm, Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
-use proto::{Arrival, Batch, Instant, Transmit};
+use proto::{Arrival, Batch, Instant, Path, Transmit};
 
 use crate::channel::{ChannelInfo, ChannelInit};
 use crate::config::{Config, WallClock};
@@ -410,17 +410,10 @@ impl Session {
                 if payload.first().is_none_or(|first| protocol_of(*first) != Protocol::Dtls) {
                     return Err(Discard::UnknownProtocol);
                 }
-                let (channels, now) = (&mut self.channels, self.now);
-                let mut is_authentic = false;
-                let taken = transport.handle_dtls(now, payload, |packet| {
-                    is_authentic = true;
-                    channels.handle_packet(now, packet).map_err(Discard::Sctp)
-                });
-                // The path is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is no consent).
-                if is_authentic && transport.connectivity.selected_path() == Some(path) {
-                    transport.connectivity.note_authenticated(now);
+                if transport.must_wait(path) {
+                    return transport.hold(path, payload, self.config.limits.max_early_dtls);
                 }
-                taken
+                take_dtls(transport, &mut self.channels, self.now, path, payload)
             }
         }
     }
@@ -468,6 +461,11 @@ impl Session {
                     }
                 }
                 connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
+            }
+        }
+        while let Some((path, mut payload)) = transport.poll_held() {
+            if let Err(discard) = take_dtls(transport, &mut self.channels, now, path, &mut payload) {
+                self.ignored.count(&discard);
             }
         }
         while let Some(news) = transport.poll_dtls(now) {
@@ -538,6 +536,26 @@ impl Session {
         }
         self.update_states();
     }
+}
+
+/// Gives DTLS what came on a path of the peer's, and SCTP what was in it.
+fn take_dtls(
+    transport: &mut Transport,
+    channels: &mut Channels,
+    now: Instant,
+    path: Path,
+    datagram: &mut [u8],
+) -> Result<(), Discard> {
+    let mut is_authentic = false;
+    let taken = transport.handle_dtls(now, datagram, |packet| {
+        is_authentic = true;
+        channels.handle_packet(now, packet).map_err(Discard::Sctp)
+    });
+    // The path is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is no consent).
+    if is_authentic && transport.connectivity.selected_path() == Some(path) {
+        transport.connectivity.note_authenticated(now);
+    }
+    taken
 }
 
 /// Room that any good-bye fits into.
