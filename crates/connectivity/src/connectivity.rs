@@ -549,6 +549,11 @@ impl Connectivity {
         Ok(())
     }
 
+    /// Whether the peer has answered a check of ours on `path`: it is there, and no other who repeats its checks.
+    pub fn is_confirmed(&self, path: Path) -> bool {
+        self.agent.selected_path() == Some(path) || self.agent.is_confirmed(path)
+    }
+
     fn is_proved(&self, path: Path) -> bool {
         let is_ended = matches!(self.agent.state(), State::Failed(_) | State::Closed);
         !is_ended && (self.agent.selected_path() == Some(path) || self.agent.is_authenticated(path))

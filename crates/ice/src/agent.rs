@@ -400,6 +400,12 @@ impl Agent {
         self.routes.iter().any(|route| route.path == path && route.proof.is_some())
     }
 
+    /// Whether the peer has answered a check of ours on `path`. A check of its own, repeated by somebody who saw it
+    /// go by, authenticates wherever it comes from, and is answered by nobody.
+    pub fn is_confirmed(&self, path: Path) -> bool {
+        self.routes.iter().any(|route| route.path == path && route.proof == Some(Proof::Answered))
+    }
+
     /// Smoothed round trip on the selected path.
     pub fn round_trip(&self) -> Option<Duration> {
         let current = self.generation.pair(self.generation.selected);

@@ -65,6 +65,9 @@ pub struct Limits {
     pub send_buffer: usize,
     /// Local candidates that wait to be told. Default: 100 (RFC 8445 §5.1.3 leaves it to us).
     pub max_untold_candidates: usize,
+    /// Bytes of DTLS that wait, before DTLS is up, for the peer to answer a check on the path on which they came;
+    /// a datagram counts 100 more than it has. Default: 4 KiB.
+    pub max_early_dtls: usize,
     /// How long ICE looks for a path at least before it says that there is none; it goes on for 4.5 s at most
     /// while checks are still in flight. Default: 39.5 s, the least that RFC 8863 §4 recommends.
     pub ice_patience: Duration,
@@ -79,6 +82,7 @@ impl Default for Limits {
             max_channels: 1024,
             send_buffer: 16 * 1024 * 1024,
             max_untold_candidates: 100,
+            max_early_dtls: 4096,
             ice_patience: Duration::from_millis(39_500),
             close_wait: Duration::from_secs(1),
         }

@@ -86,6 +86,9 @@ pub enum Discard {
     /// There is no DTLS yet: its role is not negotiated.
     #[error("DTLS is not negotiated yet")]
     TooEarly,
+    /// DTLS is not up, the peer has answered no check of ours on this path, and no more can wait until it does.
+    #[error("too much DTLS waits for its path to be confirmed")]
+    Unconfirmed,
     /// The session is closed or has failed.
     #[error("the session is over")]
     Over,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crypto::{HashAlgorithm, Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
-use proto::{Arrival, Batch, Instant, Transmit};
+use proto::{Arrival, Batch, Instant, Path, Transmit};
 
 use crate::channel::{ChannelInfo, ChannelInit};
 use crate::config::{Config, WallClock};
@@ -410,16 +410,10 @@ impl Session {
                 if payload.first().is_none_or(|first| protocol_of(*first) != Protocol::Dtls) {
                     return Err(Discard::UnknownProtocol);
                 }
-                let (channels, now) = (&mut self.channels, self.now);
-                let mut is_authentic = false;
-                let taken = transport.handle_dtls(now, payload, |packet| {
-                    is_authentic = true;
-                    channels.handle_packet(now, packet).map_err(Discard::Sctp)
-                });
-                if is_authentic {
-                    transport.note_authenticated(now, path);
+                if transport.must_wait(path) {
+                    return transport.hold(path, payload, self.config.limits.max_early_dtls);
                 }
-                taken
+                take_dtls(transport, &mut self.channels, self.now, path, payload)
             }
         }
     }
@@ -467,6 +461,11 @@ impl Session {
                     }
                 }
                 connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
+            }
+        }
+        while let Some((path, mut payload)) = transport.poll_held() {
+            if let Err(discard) = take_dtls(transport, &mut self.channels, now, path, &mut payload) {
+                self.ignored.count(&discard);
             }
         }
         while let Some(news) = transport.poll_dtls(now) {
@@ -537,6 +536,25 @@ impl Session {
         }
         self.update_states();
     }
+}
+
+/// Gives DTLS what came on a path of the peer's, and SCTP what was in it.
+fn take_dtls(
+    transport: &mut Transport,
+    channels: &mut Channels,
+    now: Instant,
+    path: Path,
+    datagram: &mut [u8],
+) -> Result<(), Discard> {
+    let mut is_authentic = false;
+    let taken = transport.handle_dtls(now, datagram, |packet| {
+        is_authentic = true;
+        channels.handle_packet(now, packet).map_err(Discard::Sctp)
+    });
+    if is_authentic {
+        transport.note_authenticated(now, path);
+    }
+    taken
 }
 
 /// Room that any good-bye fits into.

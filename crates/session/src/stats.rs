@@ -57,7 +57,7 @@ impl Ignored {
     pub(crate) const fn count(&mut self, discard: &Discard) {
         let counter = match discard {
             Discard::UnknownProtocol => &mut self.unknown_protocol,
-            Discard::TooEarly | Discard::Over => &mut self.untimely,
+            Discard::TooEarly | Discard::Unconfirmed | Discard::Over => &mut self.untimely,
             Discard::Connectivity(_) => &mut self.connectivity,
             Discard::Dtls(_) => &mut self.dtls,
             Discard::Sctp(_) => &mut self.sctp,

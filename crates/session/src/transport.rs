@@ -20,6 +20,8 @@ pub(crate) struct Transport {
     dtls_seed: Secret<32>,
     dtls_role: Option<DtlsRole>,
     fingerprints: Option<Fingerprints>,
+    /// DTLS that came before the peer had answered a check on its path.
+    held: Option<Box<Held>>,
     remote_tls_id: Option<String>,
     state: DtlsState,
     /// When the path was last said not to be silent.
@@ -60,6 +62,7 @@ impl Transport {
             dtls_seed: Secret::new(derive_seed(&seed, "dtls")),
             dtls_role: None,
             fingerprints: None,
+            held: None,
             remote_tls_id: None,
             state: DtlsState::Handshake,
             noted: Instant::default(),
@@ -127,6 +130,36 @@ impl Transport {
             connection.set_round_trip(round_trip.unwrap_or(ASSUMED_ROUND_TRIP));
             connection
         }))
+    }
+
+    /// Whether DTLS on `path` is not to be believed yet: until there are keys nothing tells the peer's from anybody
+    /// else's, and whoever repeats a check of the peer's from elsewhere has a path that it seems to have proved. The
+    /// peer's own hello may come a moment before its answer to our check.
+    pub(crate) fn must_wait(&self, path: Path) -> bool {
+        self.state == DtlsState::Handshake
+            && self.dtls_role.is_some()
+            && !self.connectivity.is_confirmed(path)
+    }
+
+    /// Keeps a datagram until its path is confirmed, as long as all that are kept cost `limit` bytes at most.
+    pub(crate) fn hold(&mut self, path: Path, datagram: &[u8], limit: usize) -> Result<(), Discard> {
+        let cost = datagram.len() + HELD_COST;
+        let held = self.held.as_ref().map_or(0, |held| held.cost());
+        if cost > limit.saturating_sub(held) {
+            return Err(Discard::Unconfirmed);
+        }
+        self.held.get_or_insert_default().0.push((path, datagram.to_vec()));
+        Ok(())
+    }
+
+    /// The next datagram that need not wait any more.
+    pub(crate) fn poll_held(&mut self) -> Option<(Path, Vec<u8>)> {
+        if self.state != DtlsState::Handshake {
+            self.held = None;
+        }
+        let held = &mut self.held.as_mut()?.0;
+        let ready = held.iter().position(|(path, _)| self.connectivity.is_confirmed(*path))?;
+        Some(held.remove(ready))
     }
 
     /// Takes a DTLS datagram that came on a path of the peer's; each piece of application data goes to
@@ -262,6 +295,16 @@ impl Transport {
     }
 }
 
+/// Datagrams in the order in which they came: most sessions never have one, and pay for a pointer.
+#[derive(Debug, Default)]
+struct Held(Vec<(Path, Vec<u8>)>);
+
+impl Held {
+    fn cost(&self) -> usize {
+        self.0.iter().map(|(_, datagram)| datagram.len() + HELD_COST).sum()
+    }
+}
+
 /// Nothing was to be sent, or there was no room.
 struct Nothing;
 
@@ -271,6 +314,8 @@ impl From<connectivity::SendError> for Nothing {
     }
 }
 
+/// What a datagram that waits costs beside its bytes, about.
+const HELD_COST: usize = 100;
 /// The smallest datagram that is worth beginning: a record around an SCTP packet with one chunk.
 const MIN_DATAGRAM: usize = 80;
 /// Before ICE has measured one.

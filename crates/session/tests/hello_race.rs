@@ -14,9 +14,9 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{Two, config, near};
+use harness::{Two, config, near, peer};
 use proto::{Arrival, Writer};
-use session::ChannelInit;
+use session::{ChannelInit, Discard};
 
 const STRANGERS: [&str; 2] = ["192.0.2.66:666", "192.0.2.2:4001"];
 
@@ -93,6 +93,39 @@ fn set_up(seed: u64, attacks: &[Vec<u8>]) -> Duration {
     two.echo(ours, theirs);
     assert!(two.is_connected());
     took
+}
+
+#[test]
+fn a_stranger_who_repeats_the_peers_checks_from_elsewhere_is_not_taken_for_the_peer() {
+    let hello = attacks().swap_remove(0);
+    let mut configs = [config(0), config(1)];
+    configs.iter_mut().for_each(|config| config.provider = testkit::null_provider());
+    let mut two = Two::with(configs, near());
+    let now = two.now();
+    let ours = two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    two.negotiate(0);
+    let (mut repeated, mut refused) = (0, 0);
+    let connected = two.run(Duration::from_secs(2), |two| {
+        let now = two.now();
+        let captured: Vec<_> = peer(&mut two.world, two.hosts[0]).captured.iter().cloned().collect();
+        for (path, bytes) in captured {
+            if !stun::wire::is_stun(&bytes) || path.remote.to_string() != "192.0.2.2:4000" {
+                continue;
+            }
+            let elsewhere =
+                Arrival { path: testkit::path("192.0.2.1:4000", STRANGERS[0]), ecn: None, at: now };
+            repeated += usize::from(two.session(0).handle_datagram(elsewhere, &mut bytes.clone()).is_ok());
+            for _ in 0..100 {
+                let taken = two.session(0).handle_datagram(elsewhere, &mut hello.clone());
+                refused += usize::from(taken == Err(Discard::Unconfirmed));
+            }
+        }
+        two.is_connected()
+    });
+    assert!(connected, "{}", two.reports());
+    assert!(repeated > 0 && refused > 0, "{repeated} checks were repeated, {refused} hellos refused");
+    let theirs = two.incoming(1);
+    two.echo(ours, theirs);
 }
 
 #[test]

@@ -14,9 +14,10 @@ mod harness;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use harness::{CLOCK, Two, config, near};
+use harness::{CLOCK, Two, config, near, peer};
+use proto::Arrival;
 use session::{
-    ChannelInit, ConnectionState, Event, Limits, OpenError, Outgoing, SdpType, SendError, Session,
+    ChannelInit, ConnectionState, Discard, Event, Limits, OpenError, Outgoing, SdpType, SendError, Session,
 };
 use testkit::epoch;
 
@@ -32,6 +33,7 @@ fn the_defaults_are_those_that_are_promised() {
     let limits = Limits::default();
     assert_eq!((limits.max_message_size, limits.send_buffer), (256 << 10, 16 << 20));
     assert_eq!((limits.max_channels, limits.max_untold_candidates), (1024, 100));
+    assert_eq!(limits.max_early_dtls, 4096);
     assert_eq!(
         (limits.ice_patience, limits.close_wait),
         (Duration::from_millis(39_500), Duration::from_secs(1))
@@ -57,6 +59,32 @@ fn candidates_wait_to_be_told_up_to_their_number_and_not_one_more() {
             }
             assert_eq!(told, limit, "{found} found");
         }
+    }
+}
+
+#[test]
+fn dtls_waits_for_its_path_to_be_confirmed_up_to_its_limit_and_not_a_byte_more() {
+    // Each of 200 bytes costs 100 more.
+    for (limit, fits) in [(0, 0), (299, 0), (300, 1), (899, 2), (900, 3)] {
+        let mut two = limited(|limits| limits.max_early_dtls = limit);
+        let now = two.now();
+        two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+        two.negotiate(0);
+        let heard = |two: &mut Two| !peer(&mut two.world, two.hosts[0]).captured.is_empty();
+        assert!(two.run(Duration::from_secs(1), heard));
+        let now = two.now();
+        // The peer's check, from where nobody will answer ours.
+        let elsewhere =
+            Arrival { path: testkit::path("192.0.2.1:4000", "192.0.2.66:666"), ecn: None, at: now };
+        let captured = &peer(&mut two.world, two.hosts[0]).captured;
+        let checks: Vec<_> = captured.iter().map(|(_, bytes)| bytes.clone()).collect();
+        let repeated = checks
+            .into_iter()
+            .filter_map(|mut check| two.session(0).handle_datagram(elsewhere, &mut check).ok());
+        assert!(repeated.count() > 0);
+        let taken = [(); 4].map(|()| two.session(0).handle_datagram(elsewhere, &mut [22; 200]));
+        assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), fits, "{limit}");
+        assert_eq!(taken[3], Err(Discard::Unconfirmed), "{limit}");
     }
 }
 

@@ -167,9 +167,10 @@ impl Faults {
                 let captured = &peer(world, hosts[side]).captured;
                 let Some((path, bytes)) = captured.get(self.draw.below(captured.len())) else { continue };
                 let (mut path, bytes) = (*path, bytes.clone());
-                // Before there are keys nothing tells a forged handshake from a real one on the same path.
+                // Before there are keys nothing tells a forged handshake from a real one on the same path. What was
+                // captured may be of this flood, and from elsewhere already.
                 if !connected || self.draw.chance(50) {
-                    path.remote.set_port(path.remote.port() ^ 1);
+                    path.remote.set_port(ELSEWHERE);
                 }
                 let datagram = self.forged(bytes);
                 world.network.forge(now, hosts[side], path, &datagram);
@@ -210,6 +211,9 @@ impl Faults {
 fn nat_of(plan: &Plan, side: usize) -> usize {
     if side == 1 && plan.nats[0] { 1 } else { 0 }
 }
+
+/// A port of the other side's address that is not its own.
+const ELSEWHERE: u16 = 9;
 
 /// Interruptions that no session may be lost to: consent holds for 30 s (RFC 7675 §5.1).
 const SURVIVED: Duration = Duration::from_secs(15);
