@@ -37,8 +37,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("peerline-net", &["peerline-proto"]),
+    (
+        "peerline-turn-server",
+        &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-turn", "peerline-net"],
+    ),
     ("peerline", &["peerline-proto", "peerline-crypto", "peerline-session", "peerline-net"]),
-    ("peerline-cli", &["peerline"]),
+    ("peerline-cli", &["peerline", "peerline-turn-server"]),
     ("peerline-testkit", &["peerline-proto", "peerline-crypto"]),
     (
         "peerline-hot-paths",
@@ -59,7 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Crates that do I/O or read entropy; only the packages beside each may use it.
 const FENCED: &[(&str, &[&str])] = &[
-    ("tokio", &["peerline-net", "peerline", "peerline-cli"]),
+    ("tokio", &["peerline-net", "peerline-turn-server", "peerline", "peerline-cli"]),
     ("quinn-udp", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),

@@ -13,7 +13,7 @@ const CRYPTOGRAPHIC: &[&str] = &[
 ];
 
 /// Crates that know tokio, or are not protocols.
-const MAY_BE_ASYNC: &[&str] = &["net", "peerconnection", "cli"];
+const MAY_BE_ASYNC: &[&str] = &["net", "turn-server", "peerconnection", "cli"];
 
 /// Packages that are not of the workspace, and name what they compare us with.
 const OUTSIDE: &[&str] = &["bench-peers", "webrtc-util-compat"];

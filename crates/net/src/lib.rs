@@ -38,5 +38,5 @@ mod udp;
 pub use clock::Clock;
 pub use entropy::random_seed;
 pub use interfaces::{Interface, interfaces};
-pub use transport::{RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};
 pub use udp::UdpSocket;

@@ -43,3 +43,5 @@ pub struct Train {
 pub const RECEIVE_BUFFER: usize = 65_535;
 /// Bytes that one send may have: what a GSO send takes, headers left aside.
 pub const SEND_BUFFER: usize = 65_000;
+/// Trains that one system call may receive.
+pub const RECEIVE_TRAINS: usize = 32;

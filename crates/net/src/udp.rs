@@ -6,7 +6,7 @@ use proto::{Ecn, Transmit};
 use quinn_udp::{EcnCodepoint, RecvMeta, UdpSocketState};
 use tokio::io::Interest;
 
-use crate::{Train, Transport};
+use crate::{RECEIVE_BUFFER, RECEIVE_TRAINS, Train, Transport};
 
 /// A UDP socket that sends and receives trains of datagrams.
 #[derive(Debug)]
@@ -32,6 +32,49 @@ impl UdpSocket {
         let io = tokio::net::UdpSocket::from_std(socket)?;
         let local = io.local_addr()?;
         Ok(Self { io, state, local })
+    }
+
+    /// Receives up to [`RECEIVE_TRAINS`] trains, of as many senders as there are, in one system call.
+    ///
+    /// Each has its piece of `buffer`, which is cut into pieces of [`RECEIVE_BUFFER`] bytes; `trains` is
+    /// emptied first and then says, in their order, what lies in them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; the socket can be asked again.
+    pub fn poll_receive_trains(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+        trains: &mut Vec<Train>,
+    ) -> Poll<io::Result<()>> {
+        trains.clear();
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let mut meta = [RecvMeta::default(); RECEIVE_TRAINS];
+            let mut received = None;
+            let outcome = self.io.try_io(Interest::READABLE, || {
+                let count = (buffer.len() / RECEIVE_BUFFER).min(RECEIVE_TRAINS);
+                let mut pieces = buffer.chunks_exact_mut(RECEIVE_BUFFER);
+                let mut slices: [IoSliceMut<'_>; RECEIVE_TRAINS] =
+                    std::array::from_fn(|_| IoSliceMut::new(pieces.next().unwrap_or_default()));
+                let slices = slices.get_mut(..count).unwrap_or_default();
+                let got = self.state.recv((&self.io).into(), slices, &mut meta)?;
+                received = Some(got);
+                // With fewer than there was room for, the socket was empty: another call would only say so.
+                if got < count { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match (received, outcome) {
+                (Some(count), _) => {
+                    trains.extend(meta.iter().take(count).map(train));
+                    return Poll::Ready(Ok(()));
+                }
+                (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
+                (None, _) => {}
+            }
+        }
     }
 }
 
@@ -74,17 +117,21 @@ impl Transport for UdpSocket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(_) => {
-                    let [RecvMeta { addr, len, stride, ecn, .. }] = meta;
-                    let ecn = ecn.map(|mark| match mark {
-                        EcnCodepoint::Ect0 => Ecn::Ect0,
-                        EcnCodepoint::Ect1 => Ecn::Ect1,
-                        EcnCodepoint::Ce => Ecn::Ce,
-                    });
-                    return Poll::Ready(Ok(Train { remote: addr, len, stride: stride.max(1), ecn }));
+                    let [meta] = &meta;
+                    return Poll::Ready(Ok(train(meta)));
                 }
             }
         }
     }
+}
+
+fn train(meta: &RecvMeta) -> Train {
+    let ecn = meta.ecn.map(|mark| match mark {
+        EcnCodepoint::Ect0 => Ecn::Ect0,
+        EcnCodepoint::Ect1 => Ecn::Ect1,
+        EcnCodepoint::Ce => Ecn::Ce,
+    });
+    Train { remote: meta.addr, len: meta.len, stride: meta.stride.max(1), ecn }
 }
 
 const fn codepoint(mark: Ecn) -> EcnCodepoint {
@@ -105,7 +152,6 @@ mod tests {
     use proto::{Carrier, Path};
 
     use super::*;
-    use crate::RECEIVE_BUFFER;
 
     #[tokio::test]
     async fn real_trains_arrive_whole_and_in_order_on_both_families() {
@@ -134,6 +180,35 @@ mod tests {
             }
             assert_eq!(seen, bytes);
         }
+    }
+
+    #[tokio::test]
+    async fn real_many_trains_of_many_senders_come_at_once() {
+        let bind = || UdpSocket::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let (to, senders) = (bind(), [bind(), bind(), bind()]);
+        let total = 3 * RECEIVE_TRAINS;
+        let mut sent = Vec::new();
+        for number in 0..total {
+            let from = &senders[number % senders.len()];
+            let bytes = vec![u8::try_from(number).unwrap(); number];
+            let path = Path { carrier: Carrier::Udp, local: from.local, remote: to.local };
+            let transmit = Transmit { path, ecn: None, len: bytes.len(), segment_size: None };
+            poll_fn(|cx| from.poll_send(cx, &transmit, &bytes)).await.unwrap();
+            sent.push((from.local, bytes));
+        }
+        let mut seen = Vec::new();
+        let (mut buffer, mut trains) = (vec![0; 2 * RECEIVE_TRAINS * RECEIVE_BUFFER], Vec::new());
+        let mut calls = 0;
+        while seen.len() < total {
+            poll_fn(|cx| to.poll_receive_trains(cx, &mut buffer, &mut trains)).await.unwrap();
+            assert!(!trains.is_empty() && trains.len() <= RECEIVE_TRAINS);
+            calls += 1;
+            for (train, piece) in trains.iter().zip(buffer.chunks(RECEIVE_BUFFER)) {
+                seen.push((train.remote, piece[..train.len].to_vec()));
+            }
+        }
+        assert!(calls < total, "{calls} calls");
+        assert_eq!(seen, sent);
     }
 
     #[tokio::test]

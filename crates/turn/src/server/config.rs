@@ -55,6 +55,9 @@ pub struct Config {
     pub max_total_bandwidth: Option<u64>,
     /// Whether relay sockets set the don't-fragment bit, which clients may ask for. Default: yes.
     pub dont_fragment: bool,
+    /// Whether clients may choose channels up to 0x7FFF as in the older RFC 5766 §11, which RFC 8656 §12 ends
+    /// at 0x4FFF. Default: no.
+    pub rfc5766_channels: bool,
     /// Which peers are relayed to.
     pub peers: PeerPolicy,
 }
@@ -94,6 +97,7 @@ impl Config {
             max_bandwidth: None,
             max_total_bandwidth: None,
             dont_fragment: true,
+            rfc5766_channels: false,
             peers: PeerPolicy::default(),
         }
     }

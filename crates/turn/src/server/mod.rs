@@ -58,6 +58,7 @@ pub struct Server {
     total: Bucket,
     stats: Stats,
     rng: Rng,
+    is_draining: bool,
 }
 
 impl Server {
@@ -81,7 +82,14 @@ impl Server {
             rng: Rng::new(derive_seed(&seed, "turn server")),
             users,
             config,
+            is_draining: false,
         }
+    }
+
+    /// No allocation is made from now on, an Allocate is told that there is no capacity (508); those that
+    /// live go on, and may be refreshed.
+    pub const fn drain(&mut self) {
+        self.is_draining = true;
     }
 
     /// Who may use the server from now on. Allocations live on until their next request.
@@ -106,6 +114,9 @@ impl Server {
         } else {
             match datagram.first() {
                 Some(0x40..=0x4f) => self.relay_channel_data(now, path, datagram),
+                Some(0x50..=0x7f) if self.config.rfc5766_channels => {
+                    self.relay_channel_data(now, path, datagram)
+                }
                 Some(0..=3) => self.handle_message(now, path, datagram),
                 _ => Err(Discard::NotTurn),
             }
@@ -196,7 +207,9 @@ impl Server {
         path: Path,
         datagram: &'b [u8],
     ) -> Result<Received<'b>, Discard> {
-        let data = ChannelData::decode(datagram).map_err(|_| Discard::Malformed)?;
+        let decode =
+            if self.config.rfc5766_channels { ChannelData::decode_rfc5766 } else { ChannelData::decode };
+        let data = decode(datagram).map_err(|_| Discard::Malformed)?;
         let allocation = self.table.of_client(path).ok_or(Discard::NoAllocation)?;
         let peer = allocation.peer_of(now, data.channel).ok_or(Discard::NoChannel)?;
         self.relay_to_peer(now, path, peer, data.payload)

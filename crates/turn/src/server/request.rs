@@ -117,6 +117,9 @@ impl Server {
             // The answer was lost, or is not there yet.
             return allocation.is_open().then(|| Content::Allocated(allocation.describe(now)));
         }
+        if self.is_draining {
+            return Some(Content::Error(508));
+        }
         let ask = match Ask::read(message, self.config.dont_fragment) {
             Ok(ask) => ask,
             Err(content) => return Some(content),
@@ -208,7 +211,8 @@ impl Server {
         if self.table.of_client(path).is_none() {
             return Err(437);
         }
-        let (Some(number), Some(peer)) = (number.and_then(ChannelNumber::new), peer) else { return Err(400) };
+        let channel = if self.config.rfc5766_channels { ChannelNumber::rfc5766 } else { ChannelNumber::new };
+        let (Some(number), Some(peer)) = (number.and_then(channel), peer) else { return Err(400) };
         if let Some(code) = self.objection(path, peer.ip()) {
             return Err(code);
         }

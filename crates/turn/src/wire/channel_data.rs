@@ -15,6 +15,11 @@ impl ChannelNumber {
         if FIRST <= number && number <= LAST { Some(Self(number)) } else { None }
     }
 
+    /// Likewise by the older RFC 5766 §11, whose clients may choose up to 0x7FFF.
+    pub const fn rfc5766(number: u16) -> Option<Self> {
+        if FIRST <= number && number <= LAST_RFC5766 { Some(Self(number)) } else { None }
+    }
+
     /// Its number.
     pub const fn number(self) -> u16 {
         self.0
@@ -46,8 +51,24 @@ impl<'a> ChannelData<'a> {
     ///
     /// It is cut short, or not ChannelData.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(datagram, ChannelNumber::new)
+    }
+
+    /// Likewise, with a number that RFC 5766 permits.
+    ///
+    /// # Errors
+    ///
+    /// It is cut short, or not ChannelData.
+    pub fn decode_rfc5766(datagram: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(datagram, ChannelNumber::rfc5766)
+    }
+
+    fn decode_with(
+        datagram: &'a [u8],
+        channel: impl FnOnce(u16) -> Option<ChannelNumber>,
+    ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(datagram);
-        let channel = ChannelNumber::new(reader.u16()?).ok_or(DecodeError::Channel)?;
+        let channel = channel(reader.u16()?).ok_or(DecodeError::Channel)?;
         let len = usize::from(reader.u16()?);
         let payload = reader.take(len)?;
         if reader.remaining() > 3 {
@@ -101,6 +122,7 @@ impl std::error::Error for DecodeError {}
 
 const FIRST: u16 = 0x4000;
 const LAST: u16 = 0x4fff;
+const LAST_RFC5766: u16 = 0x7fff;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 use std::fmt;
 
 /// How many bytes the message takes that a stream goes on with: STUN by its own length, ChannelData with
-/// its padding (RFC 8656 §12.5). `None` until the four bytes are there that tell.
+/// its padding (RFC 8656 §12.5). `None` until the four bytes are there that tell. Channels of RFC 5766 that
+/// RFC 8656 has no more are framed alike: who reads the message refuses it, and the stream goes on.
 ///
 /// # Errors
 ///
@@ -11,7 +12,7 @@ pub fn frame_len(stream: &[u8], limit: usize) -> Result<Option<usize>, FrameErro
     let len = usize::from(u16::from_be_bytes([high, low]));
     let whole = match first {
         0..=0x3f if len.is_multiple_of(4) => len.saturating_add(STUN_HEADER),
-        0x40..=0x4f => len.saturating_add(CHANNEL_HEADER).next_multiple_of(4),
+        0x40..=0x7f => len.saturating_add(CHANNEL_HEADER).next_multiple_of(4),
         _ => return Err(FrameError::NotTurn),
     };
     if whole > limit { Err(FrameError::TooLong) } else { Ok(Some(whole)) }
@@ -55,10 +56,11 @@ mod tests {
         assert_eq!(frame_len(&[0, 1, 0, 9], limit), Err(FrameError::NotTurn));
         for (len, whole) in [(0, 4), (1, 8), (4, 8), (5, 12)] {
             assert_eq!(frame_len(&[0x40, 1, 0, len], limit), Ok(Some(whole)));
+            assert_eq!(frame_len(&[0x7f, 1, 0, len], limit), Ok(Some(whole)));
         }
         assert_eq!(frame_len(&[0x40, 1, 3, 0xe4], limit), Ok(Some(1000)));
         assert_eq!(frame_len(&[0x40, 1, 3, 0xe5], limit), Err(FrameError::TooLong));
-        for first in 0x50..=0xff {
+        for first in 0x80..=0xff {
             assert_eq!(frame_len(&[first, 1, 0, 0], limit), Err(FrameError::NotTurn));
         }
     }

@@ -142,3 +142,26 @@ fn no_more_than_the_bandwidth_is_relayed() {
     assert_eq!(sent(&mut bench, &alice), 5);
     assert_eq!(alice.send(&mut bench, PEER, &[0; 1000]).err(), Some(Discard::Bandwidth));
 }
+
+/// RFC 5766 §11 against RFC 8656 §12.
+#[test]
+fn old_clients_have_their_channels_where_they_are_allowed() {
+    for (allowed, number, code) in
+        [(false, 0x5000, 400), (true, 0x5000, 0), (true, 0x7fff, 0), (true, 0x8000, 400), (true, 0x3fff, 400)]
+    {
+        let mut config = config();
+        config.rfc5766_channels = allowed;
+        let (mut bench, mut alice) = (Bench::new(config), Asker::alice());
+        let relay = alice.allocate(&mut bench, &[]).relayed();
+        assert_eq!(alice.bind(&mut bench, number, PEER), code, "{number:#x}");
+        let [high, low] = number.to_be_bytes();
+        let sent = bench.receive(alice.path, &[high, low, 0, 1, 7]);
+        let refused = if allowed && code == 0 { None } else { Some(Discard::NotTurn) };
+        assert!(number == 0x3fff || sent.as_ref().err().copied() == refused, "{number:#x}: {sent:?}");
+        if code == 0 {
+            assert_eq!(sent.unwrap().unwrap().bytes, [7]);
+            let back = bench.receive(inbound(relay, PEER), &[8]).unwrap().unwrap();
+            assert_eq!(back.bytes, [high, low, 0, 1, 8]);
+        }
+    }
+}

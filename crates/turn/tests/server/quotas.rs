@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stun::wire::{Attribute, Method};
 
-use crate::support::{Asker, Bench, config};
+use crate::support::{Asker, Bench, PEER, config};
 
 fn asker(n: u32, user: &str) -> Asker {
     Asker::new(&format!("198.{}.{}.{}:4000", 51 + n / 65_536, n / 256 % 256, n % 256), user, "wonderland")
@@ -111,4 +111,18 @@ fn ports_and_sockets_never_leak() {
         }
         assert_eq!((bench.server.stats().free_ports, bench.sockets.len()), (free, 0), "{round}");
     }
+}
+
+#[test]
+fn a_server_that_drains_makes_no_allocations_and_keeps_those_that_live() {
+    let mut bench = Bench::new(config());
+    let mut alice = Asker::alice();
+    let made = alice.allocate(&mut bench, &[]);
+    bench.server.drain();
+    assert_eq!(asker(5, "bob").allocate(&mut bench, &[]).code(), 508);
+    assert_eq!(alice.permit(&mut bench, PEER), 0);
+    let refreshed = alice.call(&mut bench, Method::REFRESH, &[Attribute::Lifetime(900)]);
+    assert_eq!((made.code(), refreshed.code(), refreshed.lifetime()), (0, 0, 900));
+    bench.sleep(Duration::from_secs(900));
+    assert_eq!(bench.server.stats().allocations, 0);
 }

@@ -1,0 +1,77 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stun::CredentialsError;
+use turn::Users;
+
+/// What a [`Server`](crate::Server) is made with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The protocol: realm, relay addresses and their ports, quotas, lifetimes, who may be a peer.
+    ///
+    /// Without `relays`, relayed addresses are at the first listener of each family. `listeners` is filled in
+    /// with what is bound, `unix_time` with the time; what is in `listeners` before stays, for addresses that
+    /// lead here through a NAT.
+    pub turn: turn::server::Config,
+    /// Where clients are heard over UDP. An unspecified address stands for all of this machine's of its
+    /// family but loopback.
+    pub udp: Vec<SocketAddr>,
+    /// Where clients are heard over TCP, likewise. Port 0 is the port that UDP has.
+    pub tcp: Vec<SocketAddr>,
+    /// Who may use it.
+    pub users: Users,
+    /// TCP connections at a time; one beyond is closed at once. Default: 4,096.
+    pub max_connections: usize,
+    /// TCP connections of one address. Default: 128.
+    pub max_connections_per_source: usize,
+    /// Bytes of a message over TCP; a longer one ends its connection, and as much of an incomplete one is
+    /// kept. Default: 64 KiB.
+    pub max_frame: usize,
+    /// Bytes that wait for a client that reads slowly; a message beyond is dropped. Default: 64 KiB.
+    pub max_unsent: usize,
+    /// From the opening of a TCP connection to the end of its first message. Default: 10 seconds.
+    pub first_message_timeout: Duration,
+    /// Without anything from the client on a TCP connection. Permissions are renewed every five minutes
+    /// (RFC 8656 §9), so one that is used is never so silent. Default: 15 minutes.
+    pub idle_timeout: Duration,
+}
+
+impl Config {
+    /// Clients at `address` over UDP and TCP, nobody yet, and the defaults.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { udp: vec![address], tcp: vec![address], ..Self::new() }
+    }
+
+    /// The defaults, and no address to listen at.
+    pub fn new() -> Self {
+        Self {
+            turn: turn::server::Config::new(crypto::default_provider()),
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            users: Users::default(),
+            max_connections: 4096,
+            max_connections_per_source: 128,
+            max_frame: 64 * 1024,
+            max_unsent: 64 * 1024,
+            first_message_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(900),
+        }
+    }
+
+    /// With one more user, in the realm of `turn`, which has to be set before.
+    ///
+    /// # Errors
+    ///
+    /// The name or the password cannot be one (RFC 8489 §14.3).
+    pub fn user(mut self, name: &str, password: &str) -> Result<Self, CredentialsError> {
+        self.users.add(self.turn.provider, &self.turn.realm, name, password)?;
+        Ok(self)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}

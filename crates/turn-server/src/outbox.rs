@@ -1,0 +1,195 @@
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use net::{Transport, UdpSocket};
+use proto::{Batch, Carrier, Ecn, Path, Transmit};
+use slab::Slab;
+use tokio::net::TcpListener;
+use turn::server::Relay;
+
+use crate::ready::Signal;
+use crate::stream::Stream;
+
+/// A socket, and how the system says that it is ready.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) waker: Waker,
+    pub(crate) socket: Socket,
+}
+
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// A listener or a relay.
+    Udp(UdpSocket),
+    Acceptor(TcpListener),
+    Stream(Box<Stream>),
+}
+
+/// The sockets and how they are found.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    pub(crate) slots: Slab<Slot>,
+    /// UDP sockets, by what they are bound to.
+    pub(crate) by_address: HashMap<SocketAddr, usize>,
+    pub(crate) by_path: HashMap<Path, usize>,
+    /// Connections that something was written for.
+    pub(crate) unflushed: Vec<usize>,
+    pub(crate) counts: Counts,
+    pub(crate) max_unsent: usize,
+}
+
+/// What is counted on the way out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Datagrams and messages for which there was no room.
+    pub(crate) dropped: u64,
+    /// Datagrams that the system did not want to send.
+    pub(crate) failed: u64,
+}
+
+impl Sockets {
+    fn udp(&self, local: SocketAddr) -> Option<&UdpSocket> {
+        match &self.slots.get(*self.by_address.get(&local)?)?.socket {
+            Socket::Udp(socket) => Some(socket),
+            Socket::Acceptor(_) | Socket::Stream(_) => None,
+        }
+    }
+
+    pub(crate) fn stream(&mut self, key: usize) -> Option<(&mut Stream, &Waker)> {
+        match self.slots.get_mut(key)? {
+            Slot { socket: Socket::Stream(stream), waker, .. } => Some((stream, waker)),
+            _ => None,
+        }
+    }
+
+    /// Sends what was written to a batch.
+    pub(crate) fn send(&mut self, transmit: &Transmit, bytes: &[u8]) {
+        if transmit.path.carrier != Carrier::Udp {
+            let len = bytes.len();
+            return self.push(transmit.path, len, |out| out.put(bytes));
+        }
+        let Some(socket) = self.udp(transmit.path.local) else { return };
+        let mut counts = self.counts;
+        let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
+        for piece in bytes.chunks(segment.saturating_mul(socket.max_segments())) {
+            let several = piece.len() > segment;
+            let part = Transmit { len: piece.len(), segment_size: several.then_some(segment), ..*transmit };
+            if several && !try_send(socket, &part, piece, None) {
+                // The system or the device cannot cut it: as single datagrams then.
+                for single in piece.chunks(segment) {
+                    let part = Transmit { len: single.len(), segment_size: None, ..*transmit };
+                    try_send(socket, &part, single, Some(&mut counts));
+                }
+            } else if !several {
+                try_send(socket, &part, piece, Some(&mut counts));
+            }
+        }
+        self.counts = counts;
+    }
+
+    /// One without a byte, which is a datagram too.
+    fn send_empty(&mut self, path: Path, ecn: Option<Ecn>) {
+        let mut counts = self.counts;
+        if let Some(socket) = self.udp(path.local) {
+            try_send(socket, &Transmit { path, ecn, len: 0, segment_size: None }, &[], Some(&mut counts));
+        }
+        self.counts = counts;
+    }
+
+    /// Puts a message behind what waits for a connection.
+    fn push(
+        &mut self,
+        path: Path,
+        len: usize,
+        write: impl FnOnce(&mut proto::Writer<'_>) -> Result<(), proto::NoSpace>,
+    ) {
+        let Some(key) = self.by_path.get(&path).copied() else { return };
+        let limit = self.max_unsent;
+        let Some((stream, _)) = self.stream(key) else { return };
+        if stream.push(len, limit, write) {
+            if self.unflushed.last() != Some(&key) {
+                self.unflushed.push(key);
+            }
+        } else {
+            self.counts.dropped = self.counts.dropped.wrapping_add(1);
+        }
+    }
+}
+
+/// Whether it was sent. A relay does not wait: what there is no room for is counted and gone.
+fn try_send(socket: &UdpSocket, transmit: &Transmit, bytes: &[u8], counts: Option<&mut Counts>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    let sent = socket.poll_send(&mut cx, transmit, bytes);
+    if let Some(counts) = counts {
+        match &sent {
+            Poll::Ready(Ok(())) => {}
+            Poll::Pending => counts.dropped = counts.dropped.wrapping_add(1),
+            Poll::Ready(Err(_)) => counts.failed = counts.failed.wrapping_add(1),
+        }
+    }
+    matches!(sent, Poll::Ready(Ok(())))
+}
+
+/// What is relayed of one receive call: datagrams of equal path, mark and length leave in one send.
+#[derive(Debug)]
+pub(crate) struct Outbox<'a> {
+    sockets: &'a mut Sockets,
+    batch: Batch<'a>,
+    run: Option<Run>,
+}
+
+/// What the datagrams of a batch have in common.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Run {
+    path: Path,
+    ecn: Option<Ecn>,
+    segment: usize,
+}
+
+impl<'a> Outbox<'a> {
+    pub(crate) fn new(sockets: &'a mut Sockets, memory: &'a mut [u8]) -> Self {
+        let longest = memory.len();
+        Self { sockets, batch: Batch::new(memory, MAX_SEGMENTS, longest), run: None }
+    }
+
+    /// Takes a datagram; what came before goes out when this one cannot go with it.
+    pub(crate) fn push(&mut self, relay: &Relay<'_>, ecn: Option<Ecn>) {
+        let (path, len) = (relay.path, relay.len());
+        if path.carrier != Carrier::Udp {
+            return self.sockets.push(path, len, |out| relay.write(out));
+        }
+        let joins = self.run.is_some_and(|run| {
+            (run.path, run.ecn) == (path, ecn) && run.segment <= MAX_JOINED && len <= self.batch.room()
+        });
+        if !joins {
+            self.finish();
+            self.run = Some(Run { path, ecn, segment: len });
+        }
+        if len == 0 {
+            self.finish();
+            return self.sockets.send_empty(path, ecn);
+        }
+        if self.batch.append(|out| relay.write(out)).is_err() {
+            let counts = &mut self.sockets.counts;
+            counts.dropped = counts.dropped.wrapping_add(1);
+        }
+    }
+
+    /// Sends what is left.
+    pub(crate) fn finish(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        if let Some(transmit) = self.batch.finish(run.path, run.ecn) {
+            self.sockets.send(&transmit, self.batch.bytes());
+        }
+        self.batch.clear();
+    }
+}
+
+/// Datagrams of one send: what Linux takes.
+const MAX_SEGMENTS: usize = 64;
+/// The longest datagrams that are joined: what every link carries that carries IPv6 (RFC 8200 §5). The
+/// system refuses to cut a send into datagrams that are longer than the link's, and sends them singly.
+const MAX_JOINED: usize = 1280 - 40 - 8;

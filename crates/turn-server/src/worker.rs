@@ -1,0 +1,431 @@
+//! The task: it owns the machine, the sockets, the timers and the buffers.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use net::{Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, Train, Transport, UdpSocket};
+use proto::{Arrival, Batch, Carrier, Instant, Path};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
+use tracing::{debug, trace};
+use turn::Users;
+use turn::server::{Event, Received};
+
+use crate::outbox::{Outbox, Slot, Socket, Sockets};
+use crate::ready::{Kind, Ready, waker};
+use crate::stream::Stream;
+use crate::{Config, Stats};
+
+/// What the handle wants.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Stats(oneshot::Sender<Stats>),
+    Users(Box<Users>),
+    Drain(Duration, oneshot::Sender<Stats>),
+}
+
+/// Where clients are heard.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: Vec<(SocketAddr, TcpListener)>,
+}
+
+/// The task's state; the task is this future.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    server: turn::Server,
+    clock: Clock,
+    limits: Limits,
+    sockets: Sockets,
+    ready: Ready,
+    commands: mpsc::Receiver<Command>,
+    /// When connections have to be looked at.
+    timers: BTreeSet<(Instant, usize)>,
+    /// Acceptors that had no luck, and when they try again.
+    paused: Option<(Instant, Vec<usize>)>,
+    draining: Option<(Instant, oneshot::Sender<Stats>)>,
+    sleep: Pin<Box<Sleep>>,
+    receive_buffer: Vec<u8>,
+    trains: Vec<Train>,
+    send_buffer: Vec<u8>,
+    refused_connections: u64,
+}
+
+#[derive(Debug)]
+struct Limits {
+    connections: usize,
+    connections_per_source: usize,
+    frame: usize,
+    first_message: Duration,
+    idle: Duration,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        clock: Clock,
+        config: Config,
+        bound: Bound,
+        commands: mpsc::Receiver<Command>,
+        seed: [u8; 32],
+    ) -> Self {
+        let limits = Limits {
+            connections: config.max_connections,
+            connections_per_source: config.max_connections_per_source,
+            frame: config.max_frame.min(RECEIVE_TRAINS * RECEIVE_BUFFER),
+            first_message: config.first_message_timeout,
+            idle: config.idle_timeout,
+        };
+        let mut worker = Self {
+            server: turn::Server::new(clock.now(), config.turn, config.users, seed),
+            clock,
+            limits,
+            sockets: Sockets { max_unsent: config.max_unsent, ..Sockets::default() },
+            ready: Ready::new(),
+            commands,
+            timers: BTreeSet::new(),
+            paused: None,
+            draining: None,
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            receive_buffer: vec![0; RECEIVE_TRAINS * RECEIVE_BUFFER],
+            trains: Vec::with_capacity(RECEIVE_TRAINS),
+            send_buffer: vec![0; SEND_BUFFER],
+            refused_connections: 0,
+        };
+        for socket in bound.udp {
+            worker.add_udp(socket, Kind::Listener);
+        }
+        for (_, listener) in bound.tcp {
+            worker.add(Socket::Acceptor(listener), Kind::Listener);
+        }
+        worker
+    }
+
+    fn add(&mut self, socket: Socket, kind: Kind) -> usize {
+        let entry = self.sockets.slots.vacant_entry();
+        let key = entry.key();
+        let signal = self.ready.signal(kind, key);
+        entry.insert(Slot { waker: waker(&signal), signal, socket });
+        key
+    }
+
+    fn add_udp(&mut self, socket: UdpSocket, kind: Kind) {
+        let local = socket.local_address();
+        let key = self.add(Socket::Udp(socket), kind);
+        self.sockets.by_address.insert(local, key);
+    }
+
+    /// What a socket has for one turn.
+    fn serve(&mut self, key: usize) {
+        let Some(slot) = self.sockets.slots.get(key) else { return };
+        slot.signal.begin_turn();
+        let may_have_more = match &slot.socket {
+            Socket::Udp(_) => self.serve_udp(key),
+            Socket::Acceptor(_) => self.serve_acceptor(key),
+            Socket::Stream(_) => self.serve_stream(key),
+        };
+        self.follow();
+        if may_have_more && let Some(slot) = self.sockets.slots.get(key) {
+            slot.waker.wake_by_ref();
+        }
+    }
+
+    /// One receive call, and what is to be relayed of it.
+    fn serve_udp(&mut self, key: usize) -> bool {
+        let Self { server, clock, sockets, receive_buffer, trains, send_buffer, .. } = self;
+        let Some(Slot { socket: Socket::Udp(socket), waker, .. }) = sockets.slots.get(key) else {
+            return false;
+        };
+        match socket.poll_receive_trains(&mut Context::from_waker(waker), receive_buffer, trains) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(error)) => {
+                // ICMP errors of earlier sends come back here; the next call goes on.
+                debug!(%error, "receive");
+                return true;
+            }
+            Poll::Ready(Ok(())) => {}
+        }
+        let (local, at) = (socket.local_address(), clock.now());
+        let mut outbox = Outbox::new(sockets, send_buffer);
+        for (train, piece) in trains.iter().zip(receive_buffer.chunks_exact(RECEIVE_BUFFER)) {
+            let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
+            let arrival = Arrival { path, ecn: train.ecn, at };
+            let bytes = piece.get(..train.len).unwrap_or_default();
+            // One without a byte is a datagram too.
+            let empty = bytes.is_empty().then_some(bytes);
+            for datagram in bytes.chunks(train.stride).chain(empty) {
+                match server.handle_datagram(arrival, datagram) {
+                    Ok(Received::Relay(relay)) => outbox.push(&relay, train.ecn),
+                    Ok(Received::Consumed) => {}
+                    Err(discard) => trace!(from = %train.remote, %discard, "dropped"),
+                }
+            }
+        }
+        outbox.finish();
+        true
+    }
+
+    fn serve_acceptor(&mut self, key: usize) -> bool {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(Slot { socket: Socket::Acceptor(listener), waker, .. }) = self.sockets.slots.get(key)
+            else {
+                return false;
+            };
+            match listener.poll_accept(&mut Context::from_waker(waker)) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok((stream, remote))) => self.accept(stream, remote),
+                Poll::Ready(Err(error)) => {
+                    // Without a pause one without file descriptors would spin here.
+                    debug!(%error, "accept");
+                    let until = self.clock.now() + ACCEPT_PAUSE;
+                    self.paused.get_or_insert((until, Vec::new())).1.push(key);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn accept(&mut self, io: TcpStream, remote: SocketAddr) {
+        let of_source = self.sockets.by_path.keys().filter(|path| path.remote.ip() == remote.ip()).count();
+        let is_full = self.sockets.by_path.len() >= self.limits.connections
+            || of_source >= self.limits.connections_per_source;
+        let Ok(local) = io.local_addr() else { return };
+        if is_full {
+            self.refused_connections = self.refused_connections.wrapping_add(1);
+            return;
+        }
+        let path = Path { carrier: Carrier::Stream, local, remote };
+        let stream = Stream::new(io, path, self.clock.now());
+        let key = self.add(Socket::Stream(Box::new(stream)), Kind::Listener);
+        self.sockets.by_path.insert(path, key);
+        self.set_timer(key);
+    }
+
+    /// One read, and what it completes.
+    fn serve_stream(&mut self, key: usize) -> bool {
+        let Self { server, clock, limits, sockets, receive_buffer, send_buffer, .. } = self;
+        let Some((stream, waker)) = sockets.stream(key) else { return false };
+        let cx = &mut Context::from_waker(waker);
+        let room = stream.inbound.room(limits.frame);
+        let memory = receive_buffer.get_mut(..room).unwrap_or_default();
+        let read = match (stream.flush(cx), stream.poll_read(cx, memory)) {
+            (Ok(()), Poll::Pending) => return false,
+            (Ok(()), Poll::Ready(Ok(read))) if read > 0 => read,
+            _ => {
+                self.close_stream(key);
+                return false;
+            }
+        };
+        let (path, at) = (stream.path, clock.now());
+        let mut inbound = std::mem::take(&mut stream.inbound);
+        let fresh = receive_buffer.get(..read).unwrap_or_default();
+        let mut outbox = Outbox::new(sockets, send_buffer);
+        let fed = inbound.feed(fresh, limits.frame, |frame| {
+            match server.handle_datagram(Arrival { path, ecn: None, at }, frame) {
+                Ok(Received::Relay(relay)) => outbox.push(&relay, None),
+                Ok(Received::Consumed) => {}
+                Err(discard) => trace!(from = %path.remote, %discard, "dropped"),
+            }
+        });
+        outbox.finish();
+        match (fed, self.sockets.stream(key)) {
+            (Ok(count), Some((stream, _))) => {
+                stream.inbound = inbound;
+                if count > 0 {
+                    stream.heard = Some(at);
+                }
+                true
+            }
+            (Err(error), _) => {
+                debug!(from = %path.remote, %error, "a stream that cannot be read on");
+                self.close_stream(key);
+                false
+            }
+            (Ok(_), None) => false,
+        }
+    }
+
+    fn close_stream(&mut self, key: usize) {
+        let Some((stream, _)) = self.sockets.stream(key) else { return };
+        let (path, timer) = (stream.path, stream.timer);
+        self.sockets.slots.try_remove(key);
+        self.sockets.by_path.remove(&path);
+        self.timers.remove(&(timer, key));
+        self.server.client_gone(self.clock.now(), path);
+    }
+
+    fn set_timer(&mut self, key: usize) {
+        let Some((stream, _)) = self.sockets.stream(key) else { return };
+        stream.timer = stream.deadline(self.limits.first_message, self.limits.idle);
+        let timer = stream.timer;
+        self.timers.insert((timer, key));
+    }
+
+    /// Opens, closes, answers and flushes until the machine wants nothing more.
+    fn follow(&mut self) {
+        let now = self.clock.now();
+        while self.open_and_close(now) | self.reply(now) {}
+        while let Some(key) = self.sockets.unflushed.pop() {
+            let Some((stream, waker)) = self.sockets.stream(key) else { continue };
+            if stream.flush(&mut Context::from_waker(waker)).is_err() {
+                self.close_stream(key);
+                self.open_and_close(now);
+            }
+        }
+    }
+
+    fn open_and_close(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(event) = self.server.poll_event() {
+            any = true;
+            match event {
+                Event::Open(address) => match UdpSocket::bind(address) {
+                    Ok(socket) => {
+                        self.add_udp(socket, Kind::Relay);
+                        self.server.relay_opened(now, address);
+                    }
+                    Err(error) => {
+                        debug!(%address, %error, "a relay cannot be bound");
+                        self.server.relay_failed(now, address);
+                    }
+                },
+                Event::Close(address) => {
+                    if let Some(key) = self.sockets.by_address.remove(&address) {
+                        self.sockets.slots.try_remove(key);
+                    }
+                }
+                other => debug!(?other, "an event nobody knows"),
+            }
+        }
+        any
+    }
+
+    fn reply(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        loop {
+            let mut batch = Batch::new(&mut self.send_buffer, 1, SEND_BUFFER);
+            let Some(transmit) = self.server.poll_transmit(now, &mut batch) else { return any };
+            self.sockets.send(&transmit, batch.bytes());
+            any = true;
+        }
+    }
+
+    /// Does what the handle wants; says whether it is still there.
+    fn obey(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            match command {
+                None => return self.draining.is_some(),
+                // Who does not wait for the answer does not get it.
+                Some(Command::Stats(reply)) => _ = reply.send(self.stats()),
+                Some(Command::Users(users)) => self.server.set_users(*users),
+                Some(Command::Drain(grace, reply)) => {
+                    self.server.drain();
+                    self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(_)));
+                    self.draining = Some((self.clock.now() + grace, reply));
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes note of the time; whether it is set for the next one.
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        let paused = self.paused.as_ref().map(|(until, _)| *until);
+        let draining = self.draining.as_ref().map(|(until, _)| *until);
+        let connection = self.timers.first().map(|(at, _)| *at);
+        let next = [self.server.poll_timeout(), paused, draining, connection].into_iter().flatten().min();
+        let Some(next) = next else { return true };
+        let at = tokio::time::Instant::from_std(self.clock.system(next));
+        if self.sleep.deadline() != at {
+            self.sleep.as_mut().reset(at);
+        }
+        if self.sleep.as_mut().poll(cx).is_pending() {
+            return true;
+        }
+        self.expire(self.clock.now().max(next));
+        false
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.server.handle_timeout(now);
+        while let Some((due, key)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            self.timers.remove(&(due, key));
+            let (first_message, idle) = (self.limits.first_message, self.limits.idle);
+            let Some((stream, _)) = self.sockets.stream(key) else { continue };
+            if stream.deadline(first_message, idle) > now {
+                self.set_timer(key)
+            } else {
+                self.close_stream(key)
+            }
+        }
+        if let Some((_, keys)) = self.paused.take_if(|(until, _)| *until <= now) {
+            for slot in keys.into_iter().filter_map(|key| self.sockets.slots.get(key)) {
+                slot.waker.wake_by_ref();
+            }
+        }
+        self.follow();
+    }
+
+    /// Whether the last allocation has ended, or the grace, since the end was asked for.
+    fn is_drained(&self) -> bool {
+        let is_idle = self.server.stats().allocations == 0;
+        self.draining.as_ref().is_some_and(|(until, _)| is_idle || *until <= self.clock.now())
+    }
+
+    fn stats(&self) -> Stats {
+        let counts = self.sockets.counts;
+        Stats {
+            turn: self.server.stats(),
+            udp_sockets: self.sockets.by_address.len(),
+            connections: self.sockets.by_path.len(),
+            refused_connections: self.refused_connections,
+            dropped: counts.dropped,
+            failed: counts.failed,
+        }
+    }
+}
+
+impl Future for Worker {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let worker = &mut *self;
+        if !worker.obey(cx) {
+            return Poll::Ready(());
+        }
+        for _ in 0..TURNS {
+            worker.ready.poll(cx);
+            let Some(key) = worker.ready.pop() else { break };
+            worker.serve(key);
+        }
+        // A timer that is due may make another one due; the turn ends all the same.
+        let is_set = worker.wait(cx);
+        if worker.is_drained() {
+            if let Some((_, reply)) = worker.draining.take() {
+                // Who does not wait for the answer does not get it.
+                let _ = reply.send(worker.stats());
+            }
+            return Poll::Ready(());
+        }
+        worker.ready.poll(cx);
+        if !(is_set && worker.ready.is_empty()) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// Turns of sockets before the rest of the runtime has its own.
+const TURNS: usize = 64;
+/// Connections that an acceptor accepts in its turn.
+const ACCEPTS_PER_TURN: usize = 16;
+/// After a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// What UDP over IPv4 carries at most.
+const SEND_BUFFER: usize = 65_507;

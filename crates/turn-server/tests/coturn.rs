@@ -1,0 +1,209 @@
+//! The tools of coturn against our server: programs of somebody else that know the protocol.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use turn::server::RelayAddress;
+use turn_server::{Config, Server, Stats};
+
+/// A peer that sends back what it gets; it ends with the test.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Where everything is: on loopback, the server and the peers at addresses of their own, because nobody is
+/// relayed to the server's.
+struct Place {
+    server: IpAddr,
+    peer: IpAddr,
+}
+
+const V4: fn() -> Place = || Place { server: [127, 0, 0, 2].into(), peer: [127, 0, 0, 3].into() };
+
+fn is_there(tool: &str) -> bool {
+    let found = Command::new(tool).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !found {
+        println!("skipped: {tool} is not installed (Debian: coturn)");
+    }
+    found
+}
+
+fn config(place: &Place) -> Config {
+    let mut config = Config::at(SocketAddr::new(place.server, 0)).user("u", "p").unwrap();
+    config.users.add_secret(config.turn.provider, b"north");
+    config.turn.relays = vec![RelayAddress { local: place.server, external: place.server }];
+    config.turn.peers.allow = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    // They choose their channels by RFC 5766.
+    config.turn.rfc5766_channels = true;
+    config.turn.max_allocations_per_user = 1000;
+    config.turn.max_allocations_per_source = 1000;
+    config.turn.max_refusals_per_second = 10_000;
+    config
+}
+
+/// A port that was free a moment ago.
+fn free_port(ip: IpAddr) -> u16 {
+    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap().port()
+}
+
+async fn run(mut command: Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+    tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap()
+}
+
+/// Has `turnutils_uclient` do what `options` say, through the server to a peer and back; what it says.
+async fn client_of(server: &Server, place: &Place, options: &[&str]) -> Option<String> {
+    if !(is_there("turnutils_uclient") && is_there("turnutils_peer")) {
+        return None;
+    }
+    let (port, peer_port) = (server.local_addr().port().to_string(), free_port(place.peer).to_string());
+    let peer_ip = place.peer.to_string();
+    let peer = Command::new("turnutils_peer")
+        .args(["-L", &peer_ip, "-p", &peer_port])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _peer = Peer(peer);
+    let mut client = Command::new("turnutils_uclient");
+    client.args(["-p", &port, "-e", &peer_ip, "-r", &peer_port]).args(options);
+    client.arg(place.server.to_string());
+    let output = run(client).await;
+    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// Likewise with a new server, and what that counted.
+async fn uclient(place: &Place, config: Config, options: &[&str]) -> Option<(String, Stats)> {
+    let server = Server::bind(config).await.unwrap();
+    let said = client_of(&server, place, options).await?;
+    Some((said, server.stats().await.unwrap()))
+}
+
+/// The last number behind `label`, up to a blank or a comma.
+fn number(said: &str, label: &str) -> Option<u64> {
+    let after = said.rsplit_once(label)?.1.trim_start();
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// Every packet came back, and there were `at_least` of them.
+async fn relays_everything(place: &Place, options: &[&str], at_least: u64) -> Option<Stats> {
+    let (said, stats) = uclient(place, config(place), options).await?;
+    assert_eq!(number(&said, "Total lost packets "), Some(0), "{options:?}: {said}");
+    let (sent, received) = (number(&said, "tot_send_msgs="), number(&said, "tot_recv_msgs="));
+    assert!(received == sent && received.is_some_and(|count| count >= at_least), "{options:?}: {said}");
+    assert!(stats.turn.to_peers >= at_least && stats.turn.to_clients >= at_least, "{stats:?}");
+    assert_eq!((stats.dropped, stats.failed), (0, 0), "{stats:?}");
+    Some(stats)
+}
+
+const USER: [&str; 4] = ["-u", "u", "-w", "p"];
+
+/// Each of `options` with a server of its own, all at a time: a run of the client takes seconds.
+async fn all(options: &[&'static [&'static str]], packets: u64) {
+    let mut runs = tokio::task::JoinSet::new();
+    for extra in options {
+        let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
+        runs.spawn(async move { relays_everything(&V4(), &all, packets).await });
+    }
+    while let Some(run) = runs.join_next().await {
+        run.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn real_channels_indications_and_other_options_lose_nothing_over_udp() {
+    all(&[&[], &["-s"], &["-g"], &["-G"], &["-c"], &["-s", "-c", "-l", "1200"]], 20).await;
+}
+
+#[tokio::test]
+async fn real_clients_over_tcp_lose_nothing() {
+    all(&[&["-t"], &["-t", "-s"], &["-t", "-G"], &["-t", "-l", "171"]], 20).await;
+}
+
+#[tokio::test]
+async fn real_clients_reach_each_other() {
+    all(&[&["-y"], &["-y", "-s"], &["-y", "-t"], &["-y", "-c"]], 20).await;
+}
+
+#[tokio::test]
+async fn real_names_that_end_are_taken_and_wrong_ones_are_not() {
+    let place = V4();
+    let rest = ["-u", "u", "-W", "north", "-n", "10", "-m", "2"];
+    relays_everything(&place, &rest, 20).await;
+    for wrong in [["-u", "u", "-w", "q"], ["-u", "v", "-w", "p"], ["-u", "u", "-W", "south"]] {
+        let options = [&wrong[..], &["-n", "1", "-m", "1"]].concat();
+        let Some((said, stats)) = uclient(&place, config(&place), &options).await else { return };
+        assert!(said.contains("Cannot complete Allocation"), "{wrong:?}: {said}");
+        assert_eq!((stats.turn.allocated, stats.turn.to_peers), (0, 0), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn real_relays_of_the_other_family_lose_nothing() {
+    let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((v6, 0)).is_err() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    // Clients come over IPv4, and their relays and peers are at ::1: there is one loopback address only, so
+    // that the peer is another client of the server's.
+    let place = V4();
+    let mut config = config(&place);
+    config.turn.relays.push(RelayAddress { local: v6, external: v6 });
+    let options = [&USER[..], &["-n", "10", "-m", "2", "-x", "-y"]].concat();
+    let Some((said, stats)) = uclient(&place, config, &options).await else { return };
+    assert_eq!(number(&said, "Total lost packets "), Some(0), "{said}");
+    assert!(number(&said, "tot_recv_msgs=").is_some_and(|count| count >= 20), "{said}");
+    assert!(stats.turn.to_peers >= 20, "{stats:?}");
+}
+
+/// Clients that break rules, and clients that vanish: what they had ends when its time is over.
+#[tokio::test]
+async fn real_hostile_clients_leave_nothing_behind() {
+    let mut runs = tokio::task::JoinSet::new();
+    for extra in [&["-N"][..], &["-R"], &["-N", "-R", "-t"], &["-O"], &["-O", "-t"], &["-B"], &["-B", "-t"]] {
+        runs.spawn(async move {
+            let mut config = config(&V4());
+            (config.turn.default_lifetime, config.turn.max_lifetime) = (SHORT, SHORT);
+            let server = Server::bind(config).await.unwrap();
+            // Without `-c` pairs of ports are asked for, and the second is kept for half a minute.
+            let options = [&USER[..], &["-c", "-n", "10", "-m", "3"], extra].concat();
+            let Some(said) = client_of(&server, &V4(), &options).await else { return };
+            assert!(server.stats().await.unwrap().turn.allocated > 0, "{extra:?}: {said}");
+            tokio::time::sleep(SHORT).await;
+            let stats = server.stats().await.unwrap();
+            assert_eq!((stats.turn.allocations, stats.udp_sockets), (0, 1), "{extra:?}: {stats:?}");
+            assert_eq!(stats.connections, 0, "{extra:?}");
+            assert_eq!(stats.turn.free_ports, 65_536 - 49_152, "{extra:?}");
+        });
+    }
+    while let Some(run) = runs.join_next().await {
+        run.unwrap();
+    }
+}
+
+/// Of an allocation.
+const SHORT: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn real_stunclient_learns_its_address() {
+    if !is_there("turnutils_stunclient") {
+        return;
+    }
+    let place = V4();
+    let server = Server::bind(config(&place)).await.unwrap();
+    let mut client = Command::new("turnutils_stunclient");
+    client.args(["-p", &server.local_addr().port().to_string(), &place.server.to_string()]);
+    let output = run(client).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("reflexive addr: 127.0.0."), "{said}");
+}
