@@ -107,11 +107,14 @@ fn real_reading_and_writing_take_linear_time() {
             text
         };
         let (small, large) = (text(60 << 10), text(240 << 10));
-        let (of_small, of_large) = (best_time(&small), best_time(&large));
-        // The limit is for a quiet machine with optimised code; here it only must not be out of all measure.
-        assert!(of_large <= Duration::from_millis(20), "{shape}: {of_large:?} for {} bytes", large.len());
-        let most = of_small.max(Duration::from_micros(50)) * 5;
-        assert!(of_large <= most, "{shape}: {of_small:?}, and {of_large:?} for four times as much");
+        let (mut of_small, mut of_large) = (Duration::MAX, Duration::MAX);
+        // A machine with other work gets several tries: what takes the square of the time has it in each.
+        let holds = (0..10).any(|_| {
+            (of_small, of_large) = (of_small.min(best_time(&small)), of_large.min(best_time(&large)));
+            let most = of_small.max(Duration::from_micros(50)) * 5;
+            of_large <= most && of_large <= Duration::from_millis(20)
+        });
+        assert!(holds, "{shape}: {of_small:?}, and {of_large:?} for {} bytes", large.len());
     }
 }
 
