@@ -73,8 +73,12 @@ async fn client_of(server: &Server, place: &Place, options: &[&str]) -> Option<S
         .spawn()
         .unwrap();
     let _peer = Peer(peer);
-    let mut client = Command::new("turnutils_uclient");
-    client.args(["-p", &port, "-e", &peer_ip, "-r", &peer_port]).args(options);
+    // One that breaks rules may wait for ever for what the server rightly does not send.
+    let mut client = Command::new("timeout");
+    client
+        .args(["30", "turnutils_uclient"])
+        .args(["-p", &port, "-e", &peer_ip, "-r", &peer_port])
+        .args(options);
     client.arg(place.server.to_string());
     let output = run(client).await;
     Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
