@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use turn::server::RelayAddress;
@@ -202,6 +203,8 @@ async fn real_hostile_clients_leave_nothing_behind() {
     }
 }
 
+/// The last byte of the next client's address.
+static CLIENTS: AtomicU8 = AtomicU8::new(1);
 /// Of an allocation.
 const SHORT: Duration = Duration::from_secs(2);
 
