@@ -24,6 +24,7 @@ use self::relay::Framing;
 use self::reply::{Content, Reply};
 use self::table::Table;
 use crate::Users;
+use crate::policy::embedded;
 use crate::wire::ChannelData;
 
 pub use self::config::{Config, RelayAddress};
@@ -92,9 +93,11 @@ impl Server {
         self.is_draining = true;
     }
 
-    /// Who may use the server from now on. Allocations live on until their next request.
+    /// Who may use the server from now on. What somebody has who is no longer among them he can renew no more,
+    /// and loses at its end.
     pub fn set_users(&mut self, users: Users) {
         self.users = users;
+        self.table.mark_stale();
     }
 
     /// Takes a datagram of a client or of a peer.
@@ -297,7 +300,13 @@ impl Server {
     fn may_reach(&self, peer: SocketAddr) -> bool {
         !self.config.listeners.contains(&peer)
             && (!self.is_own(peer.ip()) || self.table.is_external(peer))
-            && self.config.peers.permits(peer.ip())
+            && self.may_permit(peer.ip())
+    }
+
+    /// Whether anything at this address may be reached. None of the server's own is, in disguise.
+    fn may_permit(&self, peer: IpAddr) -> bool {
+        let mut disguised = embedded(peer).into_iter().flatten();
+        !disguised.any(|ip| self.is_own(ip)) && self.config.peers.permits(peer)
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {

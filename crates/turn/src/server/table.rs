@@ -163,6 +163,8 @@ impl Table {
         };
         if wish.parity == Parity::EvenAndNext {
             allocation.token = Some(self.reserve(now, rng, first)?);
+        } else if wish.token.is_none() {
+            allocation.parity = Some(wish.parity);
         }
         let second = match wish.additional.then(|| self.take(rng, AddressFamily::V6, Parity::Any)) {
             None => None,
@@ -201,13 +203,20 @@ impl Table {
         // Another one first, so that it is another one.
         let family = AddressFamily::of(local.ip());
         let tried = allocation.tried.saturating_add(1);
-        let may_differ = allocation.token.is_none() && tried < MAX_TRIES;
-        let other = if may_differ { self.take(rng, family, Parity::Any).ok() } else { None };
+        let is_first = allocation.relays.first().copied().flatten().is_some_and(|relay| relay.local == local);
+        let parity = if is_first { allocation.parity } else { Some(Parity::Any) };
+        let parity = parity.filter(|_| tried < MAX_TRIES);
+        let other = parity.and_then(|parity| self.take(rng, family, parity).ok());
         self.give(local);
         self.by_relay.remove(&local);
         let Some(other) = other else {
-            let reply = self.allocations.get(key)?.reply(Content::Error(508));
+            let allocation = self.allocations.get(key)?;
+            let (reply, token) = (allocation.reply(Content::Error(508)), allocation.token);
             self.remove(key);
+            // Of the next port's token nobody has heard.
+            if let Some(next) = token.and_then(|token| self.redeem(token)) {
+                self.give(next.local);
+            }
             return Some(reply);
         };
         let allocation = self.allocations.get_mut(key)?;
@@ -234,6 +243,11 @@ impl Table {
         if let Some(key) = self.by_client.get(&path).copied() {
             self.remove(key);
         }
+    }
+
+    /// The server has other users.
+    pub(super) fn mark_stale(&mut self) {
+        self.allocations.iter_mut().for_each(|(_, allocation)| allocation.is_stale = true);
     }
 
     fn insert(&mut self, allocation: Allocation) {
