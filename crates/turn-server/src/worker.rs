@@ -1,8 +1,9 @@
 //! The task: it owns the machine, the sockets, the timers and the buffers.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     sockets: Sockets,
     ready: Ready,
     commands: mpsc::Receiver<Command>,
+    /// How many connections each address has.
+    sources: HashMap<IpAddr, usize>,
     /// When connections have to be looked at.
     timers: BTreeSet<(Instant, usize)>,
     /// Acceptors that had no luck, and when they try again.
@@ -88,6 +91,7 @@ impl Worker {
             sockets: Sockets { max_unsent: config.max_unsent, ..Sockets::default() },
             ready: Ready::new(),
             commands,
+            sources: HashMap::new(),
             timers: BTreeSet::new(),
             paused: None,
             draining: None,
@@ -192,7 +196,7 @@ impl Worker {
     }
 
     fn accept(&mut self, io: TcpStream, remote: SocketAddr) {
-        let of_source = self.sockets.by_path.keys().filter(|path| path.remote.ip() == remote.ip()).count();
+        let of_source = self.sources.get(&remote.ip()).copied().unwrap_or(0);
         let is_full = self.sockets.by_path.len() >= self.limits.connections
             || of_source >= self.limits.connections_per_source;
         let Ok(local) = io.local_addr() else { return };
@@ -204,6 +208,7 @@ impl Worker {
         let stream = Stream::new(io, path, self.clock.now());
         let key = self.add(Socket::Stream(Box::new(stream)), Kind::Listener);
         self.sockets.by_path.insert(path, key);
+        self.sources.insert(remote.ip(), of_source.saturating_add(1));
         self.set_timer(key);
     }
 
@@ -257,6 +262,12 @@ impl Worker {
         self.sockets.slots.try_remove(key);
         self.sockets.by_path.remove(&path);
         self.timers.remove(&(timer, key));
+        if let Entry::Occupied(mut count) = self.sources.entry(path.remote.ip()) {
+            *count.get_mut() = count.get().saturating_sub(1);
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.server.client_gone(self.clock.now(), path);
     }
 
