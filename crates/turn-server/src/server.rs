@@ -100,7 +100,7 @@ impl Server {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Who may use it from now on. Allocations that live go on.
+    /// Who may use it from now on. Who is not among them any more can renew nothing.
     ///
     /// # Errors
     ///
@@ -115,6 +115,15 @@ impl Server {
     ///
     /// The runtime has ended it before.
     pub async fn shutdown(self, grace: Duration) -> Result<Stats, Stopped> {
+        self.drain(grace).await
+    }
+
+    /// The same where others still hold the server: what they ask from then on fails once it has stopped.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended it before.
+    pub async fn drain(&self, grace: Duration) -> Result<Stats, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Drain(grace, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)

@@ -13,9 +13,9 @@ use proto::{Arrival, Batch, Carrier, Instant, Path};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
-use tracing::{debug, trace};
+use tracing::{debug, field, info, trace};
 use turn::Users;
-use turn::server::{Event, Received};
+use turn::server::{Event, Received, Usage};
 
 use crate::outbox::{Outbox, Slot, Socket, Sockets};
 use crate::ready::{Kind, Ready, waker};
@@ -311,6 +311,8 @@ impl Worker {
                         self.sockets.slots.try_remove(key);
                     }
                 }
+                Event::Began(usage) => write_down(&usage, "allocation began"),
+                Event::Ended(usage) => write_down(&usage, "allocation ended"),
                 other => debug!(?other, "an event nobody knows"),
             }
         }
@@ -430,6 +432,20 @@ impl Future for Worker {
         }
         Poll::Pending
     }
+}
+
+fn write_down(usage: &Usage, what: &'static str) {
+    let [first, second] = usage.relayed;
+    info!(
+        user = usage.username(),
+        client = %usage.client.remote,
+        carrier = ?usage.client.carrier,
+        relayed = first.map(field::display),
+        relayed_too = second.map(field::display),
+        to_peers = usage.to_peers,
+        to_client = usage.to_client,
+        "{what}"
+    );
 }
 
 /// Turns of sockets before the rest of the runtime has its own.

@@ -28,7 +28,7 @@ use crate::policy::embedded;
 use crate::wire::ChannelData;
 
 pub use self::config::{Config, RelayAddress};
-pub use self::event::{Discard, Event, Stats};
+pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::relay::{Received, Relay};
 
 /// A TURN server (RFC 8656) over UDP relays, without I/O.
@@ -182,7 +182,12 @@ impl Server {
 
     /// What was counted.
     pub fn stats(&self) -> Stats {
-        Stats { allocations: self.table.len(), free_ports: self.table.free_ports(), ..self.stats }
+        Stats {
+            allocations: self.table.len(),
+            free_ports: self.table.free_ports(),
+            relayed_bytes: self.total.passed(),
+            ..self.stats
+        }
     }
 
     fn handle_message<'b>(
@@ -257,11 +262,9 @@ impl Server {
         }
         let relay = allocation.relay_to(peer.ip()).ok_or(Discard::NoPermission)?;
         let path = Path { carrier: Carrier::Udp, local: relay.local, remote: peer };
-        if !(allocation.from_client.admits(now, payload.len()) && self.total.admits(now, payload.len())) {
-            return Err(Discard::Bandwidth);
-        }
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        pass(now, bytes, &mut allocation.from_client, &mut self.total)?;
         self.stats.to_peers = self.stats.to_peers.wrapping_add(1);
-        self.count(payload);
         Ok(Received::Relay(Relay { path, payload, framing: Framing::Bare }))
     }
 
@@ -277,22 +280,15 @@ impl Server {
         if !allocation.may_relay(now, peer.ip()) {
             return Err(Discard::NoPermission);
         }
-        if !(allocation.from_peers.admits(now, payload.len()) && self.total.admits(now, payload.len())) {
-            return Err(Discard::Bandwidth);
-        }
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        pass(now, bytes, &mut allocation.from_peers, &mut self.total)?;
         let framing = match allocation.channel_to(now, peer) {
             Some(channel) => Framing::Channel(channel),
             None => Framing::Indication(peer, TransactionId(self.rng.array())),
         };
         let path = allocation.client;
         self.stats.to_clients = self.stats.to_clients.wrapping_add(1);
-        self.count(payload);
         Ok(Received::Relay(Relay { path, payload, framing }))
-    }
-
-    fn count(&mut self, payload: &[u8]) {
-        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        self.stats.relayed_bytes = self.stats.relayed_bytes.wrapping_add(bytes);
     }
 
     /// Whether a relay may send to `peer` at all: never to where the server listens, so that nobody becomes
@@ -357,6 +353,16 @@ impl Server {
         self.now = self.now.max(now);
         self.now
     }
+}
+
+/// Counts what goes through, if both let it.
+fn pass(now: Instant, bytes: u64, own: &mut Bucket, total: &mut Bucket) -> Result<(), Discard> {
+    if !(own.has_room(now, bytes) && total.has_room(now, bytes)) {
+        return Err(Discard::Bandwidth);
+    }
+    own.take(bytes);
+    total.take(bytes);
+    Ok(())
 }
 
 /// A header and REQUESTED-TRANSPORT.

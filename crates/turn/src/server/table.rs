@@ -11,7 +11,7 @@ use stun::wire::{AddressFamily, Method, TransactionId};
 
 use super::allocation::{Allocation, Relay};
 use super::config::{Config, RelayAddress};
-use super::event::Event;
+use super::event::{Event, Usage};
 use super::limiter::Bucket;
 use super::ports::{Parity, Ports};
 use super::reply::{Allocated, Content, Reply};
@@ -28,7 +28,7 @@ pub(super) struct Table {
     per_source: BTreeMap<IpAddr, usize>,
     addresses: Vec<(RelayAddress, Ports)>,
     reservations: Vec<Reservation>,
-    /// Bounded by the allocations: each opens and closes its sockets once.
+    /// Bounded by the allocations: each opens and closes its sockets once, begins and ends.
     events: VecDeque<Event>,
     limits: Limits,
 }
@@ -190,6 +190,7 @@ impl Table {
             relay.is_open = true;
         }
         let allocation = self.allocations.get(key).filter(|allocation| allocation.is_open())?;
+        self.events.push_back(Event::Began(allocation.usage()));
         Some(allocation.reply(Content::Allocated(allocation.describe(now))))
     }
 
@@ -274,6 +275,9 @@ impl Table {
         self.expiries.remove(&(allocation.expires, key));
         release(&mut self.per_user, allocation.user.username());
         release(&mut self.per_source, &allocation.client.remote.ip());
+        if allocation.is_open() {
+            self.events.push_back(Event::Ended(allocation.usage()));
+        }
         for relay in allocation.relays.into_iter().flatten() {
             self.by_relay.remove(&relay.local);
             self.by_external.remove(&relay.external);
@@ -337,6 +341,16 @@ impl Allocation {
             refused: self.refused_family,
             lifetime: u32::try_from((self.expires - now).as_secs()).unwrap_or(u32::MAX),
             token: self.token,
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            client: self.client,
+            relayed: self.relays.map(|relay| relay.map(|relay| relay.external)),
+            to_peers: self.from_client.passed(),
+            to_client: self.from_peers.passed(),
+            user: Arc::clone(&self.user),
         }
     }
 
