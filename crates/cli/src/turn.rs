@@ -48,6 +48,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Problem> {
     for address in server.tcp_addresses() {
         info!(at = %address, carrier = "tcp", "listening");
     }
+    for address in server.tls_addresses() {
+        info!(at = %address, carrier = "tls", "listening");
+    }
     while signals.next().await == Wanted::Reload {
         reload(&options, &server).await?;
     }
@@ -55,22 +58,27 @@ pub(crate) async fn run(options: Options) -> Result<(), Problem> {
     drain(&server, settings.drain(), &mut signals).await
 }
 
-/// Takes the users and secrets of now; with those of before where they cannot be read.
+/// Takes the users, secrets and certificate of now; those of before where they cannot be read.
 async fn reload(options: &Options, server: &Server) -> Result<(), Problem> {
     let read = || {
         let settings = options.clone().complete()?;
-        users::load(&settings, &settings.server()?)
+        let config = settings.server()?;
+        Ok::<_, Problem>((users::load(&settings, &config)?, config.certificate))
     };
-    match read() {
-        Ok(users) => {
-            info!(named = users.len(), "users are read anew; other settings are those of the start");
-            server.set_users(users).await.map_err(|_| Problem::Stopped)
-        }
+    let (users, certificate) = match read() {
+        Ok(read) => read,
         Err(problem) => {
-            warn!(%problem, "the users stay as they were");
-            Ok(())
+            warn!(%problem, "users and certificate stay as they were");
+            return Ok(());
         }
+    };
+    let named = users.len();
+    server.set_users(users).await.map_err(|_| Problem::Stopped)?;
+    if let Some(certificate) = certificate {
+        server.set_certificate(certificate).await.map_err(|_| Problem::Stopped)?;
     }
+    info!(named, "users and certificate are read anew; other settings are those of the start");
+    Ok(())
 }
 
 /// Makes no more allocations, and waits for those that live.

@@ -143,12 +143,17 @@ fn real_servers_follow_their_files_and_end_when_told_to() {
 
     write(&users, "bob:wonderland\n");
     process.signal("-HUP");
-    process.line("users are read anew; other settings are those of the start");
+    process.line("users and certificate are read anew; other settings are those of the start");
     assert!(allocate(server, "bob").is_ok());
     assert!(matches!(allocate(server, "alice"), Err(Failure::Challenge(_))));
     write(&users, "no line of users\n");
     process.signal("-HUP");
-    assert!(process.line("the users stay as they were")["problem"].as_str().unwrap().contains("line 1"));
+    assert!(
+        process.line("users and certificate stay as they were")["problem"]
+            .as_str()
+            .unwrap()
+            .contains("line 1")
+    );
     assert!(allocate(server, "bob").is_ok());
 
     process.signal("-TERM");

@@ -40,12 +40,12 @@
 //! | `worker` | the task: turns, timers, opening and closing |
 //! | `ready` | which sockets have something |
 //! | `outbox` | what is relayed, joined to few sends |
-//! | `stream` | a client's TCP connection |
+//! | `stream` | a client's connection over TCP or TLS |
 //! | `frames` | messages out of a stream |
 //!
 //! # Scope
 //!
-//! Implemented: clients over UDP and TCP, UDP relays, both address families. Not implemented: TLS and DTLS,
+//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families. Not implemented: DTLS,
 //! TCP relays (RFC 6062), mobility (RFC 8016), several workers.
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
@@ -59,5 +59,6 @@ mod stream;
 mod worker;
 
 pub use config::Config;
+pub use net::{TlsError, TlsServer};
 pub use server::{Error, Server, Stats, Stopped};
 pub use turn;

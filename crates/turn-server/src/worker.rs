@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use net::{Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, Train, Transport, UdpSocket};
+use net::{ByteStream, Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, TlsServer, Train, Transport, UdpSocket};
 use proto::{Arrival, Batch, Carrier, Instant, Path};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,7 @@ use tracing::{debug, field, info, trace};
 use turn::Users;
 use turn::server::{Event, Received, Usage};
 
-use crate::outbox::{Outbox, Slot, Socket, Sockets};
+use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
 use crate::ready::{Kind, Ready, waker};
 use crate::stream::Stream;
 use crate::{Config, Stats};
@@ -27,6 +27,7 @@ use crate::{Config, Stats};
 pub(crate) enum Command {
     Stats(oneshot::Sender<Stats>),
     Users(Box<Users>),
+    Tls(TlsServer),
     Drain(Duration, oneshot::Sender<Stats>),
 }
 
@@ -35,6 +36,7 @@ pub(crate) enum Command {
 pub(crate) struct Bound {
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: Vec<(SocketAddr, TcpListener)>,
+    pub(crate) tls: Vec<(SocketAddr, TcpListener)>,
 }
 
 /// The task's state; the task is this future.
@@ -43,6 +45,8 @@ pub(crate) struct Worker {
     server: turn::Server,
     clock: Clock,
     limits: Limits,
+    /// What clients are shown over TLS.
+    tls: Option<TlsServer>,
     sockets: Sockets,
     ready: Ready,
     commands: mpsc::Receiver<Command>,
@@ -88,6 +92,7 @@ impl Worker {
             server: turn::Server::new(clock.now(), config.turn, config.users, seed),
             clock,
             limits,
+            tls: config.certificate,
             sockets: Sockets { max_unsent: config.max_unsent, ..Sockets::default() },
             ready: Ready::new(),
             commands,
@@ -105,7 +110,10 @@ impl Worker {
             worker.add_udp(socket, Kind::Listener);
         }
         for (_, listener) in bound.tcp {
-            worker.add(Socket::Acceptor(listener), Kind::Listener);
+            worker.add(Socket::Acceptor(listener, Carries::Messages), Kind::Listener);
+        }
+        for (_, listener) in bound.tls {
+            worker.add(Socket::Acceptor(listener, Carries::Tls), Kind::Listener);
         }
         worker
     }
@@ -130,7 +138,7 @@ impl Worker {
         slot.signal.begin_turn();
         let may_have_more = match &slot.socket {
             Socket::Udp(_) => self.serve_udp(key),
-            Socket::Acceptor(_) => self.serve_acceptor(key),
+            Socket::Acceptor(..) => self.serve_acceptor(key),
             Socket::Stream(_) => self.serve_stream(key),
         };
         self.follow();
@@ -176,13 +184,15 @@ impl Worker {
 
     fn serve_acceptor(&mut self, key: usize) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(Slot { socket: Socket::Acceptor(listener), waker, .. }) = self.sockets.slots.get(key)
+            let Some(Slot { socket: Socket::Acceptor(listener, carries), waker, .. }) =
+                self.sockets.slots.get(key)
             else {
                 return false;
             };
+            let carries = *carries;
             match listener.poll_accept(&mut Context::from_waker(waker)) {
                 Poll::Pending => return false,
-                Poll::Ready(Ok((stream, remote))) => self.accept(stream, remote),
+                Poll::Ready(Ok((stream, remote))) => self.accept(stream, remote, carries),
                 Poll::Ready(Err(error)) => {
                     // Without a pause one without file descriptors would spin here.
                     debug!(%error, "accept");
@@ -195,7 +205,7 @@ impl Worker {
         true
     }
 
-    fn accept(&mut self, io: TcpStream, remote: SocketAddr) {
+    fn accept(&mut self, io: TcpStream, remote: SocketAddr, carries: Carries) {
         let of_source = self.sources.get(&remote.ip()).copied().unwrap_or(0);
         let is_full = self.sockets.by_path.len() >= self.limits.connections
             || of_source >= self.limits.connections_per_source;
@@ -205,6 +215,11 @@ impl Worker {
             return;
         }
         let path = Path { carrier: Carrier::Stream, local, remote };
+        let io = match (carries, &self.tls) {
+            (Carries::Messages, _) => ByteStream::plain(io),
+            (Carries::Tls, Some(tls)) => ByteStream::accept_tls(io, tls),
+            (Carries::Tls, None) => return,
+        };
         let stream = Stream::new(io, path, self.clock.now());
         let key = self.add(Socket::Stream(Box::new(stream)), Kind::Listener);
         self.sockets.by_path.insert(path, key);
@@ -337,9 +352,10 @@ impl Worker {
                 // Who does not wait for the answer does not get it.
                 Some(Command::Stats(reply)) => _ = reply.send(self.stats()),
                 Some(Command::Users(users)) => self.server.set_users(*users),
+                Some(Command::Tls(tls)) => self.tls = Some(tls),
                 Some(Command::Drain(grace, reply)) => {
                     self.server.drain();
-                    self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(_)));
+                    self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(..)));
                     self.draining = Some((self.clock.now() + grace, reply));
                 }
             }

@@ -27,6 +27,10 @@ pub(crate) enum Problem {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// What clients would be shown over TLS cannot be used.
+    Certificate(turn_server::TlsError),
+    /// TLS wants all three.
+    HalfCertificate,
     /// Nobody could use it.
     Nobody,
     /// The server's sockets.
@@ -52,6 +56,10 @@ impl fmt::Display for Problem {
                 write!(f, "`{value}` cannot be {option}: `peerline turn --help` says what can.")
             }
             Self::User { place, reason } => write!(f, "{place}: {reason}"),
+            Self::Certificate(error) => write!(f, "{error}"),
+            Self::HalfCertificate => {
+                f.write_str("TLS needs all of `--listen-tls ADDRESS:PORT --certificate FILE --key FILE`.")
+            }
             Self::Nobody => f.write_str(
                 "nobody may use this server yet.\n\
                  Try `--user NAME:PASSWORD`; for good, `--users FILE` or `--secrets FILE`.",

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use turn_server::Config;
 use turn_server::turn::server::RelayAddress;
+use turn_server::{Config, TlsServer};
 
 use super::problem::Problem;
 
@@ -29,6 +29,15 @@ pub(crate) struct Settings {
     /// Where clients are heard over TCP alone; may be given more than once.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen_tcp: Option<Vec<SocketAddr>>,
+    /// Where clients are heard over TLS; may be given more than once. Needs --certificate and --key.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen_tls: Option<Vec<SocketAddr>>,
+    /// The file with the certificate for TLS and those that lead to its authority, in PEM. Read anew on SIGHUP.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// The file with the certificate's private key, in PEM. Read anew on SIGHUP.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// The realm, of at most 508 bytes. Longer than eight characters, it makes answers to strangers more than three
     /// times as long as what they answer. Default: peerline.
     #[arg(long)]
@@ -41,6 +50,9 @@ pub(crate) struct Settings {
     /// say nothing.
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
+    /// A secret of time-limited names, see --secrets; may be given twice.
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Option<Vec<Shy>>,
     /// A file with a secret of time-limited names (`1790000000:anything`, password: base64 of HMAC-SHA1) on each
     /// line, two at most: while one replaces the other both count.
     #[arg(long, value_name = "FILE")]
@@ -177,7 +189,9 @@ impl Settings {
     /// What the server is made with, but for who may use it.
     pub(crate) fn server(&self) -> Result<Config, Problem> {
         let mut config = Config::new();
-        let any = [&self.listen, &self.listen_udp, &self.listen_tcp].iter().any(|list| list.is_some());
+        let any = [&self.listen, &self.listen_udp, &self.listen_tcp, &self.listen_tls]
+            .iter()
+            .any(|list| list.is_some());
         let default = ["0.0.0.0:3478", "[::]:3478"].map(|text| parse("listen", text));
         let both = match &self.listen {
             Some(listen) => listen.clone(),
@@ -186,6 +200,8 @@ impl Settings {
         };
         config.udp = [both.as_slice(), self.listen_udp.as_deref().unwrap_or_default()].concat();
         config.tcp = [both.as_slice(), self.listen_tcp.as_deref().unwrap_or_default()].concat();
+        config.tls = self.listen_tls.clone().unwrap_or_default();
+        config.certificate = self.certificate()?;
         let turn = &mut config.turn;
         set(&mut turn.realm, self.realm.clone());
         for relay in self.relay.iter().flatten() {
@@ -228,6 +244,17 @@ impl Settings {
         set(&mut config.max_connections, self.max_connections);
         set(&mut config.max_connections_per_source, self.max_connections_per_source);
         Ok(config)
+    }
+
+    /// What clients are shown over TLS.
+    pub(crate) fn certificate(&self) -> Result<Option<TlsServer>, Problem> {
+        match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => {
+                TlsServer::from_files(certificate, key).map(Some).map_err(Problem::Certificate)
+            }
+            (None, None) if self.listen_tls.is_none() => Ok(None),
+            _ => Err(Problem::HalfCertificate),
+        }
     }
 
     /// How long live allocations have.
@@ -339,6 +366,8 @@ mod tests {
                 "{problem}"
             );
         }
+        let half = settings(&["--certificate", "c.pem"], "").unwrap();
+        assert!(half.server().unwrap_err().to_string().contains("--key FILE"));
         let twice = settings(&["--relay", "127.0.0.1", "--relay", "127.0.0.2"], "").unwrap();
         assert!(twice.server().is_err(), "one a family");
     }

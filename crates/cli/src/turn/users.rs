@@ -2,7 +2,7 @@ use turn_server::Config;
 use turn_server::turn::{CredentialsError, Users};
 
 use super::problem::Problem;
-use super::settings::{Settings, read};
+use super::settings::{Settings, Shy, read};
 
 /// Who may use the server, by the settings and the files that they name, as they are now.
 pub(crate) fn load(settings: &Settings, config: &Config) -> Result<Users, Problem> {
@@ -24,14 +24,13 @@ pub(crate) fn load(settings: &Settings, config: &Config) -> Result<Users, Proble
             add(&|| format!("{}, line {number}", path.display()), line)?;
         }
     }
-    if let Some(path) = &settings.secrets {
-        let text = read(path)?;
-        if lines(&text).count() > 2 {
-            let place = path.display().to_string();
-            return Err(Problem::User { place, reason: "more than two secrets" });
-        }
-        lines(&text).for_each(|(_, secret)| users.add_secret(provider, secret.as_bytes()));
+    let text = settings.secrets.as_deref().map(read).transpose()?.unwrap_or_default();
+    let given = settings.secret.iter().flatten().map(Shy::text);
+    let secrets: Vec<&str> = given.chain(lines(&text).map(|(_, secret)| secret)).collect();
+    if secrets.len() > 2 {
+        return Err(Problem::User { place: "--secrets".into(), reason: "more than two secrets" });
     }
+    secrets.iter().for_each(|secret| users.add_secret(provider, secret.as_bytes()));
     if users.is_empty() { Err(Problem::Nobody) } else { Ok(users) }
 }
 
