@@ -43,9 +43,11 @@ fn new_data_waits_for_room_at_the_peer() {
     let sent = victim.sent();
     let count = data(&sent).len() as u32;
     victim.acknowledge(count - 1, 3000, &[]).unwrap();
+    assert_eq!(victim.end.stats().peer_window, 3000);
     let sent = victim.sent();
     let sizes: Vec<usize> = data(&sent).iter().map(|data| data.payload.len()).collect();
     assert_eq!(sizes, [1160, 1160], "and not the rest of 3,000 bytes");
+    assert_eq!(victim.end.stats().peer_window, 3000 - 2 * 1160);
     victim.acknowledge(count + 1, 100, &[]).unwrap();
     // Nothing is in flight: one chunk as a probe, of full size.
     let sent = victim.sent();

@@ -205,6 +205,9 @@ fn a_restart_begins_like_a_new_association() {
     let stats = victim.end.stats();
     assert_eq!((stats.congestion_window, stats.in_flight), (fresh, 0));
     assert_eq!(victim.end.buffered(StreamId(0)), 0);
+    // And as freely: the whole window goes at once.
+    victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![0; 200_000].into(), true).unwrap();
+    assert!(kinds(&victim.sent()).len() * 1188 >= fresh);
 }
 
 /// RFC 9260 §5.3.1: tags and first TSNs are drawn anew for each association.

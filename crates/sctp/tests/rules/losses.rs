@@ -157,3 +157,48 @@ fn a_window_that_opens_in_time_is_not_held_against_the_peer() {
     victim.run(Duration::from_secs(100));
     assert!(victim.end.is_connected(), "{:?}", victim.events);
 }
+
+/// RFC 9260 §6.3.2, rule R3: T3 has all its time before it again when the earliest is acknowledged, and not when something
+/// behind it is.
+#[test]
+fn t3_begins_anew_with_the_earliest_alone() {
+    for (cumulative, gaps, timeouts) in [(0, &[][..], 0), (u32::MAX, &[(2, 2)][..], 1)] {
+        let mut victim = sending(3 * 1160);
+        victim.sent();
+        victim.now += 900 * MILLISECOND;
+        victim.acknowledge(cumulative, 1 << 20, gaps).unwrap();
+        victim.run(110 * MILLISECOND);
+        assert_eq!(victim.end.stats().timeouts, timeouts, "{gaps:?}");
+    }
+}
+
+/// RFC 8985 §7.2, §7.3: when nothing is heard for one and a half round trips the last packet of a flight goes again, once
+/// and before T3 expires; but not what may not be sent again (RFC 7496 §3.2).
+#[test]
+fn the_tail_of_a_flight_is_probed_for_before_t3_expires() {
+    for most in [None, Some(0), Some(1)] {
+        let mut victim = Victim::new(Config::default());
+        let reliability = most.map_or(sctp::Reliability::Reliable, sctp::Reliability::MaxRetransmits);
+        let options = StreamOptions::new(false, reliability, sctp::Priority::NORMAL);
+        victim.end.open(StreamId(0), options).unwrap();
+        // A steady path of 100 ms: T3 takes 300 ms.
+        for nth in 0..50 {
+            send(&mut victim, 1160);
+            victim.sent();
+            victim.now += 100 * MILLISECOND;
+            victim.acknowledge(nth, 1 << 20, &[]).unwrap();
+        }
+        (0..5).for_each(|_| send(&mut victim, 1160));
+        let began = victim.now;
+        assert_eq!(numbers(&mut victim), [50, 51, 52, 53, 54]);
+        let again = victim.run(299 * MILLISECOND);
+        let probes: Vec<(Duration, u32)> = again
+            .iter()
+            .map(|(at, packet)| (*at - began, data(std::slice::from_ref(packet))[0].tsn.0))
+            .collect();
+        let expected = (150 * MILLISECOND, victim.theirs.plus(54).0);
+        assert_eq!(probes, if most == Some(0) { vec![] } else { vec![expected] }, "{most:?}");
+        let stats = victim.end.stats();
+        assert_eq!((stats.probes, stats.timeouts), (probes.len() as u64, 0), "{most:?}");
+    }
+}

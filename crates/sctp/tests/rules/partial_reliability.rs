@@ -366,3 +366,33 @@ fn a_request_goes_once_and_with_one_answer_at_most() {
     ask(&mut victim, 1);
     assert_eq!(said(&victim.sent()), [false, true]);
 }
+
+/// RFC 6525 §5.1.2: nothing new goes on a stream that is to be reset, so a message that was begun and has no end is cut
+/// off: the peer is told to skip it if it can be (RFC 3758 §3.5), and drops its part with the reset otherwise.
+#[test]
+fn a_message_that_was_begun_is_cut_off_by_a_reset() {
+    for knows in [false, true] {
+        let chunks: &[u8] = if knows { &[130, 192] } else { &[130] };
+        let announced = parameter(&Parameter::SupportedExtensions(chunks));
+        let announced = Parameters::decode(announced.leak()).unwrap();
+        let mut victim = Victim::with_init(Config::default(), |init| init.parameters = announced);
+        victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+        let mut part = vec![0; 3000].into();
+        victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut part, false).unwrap();
+        assert_eq!(data(&victim.sent()).len(), 2, "the rest is less than a packet");
+        victim.end.reset(victim.now, StreamId(0));
+        assert_eq!((victim.end.buffered(StreamId(0)), victim.end.stats().abandoned), (0, 1));
+        let sent = victim.sent();
+        let last = if knows {
+            let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!() };
+            assert_eq!(victim.end.stats().in_flight, 0);
+            forward.cumulative
+        } else {
+            assert!(sent.is_empty(), "what is on its way arrives");
+            victim.theirs.plus(1)
+        };
+        assert_eq!(last, victim.theirs.plus(1 + u32::from(knows)));
+        victim.acknowledge(1 + u32::from(knows), 1 << 20, &[]).unwrap();
+        assert_eq!(request(&victim.sent()).unwrap().1, last, "{knows}");
+    }
+}

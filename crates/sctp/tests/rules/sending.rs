@@ -104,7 +104,7 @@ fn an_end_without_bytes_ends_the_message_before_it() {
         let sent = victim.sent();
         let (mut messages, mut open) = (Vec::new(), 0);
         for piece in data(&sent) {
-            assert_eq!(piece.begin, open == 0, "{size}");
+            assert!(piece.begin == (open == 0) && !piece.payload.is_empty(), "{size}");
             open += piece.payload.len();
             if piece.end {
                 messages.push(std::mem::take(&mut open));
@@ -190,5 +190,24 @@ fn a_message_that_never_began_is_thrown_away_at_the_end() {
         }
         assert_eq!(kinds(&victim.sent()), [if shutdown { SHUTDOWN } else { RECONFIG }]);
         assert_eq!((victim.end.buffered(StreamId(0)), victim.end.stats().abandoned), (0, 0));
+    }
+}
+
+/// A packet is written into memory that it fills, and nothing is written into less, nor lost by the attempt.
+#[test]
+fn a_packet_is_written_where_there_is_just_room_for_it() {
+    for payload in [1160, 100, 1] {
+        let mut victim = Victim::new(Config::default());
+        victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+        let mut message = vec![7; payload].into();
+        victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut message, true).unwrap();
+        let whole = 12 + 16 + payload.next_multiple_of(4);
+        let mut memory = vec![0; whole];
+        for (room, written) in [(0, false), (27, false), (whole - 1, false), (whole, true)] {
+            let mut out = proto::Writer::new(&mut memory[..room]);
+            assert_eq!(victim.end.poll_packet(victim.now, &mut out), written, "{payload} {room}");
+            assert_eq!(out.len(), if written { whole } else { 0 });
+        }
+        assert_eq!(data(&[memory])[0].payload, vec![7; payload]);
     }
 }
