@@ -56,6 +56,24 @@ fn every_provider_suite_and_group_connects() {
     }
 }
 
+/// What was agreed is known from the hellos on, when whoever is to accept the peer may want to look at it.
+#[test]
+fn the_cipher_suite_is_known_before_the_peer_is_accepted() {
+    let null = testkit::null_provider();
+    for suite in CipherSuite::ALL {
+        let (client, mut server) = (config(null, 1), config(null, 2));
+        server.cipher_suites = vec![suite];
+        let mut pair = Pair::new(client, server);
+        pair.client.accepts = false;
+        assert!(!pair.connect(Duration::from_secs(1)));
+        assert_eq!(pair.client.events, [Event::PeerCertificate]);
+        for end in [&pair.client, &pair.server] {
+            let agreed = (end.connection.version(), end.connection.cipher_suite());
+            assert_eq!(agreed, (Some(Version::Dtls12), Some(suite)));
+        }
+    }
+}
+
 #[test]
 fn nothing_is_agreed_before_the_first_message() {
     let null = testkit::null_provider();
