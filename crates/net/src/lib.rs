@@ -25,6 +25,7 @@
 //! |--------|-------|
 //! | `transport` | [`Transport`], what an endpoint sends and receives through; tests put a virtual network there |
 //! | `udp` | [`UdpSocket`], through quinn-udp: segmentation offload (GSO, GRO), congestion marks |
+//! | [`ready`] | which of many sockets have something to do |
 //! | `interfaces` | [`interfaces`], the addresses of this machine |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
@@ -32,6 +33,7 @@
 mod clock;
 mod entropy;
 mod interfaces;
+pub mod ready;
 mod transport;
 mod udp;
 
