@@ -143,7 +143,7 @@ impl EndpointBuilder {
 
     /// Opens the sockets for relaying, one for each connection and address, by this instead of the system: where
     /// [`transport`](Self::transport) is used there are none without it, and TURN servers are not used. It is given
-    /// an address of which the port may be chosen, and runs in the endpoint's task.
+    /// an address of which the port may be chosen, runs in the endpoint's task, and must not block.
     #[must_use]
     pub fn open_with(
         mut self,

@@ -3,7 +3,6 @@ use std::task::{Context, Poll};
 use session::{UnusedReason, UnusedServer};
 
 use super::Worker;
-use crate::connection::Core;
 use crate::ice_server::{Found, Server};
 
 /// Servers of connections: from their names to sockets that reach them.
@@ -34,39 +33,39 @@ impl Worker {
     }
 
     fn tell(&mut self, key: usize, server: &Server, found: Result<Vec<Found>, UnusedServer>) {
-        let Some(driven) = self.sessions.get_mut(&key) else { return };
-        let connection = driven.connection.clone();
-        let mut core = connection.lock();
-        match found {
+        let uri = || server.uri.to_string();
+        let unused = match found {
             Ok(found) => {
                 let mut is_used = false;
                 for found in found {
-                    is_used |= self.add_server(key, &mut core, found);
+                    is_used |= self.add_server(key, found);
                 }
-                if !is_used {
-                    let uri = server.uri.to_string();
-                    core.session.note_unused_server(UnusedServer { uri, reason: UnusedReason::Socket });
-                }
+                (!is_used).then(|| UnusedServer { uri: uri(), reason: UnusedReason::Socket })
             }
-            Err(unused) => core.session.note_unused_server(unused),
+            Err(unused) => Some(unused),
+        };
+        if let (Some(unused), Some(driven)) = (unused, self.sessions.get(&key)) {
+            driven.connection.lock().session.note_unused_server(unused);
         }
-        drop(core);
         self.dirty.insert(key);
     }
 
     /// Says whether the session can reach it.
-    fn add_server(&mut self, key: usize, core: &mut Core, found: Found) -> bool {
-        let now = self.clock.now();
+    fn add_server(&mut self, key: usize, found: Found) -> bool {
+        let Some(driven) = self.sessions.get_mut(&key) else { return false };
         match found {
             Found::Stun(address) => {
-                core.session.add_stun_server(now, address);
+                let mut core = driven.connection.lock();
+                core.session.add_stun_server(self.clock.now(), address);
                 true
             }
             Found::Turn(server) => {
-                let Some(driven) = self.sessions.get_mut(&key) else { return false };
-                let ip = server.address.ip();
+                let limit = driven.connection.lock().max_relay_sockets();
+                // What opens them may be the program's, and runs without the lock.
                 let (opened, is_reached) =
-                    self.relays.open(key, &mut driven.relays, ip, core.max_relay_sockets());
+                    self.relays.open(key, &mut driven.relays, server.address.ip(), limit);
+                let mut core = driven.connection.lock();
+                let now = self.clock.now();
                 for address in opened {
                     core.session.add_relay_socket(now, address);
                 }
@@ -82,7 +81,7 @@ impl Worker {
 
     fn end_when_all_are_found(&self, key: usize) {
         let Some(driven) = self.sessions.get(&key).filter(|driven| driven.lookups == 0) else { return };
-        let now = self.clock.now();
-        driven.connection.lock().session.end_of_servers(now);
+        let mut core = driven.connection.lock();
+        core.session.end_of_servers(self.clock.now());
     }
 }
