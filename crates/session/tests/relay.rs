@@ -137,6 +137,27 @@ fn a_session_that_is_closed_gives_its_allocation_back() {
     }
 }
 
+/// Also what a rollback has left without a transport.
+#[test]
+fn a_session_that_is_closed_after_a_rollback_gives_its_allocation_back() {
+    for gathered in [Duration::ZERO, Duration::from_secs(1)] {
+        let mut two = Two::with_relay([0, 1].map(relay_only), server());
+        let now = two.now();
+        two.session(0).open_channel(now, session::ChannelInit::labelled("chat")).unwrap();
+        let offer = two.session(0).create_offer(now).unwrap();
+        two.session(0).set_local(now, SdpType::Offer, offer).unwrap();
+        two.run(gathered, |_| false);
+        let now = two.now();
+        two.session(0).rollback(now).unwrap();
+        two.run(gathered, |_| false);
+        let start = two.now();
+        two.session(0).close(start);
+        assert!(two.run(Duration::from_millis(500), |two| two.session(0).is_over()), "{gathered:?}");
+        assert_eq!(allocations(&two).0, 0, "{gathered:?}");
+        assert_eq!(two.session(0).poll_timeout(), None);
+    }
+}
+
 #[test]
 fn a_server_that_does_not_answer_holds_the_end_up_no_longer_than_the_limit() {
     let configs = [0, 1].map(|side| {
