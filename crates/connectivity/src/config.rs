@@ -14,6 +14,10 @@ pub struct Config {
     pub stun_servers: Vec<SocketAddr>,
     /// TURN servers, resolved.
     pub turn_servers: Vec<TurnServer>,
+    /// Whether further servers will be told of, by [`add_stun_server`](crate::Connectivity::add_stun_server) and
+    /// [`add_turn_server`](crate::Connectivity::add_turn_server): gathering is not done before
+    /// [`end_of_servers`](crate::Connectivity::end_of_servers). Default: no.
+    pub awaits_servers: bool,
     /// Whether only relayed addresses are used, so that the peer learns no other one of ours: `iceTransportPolicy`
     /// `relay`.
     pub relay_only: bool,
@@ -33,6 +37,7 @@ impl Default for Config {
             stun: stun::Config::default(),
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
+            awaits_servers: false,
             relay_only: false,
             max_relays: 8,
             max_clients: 32,

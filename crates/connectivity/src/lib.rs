@@ -53,5 +53,5 @@ pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
 pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
-pub use relay::TurnServer;
+pub use relay::{Relays, TurnServer};
 pub use report::{RelayReport, Report, ServerReport};

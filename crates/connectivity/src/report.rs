@@ -27,6 +27,8 @@ pub struct Report {
     pub has_remote_credentials: bool,
     /// Whether a server's answer is waited for.
     pub is_gathering: bool,
+    /// Whether only relayed addresses may be used.
+    pub relay_only: bool,
     /// Candidates of the peer's with a host name, most of them `.local`, which were ignored.
     pub ignored_hostnames: u64,
     /// Candidates of the peer's that could not be used for another reason.
@@ -85,6 +87,9 @@ impl Report {
                 "One side has another ufrag or password than the other thinks: pass the latest description of each to the other."
             }
             _ if no_relay => "No TURN server gave an address: see what each of them said, above.",
+            _ if self.relay_only && self.relays.is_empty() => {
+                "Only relayed addresses may be used, and no TURN server is asked: name one that can be reached."
+            }
             _ if self.local_candidates.is_empty() => "There is no address of ours: bind a socket.",
             _ if self.remote_candidates.is_empty() && self.ignored_hostnames > 0 => {
                 "The peer gave only .local names: let one side be reachable by address, or give the peer's page access to a camera or microphone."

@@ -27,6 +27,7 @@
 //! | `udp` | [`UdpSocket`], through quinn-udp: segmentation offload (GSO, GRO), congestion marks |
 //! | `stream` | [`ByteStream`]: TCP, plain or under TLS, for clients and servers |
 //! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
+//! | [`ready`] | which of many sockets have something to do |
 //! | `interfaces` | [`interfaces`], the addresses of this machine |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
@@ -34,6 +35,7 @@
 mod clock;
 mod entropy;
 mod interfaces;
+pub mod ready;
 mod stream;
 mod tls;
 mod transport;
