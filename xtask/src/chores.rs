@@ -81,7 +81,7 @@ pub(crate) fn sim(seeds: u64, seed: u64, write: bool) -> Result {
     // The whole workspace is named so that nothing is built again with fewer features than `test` chose. Many
     // sessions are worth a faster build.
     let profile = if seeds > 5000 { "--profile campaign -p peerline-session" } else { "--workspace" };
-    let start = std::time::Instant::now();
+    let (start, commit) = (std::time::Instant::now(), commit()?);
     cargo_with(&format!("test --locked {profile} --test simulation seeded -- --nocapture"), &environment)?;
     if !write {
         return Ok(());
@@ -89,7 +89,7 @@ pub(crate) fn sim(seeds: u64, seed: u64, write: bool) -> Result {
     // What was run and did not fail.
     let path = root().join("docs/simulation.md");
     let mut text = fs::read_to_string(&path).unwrap_or_else(|_| SIMULATION_HEAD.to_owned());
-    let (date, commit, minutes) = (today(), commit()?, start.elapsed().as_secs_f64() / 60.0);
+    let (date, minutes) = (today(), start.elapsed().as_secs_f64() / 60.0);
     text.push_str(&format!("| {date} | `{commit}` | {first} | {count} | 0 | {minutes:.0} |\n"));
     fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }

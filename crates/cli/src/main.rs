@@ -1,14 +1,15 @@
-//! `peerline`: a program to see the stack at work. `peerline help` lists what it does.
+//! `peerline`: the stack at work, and its servers. `peerline help` lists what it does.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks")]
 
 mod demo;
+mod turn;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "peerline", version, about = "WebRTC in Rust: things to try")]
+#[command(name = "peerline", version, about = "WebRTC in Rust: a demo, and a TURN server")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -18,12 +19,15 @@ struct Arguments {
 enum Task {
     /// Serves a page whose browser talks to this process over WebRTC data channels: chat, uploads, figures.
     Demo(demo::Options),
+    /// Runs a TURN server: relays for those whom NATs and firewalls keep apart.
+    Turn(Box<turn::Options>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Demo(options) => demo::run(options).await,
+        Task::Demo(options) => demo::run(options).await.map_err(|problem| problem.to_string()),
+        Task::Turn(options) => turn::run(*options).await.map_err(|problem| problem.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

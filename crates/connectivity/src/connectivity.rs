@@ -479,7 +479,7 @@ impl Connectivity {
                 }
                 break;
             }
-            match self.relay_check(now, path, batch) {
+            match self.relay_check(now, batch) {
                 Some(Ok(transmit)) => return Some(transmit),
                 // On to the next one.
                 Some(Err(Unpermitted)) => {}
@@ -492,18 +492,13 @@ impl Connectivity {
 
     /// A check or an answer that goes through a relay; none without room. While the server has not permitted the
     /// peer it is lost, as it would be on the way, and sent again as soon as there is the permission.
-    fn relay_check(
-        &mut self,
-        now: Instant,
-        path: Path,
-        batch: &mut Batch<'_>,
-    ) -> Option<Result<Transmit, Unpermitted>> {
+    fn relay_check(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Result<Transmit, Unpermitted>> {
         if batch.room() < MAX_CHECK + MAX_OVERHEAD {
             return None;
         }
         let mut memory = [0; MAX_CHECK];
         let mut inner = Batch::new(&mut memory, 1, MAX_CHECK);
-        self.agent.poll_transmit(now, &mut inner)?;
+        let path = self.agent.poll_transmit(now, &mut inner)?.path;
         let relays = self.relays.as_mut()?;
         let sent = relays.send_with(path, batch, |out| Ok::<_, SendError>(out.put(inner.bytes())?));
         let transmit = relays.carrier_of(path).and_then(|carrier| batch.finish(carrier, None));

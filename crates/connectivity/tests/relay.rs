@@ -83,6 +83,10 @@ fn a_direct_path_is_preferred() {
     for end in [a, b] {
         let (ours, theirs) = side(&mut world, end).selected_kinds().unwrap();
         assert!(ours != Kind::Relayed && theirs != Kind::Relayed, "{ours:?} {theirs:?}");
+        let report = side(&mut world, end).report();
+        let has_ours = report.local_candidates.iter().any(|one| one.kind == Kind::Relayed);
+        let has_theirs = report.remote_candidates.iter().any(|(_, kind)| *kind == Kind::Relayed);
+        assert!(has_ours && has_theirs, "there was a relay to be chosen: {report}");
     }
 }
 

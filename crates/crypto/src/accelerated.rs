@@ -1,17 +1,18 @@
 use std::fmt;
 
 use graviola::aead::{AesGcm, ChaCha20Poly1305};
-use graviola::hashing::{self, HashContext, hmac};
+use graviola::hashing;
 use graviola::key_agreement::{p256, x25519};
 use graviola::signing::ecdsa;
 
 use crate::rust_crypto::{RustCrypto, p256_scalar};
 use crate::{
-    Aead, AeadAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature,
-    KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
+    Aead, AeadAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature, KeyExchange,
+    Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
 };
 
-/// graviola behind our API. What it lacks comes from RustCrypto.
+/// graviola behind our API. What it lacks comes from RustCrypto, and the hashes too: they are as fast there, and a
+/// code over a message allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Graviola;
 
@@ -33,21 +34,11 @@ impl Provider for Graviola {
     }
 
     fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash> {
-        match algorithm {
-            HashAlgorithm::Md5 | HashAlgorithm::Sha1 => RustCrypto.hash(algorithm),
-            HashAlgorithm::Sha256 => Box::new(Hashing(<hashing::Sha256 as hashing::Hash>::new())),
-            HashAlgorithm::Sha384 => Box::new(Hashing(<hashing::Sha384 as hashing::Hash>::new())),
-            HashAlgorithm::Sha512 => Box::new(Hashing(<hashing::Sha512 as hashing::Hash>::new())),
-        }
+        RustCrypto.hash(algorithm)
     }
 
     fn hmac(&self, algorithm: HashAlgorithm, key: &[u8]) -> Box<dyn Hmac> {
-        match algorithm {
-            HashAlgorithm::Md5 | HashAlgorithm::Sha1 => RustCrypto.hmac(algorithm, key),
-            HashAlgorithm::Sha256 => Box::new(HmacKey(hmac::Hmac::<hashing::Sha256>::new(key))),
-            HashAlgorithm::Sha384 => Box::new(HmacKey(hmac::Hmac::<hashing::Sha384>::new(key))),
-            HashAlgorithm::Sha512 => Box::new(HmacKey(hmac::Hmac::<hashing::Sha512>::new(key))),
-        }
+        RustCrypto.hmac(algorithm, key)
     }
 
     fn key_exchange(&self, group: Group, rng: &mut Rng) -> Box<dyn KeyExchange> {
@@ -137,48 +128,6 @@ impl Aead for ChaCha {
 impl fmt::Debug for ChaCha {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChaCha([redacted])")
-    }
-}
-
-#[derive(Clone)]
-struct Hashing<C>(C);
-
-impl<C: HashContext + Send + Sync + 'static> Hash for Hashing<C> {
-    fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn digest(&self) -> Digest {
-        Digest::new(self.0.clone().finish().as_ref())
-    }
-
-    fn fork(&self) -> Box<dyn Hash> {
-        Box::new(Self(self.0.clone()))
-    }
-}
-
-impl<C> fmt::Debug for Hashing<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hashing")
-    }
-}
-
-struct HmacKey<H: hashing::Hash>(hmac::Hmac<H>);
-
-impl<H: hashing::Hash> Hmac for HmacKey<H>
-where
-    hmac::Hmac<H>: Clone + Send + Sync,
-{
-    fn sign(&self, parts: &[&[u8]]) -> Digest {
-        let mut mac = self.0.clone();
-        parts.iter().for_each(|part| mac.update(part));
-        Digest::new(mac.finish().as_ref())
-    }
-}
-
-impl<H: hashing::Hash> fmt::Debug for HmacKey<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HmacKey([redacted])")
     }
 }
 

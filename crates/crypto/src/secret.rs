@@ -58,6 +58,15 @@ impl SecretBytes {
     }
 }
 
+impl From<Vec<u8>> for SecretBytes {
+    /// Takes the bytes, and leaves no copy of them behind.
+    fn from(mut bytes: Vec<u8>) -> Self {
+        let secret = Self::new(&bytes);
+        bytes.zeroize();
+        secret
+    }
+}
+
 impl Drop for SecretBytes {
     fn drop(&mut self) {
         self.0.zeroize();

@@ -26,6 +26,8 @@
 //! | `transport` | [`Transport`], what an endpoint sends and receives through; tests put a virtual network there |
 //! | `udp` | [`UdpSocket`], through quinn-udp: segmentation offload (GSO, GRO), congestion marks |
 //! | [`ready`] | which of many sockets have something to do |
+//! | `stream` | [`ByteStream`]: TCP, plain or under TLS, for clients and servers |
+//! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
 //! | `interfaces` | [`interfaces`], the addresses of this machine |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
@@ -34,11 +36,15 @@ mod clock;
 mod entropy;
 mod interfaces;
 pub mod ready;
+mod stream;
+mod tls;
 mod transport;
 mod udp;
 
 pub use clock::Clock;
 pub use entropy::random_seed;
 pub use interfaces::{Interface, interfaces};
+pub use stream::ByteStream;
+pub use tls::{TlsClient, TlsError, TlsServer};
 pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};
 pub use udp::UdpSocket;

@@ -107,7 +107,7 @@ impl Authenticator {
         response: &mut Encoder<'_, '_>,
     ) -> Result<(), NoSpace> {
         response.attribute(Attribute::Realm(&self.realm))?;
-        response.attribute(Attribute::Nonce(&self.nonces.make(now, from)))?;
+        response.attribute(Attribute::Nonce(self.nonces.make(now, from).as_str()))?;
         response.attribute(Attribute::PasswordAlgorithms(PasswordAlgorithms::new(OFFERED)))
     }
 

@@ -37,8 +37,11 @@ impl Credentials {
         if username.len() > MAX_USERNAME {
             return Err(CredentialsError::Username);
         }
-        let password = opaque(password).ok_or(CredentialsError::Password)?;
-        Ok(Self { username: username.into_owned(), password: SecretBytes::new(password.as_bytes()) })
+        let password = match opaque(password).ok_or(CredentialsError::Password)? {
+            Cow::Borrowed(password) => SecretBytes::new(password.as_bytes()),
+            Cow::Owned(prepared) => SecretBytes::from(prepared.into_bytes()),
+        };
+        Ok(Self { username: username.into_owned(), password })
     }
 
     /// The name.

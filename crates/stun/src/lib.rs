@@ -98,6 +98,6 @@ pub use error::{DecodeError, Discard, IntegrityError};
 pub use event::{Event, Failure, Stats};
 pub use integrity::IntegrityKey;
 pub use long_term::{ChallengeError, LongTerm};
-pub use nonce::{Nonces, SecurityFeatures};
+pub use nonce::{Nonce, Nonces, SecurityFeatures};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use transaction::Transaction;

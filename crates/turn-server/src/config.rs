@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use net::TlsServer;
 use stun::CredentialsError;
 use turn::Users;
 
@@ -19,20 +20,24 @@ pub struct Config {
     pub udp: Vec<SocketAddr>,
     /// Where clients are heard over TCP, likewise. Port 0 is the port that UDP has.
     pub tcp: Vec<SocketAddr>,
+    /// Where clients are heard over TLS, likewise.
+    pub tls: Vec<SocketAddr>,
+    /// What they are shown there. Default: nothing, and then there can be no TLS.
+    pub certificate: Option<TlsServer>,
     /// Who may use it.
     pub users: Users,
-    /// TCP connections at a time; one beyond is closed at once. Default: 4,096.
+    /// TCP and TLS connections at a time; one beyond is closed at once. Default: 4,096.
     pub max_connections: usize,
-    /// TCP connections of one address. Default: 128.
+    /// Those of one address. Default: 128.
     pub max_connections_per_source: usize,
     /// Bytes of a message over TCP; a longer one ends its connection, and as much of an incomplete one is
     /// kept. Default: 64 KiB.
     pub max_frame: usize,
     /// Bytes that wait for a client that reads slowly; a message beyond is dropped. Default: 64 KiB.
     pub max_unsent: usize,
-    /// From the opening of a TCP connection to the end of its first message. Default: 10 seconds.
+    /// From the opening of a connection, its TLS handshake included, to the end of its first message. Default: 10 seconds.
     pub first_message_timeout: Duration,
-    /// Without anything from the client on a TCP connection. Permissions are renewed every five minutes
+    /// Without anything from the client on a connection. Permissions are renewed every five minutes
     /// (RFC 8656 §9), so one that is used is never so silent. Default: 15 minutes.
     pub idle_timeout: Duration,
 }
@@ -49,6 +54,8 @@ impl Config {
             turn: turn::server::Config::new(crypto::default_provider()),
             udp: Vec::new(),
             tcp: Vec::new(),
+            tls: Vec::new(),
+            certificate: None,
             users: Users::default(),
             max_connections: 4096,
             max_connections_per_source: 128,

@@ -39,12 +39,12 @@
 //! | `server` | [`Server`], the handle; [`Stats`] |
 //! | `worker` | the task: turns, timers, opening and closing |
 //! | `outbox` | what is relayed, joined to few sends |
-//! | `stream` | a client's TCP connection |
+//! | `stream` | a client's connection over TCP or TLS |
 //! | `frames` | messages out of a stream |
 //!
 //! # Scope
 //!
-//! Implemented: clients over UDP and TCP, UDP relays, both address families. Not implemented: TLS and DTLS,
+//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families. Not implemented: DTLS,
 //! TCP relays (RFC 6062), mobility (RFC 8016), several workers.
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
@@ -57,5 +57,6 @@ mod stream;
 mod worker;
 
 pub use config::Config;
+pub use net::{TlsError, TlsServer};
 pub use server::{Error, Server, Stats, Stopped};
 pub use turn;

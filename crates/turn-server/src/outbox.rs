@@ -24,8 +24,17 @@ pub(crate) struct Slot {
 pub(crate) enum Socket {
     /// A listener or a relay.
     Udp(UdpSocket),
-    Acceptor(TcpListener),
+    Acceptor(TcpListener, Carries),
     Stream(Box<Stream>),
+}
+
+/// What is on a TCP connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Carries {
+    /// Messages.
+    Messages,
+    /// TLS, with messages in it.
+    Tls,
 }
 
 /// The sockets and how they are found.
@@ -54,7 +63,7 @@ impl Sockets {
     fn udp(&self, local: SocketAddr) -> Option<&UdpSocket> {
         match &self.slots.get(*self.by_address.get(&local)?)?.socket {
             Socket::Udp(socket) => Some(socket),
-            Socket::Acceptor(_) | Socket::Stream(_) => None,
+            Socket::Acceptor(..) | Socket::Stream(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use net::{Clock, Transport, UdpSocket};
+use net::{Clock, TlsServer, Transport, UdpSocket};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -18,6 +18,7 @@ use crate::worker::{Bound, Command, Worker};
 pub struct Server {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
 }
@@ -48,7 +49,7 @@ impl Server {
     /// A socket cannot be bound, there is no address to relay from, or the system has no entropy.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let mut config = config;
-        let mut bound = Bound { udp: Vec::new(), tcp: Vec::new() };
+        let mut bound = Bound { udp: Vec::new(), tcp: Vec::new(), tls: Vec::new() };
         for address in expand(&config.udp)? {
             let socket = UdpSocket::bind(address).map_err(|source| Error::Bind { address, source })?;
             bound.udp.push(socket);
@@ -58,25 +59,30 @@ impl Server {
             if let (0, Some(udp)) = (address.port(), beside.clone().find(|udp| udp.ip() == address.ip())) {
                 address.set_port(udp.port());
             }
-            let fail = |source| Error::Bind { address, source };
-            let listener = TcpListener::bind(address).await.map_err(fail)?;
-            bound.tcp.push((listener.local_addr().map_err(fail)?, listener));
+            bound.tcp.push(listen(address).await?);
+        }
+        for address in expand(&config.tls)? {
+            if config.certificate.is_none() {
+                return Err(Error::NoCertificate);
+            }
+            bound.tls.push(listen(address).await?);
         }
         let udp: Vec<SocketAddr> = bound.udp.iter().map(UdpSocket::local_address).collect();
         let tcp: Vec<SocketAddr> = bound.tcp.iter().map(|(address, _)| *address).collect();
-        complete(&mut config, &udp, &tcp)?;
+        let tls: Vec<SocketAddr> = bound.tls.iter().map(|(address, _)| *address).collect();
+        complete(&mut config, [udp.as_slice(), &tcp, &tls].concat())?;
         let seed = net::random_seed().map_err(Error::Entropy)?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let worker = Worker::new(Clock::start(), config, bound, inbox, seed);
         // It has budgets of its own, finer than those of the runtime.
         let task = tokio::spawn(tokio::task::unconstrained(worker));
-        Ok(Self { udp, tcp, commands, task })
+        Ok(Self { udp, tcp, tls, commands, task })
     }
 
     /// Where clients are heard: the first address, over UDP if there is one.
     pub fn local_addr(&self) -> SocketAddr {
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        self.udp.iter().chain(&self.tcp).copied().next().unwrap_or(unbound)
+        self.udp.iter().chain(&self.tcp).chain(&self.tls).copied().next().unwrap_or(unbound)
     }
 
     /// Where clients are heard over UDP.
@@ -87,6 +93,11 @@ impl Server {
     /// Where clients are heard over TCP.
     pub fn tcp_addresses(&self) -> &[SocketAddr] {
         &self.tcp
+    }
+
+    /// Where clients are heard over TLS.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls
     }
 
     /// What it has and counted up to now.
@@ -100,7 +111,7 @@ impl Server {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Who may use it from now on. Allocations that live go on.
+    /// Who may use it from now on. Who is not among them any more can renew nothing.
     ///
     /// # Errors
     ///
@@ -109,12 +120,30 @@ impl Server {
         self.commands.send(Command::Users(Box::new(users))).await.map_err(|_| Stopped)
     }
 
+    /// What clients are shown over TLS from now on. Connections that live go on.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended it.
+    pub async fn set_certificate(&self, certificate: TlsServer) -> Result<(), Stopped> {
+        self.commands.send(Command::Tls(certificate)).await.map_err(|_| Stopped)
+    }
+
     /// Makes no more allocations, waits until the last one has ended, `grace` at most, and stops.
     ///
     /// # Errors
     ///
     /// The runtime has ended it before.
     pub async fn shutdown(self, grace: Duration) -> Result<Stats, Stopped> {
+        self.drain(grace).await
+    }
+
+    /// The same where others still hold the server: what they ask from then on fails once it has stopped.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended it before.
+    pub async fn drain(&self, grace: Duration) -> Result<Stats, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Drain(grace, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
@@ -144,10 +173,15 @@ fn expand(addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
     Ok(expanded)
 }
 
+async fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), Error> {
+    let fail = |source| Error::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    Ok((listener.local_addr().map_err(fail)?, listener))
+}
+
 /// Fills in what is known only once sockets are bound.
-fn complete(config: &mut Config, udp: &[SocketAddr], tcp: &[SocketAddr]) -> Result<(), Error> {
+fn complete(config: &mut Config, bound: Vec<SocketAddr>) -> Result<(), Error> {
     let turn = &mut config.turn;
-    let bound: Vec<SocketAddr> = udp.iter().chain(tcp).copied().collect();
     if turn.relays.is_empty() {
         let ips = || bound.iter().map(SocketAddr::ip);
         let first = [ips().find(IpAddr::is_ipv4), ips().find(IpAddr::is_ipv6)];
@@ -180,6 +214,8 @@ pub enum Error {
     },
     /// There is nowhere to listen, or to relay from.
     NoAddress,
+    /// Clients are to be heard over TLS, and there is nothing to show them.
+    NoCertificate,
     /// The system does not tell the addresses of this machine.
     Interfaces(io::Error),
     /// The system has no entropy.
@@ -191,6 +227,7 @@ impl fmt::Display for Error {
         match self {
             Self::Bind { address, source } => write!(f, "cannot listen at {address}: {source}"),
             Self::NoAddress => f.write_str("no address to listen at or to relay from"),
+            Self::NoCertificate => f.write_str("TLS needs a certificate"),
             Self::Interfaces(source) => write!(f, "the addresses of this machine are not known: {source}"),
             Self::Entropy(source) => write!(f, "no entropy: {source}"),
         }
@@ -201,7 +238,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } | Self::Interfaces(source) | Self::Entropy(source) => Some(source),
-            Self::NoAddress => None,
+            Self::NoAddress | Self::NoCertificate => None,
         }
     }
 }

@@ -1,16 +1,16 @@
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use net::ByteStream;
 use proto::{Instant, NoSpace, Path, Writer};
-use tokio::net::TcpStream;
 
 use crate::frames::Inbound;
 
-/// A client's TCP connection.
+/// A client's connection, over TCP or TLS.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    io: TcpStream,
+    io: ByteStream,
     pub(crate) path: Path,
     pub(crate) inbound: Inbound,
     outbound: Vec<u8>,
@@ -24,9 +24,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(io: TcpStream, path: Path, opened: Instant) -> Self {
-        // Without it small messages wait for acknowledgements; with a failure they merely do.
-        let _ = io.set_nodelay(true);
+    pub(crate) fn new(io: ByteStream, path: Path, opened: Instant) -> Self {
         Self {
             io,
             path,
@@ -45,14 +43,8 @@ impl Stream {
     }
 
     /// Reads into `buffer`; 0 at the end of the stream.
-    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.io.poll_read_ready(cx))?;
-            match self.io.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buffer)
     }
 
     /// Takes a whole message of `len` bytes to be sent, or nothing of it if more than `limit` would wait.
@@ -85,18 +77,17 @@ impl Stream {
     /// Those of the system: the connection is gone.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while let Some(unsent) = self.outbound.get(self.sent..).filter(|unsent| !unsent.is_empty()) {
-            match self.io.poll_write_ready(cx)? {
+            match self.io.poll_write(cx, unsent)? {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(()) => {}
-            }
-            match self.io.try_write(unsent) {
-                Ok(count) => self.sent = self.sent.saturating_add(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                Poll::Ready(count) => self.sent = self.sent.saturating_add(count),
             }
         }
         self.outbound.clear();
         self.sent = 0;
-        Ok(())
+        // What waits below is sent when the connection wakes.
+        match self.io.poll_flush(cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
     }
 }

@@ -1,23 +1,24 @@
 //! The task: it owns the machine, the sockets, the timers and the buffers.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::ready::{Kind, Ready};
-use net::{Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, Train, Transport, UdpSocket};
+use net::{ByteStream, Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, TlsServer, Train, Transport, UdpSocket};
 use proto::{Arrival, Batch, Carrier, Instant, Path};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
-use tracing::{debug, trace};
+use tracing::{debug, field, info, trace};
 use turn::Users;
-use turn::server::{Event, Received};
+use turn::server::{Event, Received, Usage};
 
-use crate::outbox::{Outbox, Slot, Socket, Sockets};
+use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
 use crate::stream::Stream;
 use crate::{Config, Stats};
 
@@ -26,6 +27,7 @@ use crate::{Config, Stats};
 pub(crate) enum Command {
     Stats(oneshot::Sender<Stats>),
     Users(Box<Users>),
+    Tls(TlsServer),
     Drain(Duration, oneshot::Sender<Stats>),
 }
 
@@ -34,6 +36,7 @@ pub(crate) enum Command {
 pub(crate) struct Bound {
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: Vec<(SocketAddr, TcpListener)>,
+    pub(crate) tls: Vec<(SocketAddr, TcpListener)>,
 }
 
 /// The task's state; the task is this future.
@@ -42,9 +45,13 @@ pub(crate) struct Worker {
     server: turn::Server,
     clock: Clock,
     limits: Limits,
+    /// What clients are shown over TLS.
+    tls: Option<TlsServer>,
     sockets: Sockets,
     ready: Ready,
     commands: mpsc::Receiver<Command>,
+    /// How many connections each address has.
+    sources: HashMap<IpAddr, usize>,
     /// When connections have to be looked at.
     timers: BTreeSet<(Instant, usize)>,
     /// Acceptors that had no luck, and when they try again.
@@ -85,9 +92,11 @@ impl Worker {
             server: turn::Server::new(clock.now(), config.turn, config.users, seed),
             clock,
             limits,
+            tls: config.certificate,
             sockets: Sockets { max_unsent: config.max_unsent, ..Sockets::default() },
             ready: Ready::new(),
             commands,
+            sources: HashMap::new(),
             timers: BTreeSet::new(),
             paused: None,
             draining: None,
@@ -101,7 +110,10 @@ impl Worker {
             worker.add_udp(socket, Kind::Listener);
         }
         for (_, listener) in bound.tcp {
-            worker.add(Socket::Acceptor(listener), Kind::Listener);
+            worker.add(Socket::Acceptor(listener, Carries::Messages), Kind::Listener);
+        }
+        for (_, listener) in bound.tls {
+            worker.add(Socket::Acceptor(listener, Carries::Tls), Kind::Listener);
         }
         worker
     }
@@ -126,7 +138,7 @@ impl Worker {
         slot.signal.begin_turn();
         let may_have_more = match &slot.socket {
             Socket::Udp(_) => self.serve_udp(key),
-            Socket::Acceptor(_) => self.serve_acceptor(key),
+            Socket::Acceptor(..) => self.serve_acceptor(key),
             Socket::Stream(_) => self.serve_stream(key),
         };
         self.follow();
@@ -172,13 +184,15 @@ impl Worker {
 
     fn serve_acceptor(&mut self, key: usize) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(Slot { socket: Socket::Acceptor(listener), waker, .. }) = self.sockets.slots.get(key)
+            let Some(Slot { socket: Socket::Acceptor(listener, carries), waker, .. }) =
+                self.sockets.slots.get(key)
             else {
                 return false;
             };
+            let carries = *carries;
             match listener.poll_accept(&mut Context::from_waker(waker)) {
                 Poll::Pending => return false,
-                Poll::Ready(Ok((stream, remote))) => self.accept(stream, remote),
+                Poll::Ready(Ok((stream, remote))) => self.accept(stream, remote, carries),
                 Poll::Ready(Err(error)) => {
                     // Without a pause one without file descriptors would spin here.
                     debug!(%error, "accept");
@@ -191,8 +205,8 @@ impl Worker {
         true
     }
 
-    fn accept(&mut self, io: TcpStream, remote: SocketAddr) {
-        let of_source = self.sockets.by_path.keys().filter(|path| path.remote.ip() == remote.ip()).count();
+    fn accept(&mut self, io: TcpStream, remote: SocketAddr, carries: Carries) {
+        let of_source = self.sources.get(&remote.ip()).copied().unwrap_or(0);
         let is_full = self.sockets.by_path.len() >= self.limits.connections
             || of_source >= self.limits.connections_per_source;
         let Ok(local) = io.local_addr() else { return };
@@ -201,9 +215,15 @@ impl Worker {
             return;
         }
         let path = Path { carrier: Carrier::Stream, local, remote };
+        let io = match (carries, &self.tls) {
+            (Carries::Messages, _) => ByteStream::plain(io),
+            (Carries::Tls, Some(tls)) => ByteStream::accept_tls(io, tls),
+            (Carries::Tls, None) => return,
+        };
         let stream = Stream::new(io, path, self.clock.now());
         let key = self.add(Socket::Stream(Box::new(stream)), Kind::Listener);
         self.sockets.by_path.insert(path, key);
+        self.sources.insert(remote.ip(), of_source.saturating_add(1));
         self.set_timer(key);
     }
 
@@ -257,6 +277,12 @@ impl Worker {
         self.sockets.slots.try_remove(key);
         self.sockets.by_path.remove(&path);
         self.timers.remove(&(timer, key));
+        if let Entry::Occupied(mut count) = self.sources.entry(path.remote.ip()) {
+            *count.get_mut() = count.get().saturating_sub(1);
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.server.client_gone(self.clock.now(), path);
     }
 
@@ -300,6 +326,8 @@ impl Worker {
                         self.sockets.slots.try_remove(key);
                     }
                 }
+                Event::Began(usage) => write_down(&usage, "allocation began"),
+                Event::Ended(usage) => write_down(&usage, "allocation ended"),
                 other => debug!(?other, "an event nobody knows"),
             }
         }
@@ -324,9 +352,10 @@ impl Worker {
                 // Who does not wait for the answer does not get it.
                 Some(Command::Stats(reply)) => _ = reply.send(self.stats()),
                 Some(Command::Users(users)) => self.server.set_users(*users),
+                Some(Command::Tls(tls)) => self.tls = Some(tls),
                 Some(Command::Drain(grace, reply)) => {
                     self.server.drain();
-                    self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(_)));
+                    self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(..)));
                     self.draining = Some((self.clock.now() + grace, reply));
                 }
             }
@@ -419,6 +448,20 @@ impl Future for Worker {
         }
         Poll::Pending
     }
+}
+
+fn write_down(usage: &Usage, what: &'static str) {
+    let [first, second] = usage.relayed;
+    info!(
+        user = usage.username(),
+        client = %usage.client.remote,
+        carrier = ?usage.client.carrier,
+        relayed = first.map(field::display),
+        relayed_too = second.map(field::display),
+        to_peers = usage.to_peers,
+        to_client = usage.to_client,
+        "{what}"
+    );
 }
 
 /// Turns of sockets before the rest of the runtime has its own.

@@ -1,6 +1,8 @@
 //! The tools of coturn against our server: programs of somebody else that know the protocol.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
 
+mod support;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -135,6 +137,21 @@ async fn real_channels_indications_and_other_options_lose_nothing_over_udp() {
 #[tokio::test]
 async fn real_clients_over_tcp_lose_nothing() {
     all(&[&["-t"], &["-t", "-s"], &["-t", "-G"], &["-t", "-l", "171"]], 20).await;
+}
+
+#[tokio::test]
+async fn real_clients_over_tls_lose_nothing() {
+    let Some(certificate) = support::Certificate::new() else { return };
+    for extra in [&["-t", "-S"][..], &["-t", "-S", "-s", "-l", "1200"]] {
+        let place = V4();
+        let mut config = config(&place);
+        (config.tls, config.udp, config.tcp) = (std::mem::take(&mut config.tcp), Vec::new(), Vec::new());
+        config.certificate = Some(certificate.server());
+        let options = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
+        let Some((said, stats)) = uclient(&place, config, &options).await else { return };
+        assert_eq!(number(&said, "Total lost packets "), Some(0), "{said}");
+        assert!(stats.turn.to_peers >= 20 && stats.turn.to_clients >= 20, "{stats:?} {said}");
+    }
 }
 
 #[tokio::test]

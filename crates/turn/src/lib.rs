@@ -60,4 +60,5 @@ pub use client::Client;
 pub use policy::{Network, NetworkError, PeerPolicy};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use server::Server;
+pub use stun::{Credentials, CredentialsError};
 pub use users::Users;

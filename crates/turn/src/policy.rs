@@ -103,7 +103,7 @@ impl fmt::Display for NetworkError {
 impl std::error::Error for NetworkError {}
 
 /// The IPv4 addresses that an IPv6 address stands for or leads to.
-fn embedded(ip: IpAddr) -> [Option<IpAddr>; 2] {
+pub(crate) fn embedded(ip: IpAddr) -> [Option<IpAddr>; 2] {
     let IpAddr::V6(ip) = ip else { return [None; 2] };
     let bits = ip.to_bits();
     let low = v4(bits);
@@ -165,10 +165,11 @@ const SPECIAL_V4: &[(Ipv4Addr, u8)] = &[
 ];
 
 /// The IANA IPv6 special-purpose address registry, multicast, and the site-local range of old (RFC 3879).
-/// NAT64's global prefix is judged by the address in it, and mapped and compatible ones likewise.
+/// NAT64's global prefix is judged by the address in it, and compatible and translated ones likewise.
 const SPECIAL_V6: &[(Ipv6Addr, u8)] = &[
     (Ipv6Addr::UNSPECIFIED, 128),
     (Ipv6Addr::LOCALHOST, 128),
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
     (NAT64_LOCAL, 48),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64),
     (Ipv6Addr::new(0x100, 0, 0, 1, 0, 0, 0, 0), 64),

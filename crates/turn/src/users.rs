@@ -3,7 +3,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crypto::{HashAlgorithm, Hmac, Provider};
+use crypto::{HashAlgorithm, Hmac, Provider, Secret};
 use stun::{Credentials, CredentialsError, Name};
 
 /// Who may use a server: names with passwords, and names that carry the time at which they end, whose
@@ -83,7 +83,10 @@ impl Users {
         }
         let password = |secret: &Option<Box<dyn Hmac>>| {
             let code = secret.as_ref()?.sign(&[name.as_bytes()]);
-            Credentials::new(name, &STANDARD.encode(code.as_bytes())).ok()
+            let mut password = Secret::new([0; REST_PASSWORD_LEN]);
+            let len = STANDARD.encode_slice(code.as_bytes(), password.expose_mut()).ok()?;
+            let text = std::str::from_utf8(password.expose().get(..len)?).ok()?;
+            Credentials::new(name, text).ok()
         };
         let [new, old] = &self.secrets;
         [password(new), password(old)]
@@ -114,6 +117,9 @@ impl fmt::Debug for Users {
             .finish_non_exhaustive()
     }
 }
+
+/// The base64 of a code by SHA-1.
+const REST_PASSWORD_LEN: usize = 28;
 
 #[cfg(test)]
 mod tests {

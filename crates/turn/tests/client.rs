@@ -251,6 +251,29 @@ fn a_forbidden_peer_is_told() {
     world.run(Duration::from_secs(1));
     assert_eq!(world.events.last(), Some(&Event::Refused(peer, Some(403))));
     assert_eq!(world.send("10.0.0.1:1", b"x"), Err(SendError::NoPermission));
+    // A refusal stands: the peer's signalling must not make us ask again and again.
+    let refused = world.bench.server.stats().refused;
+    for _ in 0..10 {
+        world.client.permit(world.bench.now, peer).unwrap();
+        world.run(Duration::from_secs(1));
+    }
+    assert_eq!(world.bench.server.stats().refused, refused);
+}
+
+#[test]
+fn a_peer_is_asked_for_again_when_the_server_was_silent() {
+    let mut world = World::new(client("wonderland"), 0);
+    let peer: SocketAddr = PEER.parse().unwrap();
+    world.client.allocate(world.bench.now);
+    world.run(Duration::from_secs(1));
+    world.loss = 100;
+    world.client.permit(world.bench.now, peer.ip()).unwrap();
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.events.last(), Some(&Event::Refused(peer.ip(), None)));
+    world.loss = 0;
+    world.client.permit(world.bench.now, peer.ip()).unwrap();
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.events.last(), Some(&Event::Permitted(peer.ip())));
 }
 
 #[test]

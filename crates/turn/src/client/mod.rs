@@ -155,7 +155,8 @@ impl Client {
         self.check_open()?;
         let is_full = self.permissions.len() >= self.config.max_permissions;
         match self.permissions.iter_mut().find(|permission| permission.key == peer) {
-            Some(permission) if matches!(permission.status, Status::Refused(_)) => {
+            // The server was silent; a refusal stands.
+            Some(permission) if permission.status == Status::Refused(None) => {
                 permission.status = Status::Wanted;
             }
             Some(_) => return Ok(()),

@@ -7,6 +7,7 @@ use stun::Authenticated;
 use stun::wire::{AddressFamily, TransactionId};
 
 use super::limiter::Bucket;
+use super::ports::Parity;
 use crate::wire::ChannelNumber;
 
 /// What a client has on this server.
@@ -19,8 +20,12 @@ pub(super) struct Allocation {
     pub(super) transaction: TransactionId,
     /// That Allocate had a FINGERPRINT.
     pub(super) fingerprint: bool,
+    /// The server has other users since: the next request has to show anew whose it is.
+    pub(super) is_stale: bool,
     /// Sockets that could not be had.
     pub(super) tried: u32,
+    /// What another port in place of the first must be; none in place of a kept one, nor of one with a next one kept.
+    pub(super) parity: Option<Parity>,
     /// The address that was asked for, and the one of the other family.
     pub(super) relays: [Option<Relay>; 2],
     /// The other family was asked for, and there is no address of it.
@@ -74,7 +79,9 @@ impl Allocation {
             user,
             transaction,
             fingerprint: false,
+            is_stale: false,
             tried: 0,
+            parity: None,
             relays: [None, None],
             refused_family: None,
             token: None,
@@ -101,7 +108,7 @@ impl Allocation {
         self.permissions.iter().any(|permission| permission.peer == peer && permission.expires > now)
     }
 
-    /// Whether there is room for permissions for all of `peers`.
+    /// Whether there is room for permissions for all of `peers`, each named once.
     pub(super) fn has_room(&self, now: Instant, peers: &[IpAddr], limit: usize) -> bool {
         let live = self.permissions.iter().filter(|permission| permission.expires > now).count();
         let new = peers.iter().filter(|peer| !self.may_relay(now, **peer)).count();

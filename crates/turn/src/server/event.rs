@@ -1,8 +1,12 @@
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-/// What the caller is to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+use proto::Path;
+use stun::Authenticated;
+
+/// What the caller is to do, and what it may want to write down.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// Bind a UDP socket to this address, and say [`relay_opened`](super::Server::relay_opened) or
@@ -10,6 +14,32 @@ pub enum Event {
     Open(SocketAddr),
     /// Close that socket.
     Close(SocketAddr),
+    /// All sockets of an allocation are open.
+    Began(Usage),
+    /// That allocation is over.
+    Ended(Usage),
+}
+
+/// An allocation, whose it is, and what it carried.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Where the client is heard, and what it is seen as.
+    pub client: Path,
+    /// What peers send to.
+    pub relayed: [Option<SocketAddr>; 2],
+    /// Bytes of payload to peers.
+    pub to_peers: u64,
+    /// Bytes of payload from them.
+    pub to_client: u64,
+    pub(super) user: Arc<Authenticated>,
+}
+
+impl Usage {
+    /// Whose it is.
+    pub fn username(&self) -> &str {
+        self.user.username()
+    }
 }
 
 /// What a server counted.

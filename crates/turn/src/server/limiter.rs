@@ -54,31 +54,40 @@ impl Limiter {
 pub(super) struct Bucket {
     /// Bytes a second; none is no bound.
     rate: Option<u64>,
+    /// Never falls without a rate, and bounds nothing then.
     filled: u64,
     at: Instant,
+    /// Bytes that ever went through.
+    passed: u64,
 }
 
 impl Bucket {
     pub(super) const fn new(now: Instant, rate: Option<u64>) -> Self {
-        Self { rate, filled: 0, at: now }
+        Self { rate, filled: 0, at: now, passed: 0 }
     }
 
-    /// Whether `bytes` more go through, which are then counted.
-    pub(super) fn admits(&mut self, now: Instant, bytes: usize) -> bool {
+    /// Whether `bytes` more may go through.
+    pub(super) fn has_room(&mut self, now: Instant, bytes: u64) -> bool {
         let Some(rate) = self.rate else { return true };
-        let passed = now - self.at;
-        let drained = passed.as_nanos().saturating_mul(u128::from(rate)) / SECOND.as_nanos();
+        let elapsed = now - self.at;
+        let drained = elapsed.as_nanos().saturating_mul(u128::from(rate)) / SECOND.as_nanos();
         let drained = u64::try_from(drained).unwrap_or(u64::MAX);
         if drained > 0 {
             self.filled = self.filled.saturating_sub(drained);
             self.at = now;
         }
-        let filled = self.filled.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if filled > rate {
-            return false;
-        }
-        self.filled = filled;
-        true
+        self.filled.saturating_add(bytes) <= rate
+    }
+
+    /// Counts bytes that went through.
+    pub(super) const fn take(&mut self, bytes: u64) {
+        self.filled = self.filled.saturating_add(bytes);
+        self.passed = self.passed.saturating_add(bytes);
+    }
+
+    /// Bytes that ever went through.
+    pub(super) const fn passed(&self) -> u64 {
+        self.passed
     }
 }
 
@@ -108,12 +117,14 @@ mod tests {
     fn a_bucket_lets_its_rate_through_and_no_more() {
         let mut now = testkit::epoch();
         let mut bucket = Bucket::new(now, Some(100_000));
-        let mut passed = 0;
         for _ in 0..10_000 {
-            passed += if bucket.admits(now, 1000) { 1000 } else { 0 };
+            if bucket.has_room(now, 1000) {
+                bucket.take(1000);
+            }
             now += Duration::from_millis(1);
         }
+        let passed = bucket.passed();
         assert!((1_000_000..=1_100_000).contains(&passed), "{passed} in ten seconds, one of them at once");
-        assert!(Bucket::new(now, None).admits(now, usize::MAX));
+        assert!(Bucket::new(now, None).has_room(now, u64::MAX));
     }
 }

@@ -24,10 +24,11 @@ use self::relay::Framing;
 use self::reply::{Content, Reply};
 use self::table::Table;
 use crate::Users;
+use crate::policy::embedded;
 use crate::wire::ChannelData;
 
 pub use self::config::{Config, RelayAddress};
-pub use self::event::{Discard, Event, Stats};
+pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::relay::{Received, Relay};
 
 /// A TURN server (RFC 8656) over UDP relays, without I/O.
@@ -92,9 +93,11 @@ impl Server {
         self.is_draining = true;
     }
 
-    /// Who may use the server from now on. Allocations live on until their next request.
+    /// Who may use the server from now on. What somebody has who is no longer among them he can renew no more,
+    /// and loses at its end.
     pub fn set_users(&mut self, users: Users) {
         self.users = users;
+        self.table.mark_stale();
     }
 
     /// Takes a datagram of a client or of a peer.
@@ -179,7 +182,12 @@ impl Server {
 
     /// What was counted.
     pub fn stats(&self) -> Stats {
-        Stats { allocations: self.table.len(), free_ports: self.table.free_ports(), ..self.stats }
+        Stats {
+            allocations: self.table.len(),
+            free_ports: self.table.free_ports(),
+            relayed_bytes: self.total.passed(),
+            ..self.stats
+        }
     }
 
     fn handle_message<'b>(
@@ -254,11 +262,9 @@ impl Server {
         }
         let relay = allocation.relay_to(peer.ip()).ok_or(Discard::NoPermission)?;
         let path = Path { carrier: Carrier::Udp, local: relay.local, remote: peer };
-        if !(allocation.from_client.admits(now, payload.len()) && self.total.admits(now, payload.len())) {
-            return Err(Discard::Bandwidth);
-        }
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        pass(now, bytes, &mut allocation.from_client, &mut self.total)?;
         self.stats.to_peers = self.stats.to_peers.wrapping_add(1);
-        self.count(payload);
         Ok(Received::Relay(Relay { path, payload, framing: Framing::Bare }))
     }
 
@@ -274,22 +280,15 @@ impl Server {
         if !allocation.may_relay(now, peer.ip()) {
             return Err(Discard::NoPermission);
         }
-        if !(allocation.from_peers.admits(now, payload.len()) && self.total.admits(now, payload.len())) {
-            return Err(Discard::Bandwidth);
-        }
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        pass(now, bytes, &mut allocation.from_peers, &mut self.total)?;
         let framing = match allocation.channel_to(now, peer) {
             Some(channel) => Framing::Channel(channel),
             None => Framing::Indication(peer, TransactionId(self.rng.array())),
         };
         let path = allocation.client;
         self.stats.to_clients = self.stats.to_clients.wrapping_add(1);
-        self.count(payload);
         Ok(Received::Relay(Relay { path, payload, framing }))
-    }
-
-    fn count(&mut self, payload: &[u8]) {
-        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        self.stats.relayed_bytes = self.stats.relayed_bytes.wrapping_add(bytes);
     }
 
     /// Whether a relay may send to `peer` at all: never to where the server listens, so that nobody becomes
@@ -297,7 +296,13 @@ impl Server {
     fn may_reach(&self, peer: SocketAddr) -> bool {
         !self.config.listeners.contains(&peer)
             && (!self.is_own(peer.ip()) || self.table.is_external(peer))
-            && self.config.peers.permits(peer.ip())
+            && self.may_permit(peer.ip())
+    }
+
+    /// Whether anything at this address may be reached. None of the server's own is, in disguise.
+    fn may_permit(&self, peer: IpAddr) -> bool {
+        let mut disguised = embedded(peer).into_iter().flatten();
+        !disguised.any(|ip| self.is_own(ip)) && self.config.peers.permits(peer)
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
@@ -348,6 +353,16 @@ impl Server {
         self.now = self.now.max(now);
         self.now
     }
+}
+
+/// Counts what goes through, if both let it.
+fn pass(now: Instant, bytes: u64, own: &mut Bucket, total: &mut Bucket) -> Result<(), Discard> {
+    if !(own.has_room(now, bytes) && total.has_room(now, bytes)) {
+        return Err(Discard::Bandwidth);
+    }
+    own.take(bytes);
+    total.take(bytes);
+    Ok(())
 }
 
 /// A header and REQUESTED-TRANSPORT.

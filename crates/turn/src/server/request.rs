@@ -8,12 +8,13 @@ use proto::{Instant, Path};
 use stun::wire::{AddressFamily, Attribute, Message, Method};
 use stun::{Authenticated, Refusal};
 
-use super::Server;
 use super::allocation::BindError;
 use super::event::Discard;
 use super::ports::Parity;
 use super::reply::{Content, MAX_UNKNOWN, Reply};
 use super::table::Wish;
+use super::{Config, Server};
+use crate::Users;
 use crate::wire::ChannelNumber;
 
 impl Server {
@@ -65,24 +66,28 @@ impl Server {
         message: &Message<'_>,
     ) -> Result<Arc<Authenticated>, Refusal> {
         let unix = self.config.unix_time.saturating_add(now.since_epoch().as_secs());
-        let owner = self.table.of_client(path).map(|allocation| {
+        let allocation = self.table.of_client(path);
+        if let Some(allocation) = allocation.as_ref().filter(|allocation| !allocation.is_stale) {
             let ended = allocation.credentials_end.is_some_and(|end| end <= now);
-            (Arc::clone(&allocation.user), ended)
-        });
-        if let Some((owner, ended)) = &owner {
-            match self.authenticator.authenticate_again(now, path.remote, message, owner) {
-                Ok(()) if *ended => return Err(Refusal::Unauthenticated),
-                Ok(()) => return Ok(Arc::clone(owner)),
+            match self.authenticator.authenticate_again(now, path.remote, message, &allocation.user) {
+                Ok(()) if ended => return Err(Refusal::Unauthenticated),
+                Ok(()) => return Ok(Arc::clone(&allocation.user)),
                 Err(Refusal::OtherUser) => {}
                 Err(other) => return Err(other),
             }
         }
         let find = |name: stun::Name<'_>| self.users.find(unix, name);
-        let user = self.authenticator.authenticate(now, path.remote, message, find)?;
-        match owner {
-            Some((owner, _)) if owner.username() != user.username() => Err(Refusal::OtherUser),
-            _ => Ok(Arc::new(user)),
+        let user = Arc::new(self.authenticator.authenticate(now, path.remote, message, find)?);
+        if let Some(allocation) = allocation {
+            if allocation.user.username() != user.username() {
+                return Err(Refusal::OtherUser);
+            }
+            // Under the password, the secret or the algorithm of now.
+            allocation.credentials_end = ends(&self.users, &self.config, &user);
+            allocation.user = Arc::clone(&user);
+            allocation.is_stale = false;
         }
+        Ok(user)
     }
 
     /// What an authentic request is answered with, if it is answered now.
@@ -124,16 +129,12 @@ impl Server {
             Ok(ask) => ask,
             Err(content) => return Some(content),
         };
-        let ends = self.users.ends(user.username()).map(|end| {
-            let seconds = end.saturating_sub(self.config.unix_time);
-            Instant::from_nanos(0) + Duration::from_secs(seconds)
-        });
         let wish = Wish {
             client: path,
             user: Arc::clone(user),
             transaction: message.transaction(),
             expires: now + self.lifetime(ask.lifetime),
-            credentials_end: ends,
+            credentials_end: ends(&self.users, &self.config, user),
             family: ask.family,
             additional: ask.additional,
             parity: ask.parity,
@@ -177,7 +178,9 @@ impl Server {
     fn create_permission(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
         let peer =
             |attribute| if let Attribute::XorPeerAddress(peer) = attribute { Some(peer.ip()) } else { None };
-        let peers: Vec<IpAddr> = message.attributes().filter_map(peer).collect();
+        let mut peers: Vec<IpAddr> = message.attributes().filter_map(peer).collect();
+        peers.sort_unstable();
+        peers.dedup();
         if self.table.of_client(path).is_none() {
             return Err(437);
         }
@@ -234,7 +237,7 @@ impl Server {
     /// Why a peer's address is none for this client.
     fn objection(&mut self, path: Path, peer: IpAddr) -> Option<u16> {
         // Ports are looked at when something is sent: here there may be none.
-        if !self.config.peers.permits(peer) {
+        if !self.may_permit(peer) {
             return Some(403);
         }
         let allocation = self.table.of_client(path)?;
@@ -304,6 +307,12 @@ impl Ask {
             token,
         })
     }
+}
+
+/// When a user's name ends, if it does.
+fn ends(users: &Users, config: &Config, user: &Authenticated) -> Option<Instant> {
+    let seconds = users.ends(user.username())?.saturating_sub(config.unix_time);
+    Some(Instant::from_nanos(0) + Duration::from_secs(seconds))
 }
 
 fn has_fingerprint(message: &Message<'_>) -> bool {

@@ -11,7 +11,7 @@ use stun::wire::{AddressFamily, Method, TransactionId};
 
 use super::allocation::{Allocation, Relay};
 use super::config::{Config, RelayAddress};
-use super::event::Event;
+use super::event::{Event, Usage};
 use super::limiter::Bucket;
 use super::ports::{Parity, Ports};
 use super::reply::{Allocated, Content, Reply};
@@ -28,7 +28,7 @@ pub(super) struct Table {
     per_source: BTreeMap<IpAddr, usize>,
     addresses: Vec<(RelayAddress, Ports)>,
     reservations: Vec<Reservation>,
-    /// Bounded by the allocations: each opens and closes its sockets once.
+    /// Bounded by the allocations: each opens and closes its sockets once, begins and ends.
     events: VecDeque<Event>,
     limits: Limits,
 }
@@ -163,6 +163,8 @@ impl Table {
         };
         if wish.parity == Parity::EvenAndNext {
             allocation.token = Some(self.reserve(now, rng, first)?);
+        } else if wish.token.is_none() {
+            allocation.parity = Some(wish.parity);
         }
         let second = match wish.additional.then(|| self.take(rng, AddressFamily::V6, Parity::Any)) {
             None => None,
@@ -188,6 +190,7 @@ impl Table {
             relay.is_open = true;
         }
         let allocation = self.allocations.get(key).filter(|allocation| allocation.is_open())?;
+        self.events.push_back(Event::Began(allocation.usage()));
         Some(allocation.reply(Content::Allocated(allocation.describe(now))))
     }
 
@@ -201,13 +204,20 @@ impl Table {
         // Another one first, so that it is another one.
         let family = AddressFamily::of(local.ip());
         let tried = allocation.tried.saturating_add(1);
-        let may_differ = allocation.token.is_none() && tried < MAX_TRIES;
-        let other = if may_differ { self.take(rng, family, Parity::Any).ok() } else { None };
+        let is_first = allocation.relays.first().copied().flatten().is_some_and(|relay| relay.local == local);
+        let parity = if is_first { allocation.parity } else { Some(Parity::Any) };
+        let parity = parity.filter(|_| tried < MAX_TRIES);
+        let other = parity.and_then(|parity| self.take(rng, family, parity).ok());
         self.give(local);
         self.by_relay.remove(&local);
         let Some(other) = other else {
-            let reply = self.allocations.get(key)?.reply(Content::Error(508));
+            let allocation = self.allocations.get(key)?;
+            let (reply, token) = (allocation.reply(Content::Error(508)), allocation.token);
             self.remove(key);
+            // Of the next port's token nobody has heard.
+            if let Some(next) = token.and_then(|token| self.redeem(token)) {
+                self.give(next.local);
+            }
             return Some(reply);
         };
         let allocation = self.allocations.get_mut(key)?;
@@ -236,6 +246,11 @@ impl Table {
         }
     }
 
+    /// The server has other users.
+    pub(super) fn mark_stale(&mut self) {
+        self.allocations.iter_mut().for_each(|(_, allocation)| allocation.is_stale = true);
+    }
+
     fn insert(&mut self, allocation: Allocation) {
         let (client, expires) = (allocation.client, allocation.expires);
         let (user, relays) = (allocation.user.username().into(), allocation.relays);
@@ -260,6 +275,9 @@ impl Table {
         self.expiries.remove(&(allocation.expires, key));
         release(&mut self.per_user, allocation.user.username());
         release(&mut self.per_source, &allocation.client.remote.ip());
+        if allocation.is_open() {
+            self.events.push_back(Event::Ended(allocation.usage()));
+        }
         for relay in allocation.relays.into_iter().flatten() {
             self.by_relay.remove(&relay.local);
             self.by_external.remove(&relay.external);
@@ -323,6 +341,16 @@ impl Allocation {
             refused: self.refused_family,
             lifetime: u32::try_from((self.expires - now).as_secs()).unwrap_or(u32::MAX),
             token: self.token,
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            client: self.client,
+            relayed: self.relays.map(|relay| relay.map(|relay| relay.external)),
+            to_peers: self.from_client.passed(),
+            to_client: self.from_peers.passed(),
+            user: Arc::clone(&self.user),
         }
     }
 

@@ -184,6 +184,79 @@ fn a_socket_that_cannot_be_had_is_replaced_and_then_refused() {
     assert_eq!(bench.server.stats().free_ports, 3);
 }
 
+/// RFC 8656 §7.2: a port in place of another is as even as that one was to be, and for a kept one there is none.
+#[test]
+fn a_port_in_place_of_another_is_what_was_asked_for() {
+    let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
+    let free = bench.server.stats().free_ports;
+    let mut ask = |bench: &mut Bench, path: turn::Path, attribute: Attribute<'_>| {
+        alice.path = path;
+        alice.meet(bench);
+        let request = alice.request(Method::ALLOCATE, &[Attribute::RequestedTransport(17), attribute]);
+        let _ = bench.server.handle_datagram(turn::Arrival { path, ecn: None, at: bench.now }, &request);
+    };
+    let path = |port| turn::Path { remote: ([198, 51, 100, 7], port).into(), ..Asker::alice().path };
+    let fail = |bench: &mut Bench| match bench.server.poll_event() {
+        Some(Event::Open(socket)) => {
+            bench.server.relay_failed(bench.now, socket);
+            Some(socket.port())
+        }
+        _ => None,
+    };
+    ask(&mut bench, path(1), Attribute::EvenPort { reserve: false });
+    let tried: Vec<u16> = std::iter::from_fn(|| fail(&mut bench)).collect();
+    assert!(tried.len() > 2 && tried.iter().all(|port| port % 2 == 0), "{tried:?}");
+    assert_eq!(bench.poll().map(|answer| answer.code()), Some(508));
+    ask(&mut bench, path(2), Attribute::EvenPort { reserve: true });
+    assert!(fail(&mut bench).is_some() && fail(&mut bench).is_none(), "half a pair is none");
+    assert_eq!(bench.poll().map(|answer| answer.code()), Some(508));
+    assert_eq!(
+        bench.server.stats().free_ports,
+        free,
+        "the next port is not kept for a token that nobody has"
+    );
+    ask(&mut bench, path(3), Attribute::EvenPort { reserve: true });
+    bench.follow();
+    let token = bench.poll().unwrap().find(|attribute| match attribute {
+        Attribute::ReservationToken(token) => Some(token),
+        _ => None,
+    });
+    ask(&mut bench, path(4), Attribute::ReservationToken(token.unwrap()));
+    assert!(fail(&mut bench).is_some() && fail(&mut bench).is_none(), "it was the one that was kept");
+    assert_eq!(bench.poll().map(|answer| answer.code()), Some(508));
+}
+
+#[test]
+fn who_is_taken_from_the_users_renews_nothing() {
+    let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
+    alice.allocate(&mut bench, &[]);
+    let users = |password| {
+        let (config, mut users) = (config(), turn::Users::default());
+        users.add(config.provider, &config.realm, "bob", "wonderland").unwrap();
+        if let Some(password) = password {
+            users.add(config.provider, &config.realm, "alice", password).unwrap();
+        }
+        users
+    };
+    let mut later = Asker::new("198.51.100.7:4000", "alice", "looking glass");
+    later.meet(&mut bench);
+    for (password, old, new) in [
+        (Some("wonderland"), 0, 401),
+        (Some("looking glass"), 401, 0),
+        (None, 401, 401),
+        (Some("wonderland"), 0, 401),
+    ] {
+        bench.server.set_users(users(password));
+        for (asker, code) in [(&mut alice, old), (&mut later, new)] {
+            assert_eq!(asker.call(&mut bench, Method::REFRESH, &[]).code(), code, "{password:?}");
+            assert_eq!(asker.permit(&mut bench, crate::support::PEER), code, "{password:?}");
+        }
+    }
+    bench.server.set_users(users(None));
+    bench.sleep(Duration::from_secs(600));
+    assert_eq!(bench.server.stats().allocations, 0);
+}
+
 #[test]
 fn a_client_on_tcp_is_served_and_goes_with_its_connection() {
     let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());

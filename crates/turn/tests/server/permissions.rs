@@ -49,6 +49,26 @@ fn data_goes_both_ways_in_channels() {
 
 /// To the millisecond.
 #[test]
+fn what_an_allocation_carried_is_told_when_it_ends() {
+    let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
+    let relayed = alice.allocate(&mut bench, &[]).relayed();
+    alice.permit(&mut bench, PEER);
+    alice.send(&mut bench, PEER, b"12345").unwrap().unwrap();
+    for _ in 0..3 {
+        bench.receive(inbound(relayed, PEER), b"123").unwrap().unwrap();
+    }
+    assert!(alice.send(&mut bench, "8.8.8.8:1", b"nobody permitted this").is_err());
+    bench.sleep(Duration::from_secs(600));
+    let told: Vec<_> = bench
+        .usages
+        .iter()
+        .map(|(usage, over)| (usage.username(), usage.relayed, usage.to_peers, usage.to_client, *over))
+        .collect();
+    let relayed = [Some(relayed), None];
+    assert_eq!(told, [("alice", relayed, 0, 0, false), ("alice", relayed, 5, 9, true)]);
+}
+
+#[test]
 fn permissions_and_channels_end_when_they_are_said_to() {
     let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
     let relayed = alice.allocate(&mut bench, &[Attribute::Lifetime(3600)]).relayed();

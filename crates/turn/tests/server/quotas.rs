@@ -63,6 +63,20 @@ fn permissions_and_channels_have_their_limits() {
 }
 
 #[test]
+fn a_peer_that_is_named_twice_counts_once() {
+    let mut few = config();
+    few.max_permissions = 2;
+    let (mut bench, mut alice) = (Bench::new(few), Asker::alice());
+    alice.allocate(&mut bench, &[]);
+    let peer = |text: &str| Attribute::XorPeerAddress(text.parse().unwrap());
+    let [first, again, second, third] = ["8.8.8.1:1", "8.8.8.1:2", "8.8.8.2:1", "8.8.8.3:1"].map(peer);
+    let mut permit =
+        |peers: &[Attribute<'_>]| alice.call(&mut bench, Method::CREATE_PERMISSION, peers).code();
+    assert_eq!(permit(&[first, again, second]), 0);
+    assert_eq!(permit(&[first, third]), 508);
+}
+
+#[test]
 fn reservations_have_their_limit() {
     let mut few = config();
     few.max_reservations = 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
 use stun::{Credentials, LongTerm};
-use turn::server::{self, Discard, Event, Received, RelayAddress};
+use turn::server::{self, Discard, Event, Received, RelayAddress, Usage};
 use turn::{Arrival, Batch, Carrier, Instant, Path, Server, Users, Writer};
 
 pub(crate) const LISTENER: &str = "192.0.2.1:3478";
@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     /// Sockets that the server has now.
     pub(crate) sockets: BTreeSet<SocketAddr>,
+    /// What it says of allocations, and whether they are over.
+    pub(crate) usages: Vec<(Usage, bool)>,
 }
 
 /// An answer, and what it was an answer to.
@@ -78,7 +80,7 @@ impl Bench {
         users.add_secret(config.provider, b"north");
         let now = testkit::epoch();
         let server = Server::new(now, config, users, [1; 32]);
-        Self { server, now, sockets: BTreeSet::new() }
+        Self { server, now, sockets: BTreeSet::new(), usages: Vec::new() }
     }
 
     pub(crate) fn sleep(&mut self, duration: Duration) {
@@ -98,6 +100,8 @@ impl Bench {
                 Event::Close(address) => {
                     assert!(self.sockets.remove(&address), "{address} is not open")
                 }
+                Event::Began(usage) => self.usages.push((usage, false)),
+                Event::Ended(usage) => self.usages.push((usage, true)),
                 other => panic!("{other:?}"),
             }
         }
