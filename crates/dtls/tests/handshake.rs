@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Pair, config};
+use common::{End, Pair, config};
 use dtls::{CipherSuite, Event, NamedGroup, Version};
 
 #[test]
@@ -56,21 +56,24 @@ fn every_provider_suite_and_group_connects() {
     }
 }
 
-/// What was agreed is known from the hellos on, when whoever is to accept the peer may want to look at it.
+/// What was agreed is known from the hellos on, before anything is proved.
 #[test]
-fn the_cipher_suite_is_known_before_the_peer_is_accepted() {
+fn what_the_hellos_agree_on_is_known_at_once() {
     let null = testkit::null_provider();
     for suite in CipherSuite::ALL {
         let (client, mut server) = (config(null, 1), config(null, 2));
         server.cipher_suites = vec![suite];
         let mut pair = Pair::new(client, server);
-        pair.client.accepts = false;
-        assert!(!pair.connect(Duration::from_secs(1)));
-        assert_eq!(pair.client.events, [Event::PeerCertificate]);
-        for end in [&pair.client, &pair.server] {
-            let agreed = (end.connection.version(), end.connection.cipher_suite());
-            assert_eq!(agreed, (Some(Version::Dtls12), Some(suite)));
+        let agreed = |end: &End| (end.connection.version(), end.connection.cipher_suite());
+        for mut datagram in pair.client.datagrams(pair.now) {
+            pair.server.receive(pair.now, &mut datagram);
         }
+        let known = (Some(Version::Dtls12), Some(suite));
+        assert_eq!((agreed(&pair.client), agreed(&pair.server)), ((None, None), known));
+        for mut datagram in pair.server.datagrams(pair.now) {
+            pair.client.receive(pair.now, &mut datagram);
+        }
+        assert_eq!(agreed(&pair.client), known);
     }
 }
 
