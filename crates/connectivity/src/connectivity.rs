@@ -60,6 +60,7 @@ impl Connectivity {
             stun,
             stun_servers,
             turn_servers,
+            turn_streams,
             awaits_servers,
             relay_only,
             max_relays,
@@ -69,10 +70,14 @@ impl Connectivity {
         let provider = ice.provider;
         // Who may know the relay alone is asked for nothing else.
         let stun_servers = if relay_only { Vec::new() } else { stun_servers };
-        let relays = (awaits_servers || !turn_servers.is_empty()).then(|| {
+        let has_relays = awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty();
+        let mut relays = has_relays.then(|| {
             let seed = crypto::derive_seed(&seed, "relays");
             Box::new(Relays::new(provider, turn_servers, max_relays, seed))
         });
+        for (path, credentials) in turn_streams {
+            relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
+        }
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
@@ -154,6 +159,27 @@ impl Connectivity {
             relays.ask(self.now);
             self.is_done = false;
         }
+        self.settle();
+    }
+
+    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](crate::Carrier)), which asks it once
+    /// gathering has begun; each message of it is a datagram. To be called where
+    /// [`add_turn_server`](Self::add_turn_server) may be.
+    pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: stun::Credentials) {
+        self.now = self.now.max(now);
+        let Some(relays) = &mut self.relays else { return };
+        relays.add_stream(path, credentials);
+        if self.is_gathering {
+            relays.ask(self.now);
+            self.is_done = false;
+        }
+        self.settle();
+    }
+
+    /// That connection is over, with the relayed addresses that came by it.
+    pub fn remove_relay_stream(&mut self, now: Instant, path: Path) {
+        self.now = self.now.max(now);
+        self.relays.iter_mut().for_each(|relays| relays.remove_stream(self.now, path));
         self.settle();
     }
 

@@ -55,3 +55,4 @@ pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Rou
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use relay::{Relays, TurnServer};
 pub use report::{RelayReport, Report, ServerReport};
+pub use turn::wire::{FrameError, frame_len};

@@ -33,6 +33,8 @@ pub struct Relays {
     servers: Vec<TurnServer>,
     max_clients: usize,
     sockets: Vec<SocketAddr>,
+    /// TCP and TLS connections to servers.
+    streams: Vec<(Path, Credentials)>,
     relays: Vec<Relay>,
     seed: crypto::Secret<32>,
     made: u64,
@@ -67,7 +69,16 @@ impl Relays {
         seed: [u8; 32],
     ) -> Self {
         let seed = crypto::Secret::new(seed);
-        Self { provider, servers, max_clients, sockets: Vec::new(), relays: Vec::new(), seed, made: 0 }
+        Self {
+            provider,
+            servers,
+            max_clients,
+            sockets: Vec::new(),
+            streams: Vec::new(),
+            relays: Vec::new(),
+            seed,
+            made: 0,
+        }
     }
 
     /// A socket that asks the servers, once gathering has begun.
@@ -75,6 +86,20 @@ impl Relays {
         if !self.sockets.contains(&address) {
             self.sockets.push(address);
         }
+    }
+
+    /// A connection to a server, which asks it once gathering has begun.
+    pub(crate) fn add_stream(&mut self, path: Path, credentials: Credentials) {
+        if self.streams.iter().all(|(known, _)| *known != path) && self.streams.len() < self.max_clients {
+            self.streams.push((path, credentials));
+        }
+    }
+
+    /// That connection is over, and what came by it is gone.
+    pub fn remove_stream(&mut self, now: Instant, path: Path) {
+        self.streams.retain(|(known, _)| *known != path);
+        let of_path = self.relays.iter_mut().filter(|relay| relay.client.path() == path);
+        of_path.for_each(|relay| relay.client.connection_lost(now));
     }
 
     /// One more server, asked once gathering has begun.
@@ -91,20 +116,30 @@ impl Relays {
         self.relays.iter_mut().for_each(|relay| relay.addresses = [None; 2]);
     }
 
-    /// Asks each server from each socket of its family that has not asked it yet, and those again that failed.
+    /// Asks each server from each socket of its family that has not asked it yet, each at the other end of a
+    /// connection, and those again that failed.
     pub(crate) fn ask(&mut self, now: Instant) {
         for socket in self.sockets.clone() {
             for server in self.servers.clone() {
                 let remote = server.address;
                 let fits = remote.is_ipv4() == socket.is_ipv4()
                     && remote.ip().is_loopback() == socket.ip().is_loopback();
-                let path = Path { carrier: Carrier::Udp, local: socket, remote };
-                self.relays.retain(|relay| relay.client.path() != path || relay.failure.is_none());
-                let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
-                if fits && !is_known && self.relays.len() < self.max_clients {
-                    self.begin(now, path, server.credentials, 0);
+                if fits {
+                    let path = Path { carrier: Carrier::Udp, local: socket, remote };
+                    self.ask_on(now, path, server.credentials);
                 }
             }
+        }
+        for (path, credentials) in self.streams.clone() {
+            self.ask_on(now, path, credentials);
+        }
+    }
+
+    fn ask_on(&mut self, now: Instant, path: Path, credentials: Credentials) {
+        self.relays.retain(|relay| relay.client.path() != path || relay.failure.is_none());
+        let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
+        if !is_known && self.relays.len() < self.max_clients {
+            self.begin(now, path, credentials, 0);
         }
     }
 
@@ -245,6 +280,7 @@ impl Relays {
         let report = |relay: &Relay| RelayReport {
             server: relay.client.path().remote,
             base: relay.client.path().local,
+            carrier: relay.client.path().carrier,
             relayed: relay.addresses,
             is_pending: relay.is_pending,
             failure: relay.failure,
@@ -274,7 +310,9 @@ impl Relays {
         let path = Path { remote, ..from };
         let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
         let has_room = self.relays.len() < self.max_clients;
+        // Over a connection nobody else can be asked.
         if redirections <= MAX_REDIRECTIONS
+            && from.carrier == Carrier::Udp
             && !is_known
             && has_room
             && remote.is_ipv4() == from.remote.is_ipv4()

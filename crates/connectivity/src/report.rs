@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ice::{Candidate, Failure, Kind, PairStats, State, Stats};
-use proto::Path;
+use proto::{Carrier, Path};
 
 /// Why it is, or is not, connected. Prints itself, with what to try.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub struct RelayReport {
     pub server: SocketAddr,
     /// Our socket.
     pub base: SocketAddr,
+    /// What it is spoken to over; [`Carrier::Stream`] is TCP or TLS.
+    pub carrier: Carrier,
     /// The addresses that it relays for us.
     pub relayed: [Option<SocketAddr>; 2],
     /// Its first answer is waited for.
@@ -164,7 +166,8 @@ impl fmt::Display for ServerReport {
 
 impl fmt::Display for RelayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "relay {} from {}: ", self.server, self.base)?;
+        let over = if self.carrier == Carrier::Udp { "" } else { " over TCP" };
+        write!(f, "relay {}{over} from {}: ", self.server, self.base)?;
         match (self.relayed, self.failure) {
             ([Some(relayed), None], _) => write!(f, "gives us {relayed}"),
             ([Some(first), Some(second)], _) => write!(f, "gives us {first} and {second}"),

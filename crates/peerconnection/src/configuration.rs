@@ -1,4 +1,5 @@
 use crypto::Provider;
+use net::TlsClient;
 use session::{DtlsRole, Limits};
 
 use crate::{IceServer, IceTransportPolicy};
@@ -14,8 +15,11 @@ pub struct Configuration {
     pub ice_transport_policy: IceTransportPolicy,
     /// URLs of servers that are used; of more the report tells. Default: 16.
     pub max_server_urls: usize,
-    /// Sockets that a connection opens for relaying, one at each address of the endpoint at the most. Default: 8.
+    /// Sockets that a connection opens for relaying, one at each address of the endpoint at the most, besides a
+    /// connection to each server over TCP or TLS. Default: 8.
     pub max_relay_sockets: usize,
+    /// Whom to believe of TURN servers over TLS. Default: the authorities that this machine believes.
+    pub tls: Option<TlsClient>,
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
     /// Default: client, as RFC 8842 §5.3 recommends.
     pub answer_dtls_role: DtlsRole,
@@ -37,6 +41,7 @@ impl Default for Configuration {
             ice_transport_policy: IceTransportPolicy::All,
             max_server_urls: 16,
             max_relay_sockets: 8,
+            tls: None,
             answer_dtls_role: DtlsRole::Client,
             send_buffer: 1024 * 1024,
             max_unread_events: 4096,

@@ -49,8 +49,11 @@ impl Endpoint {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
         let Shared { inbox, clock, local, stun } = &*self.shared;
-        let Wanted { servers, unused } =
-            Wanted::read(&configuration.ice_servers, configuration.max_server_urls)?;
+        let Wanted { servers, unused } = Wanted::read(
+            &configuration.ice_servers,
+            configuration.max_server_urls,
+            configuration.tls.as_ref(),
+        )?;
         let mut config = session::Config::new(configuration.provider);
         config.answer_dtls_role = configuration.answer_dtls_role;
         config.limits = configuration.limits;
@@ -142,7 +145,8 @@ impl EndpointBuilder {
     }
 
     /// Opens the sockets for relaying, one for each connection and address, by this instead of the system: where
-    /// [`transport`](Self::transport) is used there are none without it, and TURN servers are not used. It is given
+    /// [`transport`](Self::transport) is used there are none without it, and TURN servers are not used; those over TCP
+    /// and TLS are used with sockets of the system only. It is given
     /// an address of which the port may be chosen, runs in the endpoint's task, and must not block.
     #[must_use]
     pub fn open_with(
@@ -175,7 +179,7 @@ impl EndpointBuilder {
         let open = self.open.clone().or_else(|| is_system.then(|| Arc::new(open_socket) as Arc<Open>));
         let transports = if is_system { self.open()? } else { self.transports };
         let local: Vec<SocketAddr> = transports.iter().map(|transport| transport.local_address()).collect();
-        let relays = RelaySockets::new(open, local.iter().map(SocketAddr::ip).collect());
+        let relays = RelaySockets::new(open, local.iter().map(SocketAddr::ip).collect(), is_system);
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
         tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays));

@@ -1,11 +1,16 @@
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crypto::SecretBytes;
+use net::{ByteStream, TlsClient, TlsError};
 use session::uri::{Host, Transport, Uri};
 use session::{Credentials, TurnServer, UnusedReason, UnusedServer};
 
 use crate::Error;
+use crate::relay_stream::RelayStream;
 
 /// Servers that help to find a path, under one name and password (`RTCIceServer`).
 ///
@@ -27,8 +32,9 @@ pub struct IceServer {
 }
 
 impl IceServer {
-    /// The server at `url`: `stun:host:port` (RFC 7064) or `turn:host:port?transport=udp` (RFC 7065); port and
-    /// transport may be left out. What is over TCP, TLS or DTLS is not used yet, and the report says so.
+    /// The server at `url`: `stun:host:port` (RFC 7064), `turn:host:port?transport=udp` or `tcp`, or, over TLS,
+    /// `turns:host:port` (RFC 7065); port and transport may be left out. TURN over DTLS and STUN over anything but
+    /// UDP are not used, and the report says so.
     pub fn new(url: impl Into<String>) -> Self {
         Self { urls: vec![url.into()], username: String::new(), credential: SecretBytes::new(&[]) }
     }
@@ -73,6 +79,8 @@ pub(crate) struct Server {
     pub uri: Uri,
     /// Of a TURN server.
     pub credentials: Option<Credentials>,
+    /// Whom to believe over TLS; the authorities of this machine if nothing is said.
+    pub tls: Option<TlsClient>,
 }
 
 /// A server that was looked up.
@@ -80,6 +88,8 @@ pub(crate) struct Server {
 pub(crate) enum Found {
     Stun(SocketAddr),
     Turn(TurnServer),
+    /// A connection to a TURN server, which is open.
+    Stream(Arc<RelayStream>, Credentials),
 }
 
 impl Wanted {
@@ -88,18 +98,19 @@ impl Wanted {
     /// # Errors
     ///
     /// A URL is none; a TURN server has no name and password, or one that cannot be.
-    pub(crate) fn read(given: &[IceServer], limit: usize) -> Result<Self, Error> {
+    pub(crate) fn read(given: &[IceServer], limit: usize, tls: Option<&TlsClient>) -> Result<Self, Error> {
         let mut wanted = Self::default();
         for server in given {
             for url in &server.urls {
                 let uri = read_url(url)?;
                 let credentials = if uri.is_turn() { Some(read_credentials(&uri, server)?) } else { None };
-                let reason = if uri.is_secure() || uri.transport() != Transport::Udp {
+                let is_datagrams = uri.transport() == Transport::Udp;
+                let reason = if uri.is_secure() == is_datagrams && (uri.is_secure() || !uri.is_turn()) {
                     UnusedReason::Transport
                 } else if wanted.servers.len() >= limit {
                     UnusedReason::TooMany
                 } else {
-                    wanted.servers.push(Server { uri, credentials });
+                    wanted.servers.push(Server { uri, credentials, tls: tls.cloned() });
                     continue;
                 };
                 wanted.unused.push(UnusedServer { uri: uri.to_string(), reason });
@@ -111,22 +122,58 @@ impl Wanted {
 
 impl Server {
     /// Where it is: its address, or the first of each family that its name has.
+    /// Over TCP and TLS a connection to one of them besides.
     pub(crate) async fn look_up(self) -> Result<Vec<Found>, UnusedServer> {
-        let unknown = || UnusedServer { uri: self.uri.to_string(), reason: UnusedReason::Name };
+        let unused = |reason| UnusedServer { uri: self.uri.to_string(), reason };
         let found = tokio::time::timeout(LOOK_UP, addresses_of(&self.uri)).await;
-        let found = found.map_err(|_| unknown())?.map_err(|_| unknown())?;
+        let found = found.ok().and_then(Result::ok).unwrap_or_default();
         let of_family = |v4: bool| found.iter().copied().find(|address| address.is_ipv4() == v4);
         let addresses = [of_family(false), of_family(true)].into_iter().flatten();
-        let found: Vec<Found> = addresses.map(|address| self.at(address)).collect();
-        if found.is_empty() { Err(unknown()) } else { Ok(found) }
+        if found.is_empty() {
+            return Err(unused(UnusedReason::Name));
+        }
+        let Some(credentials) = self.credentials.as_ref().filter(|_| self.is_stream()) else {
+            return Ok(addresses.map(|address| self.at(address)).collect());
+        };
+        for address in addresses {
+            match tokio::time::timeout(LOOK_UP, self.connect(address)).await {
+                Ok(Ok(stream)) => return Ok(vec![Found::Stream(Arc::new(stream), credentials.clone())]),
+                Ok(Err(error)) => tracing::debug!(server = %self.uri, %address, %error, "no connection"),
+                Err(_) => tracing::debug!(server = %self.uri, %address, "no connection in time"),
+            }
+        }
+        Err(unused(UnusedReason::Connection))
     }
 
-    /// Where it is, if no name has to be looked up for that.
+    /// Whether it is spoken to over a connection.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.uri.transport() == Transport::Tcp
+    }
+
+    /// Where it is, if neither a name has to be looked up for that nor a connection be opened.
     pub(crate) fn literal(&self) -> Option<Found> {
         match self.uri.host() {
-            Host::Ip(ip) => Some(self.at(SocketAddr::new(*ip, self.uri.port()))),
-            Host::Name(_) => None,
+            Host::Ip(ip) if !self.is_stream() => Some(self.at(SocketAddr::new(*ip, self.uri.port()))),
+            Host::Ip(_) | Host::Name(_) => None,
         }
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<RelayStream> {
+        let mut stream = if self.uri.is_secure() {
+            let tls = match &self.tls {
+                Some(tls) => tls.clone(),
+                None => authorities().await?,
+            };
+            let name = match self.uri.host() {
+                Host::Ip(ip) => ip.to_string(),
+                Host::Name(name) => name.clone(),
+            };
+            ByteStream::connect_tls(address, &name, &tls)?
+        } else {
+            ByteStream::connect(address)
+        };
+        poll_fn(|cx| stream.poll_open(cx)).await?;
+        RelayStream::new(stream, address)
     }
 
     fn at(&self, address: SocketAddr) -> Found {
@@ -146,7 +193,7 @@ pub(crate) fn read_url(url: &str) -> Result<Uri, Error> {
 }
 
 /// Every address of the server.
-pub(crate) async fn addresses_of(uri: &Uri) -> std::io::Result<Vec<SocketAddr>> {
+pub(crate) async fn addresses_of(uri: &Uri) -> io::Result<Vec<SocketAddr>> {
     match uri.host() {
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, uri.port())]),
         Host::Name(name) => Ok(tokio::net::lookup_host((name.as_str(), uri.port())).await?.collect()),
@@ -160,6 +207,13 @@ fn read_credentials(uri: &Uri, server: &IceServer) -> Result<Credentials, Error>
     Credentials::new(&server.username, password).map_err(refused)
 }
 
+/// Those that this machine believes, which are read from its disk once.
+async fn authorities() -> io::Result<TlsClient> {
+    static AUTHORITIES: OnceLock<Result<TlsClient, TlsError>> = OnceLock::new();
+    let read = || AUTHORITIES.get_or_init(TlsClient::new).clone();
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?.map_err(io::Error::other)
+}
+
 /// For a name that nobody answers for: the system's own patience may be minutes.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
@@ -170,7 +224,7 @@ mod tests {
     use super::*;
 
     fn read(servers: &[IceServer]) -> Result<Wanted, Error> {
-        Wanted::read(servers, 3)
+        Wanted::read(servers, 3, None)
     }
 
     #[test]
@@ -178,22 +232,27 @@ mod tests {
         let server = IceServer::new("turn:a.example?transport=udp")
             .url("turn:a.example:80?transport=tcp")
             .url("turns:a.example")
+            .url("turns:a.example?transport=udp")
             .url("stuns:a.example")
             .url("stun:a.example")
             .credentials("alice", "wonderland");
-        let wanted = read(&[server]).unwrap();
+        let wanted = Wanted::read(&[server], 9, None).unwrap();
         let used: Vec<_> = wanted.servers.iter().map(|server| server.uri.to_string()).collect();
-        assert_eq!(used, ["turn:a.example?transport=udp", "stun:a.example"]);
-        assert!(wanted.servers[0].credentials.is_some() && wanted.servers[1].credentials.is_none());
+        assert_eq!(
+            used,
+            [
+                "turn:a.example?transport=udp",
+                "turn:a.example:80?transport=tcp",
+                "turns:a.example",
+                "stun:a.example"
+            ]
+        );
+        assert!(wanted.servers[0].credentials.is_some() && wanted.servers[3].credentials.is_none());
         let unused: Vec<_> = wanted.unused.iter().map(ToString::to_string).collect();
-        let why = "is not used: servers over TCP, TLS and DTLS are not supported yet";
+        let why = "is not used: TURN over DTLS, and STUN over anything but UDP, are not supported";
         assert_eq!(
             unused,
-            [
-                format!("server turn:a.example:80?transport=tcp {why}"),
-                format!("server turns:a.example {why}"),
-                format!("server stuns:a.example {why}"),
-            ]
+            [format!("server turns:a.example?transport=udp {why}"), format!("server stuns:a.example {why}")]
         );
     }
 
@@ -238,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn real_names_and_addresses_are_looked_up() {
-        let server = |url: &str| Server { uri: url.parse().unwrap(), credentials: None };
+        let server = |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None };
         for (url, address) in [("stun:127.0.0.1:7", "127.0.0.1:7"), ("stun:[::1]", "[::1]:3478")] {
             let Some(Found::Stun(found)) = server(url).literal() else { panic!("{url}") };
             assert_eq!(found, address.parse().unwrap());

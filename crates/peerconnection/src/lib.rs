@@ -38,6 +38,7 @@ mod init;
 mod io;
 mod log;
 mod relay_sockets;
+mod relay_stream;
 mod worker;
 
 pub use channel::{DataChannel, Message};
@@ -49,7 +50,7 @@ pub use events::{Event, Events, IceCandidate};
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
-pub use net::{RECEIVE_BUFFER, Train, Transport};
+pub use net::{RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{

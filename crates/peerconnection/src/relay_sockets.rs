@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use net::ready::{Kind, Ready, Signal};
 use net::{Train, Transport};
-use proto::Transmit;
+use proto::{Carrier, Path, Transmit};
+
+use crate::relay_stream::RelayStream;
 
 /// Opens a socket at an address, of whose port the system may choose.
 pub(crate) type Open = dyn Fn(SocketAddr) -> io::Result<Arc<dyn Transport>> + Send + Sync;
@@ -18,13 +20,18 @@ pub(crate) struct RelaySockets {
     open: Option<Arc<Open>>,
     /// Addresses at which they are opened.
     addresses: Vec<IpAddr>,
+    /// Whether servers over TCP and TLS may be connected to: not past a virtual network.
+    connects: bool,
     sockets: BTreeMap<usize, RelaySocket>,
+    /// Which of them are connections, and where these lead.
+    streams: BTreeMap<usize, Path>,
     next_key: usize,
     ready: Ready,
 }
 
 struct RelaySocket {
     session: usize,
+    carrier: Carrier,
     transport: Arc<dyn Transport>,
     signal: Arc<Signal>,
     waker: Waker,
@@ -39,10 +46,24 @@ pub(crate) enum Sent {
     Kept,
 }
 
+/// What came, and on which path.
+pub(crate) struct Received {
+    pub path: Path,
+    pub train: Train,
+}
+
 impl RelaySockets {
     /// At `addresses`, opened by `open`; without it none can be.
-    pub(crate) fn new(open: Option<Arc<Open>>, addresses: Vec<IpAddr>) -> Self {
-        Self { open, addresses, sockets: BTreeMap::new(), next_key: 0, ready: Ready::new() }
+    pub(crate) fn new(open: Option<Arc<Open>>, addresses: Vec<IpAddr>, connects: bool) -> Self {
+        Self {
+            open,
+            addresses,
+            connects,
+            sockets: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            next_key: 0,
+            ready: Ready::new(),
+        }
     }
 
     /// Opens what `session` lacks to reach `server`: a socket at each address of its family, as long as it has fewer
@@ -58,6 +79,7 @@ impl RelaySockets {
         let reaches =
             |ip: IpAddr| ip.is_ipv4() == server.is_ipv4() && ip.is_loopback() == server.is_loopback();
         let own = keys.iter().filter_map(|key| self.sockets.get(key));
+        let own = own.filter(|socket| socket.carrier == Carrier::Udp);
         let mut own: Vec<IpAddr> = own.map(|socket| socket.transport.local_address().ip()).collect();
         let mut opened = Vec::new();
         let Some(open) = self.open.clone() else { return (opened, false) };
@@ -69,7 +91,7 @@ impl RelaySockets {
                 Ok(transport) => {
                     own.push(address);
                     opened.push(transport.local_address());
-                    keys.push(self.add(session, transport));
+                    keys.push(self.add(session, Carrier::Udp, transport));
                 }
                 // There may be others, and the report says so if there are none.
                 Err(error) => tracing::debug!(%error, %address, "no socket for relaying"),
@@ -78,10 +100,30 @@ impl RelaySockets {
         (opened, own.into_iter().any(reaches))
     }
 
+    /// Whether servers over TCP and TLS may be connected to.
+    pub(crate) const fn connects(&self) -> bool {
+        self.connects
+    }
+
+    /// Takes a connection to a server in, for a session.
+    pub(crate) fn add_stream(&mut self, session: usize, keys: &mut Vec<usize>, stream: Arc<RelayStream>) {
+        let path = stream.path();
+        let key = self.add(session, Carrier::Stream, stream);
+        self.streams.insert(key, path);
+        keys.push(key);
+    }
+
+    /// Closes such a connection, and says where it led.
+    pub(crate) fn remove_stream(&mut self, key: usize) -> Option<Path> {
+        self.sockets.remove(&key);
+        self.streams.remove(&key)
+    }
+
     /// Closes the sockets of a session that is over.
     pub(crate) fn close(&mut self, keys: &[usize]) {
         for key in keys {
             self.sockets.remove(key);
+            self.streams.remove(key);
         }
     }
 
@@ -114,12 +156,20 @@ impl RelaySockets {
         }
     }
 
-    /// Receives a train at a socket, and says where that is.
-    pub(crate) fn receive(&self, key: usize, buffer: &mut [u8]) -> Poll<(SocketAddr, io::Result<Train>)> {
+    /// Receives a train at a socket.
+    pub(crate) fn receive(&self, key: usize, buffer: &mut [u8]) -> Poll<io::Result<Received>> {
         let Some(socket) = self.sockets.get(&key) else { return Poll::Pending };
         let local = socket.transport.local_address();
         let train = socket.transport.poll_receive(&mut Context::from_waker(&socket.waker), buffer);
-        train.map(|train| (local, train))
+        train.map_ok(|train| {
+            let path = Path { carrier: socket.carrier, local, remote: train.remote };
+            Received { path, train }
+        })
+    }
+
+    /// Whether an error of the socket is its end.
+    pub(crate) fn is_stream(&self, key: usize) -> bool {
+        self.streams.contains_key(&key)
     }
 
     /// Sends what the socket had no room for, if there is such; what became of it.
@@ -147,8 +197,9 @@ impl RelaySockets {
 
     /// Sends on that of the session's sockets that is bound to the local address; `None` if none is.
     pub(crate) fn send(&mut self, keys: &[usize], transmit: &Transmit, bytes: &[u8]) -> Option<Sent> {
-        let local = transmit.path.local;
-        let is_it = |socket: &RelaySocket| socket.transport.local_address() == local;
+        let Path { carrier, local, .. } = transmit.path;
+        let is_it =
+            |socket: &RelaySocket| socket.carrier == carrier && socket.transport.local_address() == local;
         let key = keys.iter().find(|key| self.sockets.get(*key).is_some_and(is_it))?;
         let socket = self.sockets.get_mut(key)?;
         Some(match socket.transport.poll_send(&mut Context::from_waker(&socket.waker), transmit, bytes) {
@@ -160,12 +211,12 @@ impl RelaySockets {
         })
     }
 
-    fn add(&mut self, session: usize, transport: Arc<dyn Transport>) -> usize {
+    fn add(&mut self, session: usize, carrier: Carrier, transport: Arc<dyn Transport>) -> usize {
         let key = self.next_key;
         self.next_key = self.next_key.wrapping_add(1);
         let signal = self.ready.signal(Kind::Relay, key);
         let waker = signal.waker();
-        self.sockets.insert(key, RelaySocket { session, transport, signal, waker, kept: None });
+        self.sockets.insert(key, RelaySocket { session, carrier, transport, signal, waker, kept: None });
         key
     }
 }

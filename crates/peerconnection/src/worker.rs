@@ -209,12 +209,16 @@ impl Worker {
                 self.dirty.insert(session);
             }
             let mut budget = TRAINS_PER_TURN;
-            while let Poll::Ready((local, received)) = self.relays.receive(socket, &mut self.receive_buffer) {
+            while let Poll::Ready(received) = self.relays.receive(socket, &mut self.receive_buffer) {
                 match received {
-                    Ok(train) => self.deliver_relayed(session, local, train),
+                    Ok(received) => self.deliver_relayed(session, &received),
                     Err(error) => {
                         if self.receive_lines.allow(self.clock.now()) {
                             debug!(%error, "receive");
+                        }
+                        if self.relays.is_stream(socket) {
+                            self.lose_stream(socket, session);
+                            break;
                         }
                     }
                 }
@@ -229,9 +233,9 @@ impl Worker {
     }
 
     /// What comes to a socket of one session is for nobody else.
-    fn deliver_relayed(&mut self, session: usize, local: SocketAddr, train: Train) {
+    fn deliver_relayed(&mut self, session: usize, received: &relay_sockets::Received) {
+        let relay_sockets::Received { path, train } = *received;
         let Some(driven) = self.sessions.get(&session) else { return };
-        let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
         let arrival = Arrival { path, ecn: train.ecn, at: self.clock.now() };
         let datagrams = self.receive_buffer.get_mut(..train.len).unwrap_or_default();
         let mut core = driven.connection.lock();

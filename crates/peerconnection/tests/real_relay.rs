@@ -220,19 +220,21 @@ async fn real_servers_that_cannot_be_used_are_in_the_report() {
     let there = endpoint().await;
     let mut mine = through(server.local_addr(), "wonderland", IceTransportPolicy::All);
     mine.ice_servers.push(IceServer::new("stun:nowhere.invalid"));
+    mine.ice_servers.push(IceServer::new("stuns:localhost"));
     mine.ice_servers.push(IceServer::new("turns:localhost").credentials("a", "b"));
     mine.ice_servers.push(IceServer::new("turn:[::1]").credentials("a", "b"));
     let pair = connect_over(&here, &there, [mine, peerline::Configuration::default()]).await;
     let mut unused = Vec::new();
     let known = async {
-        while unused.len() < 4 {
+        while unused.len() < 5 {
             tokio::time::sleep(Duration::from_millis(20)).await;
             unused = pair.alice.report().unused_servers;
         }
     };
-    within(10, "four servers", known).await;
+    within(10, "five servers", known).await;
     let reason_of = |uri: &str| unused.iter().find(|server| server.uri.starts_with(uri)).unwrap().reason;
-    assert_eq!(reason_of("turns:localhost"), UnusedReason::Transport);
+    assert_eq!(reason_of("stuns:localhost"), UnusedReason::Transport);
+    assert_eq!(reason_of("turns:localhost"), UnusedReason::Socket, "not past the network that is there");
     assert_eq!(reason_of("turn:127.0.0.9"), UnusedReason::Socket);
     assert_eq!(reason_of("turn:[::1]"), UnusedReason::Socket);
     assert_eq!(reason_of("stun:nowhere.invalid"), UnusedReason::Name);

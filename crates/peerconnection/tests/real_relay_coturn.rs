@@ -102,18 +102,18 @@ impl Drop for Coturn {
     }
 }
 
-fn through(coturn: &Coturn, username: &str, password: &str) -> Configuration {
+fn through(coturn: &Coturn, transport: &str, username: &str, password: &str) -> Configuration {
     let mut configuration = Configuration::default();
-    let url = format!("turn:{}?transport=udp", coturn.address);
+    let url = format!("turn:{}?transport={transport}", coturn.address);
     configuration.ice_servers = vec![IceServer::new(url).credentials(username, password)];
     configuration.ice_transport_policy = IceTransportPolicy::Relay;
     configuration
 }
 
 /// Two connections meet there, and a megabyte goes each way.
-async fn meet(coturn: &Coturn, username: &str, password: &str) {
+async fn meet(coturn: &Coturn, transport: &str, username: &str, password: &str) {
     let (here, there) = (endpoint().await, endpoint().await);
-    let both = [(); 2].map(|()| through(coturn, username, password));
+    let both = [(); 2].map(|()| through(coturn, transport, username, password));
     let pair = connect_over(&here, &there, both).await;
     for side in [&pair.alice, &pair.bob] {
         let stats = side.stats();
@@ -150,7 +150,13 @@ async fn meet(coturn: &Coturn, username: &str, password: &str) {
 #[tokio::test]
 async fn real_coturn_relays_for_a_user_with_a_password() {
     let Some(coturn) = Coturn::start(1, &["-a", "-u", "alice:wonderland", "-v"]) else { return };
-    meet(&coturn, "alice", "wonderland").await;
+    meet(&coturn, "udp", "alice", "wonderland").await;
+}
+
+#[tokio::test]
+async fn real_coturn_relays_for_clients_over_tcp() {
+    let Some(coturn) = Coturn::start(4, &["-a", "-u", "alice:wonderland", "-v"]) else { return };
+    meet(&coturn, "tcp", "alice", "wonderland").await;
 }
 
 /// The REST API for access to TURN services: the name is the time until which it holds, the password its code.
@@ -162,14 +168,14 @@ async fn real_coturn_relays_for_a_user_of_an_hour() {
     let username = format!("{}:alice", now + 3600);
     let code = crypto::default_provider().hmac(HashAlgorithm::Sha1, b"north").sign(&[username.as_bytes()]);
     let password = base64::engine::general_purpose::STANDARD.encode(code.as_bytes());
-    meet(&coturn, &username, &password).await;
+    meet(&coturn, "udp", &username, &password).await;
 }
 
 #[tokio::test]
 async fn real_coturn_refuses_a_wrong_password_and_the_report_says_so() {
     let Some(coturn) = Coturn::start(3, &["-a", "-u", "alice:wonderland", "-v"]) else { return };
     let (here, there) = (endpoint().await, endpoint().await);
-    let (alice, _from_alice) = here.connect(through(&coturn, "alice", "looking-glass")).unwrap();
+    let (alice, _from_alice) = here.connect(through(&coturn, "udp", "alice", "looking-glass")).unwrap();
     let (bob, _from_bob) = there.connect(Configuration::default()).unwrap();
     alice.create_data_channel("first", DataChannelInit::default()).unwrap();
     negotiate(&alice, &bob);

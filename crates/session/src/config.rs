@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use connectivity::TurnServer;
 use crypto::Provider;
+use proto::Path;
+use stun::Credentials;
 
 /// What a session is made with.
 #[derive(Clone, Debug)]
@@ -56,6 +58,9 @@ pub struct Relaying {
     /// Addresses of sockets that the caller has bound for this session alone: servers know their clients by
     /// address. They ask the servers of their family.
     pub sockets: Vec<SocketAddr>,
+    /// TCP and TLS connections of this session's to TURN servers ([`Carrier::Stream`](proto::Carrier)), with name and
+    /// password.
+    pub streams: Vec<(Path, Credentials)>,
     /// Whether the peer is to learn relayed addresses alone. Default: no.
     pub only: bool,
 }
@@ -73,8 +78,10 @@ pub struct UnusedServer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UnusedReason {
-    /// It is to be spoken to over TCP, TLS or DTLS, which is not supported yet.
+    /// It is to be spoken to in a way that is not supported: TURN over DTLS, STUN over TCP, TLS or DTLS.
     Transport,
+    /// No connection over TCP or TLS comes about.
+    Connection,
     /// Nobody knows its name, or nobody answered in time.
     Name,
     /// No socket could be opened that reaches it: there is no address of its family, there are as many sockets as
@@ -87,7 +94,8 @@ pub enum UnusedReason {
 impl fmt::Display for UnusedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            UnusedReason::Transport => "servers over TCP, TLS and DTLS are not supported yet",
+            UnusedReason::Transport => "TURN over DTLS, and STUN over anything but UDP, are not supported",
+            UnusedReason::Connection => "no connection to it comes about",
             UnusedReason::Name => "its name is not known",
             UnusedReason::Socket => "no socket could be opened for it",
             UnusedReason::TooMany => "there are too many servers",

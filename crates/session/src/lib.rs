@@ -74,7 +74,7 @@ mod transport;
 
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
 pub use config::{Config, DtlsRole, Limits, Relaying, UnusedReason, UnusedServer, WallClock};
-pub use connectivity::TurnServer;
+pub use connectivity::{TurnServer, frame_len};
 pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };

@@ -1,8 +1,10 @@
 //! The peer connection: commands to it, events from it.
 
+use std::path::Path;
+
 use peerline::{
     CandidateKind, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint, Event,
-    Events, IceCandidate, IceServer, IceTransportPolicy, PeerConnection, Reliability,
+    Events, IceCandidate, IceServer, IceTransportPolicy, PeerConnection, Reliability, TlsClient,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +28,10 @@ impl Peer {
             return Err(Refusal::Unsupported("mdns".to_owned()));
         }
         let mut configuration = Configuration::default();
-        configuration.ice_servers = ice_servers(config)?;
+        configuration.ice_servers = ice_servers(config);
+        if let Some(file) = std::env::var_os("INTEROP_CA_FILE").filter(|file| !file.is_empty()) {
+            configuration.tls = Some(TlsClient::from_file(Path::new(&file))?);
+        }
         if config["iceTransportPolicy"] == "relay" {
             configuration.ice_transport_policy = IceTransportPolicy::Relay;
         }
@@ -193,10 +198,9 @@ async fn report(mut events: Events, connection: PeerConnection, channels: Channe
     }
 }
 
-/// The servers to use. Where relays are wanted over what we cannot do alone, the peer cannot do what is asked.
-fn ice_servers(config: &Value) -> Result<Vec<IceServer>, Refusal> {
+/// The servers to use.
+fn ice_servers(config: &Value) -> Vec<IceServer> {
     let mut servers = Vec::new();
-    let (mut relays, mut usable) = (Vec::new(), false);
     for given in config["iceServers"].as_array().into_iter().flatten() {
         let urls: Vec<&str> = match &given["urls"] {
             Value::Array(urls) => urls.iter().filter_map(Value::as_str).collect(),
@@ -206,15 +210,7 @@ fn ice_servers(config: &Value) -> Result<Vec<IceServer>, Refusal> {
         let text = |name: &str| given[name].as_str().unwrap_or_default();
         for url in urls {
             servers.push(IceServer::new(url).credentials(text("username"), text("credential")));
-            if url.starts_with("turn") {
-                usable |= url.starts_with("turn:") && !url.ends_with("transport=tcp");
-                relays.push(url);
-            }
         }
     }
-    if usable || relays.is_empty() {
-        Ok(servers)
-    } else {
-        Err(Refusal::Unsupported(format!("relays over TCP and TLS: {}", relays.join(" "))))
-    }
+    servers
 }

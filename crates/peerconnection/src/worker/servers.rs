@@ -10,7 +10,10 @@ impl Worker {
     /// Finds out where the servers of a connection are. A name has a task of its own until it is answered.
     pub(super) fn look_up(&mut self, key: usize, servers: Vec<Server>) {
         for server in servers {
-            if let Some(found) = server.literal() {
+            if server.is_stream() && !self.relays.connects() {
+                let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Socket };
+                self.tell(key, &server, Err(unused));
+            } else if let Some(found) = server.literal() {
                 self.tell(key, &server, Ok(vec![found]));
             } else if let Some(driven) = self.sessions.get_mut(&key) {
                 driven.lookups += 1;
@@ -59,6 +62,13 @@ impl Worker {
                 core.session.add_stun_server(self.clock.now(), address);
                 true
             }
+            Found::Stream(stream, credentials) => {
+                let path = stream.path();
+                self.relays.add_stream(key, &mut driven.relays, stream);
+                let mut core = driven.connection.lock();
+                core.session.add_relay_stream(self.clock.now(), path, credentials);
+                true
+            }
             Found::Turn(server) => {
                 let limit = driven.connection.lock().max_relay_sockets();
                 // What opens them may be the program's, and runs without the lock.
@@ -77,6 +87,15 @@ impl Worker {
                 is_reached
             }
         }
+    }
+
+    /// A connection to a server is over.
+    pub(super) fn lose_stream(&mut self, socket: usize, session: usize) {
+        let Some(path) = self.relays.remove_stream(socket) else { return };
+        let Some(driven) = self.sessions.get_mut(&session) else { return };
+        driven.relays.retain(|key| *key != socket);
+        driven.connection.lock().session.remove_relay_stream(self.clock.now(), path);
+        self.dirty.insert(session);
     }
 
     fn end_when_all_are_found(&self, key: usize) {

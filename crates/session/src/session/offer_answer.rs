@@ -300,6 +300,7 @@ impl Session {
         let relaying = self.config.relaying.as_deref();
         if let Some(relaying) = relaying {
             config.turn_servers.clone_from(&relaying.servers);
+            config.turn_streams.clone_from(&relaying.streams);
             config.relay_only = relaying.only;
             config.awaits_servers = relaying.awaits_servers;
         }
@@ -312,6 +313,9 @@ impl Session {
             connectivity.adopt_relays(self.now, relays);
             for server in relaying.iter().flat_map(|relaying| &relaying.servers) {
                 connectivity.add_turn_server(self.now, server.clone());
+            }
+            for (path, credentials) in relaying.iter().flat_map(|relaying| &relaying.streams) {
+                connectivity.add_relay_stream(self.now, *path, credentials.clone());
             }
         }
         for address in relaying.iter().flat_map(|relaying| &relaying.sockets) {

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 
 use connectivity::TurnServer;
-use proto::Instant;
+use proto::{Instant, Path};
+use stun::Credentials;
 
 use super::Session;
 use crate::config::{Relaying, UnusedServer};
@@ -44,6 +45,33 @@ impl Session {
         }
         if let Some(transport) = &mut self.transport {
             transport.connectivity.add_relay_socket(self.now, address);
+        }
+        self.settle();
+    }
+
+    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](proto::Carrier)), for this session alone.
+    /// To be called where [`add_turn_server`](Self::add_turn_server) may be.
+    pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: Credentials) {
+        self.advance(now);
+        let streams = &mut self.relaying().streams;
+        if streams.iter().all(|(known, _)| *known != path) {
+            streams.push((path, credentials.clone()));
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.add_relay_stream(self.now, path, credentials);
+        }
+        self.settle();
+    }
+
+    /// That connection is over.
+    pub fn remove_relay_stream(&mut self, now: Instant, path: Path) {
+        self.advance(now);
+        self.relaying().streams.retain(|(known, _)| *known != path);
+        if let Some(relays) = &mut self.relays {
+            relays.remove_stream(self.now, path);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.remove_relay_stream(self.now, path);
         }
         self.settle();
     }
