@@ -149,7 +149,8 @@ impl PeerConnection {
         self.handle.close();
     }
 
-    /// Waits until the peer was told that the connection is closed, or nothing more can be told to it.
+    /// Waits until the peer was told that the connection is closed and its relays were given back, or there is no time
+    /// left for that.
     ///
     /// Cancel safe.
     pub async fn closed(&self) {

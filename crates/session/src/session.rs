@@ -213,7 +213,7 @@ impl Session {
         self.update_states();
     }
 
-    /// Whether the session was closed, by either side, and nothing is left to be sent. What channels have
+    /// Whether the session was closed, by either side, and nothing is left to be sent or given back. What channels have
     /// received can still be read.
     pub fn is_over(&self) -> bool {
         self.ending == Ending::Over
