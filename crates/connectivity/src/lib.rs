@@ -35,7 +35,7 @@
 //! # Scope
 //!
 //! Implemented: host, server-reflexive and relayed candidates over UDP of both families, trickle, restart.
-//! Remote `.local` names are counted and ignored. Not yet: TCP, relays over TCP and TLS, mDNS, path MTU
+//! Remote `.local` names are counted and ignored. Not yet: TCP, mDNS, path MTU
 //! discovery.
 //! Left to the caller: sockets, DNS, interfaces.
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use peerline::{
-    CandidateKind, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint, Event,
-    Events, IceCandidate, IceServer, IceTransportPolicy, PeerConnection, Reliability, TlsClient,
+    CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint,
+    Event, Events, IceCandidate, IceServer, IceTransportPolicy, PeerConnection, Reliability, TlsClient,
 };
 use serde_json::{Value, json};
 
@@ -148,10 +148,13 @@ impl Peer {
                     "address": address.ip().to_string(), "port": address.port(), "relayProtocol": relayed_over,
                 })
             };
-            // Relays are spoken to over UDP; how the other side does it nobody tells us.
-            let is_relayed = stats.local_kind == Some(CandidateKind::Relayed);
+            // How the other side speaks to its relay nobody tells us.
+            let report = self.connection.report().connectivity;
+            let relays = report.iter().flat_map(|report| &report.relays);
+            let ours = relays.clone().find(|relay| relay.relayed.contains(&Some(path.local)));
+            let over = ours.map(|relay| if relay.carrier == Carrier::Udp { "udp" } else { "tcp" });
             json!({
-                "local": end(path.local, stats.local_kind, is_relayed.then_some("udp")),
+                "local": end(path.local, stats.local_kind, over),
                 "remote": end(path.remote, stats.remote_kind, None),
             })
         });
