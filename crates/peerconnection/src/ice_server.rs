@@ -105,7 +105,12 @@ impl Wanted {
                 let uri = read_url(url)?;
                 let credentials = if uri.is_turn() { Some(read_credentials(&uri, server)?) } else { None };
                 let is_datagrams = uri.transport() == Transport::Udp;
-                let reason = if uri.is_secure() == is_datagrams && (uri.is_secure() || !uri.is_turn()) {
+                let is_possible = match (uri.is_turn(), uri.is_secure()) {
+                    (true, true) => !is_datagrams,
+                    (true, false) => true,
+                    (false, is_secure) => is_datagrams && !is_secure,
+                };
+                let reason = if !is_possible {
                     UnusedReason::Transport
                 } else if wanted.servers.len() >= limit {
                     UnusedReason::TooMany

@@ -241,6 +241,26 @@ async fn real_servers_that_cannot_be_used_are_in_the_report() {
     assert!(pair.alice.report().to_string().contains("server stun:nowhere.invalid is not used: its name"));
 }
 
+#[tokio::test]
+async fn real_a_server_that_has_given_enough_is_in_the_report() {
+    let server = relay::server_for(|config| config.turn.max_allocations_per_user = 1).await;
+    let mine = || through(server.local_addr(), "wonderland", IceTransportPolicy::Relay);
+    let there = endpoint().await;
+    let (first, _events) = endpoint().await.connect(mine()).unwrap();
+    let (second, _more) = endpoint().await.connect(mine()).unwrap();
+    let mut gathered = Vec::new();
+    for connection in [&first, &second] {
+        let (peer, _from_peer) = there.connect(peerline::Configuration::default()).unwrap();
+        connection.create_data_channel("first", DataChannelInit::default()).unwrap();
+        negotiate(connection, &peer);
+        let done = || connection.report().gathering == GatheringState::Complete;
+        assert!(comes_true(done).await, "{}", connection.report());
+        gathered.push(connection.report().to_string());
+    }
+    assert!(gathered[0].contains("gives us 127.0.0.9"), "{}", gathered[0]);
+    assert!(gathered[1].contains("error 486: this user has as many allocations"), "{}", gathered[1]);
+}
+
 /// THREATS figure 31, for the sockets of relays.
 #[tokio::test]
 async fn real_no_error_of_a_socket_for_relaying_ends_a_connection() {

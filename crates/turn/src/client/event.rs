@@ -58,7 +58,18 @@ impl fmt::Display for Failure {
             Self::Forged => f.write_str("the answers are not the server's"),
             Self::Challenge(error) => error.fmt(f),
             Self::Redirected(server) => write!(f, "the server sends us to {server}"),
-            Self::Rejected(code) => write!(f, "the server refused with error {code}"),
+            Self::Rejected(code) => {
+                // RFC 8656 §19: what the codes mean there.
+                let meaning = match code {
+                    403 => ": the server does not do this for us",
+                    440 => ": it relays no addresses of this family",
+                    442 => ": it relays no UDP",
+                    486 => ": this user has as many allocations as he may have",
+                    508 => ": it has no room",
+                    _ => "",
+                };
+                write!(f, "the server refused with error {code}{meaning}")
+            }
         }
     }
 }
