@@ -1,14 +1,14 @@
 //! Sockets of multicast DNS on the loopback link, with the machines of `mdns` on them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
-use std::future::poll_fn;
+mod support;
+
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
-use std::time::Duration;
 
-use mdns::{Arrival, Batch, Carrier, Config, Event, Link, Path, Querier, Responder, Transmit};
-use net::{Clock, RECEIVE_BUFFER, Transport, UdpSocket, random_seed};
-use tokio::time::timeout;
+use mdns::{Carrier, Event, Path, Transmit};
+use net::{Transport, UdpSocket};
+use support::{Station, receive, send};
 
 const GROUP_V4: &str = "224.0.0.251";
 const GROUP_V6: &str = "[ff02::fb]";
@@ -30,17 +30,6 @@ fn pair(group: &str, interface: SocketAddr, port: u16) -> Option<(UdpSocket, Udp
 /// A port that nobody has.
 fn free_port() -> u16 {
     std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-async fn send(socket: &UdpSocket, transmit: Transmit, bytes: &[u8]) {
-    poll_fn(|cx| socket.poll_send(cx, &transmit, bytes)).await.unwrap();
-}
-
-async fn receive(socket: &UdpSocket, millis: u64) -> Option<(SocketAddr, Vec<u8>)> {
-    let mut buffer = vec![0; RECEIVE_BUFFER];
-    let train = timeout(Duration::from_millis(millis), poll_fn(|cx| socket.poll_receive(cx, &mut buffer)));
-    let train = train.await.ok()?.unwrap();
-    Some((train.remote, buffer[..train.len].to_vec()))
 }
 
 async fn all_hear_the_group(group: &str, interface: SocketAddr) {
@@ -81,40 +70,17 @@ async fn real_families_that_differ_are_refused() {
 
 async fn a_name_is_resolved(group: &str, interface: SocketAddr, address: IpAddr) {
     let Some((a, b)) = pair(group, interface, mdns::PORT) else { return };
-    let clock = Clock::start();
-    let link = Link::new(a.local_address()).with_network(address, 64);
-    let mut responder = Responder::new(clock.now(), Config::default(), random_seed().unwrap());
-    let mut querier = Querier::new(clock.now(), Config::default());
-    responder.add_link(link.clone()).unwrap();
-    querier.add_link(link).unwrap();
-    let name = responder.announce(clock.now(), address).unwrap();
-    let query = querier.resolve(clock.now(), name).unwrap();
-    let mut event = None;
+    let (mut here, mut there) = (Station::new(a, address), Station::new(b, address));
+    let name = here.responder.announce(here.clock.now(), address).unwrap();
+    let query = there.querier.resolve(there.clock.now(), name).unwrap();
     for _ in 0..1000 {
-        let mut memory = [0; 1500];
-        let mut batch = Batch::new(&mut memory, 1, 1500);
-        while let Some(transmit) = querier.poll_transmit(clock.now(), &mut batch) {
-            send(&b, transmit, batch.bytes()).await;
-            batch.clear();
-        }
-        while let Some(transmit) = responder.poll_transmit(clock.now(), &mut batch) {
-            send(&a, transmit, batch.bytes()).await;
-            batch.clear();
-        }
-        if let Some((remote, bytes)) = receive(&a, 5).await {
-            let path = Path { carrier: Carrier::Udp, local: a.local_address(), remote };
-            let _ = responder.handle_datagram(Arrival { path, ecn: None, at: clock.now() }, &bytes);
-        }
-        if let Some((remote, bytes)) = receive(&b, 5).await {
-            let path = Path { carrier: Carrier::Udp, local: b.local_address(), remote };
-            let _ = querier.handle_datagram(Arrival { path, ecn: None, at: clock.now() }, &bytes);
-        }
-        event = querier.poll_event();
-        if event.is_some() {
-            break;
+        here.turn().await;
+        if let Some(event) = there.turn().await {
+            assert_eq!(event, Event::Resolved(query, address), "{group}");
+            return;
         }
     }
-    assert_eq!(event, Some(Event::Resolved(query, address)), "{group}");
+    panic!("nobody answers on {group}");
 }
 
 #[tokio::test]
