@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-crypto", &[]),
     ("peerline-stun", &["peerline-proto", "peerline-crypto"]),
     ("peerline-turn", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
+    ("peerline-mdns", &["peerline-proto", "peerline-crypto"]),
     ("peerline-ice", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
     (
         "peerline-connectivity",

@@ -1,5 +1,6 @@
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An address of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +31,41 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(found)
 }
 
+/// An interface with all of its addresses, for multicast on its link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// The interface's name: `eth0`, for example.
+    pub name: String,
+    /// The addresses, link-local ones included, each with the number of bits that all neighbours share.
+    /// The scope of a link-local IPv6 address is the number of the interface.
+    pub networks: Vec<(SocketAddr, u8)>,
+}
+
+/// The interfaces that lead somewhere, in the order of their names, each with its addresses.
+///
+/// # Errors
+///
+/// If the system does not tell.
+pub fn links() -> io::Result<Vec<Link>> {
+    let mut found: BTreeMap<String, Vec<(SocketAddr, u8)>> = BTreeMap::new();
+    for interface in webrtc_util::ifaces::ifaces()? {
+        let (Some(address), Some(mask)) = (interface.addr, interface.mask) else { continue };
+        if !address.ip().is_loopback() && !address.ip().is_unspecified() {
+            found.entry(interface.name).or_default().push((address, prefix(mask.ip())));
+        }
+    }
+    Ok(found.into_iter().map(|(name, networks)| Link { name, networks }).collect())
+}
+
+/// The ones that a mask begins with.
+fn prefix(mask: IpAddr) -> u8 {
+    let ones = match mask {
+        IpAddr::V4(v4) => v4.to_bits().leading_ones(),
+        IpAddr::V6(v6) => v6.to_bits().leading_ones(),
+    };
+    u8::try_from(ones).unwrap_or(u8::MAX)
+}
+
 fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -52,6 +88,29 @@ mod tests {
         let found = interfaces().unwrap();
         assert!(found.iter().any(|interface| interface.is_loopback && interface.address.is_ipv4()));
         assert!(found.iter().all(|interface| !is_link_local(interface.address)));
+    }
+
+    #[test]
+    fn real_every_address_of_a_link_is_one_that_others_can_be_neighbours_of() {
+        let found = links().unwrap();
+        for (address, prefix) in found.iter().flat_map(|link| &link.networks) {
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            assert!(*prefix <= bits && !address.ip().is_loopback(), "{address}/{prefix}");
+        }
+        // All but the loopback addresses that can be candidates are among them.
+        for interface in interfaces().unwrap().into_iter().filter(|interface| !interface.is_loopback) {
+            let link = found.iter().find(|link| link.name == interface.name).unwrap();
+            assert!(link.networks.iter().any(|(address, _)| address.ip() == interface.address));
+        }
+    }
+
+    #[test]
+    fn a_mask_is_as_many_bits_as_it_begins_with() {
+        for (mask, bits) in
+            [("0.0.0.0", 0), ("255.255.254.0", 23), ("ffff:ffff:ffff:ffff::", 64), ("255.255.255.255", 32)]
+        {
+            assert_eq!(prefix(mask.parse().unwrap()), bits, "{mask}");
+        }
     }
 
     #[test]

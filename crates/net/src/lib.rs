@@ -28,13 +28,15 @@
 //! | `stream` | [`ByteStream`]: TCP, plain or under TLS, for clients and servers |
 //! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
 //! | [`ready`] | which of many sockets have something to do |
-//! | `interfaces` | [`interfaces`], the addresses of this machine |
+//! | `multicast` | sockets of a group on one link, for [`UdpSocket::bind_multicast`] |
+//! | `interfaces` | [`interfaces`], the addresses of this machine; [`links`], where they are neighbours of others |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
 
 mod clock;
 mod entropy;
 mod interfaces;
+mod multicast;
 pub mod ready;
 mod stream;
 mod tls;
@@ -43,7 +45,7 @@ mod udp;
 
 pub use clock::Clock;
 pub use entropy::random_seed;
-pub use interfaces::{Interface, interfaces};
+pub use interfaces::{Interface, Link, interfaces, links};
 pub use stream::ByteStream;
 pub use tls::{TlsClient, TlsError, TlsServer};
 pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};

@@ -6,6 +6,7 @@ use proto::{Ecn, Transmit};
 use quinn_udp::{EcnCodepoint, RecvMeta, UdpSocketState};
 use tokio::io::Interest;
 
+use crate::multicast;
 use crate::{RECEIVE_BUFFER, RECEIVE_TRAINS, Train, Transport};
 
 /// A UDP socket that sends and receives trains of datagrams.
@@ -24,13 +25,33 @@ impl UdpSocket {
     /// Those of the system: the port is taken, the address is not this machine's.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(address)?;
+        let local = socket.local_addr()?;
+        Self::of_system(socket, local)
+    }
+
+    /// A socket for the datagrams of a multicast `group`, on the link of `interface` alone, which it has for
+    /// the local end of its paths: an address of the interface, and for IPv6 the number of the interface
+    /// as the scope. Other programs may have the group and its port too; what is sent to the group comes
+    /// back to this machine, so that they hear it. To be called within a tokio runtime.
+    ///
+    /// Where the system can, nothing but what was sent to the group arrives: no stranger from beyond the
+    /// link reaches this socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and [`InvalidInput`](io::ErrorKind::InvalidInput) if the families differ.
+    pub fn bind_multicast(group: SocketAddr, interface: SocketAddr) -> io::Result<Self> {
+        let (socket, local) = multicast::open(group, interface)?;
+        Self::of_system(socket, local)
+    }
+
+    fn of_system(socket: std::net::UdpSocket, local: SocketAddr) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new((&socket).into())?;
         // A burst of a whole send window should not be lost here; the system may grant less.
         let _ = state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER);
         let _ = state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER);
         let io = tokio::net::UdpSocket::from_std(socket)?;
-        let local = io.local_addr()?;
         Ok(Self { io, state, local })
     }
 
