@@ -134,7 +134,7 @@ impl fmt::Display for Problem {
                 "this machine has no network address but loopback.\n\
                  Serve this machine alone: `--listen 127.0.0.1:8080`.",
             ),
-            Self::Endpoint(peerline::Error::Url(url)) => {
+            Self::Endpoint(peerline::Error::Url { url, .. }) => {
                 write!(f, "`{url}` is no STUN server: write `--stun stun:HOST:PORT`.")
             }
             Self::Endpoint(error) => write!(f, "no connections can be made: {error}"),

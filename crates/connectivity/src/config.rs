@@ -1,5 +1,7 @@
 use std::net::SocketAddr;
 
+use proto::Path;
+
 use crate::TurnServer;
 
 /// Servers, role and limits of a [`Connectivity`](crate::Connectivity).
@@ -14,6 +16,12 @@ pub struct Config {
     pub stun_servers: Vec<SocketAddr>,
     /// TURN servers, resolved.
     pub turn_servers: Vec<TurnServer>,
+    /// TCP and TLS connections to TURN servers ([`Carrier::Stream`](crate::Carrier)), with name and password.
+    pub turn_streams: Vec<(Path, stun::Credentials)>,
+    /// Whether further servers will be told of, by [`add_stun_server`](crate::Connectivity::add_stun_server) and
+    /// [`add_turn_server`](crate::Connectivity::add_turn_server): gathering is not done before
+    /// [`end_of_servers`](crate::Connectivity::end_of_servers). Default: no.
+    pub awaits_servers: bool,
     /// Whether only relayed addresses are used, so that the peer learns no other one of ours: `iceTransportPolicy`
     /// `relay`.
     pub relay_only: bool,
@@ -33,6 +41,8 @@ impl Default for Config {
             stun: stun::Config::default(),
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
+            turn_streams: Vec::new(),
+            awaits_servers: false,
             relay_only: false,
             max_relays: 8,
             max_clients: 32,

@@ -7,7 +7,7 @@ use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
 
 use crate::gather::{Gatherer, Mapped};
 use crate::relay::{Change, Relays};
-use crate::{CandidateError, Config, Discard, Event, Report, SendError};
+use crate::{CandidateError, Config, Discard, Event, Report, SendError, TurnServer};
 
 /// One path to the peer: finds the candidates of ours, checks the ways to the peer's, and carries
 /// datagrams on the one that was agreed on.
@@ -31,6 +31,8 @@ pub struct Connectivity {
     fresh: VecDeque<CandidateId>,
     is_gathering: bool,
     is_done: bool,
+    /// Further servers will be told of.
+    awaits_servers: bool,
     hostnames: u64,
     refused_candidates: u64,
     refused_data: u64,
@@ -58,6 +60,8 @@ impl Connectivity {
             stun,
             stun_servers,
             turn_servers,
+            turn_streams,
+            awaits_servers,
             relay_only,
             max_relays,
             max_clients,
@@ -66,10 +70,14 @@ impl Connectivity {
         let provider = ice.provider;
         // Who may know the relay alone is asked for nothing else.
         let stun_servers = if relay_only { Vec::new() } else { stun_servers };
-        let relays = (!turn_servers.is_empty()).then(|| {
+        let has_relays = awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty();
+        let mut relays = has_relays.then(|| {
             let seed = crypto::derive_seed(&seed, "relays");
             Box::new(Relays::new(provider, turn_servers, max_relays, seed))
         });
+        for (path, credentials) in turn_streams {
+            relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
+        }
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
@@ -84,6 +92,7 @@ impl Connectivity {
             fresh: VecDeque::new(),
             is_gathering: false,
             is_done: false,
+            awaits_servers,
             hostnames: 0,
             refused_candidates: 0,
             refused_data: 0,
@@ -124,6 +133,79 @@ impl Connectivity {
             relays.ask(self.now);
             self.is_done = false;
         }
+        self.settle();
+    }
+
+    /// There is a STUN server at `address`: asked from every host address once gathering has begun. Where only relays
+    /// are used it is not.
+    pub fn add_stun_server(&mut self, now: Instant, address: SocketAddr) {
+        self.now = self.now.max(now);
+        if self.relay_only || !self.gatherer.add_server(address) || !self.is_gathering {
+            return;
+        }
+        for host in &self.hosts {
+            self.gatherer.ask(self.now, *host);
+        }
+        self.is_done = false;
+    }
+
+    /// There is a TURN server: asked from the sockets for relaying once gathering has begun. To be called only where
+    /// servers were [announced](Config::awaits_servers), or there was one from the beginning.
+    pub fn add_turn_server(&mut self, now: Instant, server: TurnServer) {
+        self.now = self.now.max(now);
+        let Some(relays) = &mut self.relays else { return };
+        relays.add_server(server);
+        if self.is_gathering {
+            relays.ask(self.now);
+            self.is_done = false;
+        }
+        self.settle();
+    }
+
+    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](crate::Carrier)), which asks it once
+    /// gathering has begun; each message of it is a datagram. To be called where
+    /// [`add_turn_server`](Self::add_turn_server) may be.
+    pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: stun::Credentials) {
+        self.now = self.now.max(now);
+        let Some(relays) = &mut self.relays else { return };
+        relays.add_stream(path, credentials);
+        if self.is_gathering {
+            relays.ask(self.now);
+            self.is_done = false;
+        }
+        self.settle();
+    }
+
+    /// That connection is over, with the relayed addresses that came by it.
+    pub fn remove_relay_stream(&mut self, now: Instant, path: Path) {
+        self.now = self.now.max(now);
+        self.relays.iter_mut().for_each(|relays| relays.remove_stream(self.now, path));
+        self.settle();
+    }
+
+    /// No further servers will be told of: see [`Config::awaits_servers`].
+    pub fn end_of_servers(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.awaits_servers = false;
+    }
+
+    /// Takes the relays out, with their allocations. They belong to sockets, not to credentials: who begins anew on
+    /// the same sockets gives them to the next one by [`adopt_relays`](Self::adopt_relays), because a server has one
+    /// allocation for each socket (RFC 8656 §6.2). The relayed candidates are gone.
+    pub fn take_relays(&mut self) -> Option<Box<Relays>> {
+        let relays = self.relays.take()?;
+        let relayed = self.locals.iter().filter(|(_, local)| local.kind == Kind::Relayed);
+        let relayed: Vec<SocketAddr> = relayed.map(|(_, local)| local.address).collect();
+        relayed.into_iter().for_each(|address| self.remove_relayed(address));
+        Some(relays)
+    }
+
+    /// Goes on with relays of another one, in place of its own, which must not have asked yet.
+    pub fn adopt_relays(&mut self, now: Instant, relays: Box<Relays>) {
+        self.now = self.now.max(now);
+        let relays = self.relays.insert(relays);
+        relays.forget_told();
+        self.is_done = false;
         self.settle();
     }
 
@@ -387,6 +469,7 @@ impl Connectivity {
             has_remote_credentials: self.agent.remote_credentials().is_some(),
             relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
             is_gathering: self.is_gathering && !self.has_answers(),
+            relay_only: self.relay_only,
             ignored_hostnames: self.hostnames,
             refused_candidates: self.refused_candidates,
             refused_data: self.refused_data,
@@ -524,7 +607,9 @@ impl Connectivity {
 
     /// Whether no server's first answer is waited for.
     fn has_answers(&self) -> bool {
-        self.gatherer.is_done() && self.relays.as_ref().is_none_or(|relays| relays.is_done())
+        !self.awaits_servers
+            && self.gatherer.is_done()
+            && self.relays.as_ref().is_none_or(|relays| relays.is_done())
     }
 
     fn remove_relayed(&mut self, address: SocketAddr) {

@@ -40,6 +40,15 @@ impl Gatherer {
         Self { servers, stun, max_clients, clients: Vec::new(), seed: crypto::Secret::new(seed), made: 0 }
     }
 
+    /// One more server; false if it is known.
+    pub(crate) fn add_server(&mut self, address: SocketAddr) -> bool {
+        let is_new = !self.servers.contains(&address) && self.servers.len() < self.max_clients;
+        if is_new {
+            self.servers.push(address);
+        }
+        is_new
+    }
+
     /// Asks each server of the family of `base`, from there.
     pub(crate) fn ask(&mut self, now: Instant, base: SocketAddr) {
         for server in &self.servers {

@@ -35,7 +35,7 @@
 //! # Scope
 //!
 //! Implemented: host, server-reflexive and relayed candidates over UDP of both families, trickle, restart.
-//! Remote `.local` names are counted and ignored. Not yet: TCP, relays over TCP and TLS, mDNS, path MTU
+//! Remote `.local` names are counted and ignored. Not yet: TCP, mDNS, path MTU
 //! discovery.
 //! Left to the caller: sockets, DNS, interfaces.
 
@@ -53,5 +53,6 @@ pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
 pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
-pub use relay::TurnServer;
+pub use relay::{Relays, TurnServer};
 pub use report::{RelayReport, Report, ServerReport};
+pub use turn::wire::{FrameError, frame_len};

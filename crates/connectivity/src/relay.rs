@@ -25,13 +25,16 @@ impl TurnServer {
     }
 }
 
-/// The TURN clients: one for each server and each socket that was given for relaying.
+/// The TURN clients of a [`Connectivity`](crate::Connectivity): one for each server and each socket that was given
+/// for relaying. Taken out of it, they are a machine of their own, which keeps the allocations or gives them back.
 #[derive(Debug)]
-pub(crate) struct Relays {
+pub struct Relays {
     provider: &'static dyn Provider,
     servers: Vec<TurnServer>,
     max_clients: usize,
     sockets: Vec<SocketAddr>,
+    /// TCP and TLS connections to servers.
+    streams: Vec<(Path, Credentials)>,
     relays: Vec<Relay>,
     seed: crypto::Secret<32>,
     made: u64,
@@ -66,7 +69,16 @@ impl Relays {
         seed: [u8; 32],
     ) -> Self {
         let seed = crypto::Secret::new(seed);
-        Self { provider, servers, max_clients, sockets: Vec::new(), relays: Vec::new(), seed, made: 0 }
+        Self {
+            provider,
+            servers,
+            max_clients,
+            sockets: Vec::new(),
+            streams: Vec::new(),
+            relays: Vec::new(),
+            seed,
+            made: 0,
+        }
     }
 
     /// A socket that asks the servers, once gathering has begun.
@@ -76,26 +88,69 @@ impl Relays {
         }
     }
 
-    /// Asks each server from each socket of its family that has not asked it yet, and those again that failed.
+    /// A connection to a server, which asks it once gathering has begun.
+    pub(crate) fn add_stream(&mut self, path: Path, credentials: Credentials) {
+        if self.streams.iter().all(|(known, _)| *known != path) && self.streams.len() < self.max_clients {
+            self.streams.push((path, credentials));
+        }
+    }
+
+    /// That connection is over, and what came by it is gone.
+    pub fn remove_stream(&mut self, now: Instant, path: Path) {
+        self.streams.retain(|(known, _)| *known != path);
+        let of_path = self.relays.iter_mut().filter(|relay| relay.client.path() == path);
+        of_path.for_each(|relay| relay.client.connection_lost(now));
+    }
+
+    /// One more server, asked once gathering has begun.
+    pub(crate) fn add_server(&mut self, server: TurnServer) {
+        let is_known = self.servers.iter().any(|known| known.address == server.address);
+        // More than there may be clients would never be asked.
+        if !is_known && self.servers.len() < self.max_clients {
+            self.servers.push(server);
+        }
+    }
+
+    /// Has everything that there is be told again, to somebody else.
+    pub(crate) fn forget_told(&mut self) {
+        self.relays.iter_mut().for_each(|relay| relay.addresses = [None; 2]);
+    }
+
+    /// Asks each server from each socket of its family that has not asked it yet, each at the other end of a
+    /// connection, and those again that failed.
     pub(crate) fn ask(&mut self, now: Instant) {
         for socket in self.sockets.clone() {
             for server in self.servers.clone() {
                 let remote = server.address;
                 let fits = remote.is_ipv4() == socket.is_ipv4()
                     && remote.ip().is_loopback() == socket.ip().is_loopback();
-                let path = Path { carrier: Carrier::Udp, local: socket, remote };
-                self.relays.retain(|relay| relay.client.path() != path || relay.failure.is_none());
-                let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
-                if fits && !is_known && self.relays.len() < self.max_clients {
-                    self.begin(now, path, server.credentials, 0);
+                if fits {
+                    let path = Path { carrier: Carrier::Udp, local: socket, remote };
+                    self.ask_on(now, path, server.credentials);
                 }
             }
         }
+        for (path, credentials) in self.streams.clone() {
+            self.ask_on(now, path, credentials);
+        }
     }
 
-    /// Gives everything back.
-    pub(crate) fn release(&mut self, now: Instant) {
+    fn ask_on(&mut self, now: Instant, path: Path, credentials: Credentials) {
+        self.relays.retain(|relay| relay.client.path() != path || relay.failure.is_none());
+        let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
+        if !is_known && self.relays.len() < self.max_clients {
+            self.begin(now, path, credentials, 0);
+        }
+    }
+
+    /// Gives everything back, within [`release_wait`](turn::client::Config::release_wait).
+    pub fn release(&mut self, now: Instant) {
         self.relays.iter_mut().for_each(|relay| relay.client.release(now));
+    }
+
+    /// Whether everything was given back, or nobody cared to answer.
+    pub fn is_released(&self) -> bool {
+        self.poll_timeout().is_none()
     }
 
     /// Whether nobody's first answer is waited for.
@@ -104,12 +159,16 @@ impl Relays {
     }
 
     /// Whether a datagram on this path is for one of the clients.
-    pub(crate) fn accepts(&self, path: Path, datagram: &[u8]) -> bool {
+    pub fn accepts(&self, path: Path, datagram: &[u8]) -> bool {
         self.relays.iter().any(|relay| relay.client.accepts(path, datagram))
     }
 
     /// Takes a datagram of a server: a peer's payload comes back with the path on which it came.
-    pub(crate) fn handle_datagram<'b>(
+    ///
+    /// # Errors
+    ///
+    /// Why it was ignored.
+    pub fn handle_datagram<'b>(
         &mut self,
         arrival: Arrival,
         datagram: &'b mut [u8],
@@ -170,7 +229,8 @@ impl Relays {
         })
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    /// Advances to `now`. Early and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
         self.relays.iter_mut().for_each(|relay| relay.client.handle_timeout(now));
     }
 
@@ -179,46 +239,38 @@ impl Relays {
         self.relays.iter().find(due).map(|relay| relay.client.path())
     }
 
-    pub(crate) fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+    /// Appends the next request that is due to `batch`.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         self.relays.iter_mut().find_map(|relay| relay.client.poll_transmit(now, batch))
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    /// When [`handle_timeout`](Self::handle_timeout) or [`poll_transmit`](Self::poll_transmit) has something to do next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.relays.iter().filter_map(|relay| relay.client.poll_timeout()).min()
     }
 
     /// The next change.
     pub(crate) fn poll_change(&mut self, now: Instant) -> Option<Change> {
         for place in 0..self.relays.len() {
-            let relay = self.relays.get_mut(place)?;
-            // What was taken away is told first, one address at a time.
-            if relay.client.relayed().next().is_none()
-                && let Some(gone) = relay.addresses.iter_mut().find_map(Option::take)
-            {
-                return Some(Change::Removed(gone));
-            }
-            if let [Some(first), None] = relay.addresses
-                && let Some(second) = relay.client.relayed().find(|address| *address != first)
-            {
-                relay.addresses = [Some(first), Some(second)];
-                return Some(Change::Added(second, relay.client.path().remote.ip()));
-            }
-            let server = relay.client.path().remote.ip();
-            match relay.client.poll_event() {
-                Some(Event::Allocated { relayed, .. }) => {
-                    relay.is_pending = false;
-                    relay.addresses = [Some(relayed), None];
-                    return Some(Change::Added(relayed, server));
+            loop {
+                let relay = self.relays.get_mut(place)?;
+                if let Some(change) = relay.poll_address() {
+                    return Some(change);
                 }
-                Some(Event::Permitted(peer)) => {
-                    let same = |own: &&SocketAddr| own.is_ipv4() == peer.is_ipv4();
-                    if let Some(own) = relay.addresses.iter().flatten().find(same) {
-                        return Some(Change::Opened(*own, peer));
+                match relay.client.poll_event() {
+                    None => break,
+                    Some(Event::Allocated { .. }) => relay.is_pending = false,
+                    Some(Event::Permitted(peer)) => {
+                        let same = |own: &&SocketAddr| own.is_ipv4() == peer.is_ipv4();
+                        if let Some(own) = relay.addresses.iter().flatten().find(same) {
+                            return Some(Change::Opened(*own, peer));
+                        }
+                    }
+                    Some(Event::Failed(failure)) => self.handle_failure(now, place, failure),
+                    Some(Event::Lost | Event::Refused(..) | Event::ChannelBound(_) | Event::Released | _) => {
                     }
                 }
-                Some(Event::Failed(failure)) => self.handle_failure(now, place, failure),
-                Some(Event::Lost | Event::Refused(..) | Event::ChannelBound(_) | Event::Released | _)
-                | None => {}
             }
         }
         None
@@ -228,6 +280,7 @@ impl Relays {
         let report = |relay: &Relay| RelayReport {
             server: relay.client.path().remote,
             base: relay.client.path().local,
+            carrier: relay.client.path().carrier,
             relayed: relay.addresses,
             is_pending: relay.is_pending,
             failure: relay.failure,
@@ -257,7 +310,9 @@ impl Relays {
         let path = Path { remote, ..from };
         let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
         let has_room = self.relays.len() < self.max_clients;
+        // Over a connection nobody else can be asked.
         if redirections <= MAX_REDIRECTIONS
+            && from.carrier == Carrier::Udp
             && !is_known
             && has_room
             && remote.is_ipv4() == from.remote.is_ipv4()
@@ -272,6 +327,20 @@ impl Relays {
 
     fn of_mut(&mut self, local: SocketAddr) -> Option<&mut Relay> {
         self.relays.iter_mut().find(|relay| relay.addresses.contains(&Some(local)))
+    }
+}
+
+impl Relay {
+    /// The next address that came or went since the last call; what was taken away first, one at a time.
+    fn poll_address(&mut self) -> Option<Change> {
+        let Self { client, addresses, .. } = self;
+        let is_gone = |address: &SocketAddr| !client.relayed().any(|relayed| relayed == *address);
+        if let Some(gone) = addresses.iter_mut().find_map(|slot| slot.take_if(|address| is_gone(address))) {
+            return Some(Change::Removed(gone));
+        }
+        let fresh = client.relayed().find(|relayed| !addresses.contains(&Some(*relayed)))?;
+        *addresses.iter_mut().find(|slot| slot.is_none())? = Some(fresh);
+        Some(Change::Added(fresh, client.path().remote.ip()))
     }
 }
 

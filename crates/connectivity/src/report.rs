@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ice::{Candidate, Failure, Kind, PairStats, State, Stats};
-use proto::Path;
+use proto::{Carrier, Path};
 
 /// Why it is, or is not, connected. Prints itself, with what to try.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Report {
     pub has_remote_credentials: bool,
     /// Whether a server's answer is waited for.
     pub is_gathering: bool,
+    /// Whether only relayed addresses may be used.
+    pub relay_only: bool,
     /// Candidates of the peer's with a host name, most of them `.local`, which were ignored.
     pub ignored_hostnames: u64,
     /// Candidates of the peer's that could not be used for another reason.
@@ -61,6 +63,8 @@ pub struct RelayReport {
     pub server: SocketAddr,
     /// Our socket.
     pub base: SocketAddr,
+    /// What it is spoken to over; [`Carrier::Stream`] is TCP or TLS.
+    pub carrier: Carrier,
     /// The addresses that it relays for us.
     pub relayed: [Option<SocketAddr>; 2],
     /// Its first answer is waited for.
@@ -85,6 +89,9 @@ impl Report {
                 "One side has another ufrag or password than the other thinks: pass the latest description of each to the other."
             }
             _ if no_relay => "No TURN server gave an address: see what each of them said, above.",
+            _ if self.relay_only && self.relays.is_empty() => {
+                "Only relayed addresses may be used, and no TURN server is asked: name one that can be reached."
+            }
             _ if self.local_candidates.is_empty() => "There is no address of ours: bind a socket.",
             _ if self.remote_candidates.is_empty() && self.ignored_hostnames > 0 => {
                 "The peer gave only .local names: let one side be reachable by address, or give the peer's page access to a camera or microphone."
@@ -159,7 +166,8 @@ impl fmt::Display for ServerReport {
 
 impl fmt::Display for RelayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "relay {} from {}: ", self.server, self.base)?;
+        let over = if self.carrier == Carrier::Udp { "" } else { " over TCP" };
+        write!(f, "relay {}{over} from {}: ", self.server, self.base)?;
         match (self.relayed, self.failure) {
             ([Some(relayed), None], _) => write!(f, "gives us {relayed}"),
             ([Some(first), Some(second)], _) => write!(f, "gives us {first} and {second}"),

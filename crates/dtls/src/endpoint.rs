@@ -276,9 +276,6 @@ impl Endpoint {
             let connection = Connection::server_from(self.now, config, seed, message, record);
             return Ok(Some(self.insert(path, connection)));
         }
-        if datagram.len() < REPLY_LEN {
-            return Err(Discard::UnknownPeer);
-        }
         let cookie = self.cookie(period, path, version, &random, session);
         let reply = Reply::new(&header, fragment.sequence, &cookie).ok_or(Discard::UnknownPeer)?;
         self.reply = Some((path, reply));
@@ -339,5 +336,7 @@ impl Reply {
 }
 
 const COOKIE_LEN: usize = 32;
-/// Headers, version, length, cookie: shorter than any ClientHello that offers something.
+/// Headers, version, length, cookie.
 const REPLY_LEN: usize = RECORD_HEADER_LEN + HANDSHAKE_HEADER_LEN + 3 + COOKIE_LEN;
+// No reply is longer than what it answers, of which as much was read (RFC 6347 §4.2.1, against amplification).
+const _: () = assert!(REPLY_LEN <= RECORD_HEADER_LEN + HANDSHAKE_HEADER_LEN + ClientHello::LEAST_HEAD_LEN);

@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Pair, config};
+use common::{End, Pair, config};
 use dtls::{CipherSuite, Event, NamedGroup, Version};
 
 #[test]
@@ -53,6 +53,27 @@ fn every_provider_suite_and_group_connects() {
                 assert!(pair.now - testkit::epoch() <= Duration::from_millis(40), "two round trips");
             }
         }
+    }
+}
+
+/// What was agreed is known from the hellos on, before anything is proved.
+#[test]
+fn what_the_hellos_agree_on_is_known_at_once() {
+    let null = testkit::null_provider();
+    for suite in CipherSuite::ALL {
+        let (client, mut server) = (config(null, 1), config(null, 2));
+        server.cipher_suites = vec![suite];
+        let mut pair = Pair::new(client, server);
+        let agreed = |end: &End| (end.connection.version(), end.connection.cipher_suite());
+        for mut datagram in pair.client.datagrams(pair.now) {
+            pair.server.receive(pair.now, &mut datagram);
+        }
+        let known = (Some(Version::Dtls12), Some(suite));
+        assert_eq!((agreed(&pair.client), agreed(&pair.server)), ((None, None), known));
+        for mut datagram in pair.server.datagrams(pair.now) {
+            pair.client.receive(pair.now, &mut datagram);
+        }
+        assert_eq!(agreed(&pair.client), known);
     }
 }
 

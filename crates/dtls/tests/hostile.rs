@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::bytes::record;
+use common::bytes::{record, records};
 use common::{Pair, config};
 use dtls::{CloseReason, Discard, Event, SrtpProfile};
 use proto::Writer;
@@ -269,6 +269,28 @@ fn renegotiation_is_refused() {
     let mut datagram = pair.client.seal(b"still here");
     pair.server.receive(pair.now, &mut datagram);
     assert_eq!(pair.server.received, [b"still here"]);
+}
+
+/// RFC 6347 §4.2.4: a repeated Finished says that the server's last flight was lost. Nothing else calls for it, whatever
+/// number it bears.
+#[test]
+fn only_a_repeated_finished_calls_for_the_last_flight_again() {
+    let null = testkit::null_provider();
+    for (kind, calls) in [(20, true), (16, false), (11, false), (1, false)] {
+        let mut pair = Pair::connected(config(null, 1), config(null, 2));
+        let mut sent = pair.trace.iter().filter(|(_, by_client, _)| *by_client);
+        let finished = sent.find_map(|(_, _, datagram)| {
+            records(datagram).into_iter().find(|(header, _)| header.epoch == 1).map(|(_, body)| body.to_vec())
+        });
+        // Behind the explicit part of the nonce stands the type of the message.
+        let mut body = finished.unwrap();
+        assert_eq!(std::mem::replace(&mut body[8], kind), 20);
+        pair.now += Duration::from_secs(1);
+        pair.server.receive(pair.now, &mut record(22, 1, 50, &body));
+        assert_eq!(!pair.server.datagrams(pair.now).is_empty(), calls, "{kind}");
+        assert_eq!(pair.server.discards.last(), Some(&Discard::Repeated), "{kind}");
+        assert_eq!(pair.server.connection.stats().retransmissions, u64::from(calls), "{kind}");
+    }
 }
 
 /// Contract, rule 4: no room, or a change of mind, leaves no trace.

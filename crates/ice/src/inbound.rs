@@ -42,6 +42,14 @@ impl Agent {
     }
 
     fn handle_request(&mut self, path: Path, message: &Message<'_>) -> Result<(), Discard> {
+        // Where no candidate of ours is nobody answers, not even to refuse: the address may have to stay unknown.
+        let is_ours = self
+            .locals
+            .iter()
+            .any(|local| local.given.base == path.local && local.given.carrier == path.carrier);
+        if !is_ours {
+            return Err(Discard::UnknownLocal);
+        }
         let is_previous = match self.authenticate(message) {
             Ok(is_previous) => is_previous,
             Err(discard) => {
@@ -56,13 +64,6 @@ impl Agent {
         if let Some(kind) = message.unknown_required().next() {
             self.reply(path, message, Answer::UnknownAttribute(kind), is_previous);
             return Err(Discard::UnknownAttribute(kind));
-        }
-        let is_ours = self
-            .locals
-            .iter()
-            .any(|local| local.given.base == path.local && local.given.carrier == path.carrier);
-        if !is_ours {
-            return Err(Discard::UnknownLocal);
         }
         let request = Request::read(message);
         let Some(priority) = request.priority else {

@@ -80,6 +80,32 @@ fn requests_that_are_not_the_peers_change_nothing() {
     assert_eq!(b.agent.stats().pairs[0].requests_received, 0);
 }
 
+/// THREATS I12: an address that the peer is not to learn answers nobody, whatever he knows.
+#[test]
+fn where_no_candidate_of_ours_is_nobody_answers() {
+    let (a, mut b) = ready();
+    let (ours, theirs) = (b.agent.local_credentials().clone(), a.agent.local_credentials().clone());
+    let right = format!("{}:{}", ours.ufrag(), theirs.ufrag());
+    let key = IntegrityKey::short_term(crypto::rust_crypto(), ours.password());
+    let other = IntegrityKey::short_term(crypto::rust_crypto(), theirs.password());
+    let hidden = path("10.0.0.77:7", A);
+    let priority = [Attribute::Priority(1)];
+    let unknown = [Attribute::Unknown { kind: 0x77, value: &[] }];
+    for (more, key) in [
+        (&priority[..], Some(&key)),
+        (&[], Some(&key)),
+        (&unknown, Some(&key)),
+        (&priority, Some(&other)),
+        (&priority, None),
+    ] {
+        let datagram = request(Some(&right), more, key);
+        assert_eq!(receive(&mut b, hidden, epoch(), &datagram), Err(Discard::UnknownLocal));
+    }
+    while let Some((to, _)) = send(&mut b, epoch()) {
+        assert_ne!(to, hidden);
+    }
+}
+
 /// THREATS I5, I9: nothing but the peer's own answer renews consent.
 #[test]
 fn forged_answers_renew_no_consent() {

@@ -28,6 +28,7 @@
 //! | `stream` | [`ByteStream`]: TCP, plain or under TLS, for clients and servers |
 //! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
 //! | `multicast` | sockets of a group on one link, for [`UdpSocket::bind_multicast`] |
+//! | [`ready`] | which of many sockets have something to do |
 //! | `interfaces` | [`interfaces`], the addresses of this machine; [`links`], where they are neighbours of others |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
@@ -36,6 +37,7 @@ mod clock;
 mod entropy;
 mod interfaces;
 mod multicast;
+pub mod ready;
 mod stream;
 mod tls;
 mod transport;

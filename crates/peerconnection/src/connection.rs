@@ -14,7 +14,7 @@ use session::{
 use crate::channel::Slot;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::worker::Inbox;
-use crate::{DataChannel, DataChannelInit, Error, Message, SendError};
+use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
 /// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
@@ -149,7 +149,8 @@ impl PeerConnection {
         self.handle.close();
     }
 
-    /// Waits until the peer was told that the connection is closed, or nothing more can be told to it.
+    /// Waits until the peer was told that the connection is closed and its relays were given back, or there is no time
+    /// left for that.
     ///
     /// Cancel safe.
     pub async fn closed(&self) {
@@ -255,10 +256,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(session: Session, clock: Clock, send_buffer: usize, max_unread: usize) -> Self {
+    pub(crate) fn new(session: Session, clock: Clock, configuration: &Configuration) -> Self {
+        let Configuration { send_buffer, max_unread_events, max_relay_sockets, .. } = *configuration;
         let core = Core {
             session,
-            news: NewsQueue::new(max_unread),
+            max_relay_sockets,
+            news: NewsQueue::new(max_unread_events),
             slots: BTreeMap::new(),
             crowded: BTreeSet::new(),
             closers: crate::channel::Waiting::default(),
@@ -300,6 +303,7 @@ pub(crate) struct Core {
     crowded: BTreeSet<ChannelId>,
     pub closers: crate::channel::Waiting,
     send_buffer: usize,
+    max_relay_sockets: usize,
     over: bool,
 }
 
@@ -310,6 +314,10 @@ impl Core {
 
     pub(crate) const fn is_over(&self) -> bool {
         self.over
+    }
+
+    pub(crate) const fn max_relay_sockets(&self) -> usize {
+        self.max_relay_sockets
     }
 
     /// Forgets what was kept for a channel that has closed and was read to its end.

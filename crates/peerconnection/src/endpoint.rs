@@ -1,15 +1,18 @@
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use net::{Clock, Transport, UdpSocket};
 use session::Session;
+use session::uri::{ParseError, Scheme};
 
-use crate::configuration::StunUrl;
 use crate::connection::{Connection, Handle};
+use crate::ice_server::{Wanted, addresses_of, read_url};
+use crate::relay_sockets::{Open, RelaySockets};
 use crate::worker::{Inbox, Worker};
-use crate::{Configuration, Error, Events, PeerConnection};
+use crate::{Configuration, Error, Events, IceTransportPolicy, PeerConnection};
 
 /// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
 ///
@@ -41,24 +44,34 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// If the system has no entropy, or the endpoint's task has ended.
+    /// If the system has no entropy, the endpoint's task has ended, or a server's URL or credentials cannot be.
     pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
         let Shared { inbox, clock, local, stun } = &*self.shared;
-        let Configuration { answer_dtls_role, send_buffer, max_unread_events, provider, limits } =
-            configuration;
-        let mut config = session::Config::new(provider);
-        config.answer_dtls_role = answer_dtls_role;
-        config.limits = limits;
+        let Wanted { servers, unused } = Wanted::read(
+            &configuration.ice_servers,
+            configuration.max_server_urls,
+            configuration.tls.as_ref(),
+        )?;
+        let mut config = session::Config::new(configuration.provider);
+        config.answer_dtls_role = configuration.answer_dtls_role;
+        config.limits = configuration.limits;
         config.stun_servers.clone_from(stun);
         config.local_addresses.clone_from(local);
+        let only = configuration.ice_transport_policy == IceTransportPolicy::Relay;
+        if only || !servers.is_empty() || !unused.is_empty() {
+            let mut relaying = session::Relaying::default();
+            relaying.awaits_servers = !servers.is_empty();
+            (relaying.only, relaying.unused) = (only, unused);
+            config.relaying = Some(Box::new(relaying));
+        }
         let now = clock.now();
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
         let session = session.map_err(|_| Error::Identity)?;
-        let connection = Arc::new(Connection::new(session, *clock, send_buffer, max_unread_events));
-        let key = inbox.add(connection.clone()).ok_or(Error::EndpointClosed)?;
+        let connection = Arc::new(Connection::new(session, *clock, &configuration));
+        let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
         let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
         let events = Events::new(&handle);
         Ok((PeerConnection::from_handle(handle), events))
@@ -83,17 +96,19 @@ impl fmt::Debug for Endpoint {
 }
 
 /// What an [`Endpoint`] is made with.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct EndpointBuilder {
     stun: Vec<String>,
     addresses: Vec<IpAddr>,
     port: u16,
     loopback: bool,
     transports: Vec<Arc<dyn Transport>>,
+    open: Option<Arc<Open>>,
 }
 
 impl EndpointBuilder {
-    /// Adds a STUN server, `stun:host:port`, that tells how the outside sees us.
+    /// Adds a STUN server, `stun:host:port`, that tells how the outside sees us, for every connection. Those of one
+    /// connection, and its TURN servers, stand in its [`Configuration`].
     #[must_use]
     pub fn stun(mut self, url: impl Into<String>) -> Self {
         self.stun.push(url.into());
@@ -129,6 +144,19 @@ impl EndpointBuilder {
         self
     }
 
+    /// Opens the sockets for relaying, one for each connection and address, by this instead of the system: where
+    /// [`transport`](Self::transport) is used there are none without it, and TURN servers are not used; those over TCP
+    /// and TLS are used with sockets of the system only. It is given
+    /// an address of which the port may be chosen, runs in the endpoint's task, and must not block.
+    #[must_use]
+    pub fn open_with(
+        mut self,
+        open: impl Fn(SocketAddr) -> io::Result<Arc<dyn Transport>> + Send + Sync + 'static,
+    ) -> Self {
+        self.open = Some(Arc::new(open));
+        self
+    }
+
     /// Opens the sockets and starts the endpoint's task on the present tokio runtime.
     ///
     /// # Errors
@@ -137,13 +165,24 @@ impl EndpointBuilder {
     pub async fn bind(self) -> Result<Endpoint, Error> {
         let mut stun = BTreeSet::new();
         for url in &self.stun {
-            stun.extend(url.parse::<StunUrl>()?.resolve().await?);
+            let uri = read_url(url)?;
+            if uri.scheme() != Scheme::Stun {
+                return Err(Error::Url { url: url.clone(), reason: ParseError::Scheme });
+            }
+            let found = addresses_of(&uri).await;
+            stun.extend(
+                found
+                    .map_err(|source| Error::Io { what: "the name of a STUN server is not known", source })?,
+            );
         }
-        let transports = if self.transports.is_empty() { self.open()? } else { self.transports };
-        let local = transports.iter().map(|transport| transport.local_address()).collect();
+        let is_system = self.transports.is_empty();
+        let open = self.open.clone().or_else(|| is_system.then(|| Arc::new(open_socket) as Arc<Open>));
+        let transports = if is_system { self.open()? } else { self.transports };
+        let local: Vec<SocketAddr> = transports.iter().map(|transport| transport.local_address()).collect();
+        let relays = RelaySockets::new(open, local.iter().map(SocketAddr::ip).collect(), is_system);
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
-        tokio::spawn(Worker::new(inbox.clone(), clock, transports));
+        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays));
         let shared = Shared { inbox, clock, local, stun: stun.into_iter().collect() };
         Ok(Endpoint { shared: Arc::new(shared) })
     }
@@ -174,6 +213,23 @@ impl EndpointBuilder {
         let addresses: Vec<IpAddr> = wanted.map(|interface| interface.address).collect();
         if addresses.is_empty() { Err(Error::NoAddress) } else { Ok(addresses) }
     }
+}
+
+impl fmt::Debug for EndpointBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stun, addresses, port, loopback, transports, open: _ } = self;
+        f.debug_struct("EndpointBuilder")
+            .field("stun", stun)
+            .field("addresses", addresses)
+            .field("port", port)
+            .field("loopback", loopback)
+            .field("transports", transports)
+            .finish_non_exhaustive()
+    }
+}
+
+fn open_socket(address: SocketAddr) -> io::Result<Arc<dyn Transport>> {
+    Ok(Arc::new(UdpSocket::bind(address)?))
 }
 
 impl PeerConnection {

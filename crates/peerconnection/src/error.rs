@@ -17,8 +17,21 @@ pub enum Error {
     #[error("the channel cannot be made: {0}")]
     Open(#[from] session::OpenError),
     /// A server's URL is none that is understood (`SyntaxError`).
-    #[error("not a server's URL: {0}")]
-    Url(String),
+    #[error("{url} is no server's URL: {reason}")]
+    Url {
+        /// The URL; what stands before an `@` is left out.
+        url: String,
+        /// What is wrong with it.
+        reason: session::uri::ParseError,
+    },
+    /// A TURN server has no name and password, or one that cannot be (`InvalidAccessError`).
+    #[error("the credentials for {url} cannot be used: {reason}")]
+    Credentials {
+        /// The server.
+        url: String,
+        /// What is wrong.
+        reason: session::CredentialsError,
+    },
     /// The machine has no address to gather candidates from.
     #[error("this machine has no address that can be used; loopback is left out unless it is asked for")]
     NoAddress,

@@ -14,8 +14,9 @@
 //! | `connection` | [`PeerConnection`]: offers, answers, candidates, reports |
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
-//! | `configuration`, `error` | what goes in, what can go wrong |
+//! | `configuration`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `log` | how much is written to the log |
+//! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
 //! # How it behaves
@@ -23,7 +24,8 @@
 //! * Handles are cheap to clone. A connection closes when its last handle is dropped.
 //! * Every `async fn` is cancel safe, and says so.
 //! * No lock is held over an `await`, and no code of yours runs inside the endpoint's task.
-//! * An endpoint is one task, however many connections it has.
+//! * An endpoint is one task, however many connections it has; the name of a server has one besides while it is
+//!   looked up. A connection with TURN servers has sockets of its own.
 
 mod channel;
 mod configuration;
@@ -31,9 +33,12 @@ mod connection;
 mod endpoint;
 mod error;
 mod events;
+mod ice_server;
 mod init;
 mod io;
 mod log;
+mod relay_sockets;
+mod relay_stream;
 mod worker;
 
 pub use channel::{DataChannel, Message};
@@ -42,13 +47,16 @@ pub use connection::{Description, PeerConnection};
 pub use endpoint::{Endpoint, EndpointBuilder};
 pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
+pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
-pub use net::{RECEIVE_BUFFER, Train, Transport};
+pub use net::{RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
+pub use session::uri::ParseError as UrlError;
 pub use session::{
-    CandidateKind, ChannelState, ConnectionState, DtlsRole, Failure, GatheringState, IceFailure, IceRole,
-    IceState, Limits, Reliability, Report, SdpType, SessionDescription, SignalingState, Stats,
+    CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure, GatheringState,
+    IceFailure, IceRole, IceState, Limits, Reliability, Report, SdpType, SessionDescription, SignalingState,
+    Stats, UnusedReason, UnusedServer,
 };
 
 /// The programs of the README are compiled, and the first of them is run.

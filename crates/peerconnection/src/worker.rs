@@ -9,12 +9,17 @@ use std::task::{Context, Poll, Waker};
 
 use net::{Clock, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
-use session::{Demux, Route, Target};
+use session::{Demux, Route, Target, UnusedServer};
+use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tracing::debug;
 
 use crate::connection::{Connection, Core};
+use crate::ice_server::{Found, Server};
 use crate::log::Lines;
+use crate::relay_sockets::{self, RelaySockets};
+
+mod servers;
 
 /// How the rest of the process reaches a worker.
 #[derive(Default)]
@@ -24,7 +29,7 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct Letters {
-    added: Vec<(usize, Arc<Connection>)>,
+    added: Vec<(usize, Arc<Connection>, Vec<Server>)>,
     touched: BTreeSet<usize>,
     /// Nobody can add connections any more.
     last: bool,
@@ -35,15 +40,16 @@ struct Letters {
 }
 
 impl Inbox {
-    /// Hands a connection to the worker; its key, or `None` if the worker has ended.
-    pub(crate) fn add(&self, connection: Arc<Connection>) -> Option<usize> {
+    /// Hands a connection to the worker, and the servers that are to be looked up for it; its key, or `None` if the
+    /// worker has ended.
+    pub(crate) fn add(&self, connection: Arc<Connection>, servers: Vec<Server>) -> Option<usize> {
         let mut letters = self.lock();
         if letters.ended || letters.last {
             return None;
         }
         let key = letters.next_key;
         letters.next_key += 1;
-        letters.added.push((key, connection));
+        letters.added.push((key, connection, servers));
         wake(letters);
         Some(key)
     }
@@ -81,6 +87,9 @@ pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     clock: Clock,
     sockets: Vec<Socket>,
+    relays: RelaySockets,
+    /// Names of servers that are being looked up, for a connection each.
+    lookups: JoinSet<(usize, Server, Result<Vec<Found>, UnusedServer>)>,
     demux: Demux,
     sessions: BTreeMap<usize, Driven>,
     /// When each session has to be looked at next.
@@ -106,15 +115,25 @@ struct Socket {
 struct Driven {
     connection: Arc<Connection>,
     timer: Option<Instant>,
+    /// Its own sockets, and the names that are looked up for it.
+    relays: Vec<usize>,
+    lookups: usize,
 }
 
 impl Worker {
     /// To be made within a tokio runtime.
-    pub(crate) fn new(inbox: Arc<Inbox>, clock: Clock, transports: Vec<Arc<dyn Transport>>) -> Self {
+    pub(crate) fn new(
+        inbox: Arc<Inbox>,
+        clock: Clock,
+        transports: Vec<Arc<dyn Transport>>,
+        relays: RelaySockets,
+    ) -> Self {
         Self {
             inbox,
             clock,
             sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
+            relays,
+            lookups: JoinSet::new(),
             demux: Demux::default(),
             sessions: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -136,9 +155,13 @@ impl Worker {
         letters.waker = Some(cx.waker().clone());
         let open = !letters.last;
         drop(letters);
-        for (key, connection) in added {
-            self.sessions.insert(key, Driven { connection, timer: None });
+        for (key, connection, servers) in added {
+            let driven = Driven { connection, timer: None, relays: Vec::new(), lookups: 0 };
+            self.sessions.insert(key, driven);
             self.dirty.insert(key);
+            if !servers.is_empty() {
+                self.look_up(key, servers);
+            }
         }
         open
     }
@@ -171,7 +194,57 @@ impl Worker {
                 }
             }
         }
+        more |= self.receive_relayed(cx);
         more
+    }
+
+    /// What sockets for relaying have, each within a budget; says whether there may be more.
+    fn receive_relayed(&mut self, cx: &mut Context<'_>) -> bool {
+        self.relays.poll(cx);
+        for _ in 0..RELAYS_PER_TURN {
+            let Some((socket, session)) = self.relays.next() else { break };
+            if let Some(sent) = self.relays.flush(socket) {
+                note_failure(&mut self.send_lines, self.clock.now(), sent);
+                // What waited behind it has its turn.
+                self.dirty.insert(session);
+            }
+            let mut budget = TRAINS_PER_TURN;
+            while let Poll::Ready(received) = self.relays.receive(socket, &mut self.receive_buffer) {
+                match received {
+                    Ok(received) => self.deliver_relayed(session, &received),
+                    Err(error) => {
+                        if self.receive_lines.allow(self.clock.now()) {
+                            debug!(%error, "receive");
+                        }
+                        if self.relays.is_stream(socket) {
+                            self.lose_stream(socket, session);
+                            break;
+                        }
+                    }
+                }
+                budget -= 1;
+                if budget == 0 {
+                    self.relays.requeue(socket);
+                    break;
+                }
+            }
+        }
+        !self.relays.is_idle()
+    }
+
+    /// What comes to a socket of one session is for nobody else.
+    fn deliver_relayed(&mut self, session: usize, received: &relay_sockets::Received) {
+        let relay_sockets::Received { path, train } = *received;
+        let Some(driven) = self.sessions.get(&session) else { return };
+        let arrival = Arrival { path, ecn: train.ecn, at: self.clock.now() };
+        let datagrams = self.receive_buffer.get_mut(..train.len).unwrap_or_default();
+        let mut core = driven.connection.lock();
+        for datagram in datagrams.chunks_mut(train.stride) {
+            // What is refused is counted by the session itself.
+            let _ = core.session.handle_datagram(arrival, datagram);
+        }
+        drop(core);
+        self.dirty.insert(session);
     }
 
     fn deliver(&mut self, local: SocketAddr, train: Train) {
@@ -249,6 +322,7 @@ impl Worker {
                         self.dirty.insert(key);
                         break;
                     }
+                    Sent::RelayBlocked => break,
                 }
             }
             self.follow_routes(&mut core, key);
@@ -269,10 +343,23 @@ impl Worker {
         if self.sockets.iter().any(|socket| socket.kept.is_some()) {
             return Sent::Blocked;
         }
-        let max_segments =
-            self.sockets.iter().map(|socket| socket.transport.max_segments()).min().unwrap_or(1);
+        let own = self.sessions.get(&key).map_or(&[][..], |driven| &driven.relays);
+        if self.relays.is_blocked(own) {
+            return Sent::RelayBlocked;
+        }
+        let shared = self.sockets.iter().map(|socket| socket.transport.max_segments()).min();
+        let max_segments = shared.into_iter().chain(self.relays.max_segments(own)).min().unwrap_or(1);
         let mut batch = Batch::new(&mut self.send_buffer, max_segments, MAX_DATAGRAM);
         let Some(transmit) = core.session.poll_transmit(now, &mut batch) else { return Sent::Nothing };
+        let bytes = batch.bytes();
+        match self.relays.send(own, &transmit, bytes) {
+            Some(relay_sockets::Sent::Done(sent)) => {
+                note_failure(&mut self.send_lines, now, sent);
+                return Sent::Batch;
+            }
+            Some(relay_sockets::Sent::Kept) => return Sent::RelayBlocked,
+            None => {}
+        }
         let local = transmit.path.local;
         let Some(socket) = self.sockets.iter_mut().find(|socket| socket.transport.local_address() == local)
         else {
@@ -281,7 +368,6 @@ impl Worker {
             }
             return Sent::Batch;
         };
-        let bytes = batch.bytes();
         self.demux.note_sent(bytes, key);
         match socket.transport.poll_send(cx, &transmit, bytes) {
             Poll::Ready(sent) => note_failure(&mut self.send_lines, now, sent),
@@ -317,7 +403,9 @@ impl Worker {
 
     fn remove(&mut self, key: usize) {
         self.set_timer(key, None);
-        self.sessions.remove(&key);
+        if let Some(driven) = self.sessions.remove(&key) {
+            self.relays.close(&driven.relays);
+        }
         self.demux.remove_session(key);
     }
 }
@@ -326,6 +414,8 @@ enum Sent {
     Nothing,
     Batch,
     Blocked,
+    /// A socket of its own has no room, and says when it has.
+    RelayBlocked,
 }
 
 impl Future for Worker {
@@ -335,6 +425,7 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let open = this.read_letters(cx);
+        this.take_found(cx);
         let mut more = this.receive(cx);
         this.expire(this.clock.now());
         if this.flush(cx) {
@@ -366,7 +457,7 @@ impl Drop for Worker {
         drop(letters);
         let known = std::mem::take(&mut self.sessions).into_values().map(|driven| driven.connection);
         let now = self.clock.now();
-        for connection in known.chain(added.into_iter().map(|(_, connection)| connection)) {
+        for connection in known.chain(added.into_iter().map(|(_, connection, _)| connection)) {
             connection.lock().abandon(now);
         }
     }
@@ -381,6 +472,8 @@ fn note_failure(lines: &mut Lines, now: Instant, sent: std::io::Result<()>) {
     }
 }
 
+/// Sockets for relaying that have a turn before sessions get to send.
+const RELAYS_PER_TURN: usize = 64;
 /// Trains received on a socket in a turn before sessions get to send.
 const TRAINS_PER_TURN: usize = 64;
 /// Batches that one session sends in a turn before the next gets to.

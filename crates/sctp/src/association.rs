@@ -278,7 +278,7 @@ impl Association {
         if stream.0 >= self.peer.inbound {
             return Err(OpenError::OutOfRange);
         }
-        if self.outbound.is_open(stream) || self.resets.awaits(stream) {
+        if self.resets.awaits(stream) {
             return Err(OpenError::InUse);
         }
         if self.outbound.ids().count().saturating_add(self.resets.awaiting()) >= self.config.max_streams {

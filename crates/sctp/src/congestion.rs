@@ -116,4 +116,18 @@ mod tests {
         }
         assert_eq!(congestion.window(), 4000, "never below the floor");
     }
+
+    #[test]
+    fn slow_start_after_a_time_out_ends_at_half_the_window_there_was() {
+        let mut congestion = NewReno::new(&config());
+        congestion.acknowledged(16_000);
+        congestion.timed_out();
+        let mut windows = Vec::new();
+        while windows.len() < 12 {
+            windows.push(congestion.window());
+            congestion.acknowledged(1000);
+        }
+        let grown: Vec<usize> = (1..=10).map(|packets| packets * 1000).collect();
+        assert_eq!((&windows[..10], &windows[10..]), (&grown[..], &[10_000, 10_000][..]), "half of 20,000");
+    }
 }

@@ -165,10 +165,6 @@ impl Outbound {
         );
     }
 
-    pub(crate) fn is_open(&self, stream: StreamId) -> bool {
-        self.streams.contains_key(&stream)
-    }
-
     pub(crate) fn set_options(&mut self, stream: StreamId, change: impl FnOnce(&mut StreamOptions)) {
         if let Some(state) = self.streams.get_mut(&stream) {
             change(&mut state.options);

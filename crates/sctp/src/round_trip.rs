@@ -112,6 +112,25 @@ mod tests {
     }
 
     #[test]
+    fn losses_and_tails_are_judged_a_little_after_a_round_trip() {
+        let config = Config::default();
+        let mut rtt = RoundTrip::new();
+        assert_eq!(rtt.probe_delay(&config), config.rto_initial);
+        assert_eq!(rtt.reordering(&config), config.rto_initial * 9 / 8, "before anything was measured");
+        // The path is steady, so that no variation remains.
+        (0..100).for_each(|_| rtt.measured(Duration::from_millis(80)));
+        assert_eq!(rtt.probe_delay(&config), Duration::from_millis(120), "one and a half");
+        assert_eq!(rtt.reordering(&config), Duration::from_millis(90), "nine eighths");
+        // The latest counts if it was longer, and no granularity is finer than that of timers.
+        rtt.measured(Duration::from_millis(160));
+        assert_eq!(rtt.reordering(&config), Duration::from_millis(180));
+        let mut rtt = RoundTrip::new();
+        (0..100).for_each(|_| rtt.measured(Duration::from_millis(2)));
+        assert_eq!(rtt.reordering(&config), Duration::from_millis(7));
+        assert_eq!(rtt.probe_delay(&config).as_millis(), 7);
+    }
+
+    #[test]
     fn a_seed_counts_only_until_something_is_measured() {
         let config = Config::default();
         let mut rtt = RoundTrip::new();

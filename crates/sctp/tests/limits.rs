@@ -14,7 +14,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::victim::{ABORT, INIT, SACK, SHUTDOWN, Victim, complaint, data, kinds, sign};
+use common::victim::{ABORT, HEARTBEAT, INIT, SACK, SHUTDOWN, Victim, complaint, data, kinds, sign};
 use sctp::wire::{Chunk, Packet};
 use sctp::{
     Association, CloseReason, Config, Discard, Event, OpenError, Ppid, SendError, StreamId, StreamOptions,
@@ -304,6 +304,16 @@ fn heartbeats_come_at_their_interval_or_not_at_all() {
         let mut victim = Victim::new(with(|config| config.heartbeat = interval));
         let sent = victim.run(Duration::from_secs(10));
         assert_eq!(sent.len(), if interval.is_some() { 3 } else { 0 });
+        for (_, packet) in &sent {
+            assert_eq!(kinds(std::slice::from_ref(packet)), [HEARTBEAT]);
+        }
+        // RFC 9260 §8.3: the answer is what the last of them said.
+        if let Some((_, last)) = sent.last() {
+            let Some(Chunk::Heartbeat(info)) = Packet::decode(last).unwrap().chunks().next() else {
+                panic!()
+            };
+            assert_eq!(victim.give(&Chunk::HeartbeatAck(info)), Ok(()));
+        }
     }
 }
 

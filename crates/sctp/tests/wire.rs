@@ -3,12 +3,15 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::cast_possible_truncation,
     reason = "a panic is how a test fails"
 )]
 
 use proptest::prelude::*;
 use proto::Writer;
-use sctp::wire::{Chunk, Data, Packet, begin_packet, finish_packet, put_sack};
+use sctp::wire::{
+    Chunk, Data, Packet, Parameter, Parameters, ReconfigResult, begin_packet, finish_packet, put_sack,
+};
 use sctp::{DecodeError, Ppid, Ssn, StreamId, Tsn};
 
 fn write(chunks: &[Chunk<'_>]) -> Vec<u8> {
@@ -78,12 +81,66 @@ fn every_declared_length_is_checked_for_every_type() {
 #[test]
 fn a_sack_keeps_to_its_room() {
     let gaps = || (1..50u16).map(|i| (i * 3, i * 3 + 1));
-    for room in 0..200 {
+    for room in 0..230 {
         let mut memory = vec![0; room];
         let mut out = Writer::new(&mut memory);
         let result = put_sack(&mut out, Tsn(9), 77, gaps(), &[Tsn(1), Tsn(2)]);
         assert_eq!(result.is_ok(), room >= 16);
         assert!(result.is_ok() || out.is_empty());
+        if let Ok(()) = result {
+            // Runs first, then duplicates, to the last word that there is room for.
+            let words = (room - 16) / 4;
+            let (runs, duplicates) = (words.min(49), words.saturating_sub(49).min(2));
+            let written = out.written();
+            assert_eq!(written.len(), 16 + (runs + duplicates) * 4, "{room}");
+            assert_eq!(written[12..16], [0, runs as u8, 0, duplicates as u8], "{room}");
+        }
+    }
+}
+
+/// RFC 6525 §4: types and codes mean what the RFC says they do, in both directions.
+#[test]
+fn parameters_of_a_reconfiguration_are_those_of_the_rfc() {
+    let word = |number: u32| number.to_be_bytes();
+    let reset = [word(1), word(2), word(3), [0, 4, 0, 5]].concat();
+    let (count, streams) = ([word(1), [0, 9, 0, 0]].concat(), [StreamId(4), StreamId(5)]);
+    let cases: [(u16, &[u8], Parameter<'_>, &[StreamId]); 6] = [
+        (
+            13,
+            &reset,
+            Parameter::OutgoingReset { request: 1, response: 2, last: Tsn(3), streams: &[0, 4, 0, 5] },
+            &streams,
+        ),
+        (14, &reset[8..], Parameter::IncomingReset { request: 3, streams: &[0, 4, 0, 5] }, &streams),
+        (15, &reset[..4], Parameter::AssociationReset { request: 1 }, &[]),
+        (17, &count, Parameter::AddStreams { request: 1, count: 9, incoming: false }, &[]),
+        (18, &count, Parameter::AddStreams { request: 1, count: 9, incoming: true }, &[]),
+        (99, b"abcd", Parameter::Unknown { kind: 99, value: b"abcd" }, &[]),
+    ];
+    let check = |kind: u16, value: &[u8], expected: Parameter<'_>| {
+        let bytes = [&kind.to_be_bytes()[..], &[0, value.len() as u8 + 4], value].concat();
+        let parameters = Parameters::decode(&bytes).unwrap();
+        assert!(parameters.iter().eq([expected]), "{kind}");
+        let mut memory = [0; 100];
+        let mut out = Writer::new(&mut memory);
+        expected.encode(&mut out).unwrap();
+        assert_eq!((out.written(), expected.kind()), (&bytes[..], kind));
+    };
+    for (kind, value, expected, streams) in cases {
+        check(kind, value, expected);
+        assert!(expected.streams().eq(streams.iter().copied()), "{kind}");
+    }
+    for (code, result) in [
+        (0, ReconfigResult::NothingToDo),
+        (1, ReconfigResult::Performed),
+        (2, ReconfigResult::Denied),
+        (3, ReconfigResult::Other(3)),
+        (4, ReconfigResult::Busy),
+        (5, ReconfigResult::BadNumber),
+        (6, ReconfigResult::InProgress),
+        (7, ReconfigResult::Other(7)),
+    ] {
+        check(16, &[word(8), word(code)].concat(), Parameter::ReconfigResponse { request: 8, result });
     }
 }
 

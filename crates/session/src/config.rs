@@ -1,8 +1,11 @@
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use connectivity::TurnServer;
 use crypto::Provider;
+use proto::Path;
+use stun::Credentials;
 
 /// What a session is made with.
 #[derive(Clone, Debug)]
@@ -40,17 +43,65 @@ impl Config {
     }
 }
 
-/// TURN servers, and how they are used.
+/// TURN servers, and how they are used; and whether more servers of any kind are to come.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Relaying {
     /// The servers.
     pub servers: Vec<TurnServer>,
+    /// Whether further servers will be told of by [`add_stun_server`](crate::Session::add_stun_server) and
+    /// [`add_turn_server`](crate::Session::add_turn_server): gathering is not complete before
+    /// [`end_of_servers`](crate::Session::end_of_servers). Default: no.
+    pub awaits_servers: bool,
+    /// Servers that were asked for and are not used, for the report.
+    pub unused: Vec<UnusedServer>,
     /// Addresses of sockets that the caller has bound for this session alone: servers know their clients by
     /// address. They ask the servers of their family.
     pub sockets: Vec<SocketAddr>,
+    /// TCP and TLS connections of this session's to TURN servers ([`Carrier::Stream`](proto::Carrier)), with name and
+    /// password.
+    pub streams: Vec<(Path, Credentials)>,
     /// Whether the peer is to learn relayed addresses alone. Default: no.
     pub only: bool,
+}
+
+/// A server that was asked for and is not used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnusedServer {
+    /// Its URI.
+    pub uri: String,
+    /// Why it is not used.
+    pub reason: UnusedReason,
+}
+
+/// Why a server is not used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum UnusedReason {
+    /// It is to be spoken to in a way that is not supported: TURN over DTLS, STUN over TCP, TLS or DTLS.
+    Transport,
+    /// No connection over TCP or TLS comes about.
+    Connection,
+    /// Nobody knows its name, or nobody answered in time.
+    Name,
+    /// No socket could be opened that reaches it: there is no address of its family, there are as many sockets as
+    /// may be, or the system refused.
+    Socket,
+    /// More servers were named than may be.
+    TooMany,
+}
+
+impl fmt::Display for UnusedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            UnusedReason::Transport => "TURN over DTLS, and STUN over anything but UDP, are not supported",
+            UnusedReason::Connection => "no connection to it comes about",
+            UnusedReason::Name => "its name is not known",
+            UnusedReason::Socket => "no socket could be opened for it",
+            UnusedReason::TooMany => "there are too many servers",
+        };
+        write!(f, "server {} is not used: {reason}", self.uri)
+    }
 }
 
 /// How much of everything a session keeps, and how long it waits.
@@ -71,7 +122,7 @@ pub struct Limits {
     /// How long ICE looks for a path at least before it says that there is none; it goes on for 4.5 s at most
     /// while checks are still in flight. Default: 39.5 s, the least that RFC 8863 §4 recommends.
     pub ice_patience: Duration,
-    /// How long a session that was closed tries to tell the peer. Default: 1 s.
+    /// How long a session that was closed tries to tell the peer, and to give back what relays hold for it. Default: 1 s.
     pub close_wait: Duration,
 }
 

@@ -73,8 +73,8 @@ mod stats;
 mod transport;
 
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
-pub use config::{Config, DtlsRole, Limits, Relaying, WallClock};
-pub use connectivity::TurnServer;
+pub use config::{Config, DtlsRole, Limits, Relaying, UnusedReason, UnusedServer, WallClock};
+pub use connectivity::{TurnServer, frame_len};
 pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };
@@ -89,4 +89,4 @@ pub use sdp::{ParseError, SessionDescription};
 pub use session::Session;
 pub use state::Route;
 pub use stats::{Ignored, Report, Stats};
-pub use stun::Credentials;
+pub use stun::{Credentials, CredentialsError, uri};

@@ -1,8 +1,10 @@
 mod offer_answer;
+mod relaying;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use connectivity::Relays;
 use crypto::{HashAlgorithm, Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
 use proto::{Arrival, Batch, Instant, Path, Transmit};
@@ -39,6 +41,8 @@ pub struct Session {
     negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
+    /// Relays that no transport has: after a rollback, and while they are given back at the end.
+    relays: Option<Box<Relays>>,
     /// What the peer's description says, until both descriptions are set.
     remote: Option<Box<RemoteParameters>>,
     remote_ufrag: Option<String>,
@@ -62,6 +66,8 @@ enum Ending {
     No,
     /// The peer is being told, until this time.
     Telling(Instant),
+    /// Relays are being given back, until this time.
+    GivingBack(Instant),
     /// Nothing is done any more.
     Over,
 }
@@ -106,6 +112,7 @@ impl Session {
             fingerprint,
             negotiation: Negotiation::new(session_id),
             transport: None,
+            relays: None,
             remote: None,
             remote_ufrag: None,
             restart_wanted: false,
@@ -206,7 +213,7 @@ impl Session {
         self.update_states();
     }
 
-    /// Whether the session was closed, by either side, and nothing is left to be sent. What channels have
+    /// Whether the session was closed, by either side, and nothing is left to be sent or given back. What channels have
     /// received can still be read.
     pub fn is_over(&self) -> bool {
         self.ending == Ending::Over
@@ -230,7 +237,7 @@ impl Session {
     /// Advances to `now`. Early and repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        if let Ending::Telling(deadline) = self.ending
+        if let Ending::Telling(deadline) | Ending::GivingBack(deadline) = self.ending
             && deadline <= self.now
         {
             self.end();
@@ -238,6 +245,7 @@ impl Session {
         if self.poll_timeout().is_none_or(|due| due > self.now) {
             return;
         }
+        self.relays.iter_mut().for_each(|relays| relays.handle_timeout(self.now));
         if let Some(transport) = &mut self.transport {
             transport.handle_timeout(self.now);
             if transport.dtls_state() == DtlsState::Connected {
@@ -251,6 +259,10 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         self.advance(now);
         let now = self.now;
+        let relayed = self.relays.as_mut().and_then(|relays| relays.poll_transmit(now, batch));
+        if relayed.is_some() || matches!(self.ending, Ending::GivingBack(_)) {
+            return relayed;
+        }
         let transport = self.transport.as_mut()?;
         if let Some(transmit) = transport.connectivity.poll_transmit(now, batch) {
             return Some(transmit);
@@ -271,15 +283,17 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let transport = self.transport.as_ref()?;
+        let relays = self.relays.as_ref().and_then(|relays| relays.poll_timeout());
         let ending = match self.ending {
             Ending::No => None,
             Ending::Telling(deadline) => Some(deadline),
+            Ending::GivingBack(deadline) => return relays.into_iter().chain([deadline]).min(),
             Ending::Over => return None,
         };
+        let Some(transport) = &self.transport else { return relays };
         let connected = transport.dtls_state() == DtlsState::Connected;
         let channels = if connected { self.channels.poll_timeout() } else { None };
-        [transport.poll_timeout(), channels, ending].into_iter().flatten().min()
+        [transport.poll_timeout(), channels, ending, relays].into_iter().flatten().min()
     }
 
     /// The next news.
@@ -396,7 +410,12 @@ impl Session {
     }
 
     fn take_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
-        if self.ending == Ending::Over {
+        if let Some(relays) = self.relays.as_mut().filter(|relays| relays.accepts(arrival.path, datagram)) {
+            let refused = |discard| Discard::Connectivity(connectivity::Discard::Turn(discard));
+            // What a relay brings now is for nobody.
+            return relays.handle_datagram(arrival, datagram).map(|_| ()).map_err(refused);
+        }
+        if matches!(self.ending, Ending::GivingBack(_) | Ending::Over) {
             return Err(Discard::Over);
         }
         let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
@@ -421,7 +440,9 @@ impl Session {
     fn must_be_open(&self) -> Result<(), NegotiationError> {
         match self.ending {
             Ending::No => Ok(()),
-            Ending::Telling(_) | Ending::Over => Err(NegotiationError::WrongState(SignalingState::Closed)),
+            Ending::Telling(_) | Ending::GivingBack(_) | Ending::Over => {
+                Err(NegotiationError::WrongState(SignalingState::Closed))
+            }
         }
     }
 
@@ -434,6 +455,7 @@ impl Session {
     /// Carries news from part to part until there is none.
     fn settle(&mut self) {
         let now = self.now;
+        self.end_when_given_back();
         let Some(transport) = &mut self.transport else { return self.update_states() };
         while let Some(event) = transport.connectivity.poll_event() {
             match event {
@@ -523,18 +545,35 @@ impl Session {
         let transport = self.transport.as_mut()?;
         transport.close_dtls(self.now);
         let sent = transport.send_dtls(self.now, batch);
-        if sent.is_none() {
-            self.end();
+        if sent.is_some() {
+            return sent;
         }
-        sent
+        self.end();
+        self.relays.as_mut().and_then(|relays| relays.poll_transmit(self.now, batch))
     }
 
+    /// Nothing is sent to the peer any more; what relays hold for it is given back as long as there is time.
     fn end(&mut self) {
-        self.ending = Ending::Over;
+        let deadline = match self.ending {
+            Ending::Telling(deadline) | Ending::GivingBack(deadline) => deadline,
+            Ending::No | Ending::Over => self.now,
+        };
         if let Some(transport) = &mut self.transport {
             transport.connectivity.close(self.now);
+            self.relays = self.relays.take().or_else(|| transport.connectivity.take_relays());
         }
+        self.relays.iter_mut().for_each(|relays| relays.release(self.now));
+        self.ending = Ending::GivingBack(deadline);
+        self.end_when_given_back();
         self.update_states();
+    }
+
+    fn end_when_given_back(&mut self) {
+        let Ending::GivingBack(deadline) = self.ending else { return };
+        if deadline <= self.now || self.relays.as_ref().is_none_or(|relays| relays.is_released()) {
+            self.relays = None;
+            self.ending = Ending::Over;
+        }
     }
 }
 

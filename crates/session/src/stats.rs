@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use proto::{Instant, Path};
 
-use crate::{ConnectionState, Discard, DtlsRole, GatheringState, IceState, Session, SignalingState};
+use crate::{
+    ConnectionState, Discard, DtlsRole, GatheringState, IceState, Session, SignalingState, UnusedServer,
+};
 
 /// Figures of a session.
 #[derive(Clone, Debug)]
@@ -13,7 +15,7 @@ pub struct Stats {
     pub at: Instant,
     /// Where data goes.
     pub selected_path: Option<Path>,
-    /// What the local end of that path is, as the peer sees it: `host`, `srflx`, `prflx`.
+    /// What the local end of that path is, as the peer sees it: `host`, `srflx`, `prflx`, `relay`.
     pub local_kind: Option<ice::Kind>,
     /// What its remote end is.
     pub remote_kind: Option<ice::Kind>,
@@ -80,6 +82,8 @@ pub struct Report {
     pub signaling: SignalingState,
     /// Figures.
     pub stats: Stats,
+    /// Servers that were asked for and are not used.
+    pub unused_servers: Vec<UnusedServer>,
     /// Candidates, pairs with their checks, servers with their answers; once there is a transport.
     pub connectivity: Option<connectivity::Report>,
 }
@@ -116,6 +120,7 @@ impl Session {
             gathering: self.gathering_state(),
             signaling: self.signaling_state(),
             stats: self.stats(now),
+            unused_servers: self.unused_servers().to_vec(),
             connectivity: self.transport.as_ref().map(|transport| transport.connectivity.report()),
         }
     }
@@ -138,6 +143,7 @@ impl fmt::Display for Report {
             f,
             "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP"
         )?;
+        self.unused_servers.iter().try_for_each(|server| writeln!(f, "{server}"))?;
         match &self.connectivity {
             Some(report) => report.fmt(f),
             None => writeln!(f, "try: nothing was offered or answered yet; exchange descriptions"),

@@ -64,6 +64,7 @@
 //! | `credentials` | [`Credentials`]: a name and a password, prepared |
 //! | `long_term` | [`LongTerm`]: a client's answer to a challenge |
 //! | `authenticator`, `nonce` | [`Authenticator`]: a server's challenge, without keeping state |
+//! | [`uri`] | `stun:` and `turn:` URIs, where servers are said to be |
 //! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
@@ -71,7 +72,7 @@
 //! Implemented: all classes, methods and attributes of RFC 8489, and those of ICE (RFC 8445), TURN
 //! (RFC 8656, RFC 6062, RFC 8016) and behaviour discovery (RFC 5780); short-term credentials, and
 //! long-term ones with MD5 and SHA-256, hashed names and protection against bid-down; binding requests
-//! with retransmission and refresh. Left to the caller: choosing servers, DNS, sockets, TLS, framing.
+//! with retransmission and refresh; URIs (RFC 7064, RFC 7065). Left to the caller: choosing servers, DNS, sockets, TLS, framing.
 //! Not implemented: the RFC 3489 fallback.
 //!
 //! [RFC 8489]: https://www.rfc-editor.org/rfc/rfc8489
@@ -86,6 +87,7 @@ mod integrity;
 mod long_term;
 mod nonce;
 mod transaction;
+pub mod uri;
 pub mod wire;
 
 pub use authenticator::{Authenticated, Authenticator, Name, Refusal};

@@ -22,7 +22,7 @@
 //!
 //! A server may have a relay socket for each of sixteen thousand allocations. Asking each of them whether
 //! something has come would cost more than relaying, and a task for each would mean a switch and a channel
-//! for each packet. So each socket has a waker of its own (`ready`), which puts the number of the socket into a
+//! for each packet. So each socket has a waker of its own ([`net::ready`]), which puts the number of the socket into a
 //! queue, once, when the system says that it is readable; the task is woken by the queue, and looks only at the
 //! sockets that are in it. A socket with more than one call receives goes to the end of the queue. What
 //! clients send comes through few sockets and what peers send through many, so listeners and relays have a
@@ -38,7 +38,6 @@
 //! | `config` | [`Config`]: where to listen, for whom, within which limits |
 //! | `server` | [`Server`], the handle; [`Stats`] |
 //! | `worker` | the task: turns, timers, opening and closing |
-//! | `ready` | which sockets have something |
 //! | `outbox` | what is relayed, joined to few sends |
 //! | `stream` | a client's connection over TCP or TLS |
 //! | `frames` | messages out of a stream |
@@ -53,7 +52,6 @@
 mod config;
 mod frames;
 mod outbox;
-mod ready;
 mod server;
 mod stream;
 mod worker;

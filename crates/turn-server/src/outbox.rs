@@ -3,13 +3,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use net::ready::Signal;
 use net::{Transport, UdpSocket};
 use proto::{Batch, Carrier, Ecn, Path, Transmit};
 use slab::Slab;
 use tokio::net::TcpListener;
 use turn::server::Relay;
 
-use crate::ready::Signal;
 use crate::stream::Stream;
 
 /// A socket, and how the system says that it is ready.

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use net::ready::{Kind, Ready};
 use net::{ByteStream, Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, TlsServer, Train, Transport, UdpSocket};
 use proto::{Arrival, Batch, Carrier, Instant, Path};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +19,6 @@ use turn::Users;
 use turn::server::{Event, Received, Usage};
 
 use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
-use crate::ready::{Kind, Ready, waker};
 use crate::stream::Stream;
 use crate::{Config, Stats};
 
@@ -122,7 +122,7 @@ impl Worker {
         let entry = self.sockets.slots.vacant_entry();
         let key = entry.key();
         let signal = self.ready.signal(kind, key);
-        entry.insert(Slot { waker: waker(&signal), signal, socket });
+        entry.insert(Slot { waker: signal.waker(), signal, socket });
         key
     }
 

@@ -3,6 +3,7 @@
 mod connection;
 mod dtls;
 mod loopback;
+mod relay;
 mod sdp;
 mod stun;
 mod transfer;
@@ -165,5 +166,41 @@ pub const ALL: &[Workload] = &[
         aim: Goal::Figure(91.0),
         aim_times: 1.0,
         run: transfer::link,
+    },
+    Workload {
+        name: "TURN relaying, 1 allocation",
+        unit: "k packets a CPU second",
+        better: Better::Higher,
+        floor: Goal::Times(1.0),
+        aim: Goal::Times(2.0),
+        aim_times: 2.0,
+        run: relay::one,
+    },
+    Workload {
+        name: "TURN relaying, 50 allocations",
+        unit: "k packets a CPU second",
+        better: Better::Higher,
+        floor: Goal::Times(1.0),
+        aim: Goal::Times(2.0),
+        aim_times: 2.0,
+        run: relay::fifty,
+    },
+    Workload {
+        name: "TURN relaying, 500 allocations",
+        unit: "k packets a CPU second",
+        better: Better::Higher,
+        floor: Goal::Times(1.0),
+        aim: Goal::Times(2.0),
+        aim_times: 2.0,
+        run: relay::five_hundred,
+    },
+    Workload {
+        name: "TURN relaying, 50 allocations, sent in trains",
+        unit: "k packets a CPU second",
+        better: Better::Higher,
+        floor: Goal::Times(1.0),
+        aim: Goal::Times(2.0),
+        aim_times: 2.0,
+        run: relay::fifty_in_trains,
     },
 ];

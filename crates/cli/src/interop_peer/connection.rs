@@ -1,8 +1,10 @@
 //! The peer connection: commands to it, events from it.
 
+use std::path::Path;
+
 use peerline::{
-    Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint, Event, Events,
-    IceCandidate, PeerConnection, Reliability,
+    CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint,
+    Event, Events, IceCandidate, IceServer, IceTransportPolicy, PeerConnection, Reliability, TlsClient,
 };
 use serde_json::{Value, json};
 
@@ -19,29 +21,25 @@ pub(crate) struct Peer {
 impl Peer {
     /// Makes the connection as `config` wants it.
     pub(crate) async fn new(config: &Value, output: Output) -> Result<Self, Refusal> {
-        for (member, value) in [("iceTransportPolicy", "relay"), ("certificate", "rsa")] {
-            if config[member] == value {
-                return Err(Refusal::Unsupported(format!("{member} {value}")));
-            }
+        if config["certificate"] == "rsa" {
+            return Err(Refusal::Unsupported("certificate rsa".to_owned()));
         }
         if config["mdns"] == true {
             return Err(Refusal::Unsupported("mdns".to_owned()));
         }
-        let mut builder = Endpoint::builder().loopback(config["loopback"] == true);
-        for url in urls(config) {
-            if url.starts_with("stun:") {
-                builder = builder.stun(url);
-            } else {
-                output.event(
-                    json!({ "ev": "log", "message": format!("{url} is left out: there are no relays yet") }),
-                );
-            }
-        }
         let mut configuration = Configuration::default();
+        configuration.ice_servers = ice_servers(config);
+        if let Some(file) = std::env::var_os("INTEROP_CA_FILE").filter(|file| !file.is_empty()) {
+            configuration.tls = Some(TlsClient::from_file(Path::new(&file))?);
+        }
+        if config["iceTransportPolicy"] == "relay" {
+            configuration.ice_transport_policy = IceTransportPolicy::Relay;
+        }
         if config["dtlsRole"] == "server" {
             configuration.answer_dtls_role = DtlsRole::Server;
         }
-        let (connection, events) = builder.bind().await?.connect(configuration)?;
+        let endpoint = Endpoint::builder().loopback(config["loopback"] == true).bind().await?;
+        let (connection, events) = endpoint.connect(configuration)?;
         let channels = Channels::new(output.clone());
         tokio::spawn(report(events, connection.clone(), channels.clone(), output.clone()));
         Ok(Self { connection, channels, output })
@@ -144,15 +142,20 @@ impl Peer {
     fn stats(&self) -> Value {
         let stats = self.connection.stats();
         let selected = stats.selected_path.map(|path| {
-            let end = |address: std::net::SocketAddr, kind: Option<String>| {
+            let end = |address: std::net::SocketAddr, kind: Option<CandidateKind>, relayed_over: Option<&str>| {
                 json!({
-                    "type": kind, "protocol": "udp", "address": address.ip().to_string(), "port": address.port(),
-                    "relayProtocol": null,
+                    "type": kind.map(|kind| kind.to_string()), "protocol": "udp",
+                    "address": address.ip().to_string(), "port": address.port(), "relayProtocol": relayed_over,
                 })
             };
+            // How the other side speaks to its relay nobody tells us.
+            let report = self.connection.report().connectivity;
+            let relays = report.iter().flat_map(|report| &report.relays);
+            let ours = relays.clone().find(|relay| relay.relayed.contains(&Some(path.local)));
+            let over = ours.map(|relay| if relay.carrier == Carrier::Udp { "udp" } else { "tcp" });
             json!({
-                "local": end(path.local, stats.local_kind.map(|kind| kind.to_string())),
-                "remote": end(path.remote, stats.remote_kind.map(|kind| kind.to_string())),
+                "local": end(path.local, stats.local_kind, over),
+                "remote": end(path.remote, stats.remote_kind, None),
             })
         });
         let connected = self.connection.connection_state() == ConnectionState::Connected;
@@ -198,11 +201,19 @@ async fn report(mut events: Events, connection: PeerConnection, channels: Channe
     }
 }
 
-fn urls(config: &Value) -> impl Iterator<Item = &str> {
-    let servers = config["iceServers"].as_array().into_iter().flatten();
-    servers.flat_map(|server| match &server["urls"] {
-        Value::Array(urls) => urls.iter().filter_map(Value::as_str).collect(),
-        Value::String(url) => vec![url.as_str()],
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-    })
+/// The servers to use.
+fn ice_servers(config: &Value) -> Vec<IceServer> {
+    let mut servers = Vec::new();
+    for given in config["iceServers"].as_array().into_iter().flatten() {
+        let urls: Vec<&str> = match &given["urls"] {
+            Value::Array(urls) => urls.iter().filter_map(Value::as_str).collect(),
+            Value::String(url) => vec![url.as_str()],
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+        };
+        let text = |name: &str| given[name].as_str().unwrap_or_default();
+        for url in urls {
+            servers.push(IceServer::new(url).credentials(text("username"), text("credential")));
+        }
+    }
+    servers
 }

@@ -86,9 +86,7 @@ impl Handshake {
                 Extension::SignatureAlgorithms(schemes) => {
                     signs = schemes.contains(SignatureScheme::ECDSA_SECP256R1_SHA256.0);
                 }
-                Extension::UseSrtp(offer) if !self.config.srtp_profiles.is_empty() => {
-                    srtp = self.choose_srtp(&offer);
-                }
+                Extension::UseSrtp(offer) => srtp = self.choose_srtp(&offer),
                 Extension::ExtendedMasterSecret => extended = true,
                 Extension::SupportedVersions(versions) => {
                     speaks_1_2 &= versions.contains(version::DTLS_1_2);
@@ -96,7 +94,7 @@ impl Handshake {
                 Extension::RenegotiationInfo([]) => secure = true,
                 // RFC 5746 §3.6: there is nothing to be renegotiated.
                 Extension::RenegotiationInfo(_) => return Err(Discard::IllegalParameter.into()),
-                Extension::EcPointFormats(_) | Extension::UseSrtp(_) | Extension::Unknown { .. } => {}
+                Extension::EcPointFormats(_) | Extension::Unknown { .. } => {}
             }
         }
         if !hello.compressions.contains(&0) {

@@ -22,6 +22,9 @@ pub struct ClientHello<'a> {
 }
 
 impl<'a> ClientHello<'a> {
+    /// Bytes of what [`decode_head`](Self::decode_head) reads, if neither a session nor a cookie is named.
+    pub(crate) const LEAST_HEAD_LEN: usize = 2 + 32 + 1 + 1;
+
     /// Decodes the body of a ClientHello.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);

@@ -456,9 +456,7 @@ impl Association {
         };
         let at = out.len();
         let space = end.saturating_sub(at).saturating_sub(DATA_HEADER_LEN) & !3;
-        let Some(len) = self.outbound.fragment_len(stream, space, full).filter(|len| *len > 0) else {
-            return false;
-        };
+        let Some(len) = self.outbound.fragment_len(stream, space, full) else { return false };
         if DATA_HEADER_LEN + len.next_multiple_of(4) > out.room() || !self.peer_has_room(len) {
             return false;
         }

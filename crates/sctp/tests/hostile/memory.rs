@@ -188,3 +188,29 @@ fn c5_an_aborted_attack_gives_its_memory_back_at_once() {
     assert!(victim.give_bytes(&raw(tag, &[10, 0, 0, 4])).is_err());
     assert!(victim.end.poll_timeout().is_none() && Association::is_closed(&victim.end));
 }
+
+/// What a busy time needed is given back half a second after it: by the sender, too.
+#[test]
+fn c5_an_association_that_has_fallen_silent_gives_its_memory_back() {
+    let mut config = Config::default();
+    (config.initial_window, config.max_burst) = (Some(4000), 10_000);
+    let mut victim = Victim::with_init(config, |init| init.window = 1 << 30);
+    victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+    let info = allocation_counter::measure(|| {
+        for _ in 0..3000u32 {
+            victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![1; 100].into(), true).unwrap();
+        }
+        let sent = victim.sent();
+        let count = crate::common::victim::data(&sent).len() as u32;
+        assert_eq!(count, 3000);
+        for ahead in [9, 999, 2000] {
+            victim.acknowledge(ahead, 1 << 30, &[(3, 3), (7, 9)]).unwrap();
+        }
+        victim.acknowledge(count - 1, 1 << 30, &[]).unwrap();
+        victim.sent();
+        victim.wait(Duration::from_millis(500));
+        victim.events = Vec::new();
+    });
+    assert!(victim.end.is_connected() && victim.end.stats().in_flight == 0);
+    assert!(info.bytes_max > 300_000 && info.bytes_current < 1000, "{info:?}");
+}

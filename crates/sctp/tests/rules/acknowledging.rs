@@ -5,7 +5,7 @@ use std::time::Duration;
 use sctp::Config;
 use sctp::wire::Chunk;
 
-use crate::common::victim::{SACK, Victim, kinds};
+use crate::common::victim::{SACK, Victim, find, kinds};
 
 /// RFC 9260 §3.3.4: the example of the RFC, TSNs 10 to 12, 14, 15 and 17.
 #[test]
@@ -85,4 +85,30 @@ fn a_window_that_opens_is_told_in_steps_and_not_byte_by_byte() {
     }
     assert!((1..=20).contains(&updates), "{updates} for {count} messages");
     assert!(windows.windows(2).all(|pair| pair[1] >= pair[0] + 2 * 1188), "{windows:?}");
+}
+
+/// RFC 9260 §3.3.4, §6.2: duplicates are told as far as sixteen, and as the runs leave room for them.
+#[test]
+fn duplicates_are_told_in_the_room_that_runs_leave() {
+    let mut victim = Victim::new(Config::default());
+    for _ in 0..30 {
+        victim.give(&Chunk::Data(victim.data(0, true, true, b"x"))).unwrap();
+    }
+    assert_eq!(victim.acknowledged().unwrap().duplicates, [victim.next; 16]);
+    // A packet of 1,188 bytes holds 290 words behind the head of a SACK.
+    for (runs, duplicates) in [(270, 16), (280, 10), (289, 1), (290, 0)] {
+        let mut victim = Victim::new(Config::default());
+        for nth in 0..runs {
+            victim.give(&Chunk::Data(victim.data(nth * 2 + 1, true, true, b"x"))).unwrap();
+        }
+        victim.sent();
+        for _ in 0..16 {
+            victim.give(&Chunk::Data(victim.data(1, true, true, b"x"))).unwrap();
+        }
+        let sent = victim.sent();
+        let Some(Chunk::Sack(sack)) = find(&sent, SACK) else { panic!() };
+        let told = (sack.gaps().count(), sack.duplicates().count());
+        assert_eq!(told, (runs as usize, duplicates), "{runs}");
+        assert!(sent.len() == 1 && sent[0].len() <= 1188, "{runs}");
+    }
 }

@@ -43,9 +43,11 @@ fn new_data_waits_for_room_at_the_peer() {
     let sent = victim.sent();
     let count = data(&sent).len() as u32;
     victim.acknowledge(count - 1, 3000, &[]).unwrap();
+    assert_eq!(victim.end.stats().peer_window, 3000);
     let sent = victim.sent();
     let sizes: Vec<usize> = data(&sent).iter().map(|data| data.payload.len()).collect();
     assert_eq!(sizes, [1160, 1160], "and not the rest of 3,000 bytes");
+    assert_eq!(victim.end.stats().peer_window, 3000 - 2 * 1160);
     victim.acknowledge(count + 1, 100, &[]).unwrap();
     // Nothing is in flight: one chunk as a probe, of full size.
     let sent = victim.sent();
@@ -63,8 +65,10 @@ fn a_stream_has_at_most_65_535_messages_under_way() {
         victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut (&b"x"[..]).into(), true).unwrap();
     }
     assert_eq!(data(&victim.sent()).len(), 65_535);
-    victim.acknowledge(9, 1 << 30, &[]).unwrap();
-    assert_eq!(data(&victim.sent()).len(), 10, "as many as were acknowledged");
+    for (last, count) in [(0, 1), (9, 9)] {
+        victim.acknowledge(last, 1 << 30, &[]).unwrap();
+        assert_eq!(data(&victim.sent()).len(), count, "as many as were acknowledged");
+    }
     victim.acknowledge(65_544, 1 << 30, &[]).unwrap();
     assert_eq!(data(&victim.sent()).len(), 70_000 - 65_545);
 }
@@ -284,4 +288,42 @@ fn fragments_keep_their_size_when_packets_become_smaller() {
     victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![0; 3000].into(), true).unwrap();
     let sent = victim.sent();
     assert!(sent.iter().all(|packet| packet.len() <= 600));
+}
+
+/// RFC 9260 §6.9: a fragment that no packet holds any more goes in one of its own size, and that size is told before.
+#[test]
+fn a_packet_that_is_larger_than_the_path_is_announced_with_its_size() {
+    for (payload, whole) in [(1000, 1028), (1001, 1032), (1004, 1032)] {
+        let mut victim = sending(Config::default(), payload);
+        assert_eq!((victim.end.oversized(), victim.sent()[0].len()), (None, whole));
+        victim.end.set_max_packet(whole - 4);
+        assert_eq!(victim.end.oversized(), None, "it is on its way");
+        while victim.end.stats().timeouts == 0 {
+            victim.now = victim.end.poll_timeout().unwrap();
+            victim.end.handle_timeout(victim.now);
+        }
+        assert_eq!(victim.end.oversized(), Some(whole), "{payload}");
+        victim.end.set_max_packet(whole);
+        assert_eq!(victim.end.oversized(), None, "one that fits exactly");
+        victim.end.set_max_packet(600);
+        let sent = victim.sent();
+        assert_eq!((sent.len(), sent[0].len(), victim.end.oversized()), (1, whole, None));
+    }
+}
+
+/// RFC 9002 §7.7: a window of ten bursts is sent in half a round trip, one burst behind the other in equal steps.
+#[test]
+fn a_window_is_spread_over_the_round_trip() {
+    let mut config = Config::default();
+    (config.max_burst, config.initial_window) = (4, Some(40));
+    let mut victim = Victim::new(config);
+    victim.end.set_round_trip(Duration::from_millis(100));
+    victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+    victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![0; 100_000].into(), true).unwrap();
+    let began = victim.now;
+    let sent = victim.run(Duration::from_millis(90));
+    let times: Vec<u128> = sent.iter().map(|(at, _)| (*at - began).as_millis()).collect();
+    let expected: Vec<u128> = (0..41).map(|nth| nth / 4 * 5).collect();
+    // What remains of a window that counts no headers of packets is one packet more.
+    assert_eq!(times, expected);
 }

@@ -6,8 +6,8 @@ use sctp::wire::{Causes, Chunk, Init, Packet, Parameter, Parameters};
 use sctp::{CloseReason, Config, Discard, Event, OpenError, StreamId, StreamOptions, Tsn, Violation};
 
 use crate::common::victim::{
-    ABORT, COOKIE_ACK, COOKIE_ECHO, DATA, HEARTBEAT_ACK, INIT, INIT_ACK, PEER_TAG, SACK, Victim, abilities,
-    complaint, cookie, find, init, kinds, parameter,
+    ABORT, COOKIE_ACK, COOKIE_ECHO, DATA, FORWARD_TSN, HEARTBEAT_ACK, INIT, INIT_ACK, PEER_TAG, SACK, Victim,
+    abilities, complaint, cookie, find, init, kinds, parameter,
 };
 
 type Change = fn(&mut Init<'_>);
@@ -205,6 +205,9 @@ fn a_restart_begins_like_a_new_association() {
     let stats = victim.end.stats();
     assert_eq!((stats.congestion_window, stats.in_flight), (fresh, 0));
     assert_eq!(victim.end.buffered(StreamId(0)), 0);
+    // And as freely: the whole window goes at once.
+    victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![0; 200_000].into(), true).unwrap();
+    assert!(kinds(&victim.sent()).len() * 1188 >= fresh);
 }
 
 /// RFC 9260 §5.3.1: tags and first TSNs are drawn anew for each association.
@@ -241,4 +244,52 @@ fn a_peer_that_finds_every_cookie_stale_is_given_up() {
     victim.give(&Chunk::Error { causes: Causes::decode(&stale).unwrap() }).unwrap();
     assert_eq!(kinds(&victim.sent()), [ABORT]);
     assert_eq!(victim.events, [Event::Closed(CloseReason::Violation(Violation::StaleCookie))]);
+}
+
+/// RFC 9260 §5.2.4, action B: the peer goes on under the tag of the INIT that crossed ours, and what it has sent meanwhile
+/// stands; its numbers begin anew only if there is nothing yet.
+#[test]
+fn a_cookie_of_a_crossing_init_takes_nothing_back_that_has_come() {
+    for came in [&[][..], &[0], &[1], &[0, 2]] {
+        let mut victim = Victim::echoing(Config::default());
+        let first = if came.is_empty() { Tsn(1000) } else { victim.next };
+        victim.give_under(0, &[Chunk::Init(Init { tag: 99, tsn: first, ..init(&[]) })]).unwrap();
+        let sent = victim.sent();
+        let Some(Chunk::InitAck(ack)) = find(&sent, INIT_ACK) else { panic!() };
+        victim.give(&Chunk::CookieAck).unwrap();
+        let payloads = [b"0", b"1", b"2"];
+        for nth in came {
+            victim.give(&victim.message(*nth, 0, *nth as u16, payloads[*nth as usize])).unwrap();
+        }
+        victim.give(&Chunk::CookieEcho(cookie(&ack))).unwrap();
+        let sent = victim.sent();
+        assert_eq!((kinds(&sent)[0], Packet::decode(&sent[0]).unwrap().tag), (COOKIE_ACK, 99), "{came:?}");
+        victim.next = first;
+        for nth in (0..3).filter(|nth| !came.contains(nth)) {
+            victim.give(&victim.message(nth, 0, nth as u16, payloads[nth as usize])).unwrap();
+        }
+        assert_eq!(victim.read(0), payloads, "{came:?}");
+    }
+}
+
+/// RFC 3758 §3.1, RFC 5061 §4.2.7: FORWARD TSN is understood by whoever says so in either way.
+#[test]
+fn either_announcement_of_partial_reliability_is_enough() {
+    let plain = parameter(&Parameter::ForwardTsnSupported);
+    let list = |chunks: &'static [u8]| parameter(&Parameter::SupportedExtensions(chunks));
+    for (parameters, known) in [
+        (plain.clone(), true),
+        (list(&[192]), true),
+        ([&plain[..], &list(&[130])].concat(), true),
+        ([&list(&[130])[..], &plain].concat(), true),
+        (list(&[130]), false),
+    ] {
+        let change = |init: &mut Init<'_>| init.parameters = Parameters::decode(parameters.leak()).unwrap();
+        let mut victim = Victim::with_init(Config::default(), change);
+        let options = StreamOptions::new(false, sctp::Reliability::MaxRetransmits(0), sctp::Priority::NORMAL);
+        victim.end.open(StreamId(0), options).unwrap();
+        victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut vec![0; 10].into(), true).unwrap();
+        let sent: Vec<Vec<u8>> = victim.run(Duration::from_secs(5)).into_iter().map(|(_, it)| it).collect();
+        assert_eq!(kinds(&sent).contains(&FORWARD_TSN), known, "{:?}", kinds(&sent));
+    }
 }

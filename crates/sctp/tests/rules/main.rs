@@ -16,6 +16,7 @@ mod acknowledging;
 mod congestion;
 mod ending;
 mod handshaking;
+mod losses;
 mod partial_reliability;
 mod receiving;
 mod sending;

@@ -229,3 +229,170 @@ fn a_request_in_progress_is_asked_again_without_end() {
     assert!(victim.events.contains(&ended));
     assert!(request(&packets(&mut victim, Duration::from_secs(5))).is_none());
 }
+
+/// RFC 3758 §3.5, A3: what is under way of a message that has expired is given up with what is not, and is said at once.
+#[test]
+fn a_message_that_expires_on_its_way_is_given_up_whole() {
+    let mut victim = Victim::with_init(Config::default(), |init| init.window = 3000);
+    let lifetime = Reliability::MaxLifetime(Duration::from_millis(500));
+    victim.end.open(StreamId(0), StreamOptions::new(false, lifetime, Priority::NORMAL)).unwrap();
+    send(&mut victim, 10_000);
+    assert_eq!(data(&victim.sent()).len(), 2, "as much as the peer has room for");
+    victim.wait(Duration::from_millis(499));
+    assert!(victim.sent().is_empty());
+    victim.wait(Duration::from_millis(1));
+    let sent = victim.sent();
+    let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!("{:?}", kinds(&sent)) };
+    // The rest has a TSN of its own, which is never sent.
+    assert_eq!((forward.cumulative, kinds(&sent)), (victim.theirs.plus(2), vec![FORWARD_TSN]));
+    let stats = victim.end.stats();
+    assert_eq!((stats.in_flight, stats.abandoned, victim.end.buffered(StreamId(0))), (0, 1, 0));
+}
+
+/// RFC 3758 §3.5, A3: with a fragment that is lost all that lie before it in their message are given up, even those that
+/// were sent again and may still arrive.
+#[test]
+fn a_lost_fragment_takes_those_before_it_along() {
+    let mut victim = Victim::new(Config::default());
+    let lifetime = Reliability::MaxLifetime(Duration::from_millis(200));
+    victim.end.open(StreamId(0), StreamOptions::new(false, lifetime, Priority::NORMAL)).unwrap();
+    victim.end.open(StreamId(1), StreamOptions::default()).unwrap();
+    send(&mut victim, 3 * 1160);
+    victim.end.send(victim.now, StreamId(1), sctp::Ppid(53), &mut vec![0; 3 * 1160].into(), true).unwrap();
+    assert_eq!(victim.sent().len(), 6);
+    victim.now += Duration::from_millis(100);
+    victim.acknowledge(u32::MAX, 1 << 20, &[(2, 2), (4, 5)]).unwrap();
+    let again = victim.sent();
+    assert_eq!(data(&again).iter().map(|data| data.tsn).collect::<Vec<_>>(), [victim.theirs]);
+    // The third is lost when the message has expired.
+    victim.now += Duration::from_millis(150);
+    victim.acknowledge(u32::MAX, 1 << 20, &[(2, 2), (4, 6)]).unwrap();
+    let sent = victim.sent();
+    let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!("{:?}", kinds(&sent)) };
+    assert_eq!((forward.cumulative, victim.end.stats().in_flight), (victim.theirs.plus(5), 0));
+}
+
+/// RFC 3758 §3.4, §4.1: a message that expires before anything of it was sent takes no TSN, and nobody is told.
+#[test]
+fn a_message_that_expires_before_it_is_sent_leaves_no_trace() {
+    let mut victim = Victim::new(Config::default());
+    let lifetime = Reliability::MaxLifetime(Duration::from_millis(50));
+    victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+    victim.end.open(StreamId(1), StreamOptions::new(false, lifetime, Priority::NORMAL)).unwrap();
+    send(&mut victim, 50_000);
+    let count = data(&victim.sent()).len() as u32;
+    let other = |victim: &mut Victim, bytes: usize| {
+        victim.end.send(victim.now, StreamId(1), sctp::Ppid(53), &mut vec![1; bytes].into(), true).unwrap();
+    };
+    (0..3).for_each(|_| other(&mut victim, 2000));
+    victim.wait(Duration::from_millis(50));
+    other(&mut victim, 10);
+    victim.acknowledge(count - 1, 1 << 20, &[]).unwrap();
+    let mut sent = victim.sent();
+    let more = data(&sent).len() as u32;
+    victim.acknowledge(count + more - 1, 1 << 20, &[]).unwrap();
+    sent.extend(victim.sent());
+    let sizes: Vec<(usize, u16)> = data(&sent)
+        .iter()
+        .filter(|data| data.stream == StreamId(1))
+        .map(|data| (data.payload.len(), data.ssn.0))
+        .collect();
+    assert_eq!(sizes, [(10, 0)], "only the one that is in time, as the first of its stream");
+    assert!(!kinds(&sent).contains(&FORWARD_TSN));
+    assert_eq!(victim.end.buffered(StreamId(1)), 0);
+}
+
+/// RFC 3758 §3.6: what is skipped moves the number whose turn it is, never backwards, also where numbers wrap; then the
+/// next message is handed out though something before it is missing.
+#[test]
+fn a_forward_tsn_moves_the_turn_of_a_stream_on_and_never_back() {
+    for (before, skipped, turn) in [
+        (0, 4, 5u16),
+        (4, 4, 5),
+        (5, 4, 6),
+        (5, 0, 6),
+        (0, 32_766, 32_767),
+        (65_535, 65_534, 0),
+        (65_535, 65_535, 0),
+        (65_535, 2, 3),
+        (0, 65_535, 1),
+    ] {
+        let mut victim = Victim::new(Config::default());
+        // All that matters of it is its number.
+        victim.give(&victim.message(0, 0, before, b"before")).unwrap();
+        let [a, b] = u16::to_be_bytes(skipped);
+        let forward = ForwardTsn { cumulative: victim.next.plus(1), skipped: &[0, 0, a, b] };
+        victim.give(&Chunk::ForwardTsn(forward)).unwrap();
+        victim.read(0);
+        // 2 is missing.
+        victim.give(&victim.message(4, 0, turn.wrapping_add(1), b"later")).unwrap();
+        assert!(victim.read(0).is_empty(), "{before} {skipped}");
+        victim.give(&victim.message(3, 0, turn, b"turn")).unwrap();
+        assert_eq!(victim.read(0), [b"turn"], "{before} {skipped}");
+    }
+}
+
+/// RFC 6525 §3.1, §5.1.1: an answer goes alone while a request of ours is out, and a request waits while two answers go.
+#[test]
+fn a_request_goes_once_and_with_one_answer_at_most() {
+    let ask = |victim: &mut Victim, count: u32| {
+        let number = victim.next.0;
+        let requests: Vec<u8> = (0..count)
+            .flat_map(|nth| parameter(&Parameter::AssociationReset { request: number.wrapping_add(nth) }))
+            .collect();
+        victim.next = victim.next.plus(count);
+        victim.give(&Chunk::Reconfig(Parameters::decode(&requests).unwrap())).unwrap();
+    };
+    let said = |sent: &[Vec<u8>]| {
+        let Some(Chunk::Reconfig(parameters)) = find(sent, RECONFIG) else { return Vec::new() };
+        parameters.iter().map(|it| matches!(it, Parameter::OutgoingReset { .. })).collect()
+    };
+    let mut victim = Victim::new(Config::default());
+    for stream in [3, 4] {
+        victim.end.open(StreamId(stream), StreamOptions::default()).unwrap();
+    }
+    // Two answers, and then the request.
+    victim.end.reset(victim.now, StreamId(3));
+    ask(&mut victim, 2);
+    let sent = victim.sent();
+    assert_eq!((sent.len(), said(&sent[..1]), said(&sent[1..])), (2, vec![false, false], vec![true]));
+    // It is out: an answer goes alone.
+    ask(&mut victim, 1);
+    assert_eq!(said(&victim.sent()), [false]);
+    // The next goes with an answer.
+    let first = victim.theirs.0;
+    respond(&mut victim, first, ReconfigResult::Performed);
+    victim.end.reset(victim.now, StreamId(4));
+    ask(&mut victim, 1);
+    assert_eq!(said(&victim.sent()), [false, true]);
+}
+
+/// RFC 6525 §5.1.2: nothing new goes on a stream that is to be reset, so a message that was begun and has no end is cut
+/// off: the peer is told to skip it if it can be (RFC 3758 §3.5), and drops its part with the reset otherwise.
+#[test]
+fn a_message_that_was_begun_is_cut_off_by_a_reset() {
+    for knows in [false, true] {
+        let chunks: &[u8] = if knows { &[130, 192] } else { &[130] };
+        let announced = parameter(&Parameter::SupportedExtensions(chunks));
+        let announced = Parameters::decode(announced.leak()).unwrap();
+        let mut victim = Victim::with_init(Config::default(), |init| init.parameters = announced);
+        victim.end.open(StreamId(0), StreamOptions::default()).unwrap();
+        let mut part = vec![0; 3000].into();
+        victim.end.send(victim.now, StreamId(0), sctp::Ppid(53), &mut part, false).unwrap();
+        assert_eq!(data(&victim.sent()).len(), 2, "the rest is less than a packet");
+        victim.end.reset(victim.now, StreamId(0));
+        assert_eq!((victim.end.buffered(StreamId(0)), victim.end.stats().abandoned), (0, 1));
+        let sent = victim.sent();
+        let last = if knows {
+            let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!() };
+            assert_eq!(victim.end.stats().in_flight, 0);
+            forward.cumulative
+        } else {
+            assert!(sent.is_empty(), "what is on its way arrives");
+            victim.theirs.plus(1)
+        };
+        assert_eq!(last, victim.theirs.plus(1 + u32::from(knows)));
+        victim.acknowledge(1 + u32::from(knows), 1 << 20, &[]).unwrap();
+        assert_eq!(request(&victim.sent()).unwrap().1, last, "{knows}");
+    }
+}

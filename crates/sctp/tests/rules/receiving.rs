@@ -133,6 +133,74 @@ fn a_packet_of_many_chunks_is_answered_by_one_packet() {
     victim.give_under(tag, &chunks).unwrap();
     let sent = victim.sent();
     assert_eq!(sent.len(), 1, "{:?}", kinds(&sent));
-    assert!(kinds(&sent).contains(&SACK) && sent[0].len() <= 1188);
+    assert!([SACK, HEARTBEAT_ACK].iter().all(|kind| kinds(&sent).contains(kind)) && sent[0].len() <= 1188);
     assert!(victim.run(Duration::from_millis(500)).is_empty());
+}
+
+/// RFC 9260 §6.9, §6.6: a message whose fragments have all come is handed out although something before it is missing,
+/// in whatever order they came: an unordered one, and an ordered one whose turn it is.
+#[test]
+fn a_whole_message_above_a_gap_is_handed_out_before_the_gap_closes() {
+    for unordered in [false, true] {
+        for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let mut victim = Victim::new(Config::default());
+            for (nth, ahead) in order.into_iter().enumerate() {
+                assert!(victim.read(0).is_empty(), "{order:?} {nth}");
+                let payload = [ahead as u8];
+                let data = victim.data(ahead, ahead == 1, ahead == 3, &payload);
+                victim.give(&Chunk::Data(Data { unordered, ..data })).unwrap();
+            }
+            assert_eq!(victim.read(0), [[1], [2], [3]], "{order:?} {unordered}");
+            // The one that was missing is of another stream; the next of this one has its turn.
+            victim.give(&victim.message(5, 0, u16::from(!unordered), b"next")).unwrap();
+            assert_eq!(victim.read(0), [b"next"], "{order:?} {unordered}");
+            victim.give(&victim.message(0, 1, 0, b"missing")).unwrap();
+            assert_eq!((victim.read(1).len(), victim.read(0).len()), (1, 0));
+        }
+    }
+}
+
+/// What is looked through for each fragment is bounded: a message of more than 33 waits until the gap closes.
+#[test]
+fn a_message_of_many_fragments_above_a_gap_waits_until_it_closes() {
+    for (fragments, early) in [(33, true), (34, false), (60, false), (200, false)] {
+        let mut victim = Victim::new(Config::default());
+        for ahead in 1..=fragments {
+            victim.give(&Chunk::Data(victim.data(ahead, ahead == 1, ahead == fragments, b"x"))).unwrap();
+        }
+        let count = victim.read(0).len();
+        assert_eq!(count, if early { fragments as usize } else { 0 }, "{fragments}");
+        victim.give(&victim.message(0, 1, 0, b"missing")).unwrap();
+        assert_eq!(count + victim.read(0).len(), fragments as usize);
+    }
+}
+
+/// RFC 9260 §6.9: fragments are of one message if their TSNs follow each other and all else is equal. What only looks like
+/// one is not handed out, and ends the association when its turn comes.
+#[test]
+fn fragments_that_do_not_belong_together_never_become_a_message() {
+    type Change = fn(&mut Data<'_>);
+    let changes: [(&str, Change); 3] = [
+        ("another stream", |data| data.stream = sctp::StreamId(1)),
+        ("another U bit", |data| data.unordered = !data.unordered),
+        ("another number", |data| data.ssn = Ssn(1)),
+    ];
+    for (what, change) in changes {
+        let mut victim = Victim::new(Config::default());
+        let mut ordered = |ahead: u32, begin: bool, end: bool, change: Option<Change>| {
+            let mut data = Data { unordered: false, ..victim.data(ahead, begin, end, b"x") };
+            change.into_iter().for_each(|change| change(&mut data));
+            victim.give(&Chunk::Data(data)).unwrap();
+            (victim.read(0).len(), victim.read(1).len())
+        };
+        assert_eq!(ordered(1, true, false, None), (0, 0));
+        assert_eq!(ordered(2, false, false, Some(change)), (0, 0), "{what}");
+        assert_eq!(ordered(3, false, true, None), (0, 0), "{what}");
+        victim.give(&Chunk::Data(victim.data(0, true, true, b"missing"))).unwrap();
+        assert_eq!(
+            victim.events.last(),
+            Some(&sctp::Event::Closed(sctp::CloseReason::Violation(sctp::Violation::Fragments))),
+            "{what}"
+        );
+    }
 }

@@ -300,12 +300,23 @@ impl Session {
         let relaying = self.config.relaying.as_deref();
         if let Some(relaying) = relaying {
             config.turn_servers.clone_from(&relaying.servers);
+            config.turn_streams.clone_from(&relaying.streams);
             config.relay_only = relaying.only;
+            config.awaits_servers = relaying.awaits_servers;
         }
         let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
         for address in &self.config.local_addresses {
             // One that cannot be a candidate is left out; the report tells.
             let _ = connectivity.add_host(self.now, *address);
+        }
+        if let Some(relays) = self.relays.take() {
+            connectivity.adopt_relays(self.now, relays);
+            for server in relaying.iter().flat_map(|relaying| &relaying.servers) {
+                connectivity.add_turn_server(self.now, server.clone());
+            }
+            for (path, credentials) in relaying.iter().flat_map(|relaying| &relaying.streams) {
+                connectivity.add_relay_stream(self.now, *path, credentials.clone());
+            }
         }
         for address in relaying.iter().flat_map(|relaying| &relaying.sockets) {
             connectivity.add_relay_socket(self.now, *address);
@@ -330,6 +341,8 @@ impl Session {
         let Some(mut transport) = self.transport.take() else { return };
         let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
         self.routes.push_back(Route::UfragRemoved(ufrag));
+        // The next transport has the same sockets, and with them the same allocations.
+        self.relays = self.relays.take().or_else(|| transport.connectivity.take_relays());
         transport.connectivity.close(self.now);
         while let Some(route) = transport.connectivity.poll_route() {
             if let ice::Route::Removed(path) = route {

@@ -37,6 +37,8 @@ pub enum Event {
 pub enum Failure {
     /// The server does not answer.
     TimedOut,
+    /// The TCP or TLS connection to the server is over.
+    Disconnected,
     /// Answers came, and none was authentic (RFC 8489 §9.2.5).
     Forged,
     /// The credential was not accepted.
@@ -52,10 +54,22 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the server does not answer"),
+            Self::Disconnected => f.write_str("the connection to the server is over"),
             Self::Forged => f.write_str("the answers are not the server's"),
             Self::Challenge(error) => error.fmt(f),
             Self::Redirected(server) => write!(f, "the server sends us to {server}"),
-            Self::Rejected(code) => write!(f, "the server refused with error {code}"),
+            Self::Rejected(code) => {
+                // RFC 8656 §19: what the codes mean there.
+                let meaning = match code {
+                    403 => ": the server does not do this for us",
+                    440 => ": it relays no addresses of this family",
+                    442 => ": it relays no UDP",
+                    486 => ": this user has as many allocations as he may have",
+                    508 => ": it has no room",
+                    _ => "",
+                };
+                write!(f, "the server refused with error {code}{meaning}")
+            }
         }
     }
 }

@@ -145,6 +145,16 @@ impl Client {
         }
     }
 
+    /// The TCP or TLS connection to the server is over, and with it the allocation (RFC 8656 §5).
+    pub fn connection_lost(&mut self, now: Instant) {
+        self.advance(now);
+        match self.state {
+            State::Closed => {}
+            State::Releasing => self.finish_release(),
+            State::Idle | State::Allocating | State::Allocated => self.fail(Failure::Disconnected),
+        }
+    }
+
     /// Asks that the peer may send, whatever its port, and goes on asking before the permission ends.
     ///
     /// # Errors

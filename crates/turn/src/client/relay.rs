@@ -95,14 +95,17 @@ impl Client {
         Ok(())
     }
 
-    /// Bytes that [`send_with`](Self::send_with) puts around a payload for the peer.
+    /// Bytes that [`send_with`](Self::send_with) puts around a payload for the peer, at most: what is padded may
+    /// have up to three fewer.
     pub fn overhead(&self, peer: SocketAddr) -> usize {
         let has_channel =
             self.channels.iter().any(|channel| channel.key.0 == peer && channel.is_held(self.now));
         match (has_channel, peer.is_ipv4()) {
+            // On streams it is padded (RFC 8656 §12.5), and what is in an attribute is so everywhere.
+            (true, _) if self.path.carrier != Carrier::Udp => ChannelData::HEADER_LEN.saturating_add(3),
             (true, _) => ChannelData::HEADER_LEN,
-            (false, true) => 36,
-            (false, false) => 48,
+            (false, true) => 39,
+            (false, false) => 51,
         }
     }
 

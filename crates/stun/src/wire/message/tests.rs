@@ -248,7 +248,7 @@ fn attribute() -> impl Strategy<Value = Owned> {
         (any::<bool>(), any::<u64>()).prop_map(|(ing, tie)| Owned::Role(ing, tie)),
         (300..700_u16, "[ -~]{0,20}").prop_map(|(code, reason)| Owned::Error(code, reason)),
         proptest::collection::vec(any::<u16>(), 0..9).prop_map(Owned::List),
-        (0x8030..=0xffff_u16, proptest::collection::vec(any::<u8>(), 0..50))
+        (0x8031..=0xffff_u16, proptest::collection::vec(any::<u8>(), 0..50))
             .prop_map(|(kind, value)| Owned::Unknown(kind, value)),
     ]
 }

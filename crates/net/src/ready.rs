@@ -1,3 +1,5 @@
+//! Which of many sockets have something to do.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +9,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Which sockets may have something to do, by their keys: listeners and relays take turns.
 ///
+/// One task with thousands of sockets must not ask each of them in every turn: each is polled with the waker of a
+/// [`Signal`] of its own, which puts its key into a queue, and the task looks at those that are in it.
+///
 /// Each key is in a queue at most once, so that no queue is longer than there are sockets, but for keys of
 /// sockets that are gone.
 #[derive(Debug)]
-pub(crate) struct Ready {
+pub struct Ready {
     sender: UnboundedSender<(Kind, usize)>,
     woken: UnboundedReceiver<(Kind, usize)>,
     listeners: VecDeque<usize>,
@@ -20,15 +25,16 @@ pub(crate) struct Ready {
 
 /// With whom a socket shares its turns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
-    /// Clients are heard at it.
+pub enum Kind {
+    /// Many are heard at it.
     Listener,
+    /// It belongs to one.
     Relay,
 }
 
 /// What the system wakes for one socket.
 #[derive(Debug)]
-pub(crate) struct Signal {
+pub struct Signal {
     kind: Kind,
     key: usize,
     is_queued: AtomicBool,
@@ -36,13 +42,14 @@ pub(crate) struct Signal {
 }
 
 impl Ready {
-    pub(crate) fn new() -> Self {
+    /// Nothing is ready.
+    pub fn new() -> Self {
         let (sender, woken) = unbounded_channel();
         Self { sender, woken, listeners: VecDeque::new(), relays: VecDeque::new(), last: Kind::Relay }
     }
 
     /// The signal of a new socket, which is queued at once: only who is asked says when it is ready.
-    pub(crate) fn signal(&self, kind: Kind, key: usize) -> Arc<Signal> {
+    pub fn signal(&self, kind: Kind, key: usize) -> Arc<Signal> {
         let queue = self.sender.clone();
         let signal = Arc::new(Signal { kind, key, is_queued: AtomicBool::new(false), queue });
         signal.wake_by_ref();
@@ -50,21 +57,22 @@ impl Ready {
     }
 
     /// Takes over what was woken; the task is woken for what comes later.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
+    pub fn poll(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some((kind, key))) = self.woken.poll_recv(cx) {
             self.queue(kind).push_back(key);
         }
     }
 
     /// Whose turn it is.
-    pub(crate) fn pop(&mut self) -> Option<usize> {
+    pub fn pop(&mut self) -> Option<usize> {
         let other = if self.last == Kind::Listener { Kind::Relay } else { Kind::Listener };
         let kind = if self.queue(other).is_empty() { self.last } else { other };
         self.last = kind;
         self.queue(kind).pop_front()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nobody's turn it is.
+    pub fn is_empty(&self) -> bool {
         self.listeners.is_empty() && self.relays.is_empty()
     }
 
@@ -76,9 +84,20 @@ impl Ready {
     }
 }
 
+impl Default for Ready {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Signal {
+    /// What the socket is polled with.
+    pub fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::clone(self))
+    }
+
     /// The socket has its turn: what happens from now on queues it again.
-    pub(crate) fn begin_turn(&self) {
+    pub fn begin_turn(&self) {
         self.is_queued.store(false, Ordering::Release);
     }
 }
@@ -94,11 +113,6 @@ impl Wake for Signal {
             let _ = self.queue.send((self.kind, self.key));
         }
     }
-}
-
-/// Its waker.
-pub(crate) fn waker(signal: &Arc<Signal>) -> Waker {
-    Waker::from(Arc::clone(signal))
 }
 
 #[cfg(test)]

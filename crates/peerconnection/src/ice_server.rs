@@ -1,0 +1,319 @@
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crypto::SecretBytes;
+use net::{ByteStream, TlsClient, TlsError};
+use session::uri::{Host, Transport, Uri};
+use session::{Credentials, TurnServer, UnusedReason, UnusedServer};
+
+use crate::Error;
+use crate::relay_stream::RelayStream;
+
+/// Servers that help to find a path, under one name and password (`RTCIceServer`).
+///
+/// ```
+/// use peerline::{Configuration, IceServer};
+///
+/// let mut configuration = Configuration::default();
+/// configuration.ice_servers = vec![
+///     IceServer::new("stun:stun.example.org"),
+///     IceServer::new("turn:turn.example.org").credentials("alice", "wonderland"),
+/// ];
+/// assert!(!format!("{configuration:?}").contains("wonderland"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct IceServer {
+    urls: Vec<String>,
+    username: String,
+    credential: SecretBytes,
+}
+
+impl IceServer {
+    /// The server at `url`: `stun:host:port` (RFC 7064), `turn:host:port?transport=udp` or `tcp`, or, over TLS,
+    /// `turns:host:port` (RFC 7065); port and transport may be left out. TURN over DTLS and STUN over anything but
+    /// UDP are not used, and the report says so.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { urls: vec![url.into()], username: String::new(), credential: SecretBytes::new(&[]) }
+    }
+
+    /// One more URL, of the same name and password.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// The name and the password, which TURN servers want: those of an account, or of the REST API for access to
+    /// TURN services. They are prepared by OpaqueString (RFC 8489 §14.3).
+    #[must_use]
+    pub fn credentials(mut self, username: &str, password: &str) -> Self {
+        username.clone_into(&mut self.username);
+        self.credential = SecretBytes::new(password.as_bytes());
+        self
+    }
+}
+
+/// Which addresses of ours the peer may learn and use (`RTCIceTransportPolicy`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IceTransportPolicy {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that TURN servers lend us: nothing is sent to anybody but these servers.
+    Relay,
+}
+
+/// What the servers of a configuration come to.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub servers: Vec<Server>,
+    pub unused: Vec<UnusedServer>,
+}
+
+/// A server that is to be used, by URI.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub uri: Uri,
+    /// Of a TURN server.
+    pub credentials: Option<Credentials>,
+    /// Whom to believe over TLS; the authorities of this machine if nothing is said.
+    pub tls: Option<TlsClient>,
+}
+
+/// A server that was looked up.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Stun(SocketAddr),
+    Turn(TurnServer),
+    /// A connection to a TURN server, which is open.
+    Stream(Arc<RelayStream>, Credentials),
+}
+
+impl Wanted {
+    /// Reads what was configured, of at most `limit` URLs.
+    ///
+    /// # Errors
+    ///
+    /// A URL is none; a TURN server has no name and password, or one that cannot be.
+    pub(crate) fn read(given: &[IceServer], limit: usize, tls: Option<&TlsClient>) -> Result<Self, Error> {
+        let mut wanted = Self::default();
+        for server in given {
+            for url in &server.urls {
+                let uri = read_url(url)?;
+                let credentials = if uri.is_turn() { Some(read_credentials(&uri, server)?) } else { None };
+                let is_datagrams = uri.transport() == Transport::Udp;
+                let is_possible = match (uri.is_turn(), uri.is_secure()) {
+                    (true, true) => !is_datagrams,
+                    (true, false) => true,
+                    (false, is_secure) => is_datagrams && !is_secure,
+                };
+                let reason = if !is_possible {
+                    UnusedReason::Transport
+                } else if wanted.servers.len() >= limit {
+                    UnusedReason::TooMany
+                } else {
+                    wanted.servers.push(Server { uri, credentials, tls: tls.cloned() });
+                    continue;
+                };
+                wanted.unused.push(UnusedServer { uri: uri.to_string(), reason });
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+impl Server {
+    /// Where it is: its address, or the first of each family that its name has.
+    /// Over TCP and TLS a connection to one of them besides.
+    pub(crate) async fn look_up(self) -> Result<Vec<Found>, UnusedServer> {
+        let unused = |reason| UnusedServer { uri: self.uri.to_string(), reason };
+        let found = tokio::time::timeout(LOOK_UP, addresses_of(&self.uri)).await;
+        let found = found.ok().and_then(Result::ok).unwrap_or_default();
+        let of_family = |v4: bool| found.iter().copied().find(|address| address.is_ipv4() == v4);
+        let addresses = [of_family(false), of_family(true)].into_iter().flatten();
+        if found.is_empty() {
+            return Err(unused(UnusedReason::Name));
+        }
+        let Some(credentials) = self.credentials.as_ref().filter(|_| self.is_stream()) else {
+            return Ok(addresses.map(|address| self.at(address)).collect());
+        };
+        for address in addresses {
+            match tokio::time::timeout(LOOK_UP, self.connect(address)).await {
+                Ok(Ok(stream)) => return Ok(vec![Found::Stream(Arc::new(stream), credentials.clone())]),
+                Ok(Err(error)) => tracing::debug!(server = %self.uri, %address, %error, "no connection"),
+                Err(_) => tracing::debug!(server = %self.uri, %address, "no connection in time"),
+            }
+        }
+        Err(unused(UnusedReason::Connection))
+    }
+
+    /// Whether it is spoken to over a connection.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.uri.transport() == Transport::Tcp
+    }
+
+    /// Where it is, if neither a name has to be looked up for that nor a connection be opened.
+    pub(crate) fn literal(&self) -> Option<Found> {
+        match self.uri.host() {
+            Host::Ip(ip) if !self.is_stream() => Some(self.at(SocketAddr::new(*ip, self.uri.port()))),
+            Host::Ip(_) | Host::Name(_) => None,
+        }
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<RelayStream> {
+        let mut stream = if self.uri.is_secure() {
+            let tls = match &self.tls {
+                Some(tls) => tls.clone(),
+                None => authorities().await?,
+            };
+            let name = match self.uri.host() {
+                Host::Ip(ip) => ip.to_string(),
+                Host::Name(name) => name.clone(),
+            };
+            ByteStream::connect_tls(address, &name, &tls)?
+        } else {
+            ByteStream::connect(address)
+        };
+        poll_fn(|cx| stream.poll_open(cx)).await?;
+        RelayStream::new(stream, address)
+    }
+
+    fn at(&self, address: SocketAddr) -> Found {
+        match self.credentials.clone() {
+            Some(credentials) => Found::Turn(TurnServer::new(address, credentials)),
+            None => Found::Stun(address),
+        }
+    }
+}
+
+/// Reads the URL of a STUN or TURN server. What stands before an `@` is in no error: it may be a password.
+pub(crate) fn read_url(url: &str) -> Result<Uri, Error> {
+    url.parse().map_err(|reason| {
+        let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("[...]@{host}"));
+        Error::Url { url: shown, reason }
+    })
+}
+
+/// Every address of the server.
+pub(crate) async fn addresses_of(uri: &Uri) -> io::Result<Vec<SocketAddr>> {
+    match uri.host() {
+        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, uri.port())]),
+        Host::Name(name) => Ok(tokio::net::lookup_host((name.as_str(), uri.port())).await?.collect()),
+    }
+}
+
+fn read_credentials(uri: &Uri, server: &IceServer) -> Result<Credentials, Error> {
+    let refused = |reason| Error::Credentials { url: uri.to_string(), reason };
+    let password = std::str::from_utf8(server.credential.expose());
+    let password = password.map_err(|_| refused(session::CredentialsError::Password))?;
+    Credentials::new(&server.username, password).map_err(refused)
+}
+
+/// Those that this machine believes, which are read from its disk once.
+async fn authorities() -> io::Result<TlsClient> {
+    static AUTHORITIES: OnceLock<Result<TlsClient, TlsError>> = OnceLock::new();
+    let read = || AUTHORITIES.get_or_init(TlsClient::new).clone();
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?.map_err(io::Error::other)
+}
+
+/// For a name that nobody answers for: the system's own patience may be minutes.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use session::CredentialsError;
+
+    use super::*;
+
+    fn read(servers: &[IceServer]) -> Result<Wanted, Error> {
+        Wanted::read(servers, 3, None)
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_and_the_rest_is_used() {
+        let server = IceServer::new("turn:a.example?transport=udp")
+            .url("turn:a.example:80?transport=tcp")
+            .url("turns:a.example")
+            .url("turns:a.example?transport=udp")
+            .url("stuns:a.example")
+            .url("stun:a.example")
+            .credentials("alice", "wonderland");
+        let wanted = Wanted::read(&[server], 9, None).unwrap();
+        let used: Vec<_> = wanted.servers.iter().map(|server| server.uri.to_string()).collect();
+        assert_eq!(
+            used,
+            [
+                "turn:a.example?transport=udp",
+                "turn:a.example:80?transport=tcp",
+                "turns:a.example",
+                "stun:a.example"
+            ]
+        );
+        assert!(wanted.servers[0].credentials.is_some() && wanted.servers[3].credentials.is_none());
+        let unused: Vec<_> = wanted.unused.iter().map(ToString::to_string).collect();
+        let why = "is not used: TURN over DTLS, and STUN over anything but UDP, are not supported";
+        assert_eq!(
+            unused,
+            [format!("server turns:a.example?transport=udp {why}"), format!("server stuns:a.example {why}")]
+        );
+    }
+
+    #[test]
+    fn three_servers_of_three_are_used_and_a_fourth_is_told() {
+        let servers = |count: u8| -> Vec<IceServer> {
+            (0..count).map(|number| IceServer::new(format!("stun:192.0.2.{number}"))).collect()
+        };
+        let wanted = read(&servers(3)).unwrap();
+        assert_eq!((wanted.servers.len(), wanted.unused.len()), (3, 0));
+        let wanted = read(&servers(4)).unwrap();
+        assert_eq!(wanted.servers.len(), 3);
+        let fourth = UnusedServer { uri: "stun:192.0.2.3".to_owned(), reason: UnusedReason::TooMany };
+        assert_eq!(wanted.unused, [fourth]);
+    }
+
+    #[test]
+    fn wrong_urls_and_credentials_are_refused_by_type() {
+        for url in ["", "http://a.example", "stun:", "turn:a.example:99999", "turn:a.example?x=y"] {
+            let server = IceServer::new(url).credentials("a", "b");
+            assert!(matches!(read(&[server]), Err(Error::Url { .. })), "{url}");
+        }
+        for (username, password, wrong) in
+            [("", "", CredentialsError::Username), ("a", "", CredentialsError::Password)]
+        {
+            let server = IceServer::new("turn:a.example").credentials(username, password);
+            let refused = read(&[server]);
+            assert!(matches!(&refused, Err(Error::Credentials { reason, .. }) if *reason == wrong));
+        }
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let server = IceServer::new("turn:a.example").credentials("alice", "wonderland");
+        assert!(!format!("{server:?}").contains("wonderland"));
+        assert!(!format!("{:?}", read(&[server]).unwrap()).contains("wonderland"));
+        let inside = IceServer::new("turn:alice:wonderland@a.example").credentials("alice", "wonderland");
+        let error = read(&[inside]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("wonderland"), "{error}");
+        assert!(error.to_string().contains("a.example"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn real_names_and_addresses_are_looked_up() {
+        let server = |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None };
+        for (url, address) in [("stun:127.0.0.1:7", "127.0.0.1:7"), ("stun:[::1]", "[::1]:3478")] {
+            let Some(Found::Stun(found)) = server(url).literal() else { panic!("{url}") };
+            assert_eq!(found, address.parse().unwrap());
+        }
+        assert!(server("stun:localhost").literal().is_none());
+        let found = server("stun:localhost:9").look_up().await.unwrap();
+        assert!(
+            found.iter().all(|found| matches!(found, Found::Stun(address) if address.ip().is_loopback()))
+        );
+        // RFC 6761 §6.4: a name that never is.
+        let unknown = server("stun:nowhere.invalid").look_up().await.unwrap_err();
+        assert_eq!(unknown.reason, UnusedReason::Name);
+    }
+}

@@ -1,0 +1,222 @@
+//! Sockets that belong to one session each: a TURN server knows its clients by their addresses.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use net::ready::{Kind, Ready, Signal};
+use net::{Train, Transport};
+use proto::{Carrier, Path, Transmit};
+
+use crate::relay_stream::RelayStream;
+
+/// Opens a socket at an address, of whose port the system may choose.
+pub(crate) type Open = dyn Fn(SocketAddr) -> io::Result<Arc<dyn Transport>> + Send + Sync;
+
+/// The sockets for relaying of all sessions of a worker. Silent ones cost nothing: each has a waker of its own.
+pub(crate) struct RelaySockets {
+    open: Option<Arc<Open>>,
+    /// Addresses at which they are opened.
+    addresses: Vec<IpAddr>,
+    /// Whether servers over TCP and TLS may be connected to: not past a virtual network.
+    connects: bool,
+    sockets: BTreeMap<usize, RelaySocket>,
+    /// Which of them are connections, and where these lead.
+    streams: BTreeMap<usize, Path>,
+    next_key: usize,
+    ready: Ready,
+}
+
+struct RelaySocket {
+    session: usize,
+    carrier: Carrier,
+    transport: Arc<dyn Transport>,
+    signal: Arc<Signal>,
+    waker: Waker,
+    /// What the socket had no room for.
+    kept: Option<(Transmit, Vec<u8>)>,
+}
+
+/// What became of a send.
+pub(crate) enum Sent {
+    Done(io::Result<()>),
+    /// There is no room: the bytes are kept, and the session has its turn again when they are gone.
+    Kept,
+}
+
+/// What came, and on which path.
+pub(crate) struct Received {
+    pub path: Path,
+    pub train: Train,
+}
+
+impl RelaySockets {
+    /// At `addresses`, opened by `open`; without it none can be.
+    pub(crate) fn new(open: Option<Arc<Open>>, addresses: Vec<IpAddr>, connects: bool) -> Self {
+        Self {
+            open,
+            addresses,
+            connects,
+            sockets: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            next_key: 0,
+            ready: Ready::new(),
+        }
+    }
+
+    /// Opens what `session` lacks to reach `server`: a socket at each address of its family, as long as it has fewer
+    /// than `limit`; their keys are added to its `keys`. Says where the new ones are, and whether there is one at all
+    /// that reaches the server.
+    pub(crate) fn open(
+        &mut self,
+        session: usize,
+        keys: &mut Vec<usize>,
+        server: IpAddr,
+        limit: usize,
+    ) -> (Vec<SocketAddr>, bool) {
+        let reaches =
+            |ip: IpAddr| ip.is_ipv4() == server.is_ipv4() && ip.is_loopback() == server.is_loopback();
+        let own = keys.iter().filter_map(|key| self.sockets.get(key));
+        let own = own.filter(|socket| socket.carrier == Carrier::Udp);
+        let mut own: Vec<IpAddr> = own.map(|socket| socket.transport.local_address().ip()).collect();
+        let mut opened = Vec::new();
+        let Some(open) = self.open.clone() else { return (opened, false) };
+        for address in self.addresses.clone().into_iter().filter(|address| reaches(*address)) {
+            if own.len() >= limit || own.contains(&address) {
+                continue;
+            }
+            match open(SocketAddr::new(address, 0)) {
+                Ok(transport) => {
+                    own.push(address);
+                    opened.push(transport.local_address());
+                    keys.push(self.add(session, Carrier::Udp, transport));
+                }
+                // There may be others, and the report says so if there are none.
+                Err(error) => tracing::debug!(%error, %address, "no socket for relaying"),
+            }
+        }
+        (opened, own.into_iter().any(reaches))
+    }
+
+    /// Whether servers over TCP and TLS may be connected to.
+    pub(crate) const fn connects(&self) -> bool {
+        self.connects
+    }
+
+    /// Takes a connection to a server in, for a session.
+    pub(crate) fn add_stream(&mut self, session: usize, keys: &mut Vec<usize>, stream: Arc<RelayStream>) {
+        let path = stream.path();
+        let key = self.add(session, Carrier::Stream, stream);
+        self.streams.insert(key, path);
+        keys.push(key);
+    }
+
+    /// Closes such a connection, and says where it led.
+    pub(crate) fn remove_stream(&mut self, key: usize) -> Option<Path> {
+        self.sockets.remove(&key);
+        self.streams.remove(&key)
+    }
+
+    /// Closes the sockets of a session that is over.
+    pub(crate) fn close(&mut self, keys: &[usize]) {
+        for key in keys {
+            self.sockets.remove(key);
+            self.streams.remove(key);
+        }
+    }
+
+    /// Takes over what was woken; the task is woken for what comes later.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
+        self.ready.poll(cx);
+    }
+
+    /// The next socket that may have something, and whose it is; its turn begins.
+    pub(crate) fn next(&mut self) -> Option<(usize, usize)> {
+        loop {
+            let key = self.ready.pop()?;
+            // It may have been closed meanwhile.
+            if let Some(socket) = self.sockets.get(&key) {
+                socket.signal.begin_turn();
+                return Some((key, socket.session));
+            }
+        }
+    }
+
+    /// Whether nobody's turn it is.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Gives a socket another turn.
+    pub(crate) fn requeue(&self, key: usize) {
+        if let Some(socket) = self.sockets.get(&key) {
+            socket.waker.wake_by_ref();
+        }
+    }
+
+    /// Receives a train at a socket.
+    pub(crate) fn receive(&self, key: usize, buffer: &mut [u8]) -> Poll<io::Result<Received>> {
+        let Some(socket) = self.sockets.get(&key) else { return Poll::Pending };
+        let local = socket.transport.local_address();
+        let train = socket.transport.poll_receive(&mut Context::from_waker(&socket.waker), buffer);
+        train.map_ok(|train| {
+            let path = Path { carrier: socket.carrier, local, remote: train.remote };
+            Received { path, train }
+        })
+    }
+
+    /// Whether an error of the socket is its end.
+    pub(crate) fn is_stream(&self, key: usize) -> bool {
+        self.streams.contains_key(&key)
+    }
+
+    /// Sends what the socket had no room for, if there is such; what became of it.
+    pub(crate) fn flush(&mut self, key: usize) -> Option<io::Result<()>> {
+        let socket = self.sockets.get_mut(&key)?;
+        let (transmit, bytes) = socket.kept.as_ref()?;
+        match socket.transport.poll_send(&mut Context::from_waker(&socket.waker), transmit, bytes) {
+            Poll::Pending => None,
+            Poll::Ready(sent) => {
+                socket.kept = None;
+                Some(sent)
+            }
+        }
+    }
+
+    /// Whether a socket of the session has something that must be sent before anything else.
+    pub(crate) fn is_blocked(&self, keys: &[usize]) -> bool {
+        keys.iter().any(|key| self.sockets.get(key).is_some_and(|socket| socket.kept.is_some()))
+    }
+
+    /// How many datagrams one send may carry on each of the session's sockets.
+    pub(crate) fn max_segments(&self, keys: &[usize]) -> Option<usize> {
+        keys.iter().filter_map(|key| Some(self.sockets.get(key)?.transport.max_segments())).min()
+    }
+
+    /// Sends on that of the session's sockets that is bound to the local address; `None` if none is.
+    pub(crate) fn send(&mut self, keys: &[usize], transmit: &Transmit, bytes: &[u8]) -> Option<Sent> {
+        let Path { carrier, local, .. } = transmit.path;
+        let is_it =
+            |socket: &RelaySocket| socket.carrier == carrier && socket.transport.local_address() == local;
+        let key = keys.iter().find(|key| self.sockets.get(*key).is_some_and(is_it))?;
+        let socket = self.sockets.get_mut(key)?;
+        Some(match socket.transport.poll_send(&mut Context::from_waker(&socket.waker), transmit, bytes) {
+            Poll::Ready(sent) => Sent::Done(sent),
+            Poll::Pending => {
+                socket.kept = Some((*transmit, bytes.to_vec()));
+                Sent::Kept
+            }
+        })
+    }
+
+    fn add(&mut self, session: usize, carrier: Carrier, transport: Arc<dyn Transport>) -> usize {
+        let key = self.next_key;
+        self.next_key = self.next_key.wrapping_add(1);
+        let signal = self.ready.signal(Kind::Relay, key);
+        let waker = signal.waker();
+        self.sockets.insert(key, RelaySocket { session, carrier, transport, signal, waker, kept: None });
+        key
+    }
+}

@@ -1,0 +1,133 @@
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use net::{ByteStream, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+use proto::{Carrier, Path, Transmit};
+use session::frame_len;
+
+/// A TCP or TLS connection to a TURN server, whose messages are datagrams here. An error of
+/// [`poll_receive`](Transport::poll_receive) is its end.
+pub(crate) struct RelayStream {
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// The worker's task is the only one that asks.
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    stream: ByteStream,
+    /// What has come and is not handed out yet, at most a whole message and what one read brought besides.
+    inbound: Vec<u8>,
+    /// How much of that is handed out.
+    taken: usize,
+    /// What the stream has not taken yet: of one send.
+    outbound: Vec<u8>,
+    sent: usize,
+}
+
+impl RelayStream {
+    /// Of a connection to `remote` that is open.
+    ///
+    /// # Errors
+    ///
+    /// It is not any more.
+    pub(crate) fn new(stream: ByteStream, remote: SocketAddr) -> io::Result<Self> {
+        let local = stream.local_address().ok_or(io::ErrorKind::NotConnected)?;
+        let inner = Inner { stream, inbound: Vec::new(), taken: 0, outbound: Vec::new(), sent: 0 };
+        Ok(Self { local, remote, inner: Mutex::new(inner) })
+    }
+
+    /// From here to the server.
+    pub(crate) const fn path(&self) -> Path {
+        Path { carrier: Carrier::Stream, local: self.local, remote: self.remote }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport for RelayStream {
+    fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn max_segments(&self) -> usize {
+        MAX_SEGMENTS
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, _: &Transmit, bytes: &[u8]) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        // Its end is told by receiving.
+        if inner.flush(cx).is_err() {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        }
+        if !inner.outbound.is_empty() {
+            return Poll::Pending;
+        }
+        inner.outbound.extend_from_slice(bytes);
+        Poll::Ready(inner.flush(cx))
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Train>> {
+        let mut inner = self.lock();
+        inner.flush(cx)?;
+        loop {
+            if let Some(len) = inner.take(buffer)? {
+                return Poll::Ready(Ok(Train { remote: self.remote, len, stride: len, ecn: None }));
+            }
+            match inner.stream.poll_read(cx, buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(Ok(read)) => {
+                    let taken = std::mem::take(&mut inner.taken);
+                    inner.inbound.drain(..taken);
+                    inner.inbound.extend_from_slice(buffer.get(..read).unwrap_or_default());
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Sends what the stream takes; the rest when it wakes.
+    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while let Some(unsent) = self.outbound.get(self.sent..).filter(|unsent| !unsent.is_empty()) {
+            match self.stream.poll_write(cx, unsent)? {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(count) => self.sent = self.sent.saturating_add(count),
+            }
+        }
+        self.outbound.clear();
+        self.sent = 0;
+        match self.stream.poll_flush(cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Moves the next message to `buffer`, if it is whole; its length.
+    fn take(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let limit = buffer.len().min(RECEIVE_BUFFER);
+        let rest = self.inbound.get(self.taken..).unwrap_or_default();
+        let Some(len) = frame_len(rest, limit).map_err(io::Error::other)? else { return Ok(None) };
+        let (Some(message), Some(out)) = (rest.get(..len), buffer.get_mut(..len)) else { return Ok(None) };
+        out.copy_from_slice(message);
+        self.taken = self.taken.saturating_add(len);
+        Ok(Some(len))
+    }
+}
+
+impl fmt::Debug for RelayStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { local, remote, .. } = self;
+        f.debug_struct("RelayStream").field("local", local).field("remote", remote).finish_non_exhaustive()
+    }
+}
+
+/// Messages of one send.
+const MAX_SEGMENTS: usize = SEND_BUFFER / 1500;

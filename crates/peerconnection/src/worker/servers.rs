@@ -1,0 +1,106 @@
+use std::task::{Context, Poll};
+
+use session::{UnusedReason, UnusedServer};
+
+use super::Worker;
+use crate::ice_server::{Found, Server};
+
+/// Servers of connections: from their names to sockets that reach them.
+impl Worker {
+    /// Finds out where the servers of a connection are. A name has a task of its own until it is answered.
+    pub(super) fn look_up(&mut self, key: usize, servers: Vec<Server>) {
+        for server in servers {
+            if server.is_stream() && !self.relays.connects() {
+                let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Socket };
+                self.tell(key, &server, Err(unused));
+            } else if let Some(found) = server.literal() {
+                self.tell(key, &server, Ok(vec![found]));
+            } else if let Some(driven) = self.sessions.get_mut(&key) {
+                driven.lookups += 1;
+                self.lookups.spawn(async move { (key, server.clone(), server.look_up().await) });
+            }
+        }
+        self.end_when_all_are_found(key);
+    }
+
+    /// Tells the sessions what was found since.
+    pub(super) fn take_found(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(looked_up)) = self.lookups.poll_join_next(cx) {
+            // Nobody ends these tasks but the end of this one, and they do not panic.
+            let Ok((key, server, found)) = looked_up else { continue };
+            let Some(driven) = self.sessions.get_mut(&key) else { continue };
+            driven.lookups = driven.lookups.saturating_sub(1);
+            self.tell(key, &server, found);
+            self.end_when_all_are_found(key);
+        }
+    }
+
+    fn tell(&mut self, key: usize, server: &Server, found: Result<Vec<Found>, UnusedServer>) {
+        let uri = || server.uri.to_string();
+        let unused = match found {
+            Ok(found) => {
+                let mut is_used = false;
+                for found in found {
+                    is_used |= self.add_server(key, found);
+                }
+                (!is_used).then(|| UnusedServer { uri: uri(), reason: UnusedReason::Socket })
+            }
+            Err(unused) => Some(unused),
+        };
+        if let (Some(unused), Some(driven)) = (unused, self.sessions.get(&key)) {
+            driven.connection.lock().session.note_unused_server(unused);
+        }
+        self.dirty.insert(key);
+    }
+
+    /// Says whether the session can reach it.
+    fn add_server(&mut self, key: usize, found: Found) -> bool {
+        let Some(driven) = self.sessions.get_mut(&key) else { return false };
+        match found {
+            Found::Stun(address) => {
+                let mut core = driven.connection.lock();
+                core.session.add_stun_server(self.clock.now(), address);
+                true
+            }
+            Found::Stream(stream, credentials) => {
+                let path = stream.path();
+                self.relays.add_stream(key, &mut driven.relays, stream);
+                let mut core = driven.connection.lock();
+                core.session.add_relay_stream(self.clock.now(), path, credentials);
+                true
+            }
+            Found::Turn(server) => {
+                let limit = driven.connection.lock().max_relay_sockets();
+                // What opens them may be the program's, and runs without the lock.
+                let (opened, is_reached) =
+                    self.relays.open(key, &mut driven.relays, server.address.ip(), limit);
+                let mut core = driven.connection.lock();
+                let now = self.clock.now();
+                for address in opened {
+                    core.session.add_relay_socket(now, address);
+                }
+                if is_reached {
+                    // RFC 8656 §3.1: it is a STUN server besides, which tells how the shared sockets are seen.
+                    core.session.add_stun_server(now, server.address);
+                    core.session.add_turn_server(now, server);
+                }
+                is_reached
+            }
+        }
+    }
+
+    /// A connection to a server is over.
+    pub(super) fn lose_stream(&mut self, socket: usize, session: usize) {
+        let Some(path) = self.relays.remove_stream(socket) else { return };
+        let Some(driven) = self.sessions.get_mut(&session) else { return };
+        driven.relays.retain(|key| *key != socket);
+        driven.connection.lock().session.remove_relay_stream(self.clock.now(), path);
+        self.dirty.insert(session);
+    }
+
+    fn end_when_all_are_found(&self, key: usize) {
+        let Some(driven) = self.sessions.get(&key).filter(|driven| driven.lookups == 0) else { return };
+        let mut core = driven.connection.lock();
+        core.session.end_of_servers(self.clock.now());
+    }
+}

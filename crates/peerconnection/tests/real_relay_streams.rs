@@ -1,0 +1,207 @@
+//! Connections through TURN servers over TCP and TLS.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a panic is how a test fails"
+)]
+
+mod harness;
+#[path = "harness/relay.rs"]
+mod relay;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use harness::{Pair, comes_true, connect_over, endpoint, negotiate, pattern, within};
+use peerline::{
+    CandidateKind, Configuration, ConnectionState, DataChannelInit, GatheringState, IceServer,
+    IceTransportPolicy, TlsClient, UnusedReason,
+};
+use relay::{SERVER, server_for};
+use tempfile::TempDir;
+use turn_server::TlsServer;
+
+/// Relays alone, by this server.
+fn through(url: &str) -> Configuration {
+    let mut configuration = Configuration::default();
+    configuration.ice_servers = vec![IceServer::new(url).credentials("alice", "wonderland")];
+    configuration.ice_transport_policy = IceTransportPolicy::Relay;
+    configuration
+}
+
+/// A megabyte each way, one after the other.
+async fn exchange(pair: &Pair) {
+    let megabyte = pattern(1 << 20);
+    for (from, to) in [(&pair.ours, &pair.theirs), (&pair.theirs, &pair.ours)] {
+        let send = async {
+            for piece in megabyte.chunks(1 << 16) {
+                from.send(piece.to_vec()).await.unwrap();
+            }
+        };
+        let receive = async {
+            let mut came = Vec::new();
+            while came.len() < megabyte.len() {
+                came.extend_from_slice(to.recv().await.expect("a message").as_bytes());
+            }
+            assert!(came == megabyte);
+        };
+        within(30, "a megabyte", async { tokio::join!(send, receive) }).await;
+    }
+}
+
+async fn close(pair: &Pair) {
+    pair.alice.close();
+    within(5, "to close", async { tokio::join!(pair.alice.closed(), pair.bob.closed()) }).await;
+}
+
+/// A certificate that signed itself, for the server's address; in a folder that goes with it.
+struct Certificate(TempDir);
+
+impl Certificate {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+            .args(["-subj", "/CN=relay", "-addext", "subjectAltName=IP:127.0.0.9", "-days", "2"])
+            .args(["-addext", "basicConstraints=CA:FALSE", "-keyout", "key.pem", "-out", "certificate.pem"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if made.is_ok_and(|status| status.success()) {
+            Some(Self(folder))
+        } else {
+            println!("skipped: openssl is not installed (Debian: openssl)");
+            None
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn server(&self) -> TlsServer {
+        TlsServer::from_files(&self.file("certificate.pem"), &self.file("key.pem")).unwrap()
+    }
+
+    fn client(&self) -> TlsClient {
+        TlsClient::from_file(&self.file("certificate.pem")).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn real_servers_over_tcp_and_tls_carry_everything_and_get_their_allocations_back() {
+    let certificate = Certificate::new();
+    let server = server_for(|config| {
+        if let Some(certificate) = &certificate {
+            config.tls = vec![(SERVER, 0).into()];
+            config.certificate = Some(certificate.server());
+        }
+    })
+    .await;
+    let mut urls = vec![format!("turn:{}?transport=tcp", server.tcp_addresses()[0])];
+    urls.extend(server.tls_addresses().first().map(|address| format!("turns:{address}")));
+    for url in urls {
+        let (here, there) = (endpoint().await, endpoint().await);
+        let mut both = [through(&url), through(&url)];
+        if let Some(certificate) = &certificate {
+            both.iter_mut().for_each(|one| one.tls = Some(certificate.client()));
+        }
+        let pair = connect_over(&here, &there, both).await;
+        for side in [&pair.alice, &pair.bob] {
+            assert_eq!(side.stats().local_kind, Some(CandidateKind::Relayed), "{url}");
+        }
+        exchange(&pair).await;
+        let stats = server.stats().await.unwrap();
+        assert_eq!((stats.turn.allocations, stats.connections), (2, 2), "{url}");
+        assert!(pair.alice.report().to_string().contains(" over TCP from "), "{}", pair.alice.report());
+        close(&pair).await;
+        let stats = server.stats().await.unwrap();
+        assert_eq!(stats.turn.allocations, 0, "{url}");
+        drop(pair);
+        let mut left = stats.connections;
+        for _ in 0..500 {
+            left = server.stats().await.unwrap().connections;
+            if left == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(left, 0, "{url}: the connections are closed");
+    }
+}
+
+/// A program that takes its time finds the server's connection there.
+#[tokio::test]
+async fn real_an_offer_long_after_the_connection_to_the_server_has_relayed_addresses() {
+    let server = server_for(|_| {}).await;
+    let url = format!("turn:{}?transport=tcp", server.tcp_addresses()[0]);
+    let (alice, _events) = endpoint().await.connect(through(&url)).unwrap();
+    let (bob, _from_bob) = endpoint().await.connect(Configuration::default()).unwrap();
+    for _ in 0..500 {
+        if server.stats().await.unwrap().connections == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    alice.create_data_channel("first", DataChannelInit::default()).unwrap();
+    negotiate(&alice, &bob);
+    let has_address =
+        || alice.report().connectivity.is_some_and(|report| !report.local_candidates.is_empty());
+    assert!(comes_true(has_address).await, "{}", alice.report());
+    alice.close();
+    within(5, "to close", alice.closed()).await;
+}
+
+/// Where the connection to the server breaks, its addresses are gone, and the report says why.
+#[tokio::test]
+async fn real_a_broken_connection_takes_its_addresses_with_it() {
+    let server = server_for(|_| {}).await;
+    let url = format!("turn:{}?transport=tcp", server.tcp_addresses()[0]);
+    let (here, there) = (endpoint().await, endpoint().await);
+    let pair = connect_over(&here, &there, [through(&url), through(&url)]).await;
+    drop(server);
+    let told = || pair.alice.report().to_string().contains("the connection to the server is over");
+    assert!(comes_true(told).await, "{}", pair.alice.report());
+    assert!(pair.alice.report().connectivity.unwrap().local_candidates.is_empty());
+    assert!(pair.ours.send("into the void").await.is_ok(), "ICE alone says when it is over");
+    assert_ne!(pair.alice.connection_state(), ConnectionState::Closed);
+    pair.alice.close();
+    within(5, "to close", pair.alice.closed()).await;
+}
+
+#[tokio::test]
+async fn real_what_cannot_be_connected_to_is_told() {
+    let Some(certificate) = Certificate::new() else { return };
+    let server = server_for(|config| {
+        config.tls = vec![(SERVER, 0).into()];
+        config.certificate = Some(certificate.server());
+    })
+    .await;
+    let nobody = std::net::TcpListener::bind("127.0.0.9:0").unwrap().local_addr().unwrap();
+    for url in [
+        format!("turn:{nobody}?transport=tcp"),
+        // Not signed by an authority that this machine believes.
+        format!("turns:{}", server.tls_addresses()[0]),
+        // No TLS there.
+        format!("turns:{}", server.tcp_addresses()[0]),
+    ] {
+        let (alice, _events) = endpoint().await.connect(through(&url)).unwrap();
+        let (bob, _from_bob) = endpoint().await.connect(Configuration::default()).unwrap();
+        alice.create_data_channel("first", DataChannelInit::default()).unwrap();
+        negotiate(&alice, &bob);
+        let done = || alice.report().gathering == GatheringState::Complete;
+        assert!(comes_true(done).await, "{}", alice.report());
+        let report = alice.report();
+        let reasons: Vec<_> = report.unused_servers.iter().map(|unused| unused.reason).collect();
+        assert_eq!(reasons, [UnusedReason::Connection], "{url}: {report}");
+        assert!(report.to_string().contains("no connection to it comes about"), "{report}");
+        alice.close();
+    }
+    assert_eq!(server.stats().await.unwrap().turn.allocations, 0);
+}

@@ -1,0 +1,101 @@
+use std::net::SocketAddr;
+
+use connectivity::TurnServer;
+use proto::{Instant, Path};
+use stun::Credentials;
+
+use super::Session;
+use crate::config::{Relaying, UnusedServer};
+
+/// Servers and sockets that become known while the session lives.
+impl Session {
+    /// There is a STUN server at `address`. It is asked once gathering has begun, unless only relays are used.
+    pub fn add_stun_server(&mut self, now: Instant, address: SocketAddr) {
+        self.advance(now);
+        if !self.config.stun_servers.contains(&address) {
+            self.config.stun_servers.push(address);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.add_stun_server(self.now, address);
+        }
+        self.settle();
+    }
+
+    /// There is a TURN server. It is asked once gathering has begun, by the sockets for relaying. To be called only
+    /// where servers were [announced](Relaying::awaits_servers), or there was one from the beginning.
+    pub fn add_turn_server(&mut self, now: Instant, server: TurnServer) {
+        self.advance(now);
+        let servers = &mut self.relaying().servers;
+        if !servers.iter().any(|known| known.address == server.address) {
+            servers.push(server.clone());
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.add_turn_server(self.now, server);
+        }
+        self.settle();
+    }
+
+    /// A UDP socket of the caller's is bound to `address` that no other session uses: it asks the TURN servers of
+    /// its family.
+    pub fn add_relay_socket(&mut self, now: Instant, address: SocketAddr) {
+        self.advance(now);
+        let sockets = &mut self.relaying().sockets;
+        if !sockets.contains(&address) {
+            sockets.push(address);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.add_relay_socket(self.now, address);
+        }
+        self.settle();
+    }
+
+    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](proto::Carrier)), for this session alone.
+    /// To be called where [`add_turn_server`](Self::add_turn_server) may be.
+    pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: Credentials) {
+        self.advance(now);
+        let streams = &mut self.relaying().streams;
+        if streams.iter().all(|(known, _)| *known != path) {
+            streams.push((path, credentials.clone()));
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.add_relay_stream(self.now, path, credentials);
+        }
+        self.settle();
+    }
+
+    /// That connection is over.
+    pub fn remove_relay_stream(&mut self, now: Instant, path: Path) {
+        self.advance(now);
+        self.relaying().streams.retain(|(known, _)| *known != path);
+        if let Some(relays) = &mut self.relays {
+            relays.remove_stream(self.now, path);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.remove_relay_stream(self.now, path);
+        }
+        self.settle();
+    }
+
+    /// A server that was asked for is not used, which the report is to say.
+    pub fn note_unused_server(&mut self, server: UnusedServer) {
+        self.relaying().unused.push(server);
+    }
+
+    /// No further servers will be told of: see [`Relaying::awaits_servers`].
+    pub fn end_of_servers(&mut self, now: Instant) {
+        self.advance(now);
+        self.relaying().awaits_servers = false;
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.end_of_servers(self.now);
+        }
+        self.settle();
+    }
+
+    pub(crate) fn unused_servers(&self) -> &[UnusedServer] {
+        self.config.relaying.as_deref().map_or(&[], |relaying| &relaying.unused)
+    }
+
+    fn relaying(&mut self) -> &mut Relaying {
+        self.config.relaying.get_or_insert_default()
+    }
+}
