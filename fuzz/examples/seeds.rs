@@ -18,6 +18,7 @@ fn main() {
     dcep();
     dtls();
     candidates();
+    mdns();
     descriptions();
 }
 
@@ -204,6 +205,35 @@ fn candidates() {
         ),
     ] {
         save("ice_candidate", name, line.as_bytes());
+    }
+}
+
+/// A query, its answer in both families, and names with pointers (RFC 1035 §4.1.4).
+fn mdns() {
+    for (name, bytes) in [
+        ("query", &b"\0\0\0\0\0\x02\0\0\0\0\0\0\x01a\x05local\0\0\x01\0\x01\xc0\x0c\0\x1c\x80\x01"[..]),
+        (
+            "answer",
+            b"\0\0\x84\0\0\0\0\x01\0\0\0\x01\x01a\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\0\x02\x01\
+              \xc0\x0c\0\x2f\x80\x01\0\0\0\x78\0\x05\xc0\x0c\0\x01\x40",
+        ),
+        (
+            "answer-ipv6",
+            b"\0\0\x84\0\0\0\0\x01\0\0\0\0\x01A\x05LOCAL\0\0\x1c\x80\x01\0\0\0\x78\0\x10\
+              \x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07",
+        ),
+        (
+            "known",
+            b"\0\0\0\0\0\x01\0\x01\0\0\0\0\x01a\x05local\0\0\xff\0\xff\
+              \xc0\x0c\0\x01\0\x01\0\0\0\x78\0\x04\xc0\0\x02\x01",
+        ),
+        (
+            "pointers",
+            b"\0\0\x84\0\0\x04\0\0\0\0\0\0\x01F\x03ISI\x04ARPA\0\0\x01\0\x01\x03FOO\xc0\x0c\0\x01\0\x01\
+              \xc0\x12\0\x01\0\x01\0\0\x01\0\x01",
+        ),
+    ] {
+        save("mdns", name, bytes);
     }
 }
 
