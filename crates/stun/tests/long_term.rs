@@ -142,23 +142,9 @@ fn a_challenge_is_answered_with_name_or_hash_and_sha256() {
 #[test]
 fn a_client_that_knows_no_algorithms_is_taken_with_md5() {
     let server = server(false);
-    let now = epoch();
-    let nonce = challenge(&server, now, 401);
-    let nonce = Message::decode(&nonce).unwrap().nonce().unwrap();
-    let key = Credentials::new("alice", "right")
-        .unwrap()
-        .key(crypto::default_provider(), REALM, PasswordAlgorithm::Md5)
-        .unwrap();
-    let mut memory = [0; 300];
-    let mut out = Writer::new(&mut memory);
-    let mut request =
-        Encoder::new(&mut out, Class::Request, Method::ALLOCATE, TransactionId([1; 12])).unwrap();
-    for attribute in [Attribute::Username("alice"), Attribute::Realm(REALM), Attribute::Nonce(nonce)] {
-        request.attribute(attribute).unwrap();
-    }
-    request.finish(Some(&key)).unwrap();
-    let message = Message::decode(out.written()).unwrap();
-    assert!(server.authenticate(now, address(), &message, find).is_ok());
+    let request = signed_by_alice(&server, None, []);
+    let message = Message::decode(&request).unwrap();
+    assert!(server.authenticate(epoch(), address(), &message, find).is_ok());
 }
 
 #[test]
@@ -260,4 +246,93 @@ fn an_incomplete_or_foreign_credential_is_refused() {
     assert_eq!(server.authenticate_again(epoch(), address(), &foreign, &user), Err(Refusal::OtherUser));
     let elsewhere = "192.0.2.1:4001".parse().unwrap();
     assert_eq!(server.authenticate_again(epoch(), elsewhere, &message, &user), Err(Refusal::StaleNonce));
+}
+
+/// RFC 8489 §9.2.4: the list comes back as it was offered, and what is chosen stands in it; where either is not so,
+/// the request is a bad one whoever signed it.
+#[test]
+fn a_list_that_was_changed_or_a_choice_outside_of_it_is_refused() {
+    use PasswordAlgorithm::{Md5, Sha256};
+    let server = server(false);
+    for (list, chosen, expected) in [
+        (&[Sha256][..], Some(Sha256), None),
+        (&[Sha256], Some(Md5), Some(Refusal::BadRequest)),
+        (&[Md5, Sha256], Some(Sha256), Some(Refusal::BadRequest)),
+        (&[Sha256], None, Some(Refusal::BadRequest)),
+    ] {
+        let list = Attribute::PasswordAlgorithms(PasswordAlgorithms::new(list));
+        let choice = chosen.map(Attribute::PasswordAlgorithm);
+        let signed = signed_by_alice(&server, chosen, [Some(list), choice].into_iter().flatten());
+        let message = Message::decode(&signed).unwrap();
+        let refused = server.authenticate(epoch(), address(), &message, find).err();
+        assert_eq!(refused, expected, "{list:?} {chosen:?}");
+    }
+}
+
+/// RFC 8656 §5: a user goes on with the algorithm that he began with.
+#[test]
+fn a_user_who_changes_the_algorithm_is_another_user() {
+    let (server, mut client) = (server(false), client("right"));
+    take(&mut client, &challenge(&server, epoch(), 401)).unwrap();
+    let user = ask(&server, epoch(), &client).unwrap();
+    let plain = signed_by_alice(&server, None, []);
+    let plain = Message::decode(&plain).unwrap();
+    assert_eq!(server.authenticate_again(epoch(), address(), &plain, &user), Err(Refusal::OtherUser));
+    let began_plain = server.authenticate(epoch(), address(), &plain, find).unwrap();
+    assert_eq!(server.authenticate_again(epoch(), address(), &plain, &began_plain), Ok(()));
+    let again = request(&client);
+    let again = Message::decode(&again).unwrap();
+    assert_eq!(server.authenticate_again(epoch(), address(), &again, &began_plain), Err(Refusal::OtherUser));
+}
+
+/// RFC 8489 §9.2.5: where algorithms were offered an answer has the longer code; the shorter one may be what
+/// somebody on the path has left.
+#[test]
+fn an_answer_with_the_shorter_code_is_refused_where_algorithms_were_offered() {
+    let (server, mut client) = (server(false), client("right"));
+    take(&mut client, &challenge(&server, epoch(), 401)).unwrap();
+    let key = Credentials::new("alice", "right")
+        .unwrap()
+        .key(crypto::default_provider(), REALM, PasswordAlgorithm::Sha256)
+        .unwrap();
+    for (key, expected) in [(&key, Err(stun::IntegrityError::Missing)), (client.key().unwrap(), Ok(()))] {
+        let mut memory = [0; 100];
+        let mut out = Writer::new(&mut memory);
+        let id = TransactionId([1; 12]);
+        let answer = Encoder::new(&mut out, Class::Success, Method::ALLOCATE, id).unwrap();
+        answer.finish(Some(key)).unwrap();
+        let answer = Message::decode(out.written()).unwrap();
+        assert_eq!(answer.verify(key), Ok(()), "the key is right in any case");
+        assert_eq!(client.verify(&answer), expected);
+    }
+}
+
+#[test]
+fn a_server_says_its_realm_and_whether_it_asks_for_hashes() {
+    for anonymity in [false, true] {
+        assert_eq!((server(anonymity).is_anonymous(), server(anonymity).realm()), (anonymity, REALM));
+    }
+}
+
+/// What alice sends with the right password: `more`, and the code of the key that `algorithm` makes.
+fn signed_by_alice<'a>(
+    server: &Authenticator,
+    algorithm: Option<PasswordAlgorithm>,
+    more: impl IntoIterator<Item = Attribute<'a>>,
+) -> Vec<u8> {
+    let offer = challenge(server, epoch(), 401);
+    let nonce = Message::decode(&offer).unwrap().nonce().unwrap();
+    let kind = algorithm.unwrap_or(PasswordAlgorithm::Md5);
+    let key = Credentials::new("alice", "right").unwrap();
+    let key = key.key(crypto::default_provider(), REALM, kind).unwrap();
+    let key = if algorithm.is_some() { key.with_sha256() } else { key };
+    let mut memory = [0; 400];
+    let mut out = Writer::new(&mut memory);
+    let mut request =
+        Encoder::new(&mut out, Class::Request, Method::ALLOCATE, TransactionId([1; 12])).unwrap();
+    let credential = [Attribute::Username("alice"), Attribute::Realm(REALM), Attribute::Nonce(nonce)];
+    credential.iter().for_each(|attribute| request.attribute(*attribute).unwrap());
+    more.into_iter().for_each(|attribute| request.attribute(attribute).unwrap());
+    request.finish(Some(&key)).unwrap();
+    out.written().to_vec()
 }

@@ -209,6 +209,8 @@ fn attributes_have_the_bytes_of_their_rfcs() {
         (Attribute::MobilityTicket(b"t"), &[0x80, 0x30, 0, 1, b't', 0, 0, 0]),
         (Attribute::ChangeRequest { ip: true, port: true }, &[0, 3, 0, 4, 0, 0, 0, 6]),
         (Attribute::ChangeRequest { ip: false, port: true }, &[0, 3, 0, 4, 0, 0, 0, 2]),
+        (Attribute::ChangeRequest { ip: true, port: false }, &[0, 3, 0, 4, 0, 0, 0, 4]),
+        (Attribute::ChangeRequest { ip: false, port: false }, &[0, 3, 0, 4, 0, 0, 0, 0]),
         (Attribute::ResponsePort(0x1234), &[0, 0x27, 0, 4, 0x12, 0x34, 0, 0]),
         (Attribute::Padding(&[0; 4]), &[0, 0x26, 0, 4, 0, 0, 0, 0]),
         (Attribute::ResponseOrigin(peer), &[0x80, 0x2b, 0, 8, 0, 1, 0x0d, 0x96, 192, 0, 2, 4]),

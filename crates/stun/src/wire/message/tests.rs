@@ -155,6 +155,21 @@ fn the_longer_code_is_the_one_that_counts() {
     assert_eq!(Message::decode(out.written()).unwrap().verify(&key()), Err(IntegrityError::Forged));
 }
 
+/// RFC 8489 §9.1.3: whoever asked with the longer code is answered with it, by a key that signs with the shorter one
+/// otherwise.
+#[test]
+fn an_answer_can_have_the_longer_code_whatever_its_key_signs_with() {
+    let mut memory = [0; 100];
+    let mut out = Writer::new(&mut memory);
+    let answer = Encoder::new(&mut out, Class::Success, Method::BINDING, TransactionId([3; 12])).unwrap();
+    answer.finish_with_sha256(&key()).unwrap();
+    let message = Message::decode(out.written()).unwrap();
+    assert!(message.is_signed_with_sha256());
+    assert_eq!(message.verify(&key()), Ok(()));
+    let kinds: Vec<_> = message.attributes().map(|attribute| attribute.kind()).collect();
+    assert_eq!(kinds, [0x001c, 0x8028]);
+}
+
 /// RFC 8489 §14.5, §14.6: whatever stands behind a code, a further one of its kind too, is ignored.
 #[test]
 fn of_two_codes_of_a_kind_the_first_counts() {
