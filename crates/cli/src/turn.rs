@@ -33,6 +33,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Problem> {
             "answers to strangers are more than three times as long as requests"
         );
     }
+    let realm = config.turn.realm.clone();
     let server = Arc::new(Server::bind(config).await.map_err(Problem::Server)?);
     let (end, ended) = watch::channel(());
     if let Some(address) = settings.metrics {
@@ -52,17 +53,19 @@ pub(crate) async fn run(options: Options) -> Result<(), Problem> {
         info!(at = %address, carrier = "tls", "listening");
     }
     while signals.next().await == Wanted::Reload {
-        reload(&options, &server).await?;
+        reload(&options, &realm, &server).await?;
     }
     drop(end);
     drain(&server, settings.drain(), &mut signals).await
 }
 
 /// Takes the users, secrets and certificate of now; those of before where they cannot be read.
-async fn reload(options: &Options, server: &Server) -> Result<(), Problem> {
+async fn reload(options: &Options, realm: &str, server: &Server) -> Result<(), Problem> {
     let read = || {
         let settings = options.clone().complete()?;
-        let config = settings.server()?;
+        let mut config = settings.server()?;
+        // That of the start, by which names are hashed.
+        realm.clone_into(&mut config.turn.realm);
         Ok::<_, Problem>((users::load(&settings, &config)?, config.certificate))
     };
     let (users, certificate) = match read() {

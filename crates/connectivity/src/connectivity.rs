@@ -582,7 +582,9 @@ impl Connectivity {
                 let _ = self.add_local(candidate); // too many, or unusable: then it is not announced
             }
         }
-        while let Some(change) = self.relays.as_mut().and_then(|relays| relays.poll_change(self.now)) {
+        while let Some(change) =
+            self.relays.as_mut().and_then(|relays| relays.poll_change(self.now, &self.hosts))
+        {
             match change {
                 Change::Added(address, server) => {
                     let _ = self.add_local(LocalCandidate::relayed(address, server)); // as above

@@ -250,9 +250,15 @@ impl Relays {
         self.relays.iter().filter_map(|relay| relay.client.poll_timeout()).min()
     }
 
-    /// The next change.
-    pub(crate) fn poll_change(&mut self, now: Instant) -> Option<Change> {
+    /// The next change. `hosts` are our own addresses, which no server relays.
+    pub(crate) fn poll_change(&mut self, now: Instant, hosts: &[SocketAddr]) -> Option<Change> {
         for place in 0..self.relays.len() {
+            let claimed = self.relays.get(place)?.client.relayed();
+            if claimed.into_iter().any(|address| self.is_taken(place, address, hosts)) {
+                let relay = self.relays.get_mut(place)?;
+                relay.client.release(now);
+                (relay.failure, relay.is_pending) = (Some(Failure::Address), false);
+            }
             loop {
                 let relay = self.relays.get_mut(place)?;
                 if let Some(change) = relay.poll_address() {
@@ -319,6 +325,14 @@ impl Relays {
         {
             self.begin(now, path, credentials, redirections);
         }
+    }
+
+    /// Whether an address that a server claims to relay for us is somebody else's: a socket of ours, or another relay's.
+    fn is_taken(&self, place: usize, address: SocketAddr, hosts: &[SocketAddr]) -> bool {
+        let mut others = self.relays.iter().enumerate().filter(|(other, _)| *other != place);
+        hosts.contains(&address)
+            || self.sockets.contains(&address)
+            || others.any(|(_, relay)| relay.addresses.contains(&Some(address)))
     }
 
     fn of(&self, local: SocketAddr) -> Option<&Relay> {

@@ -40,7 +40,12 @@ impl ByteStream {
     pub fn accept_tls(stream: TcpStream, server: &TlsServer) -> Self {
         without_delay(&stream);
         let accepting = TlsAcceptor::from(server.0.clone()).accept(stream);
-        let opening = async { Ok(Open::Tls(Box::new(accepting.await?.into()))) };
+        let opening = async {
+            let mut stream = accepting.await?;
+            // What waits there is memory of whoever does not read.
+            stream.get_mut().1.set_buffer_limit(Some(MAX_TLS_UNSENT));
+            Ok(Open::Tls(Box::new(stream.into())))
+        };
         Self { state: State::Opening(Box::pin(opening)) }
     }
 
@@ -142,6 +147,9 @@ impl ByteStream {
         }
     }
 }
+
+/// Bytes under TLS that wait for TCP.
+const MAX_TLS_UNSENT: usize = 16 * 1024;
 
 /// Without it small messages wait for acknowledgements; with a failure they merely do.
 fn without_delay(stream: &TcpStream) {

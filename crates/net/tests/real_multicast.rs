@@ -1,5 +1,10 @@
 //! Sockets of multicast DNS on the loopback link, with the machines of `mdns` on them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 mod support;
 

@@ -81,6 +81,8 @@ pub(crate) struct Server {
     pub credentials: Option<Credentials>,
     /// Whom to believe over TLS; the authorities of this machine if nothing is said.
     pub tls: Option<TlsClient>,
+    /// How often its connection was lost or could not be had again.
+    pub losses: u32,
 }
 
 /// A server that was looked up.
@@ -115,7 +117,7 @@ impl Wanted {
                 } else if wanted.servers.len() >= limit {
                     UnusedReason::TooMany
                 } else {
-                    wanted.servers.push(Server { uri, credentials, tls: tls.cloned() });
+                    wanted.servers.push(Server { uri, credentials, tls: tls.cloned(), losses: 0 });
                     continue;
                 };
                 wanted.unused.push(UnusedServer { uri: uri.to_string(), reason });
@@ -302,7 +304,8 @@ mod tests {
 
     #[tokio::test]
     async fn real_names_and_addresses_are_looked_up() {
-        let server = |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None };
+        let server =
+            |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None, losses: 0 };
         for (url, address) in [("stun:127.0.0.1:7", "127.0.0.1:7"), ("stun:[::1]", "[::1]:3478")] {
             let Some(Found::Stun(found)) = server(url).literal() else { panic!("{url}") };
             assert_eq!(found, address.parse().unwrap());

@@ -10,6 +10,7 @@ use net::ready::{Kind, Ready, Signal};
 use net::{Train, Transport};
 use proto::{Carrier, Path, Transmit};
 
+use crate::ice_server::Server;
 use crate::relay_stream::RelayStream;
 
 /// Opens a socket at an address, of whose port the system may choose.
@@ -23,8 +24,8 @@ pub(crate) struct RelaySockets {
     /// Whether servers over TCP and TLS may be connected to: not past a virtual network.
     connects: bool,
     sockets: BTreeMap<usize, RelaySocket>,
-    /// Which of them are connections, and where these lead.
-    streams: BTreeMap<usize, Path>,
+    /// Which of them are connections, where these lead, and to whom.
+    streams: BTreeMap<usize, (Path, Server)>,
     next_key: usize,
     ready: Ready,
 }
@@ -106,15 +107,21 @@ impl RelaySockets {
     }
 
     /// Takes a connection to a server in, for a session.
-    pub(crate) fn add_stream(&mut self, session: usize, keys: &mut Vec<usize>, stream: Arc<RelayStream>) {
+    pub(crate) fn add_stream(
+        &mut self,
+        session: usize,
+        keys: &mut Vec<usize>,
+        stream: Arc<RelayStream>,
+        server: Server,
+    ) {
         let path = stream.path();
         let key = self.add(session, Carrier::Stream, stream);
-        self.streams.insert(key, path);
+        self.streams.insert(key, (path, server));
         keys.push(key);
     }
 
-    /// Closes such a connection, and says where it led.
-    pub(crate) fn remove_stream(&mut self, key: usize) -> Option<Path> {
+    /// Closes such a connection, and says where it led, and to whom.
+    pub(crate) fn remove_stream(&mut self, key: usize) -> Option<(Path, Server)> {
         self.sockets.remove(&key);
         self.streams.remove(&key)
     }

@@ -23,7 +23,7 @@ struct Inner {
     inbound: Vec<u8>,
     /// How much of that is handed out.
     taken: usize,
-    /// What the stream has not taken yet: of one send.
+    /// What the stream has not taken yet.
     outbound: Vec<u8>,
     sent: usize,
 }
@@ -65,9 +65,13 @@ impl Transport for RelayStream {
         if inner.flush(cx).is_err() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
-        if !inner.outbound.is_empty() {
-            return Poll::Pending;
+        // A server that reads slowly, or not any more, must not hold up what goes elsewhere: as on a link that is
+        // full, it gets lost, and those above slow down.
+        if inner.outbound.len().saturating_sub(inner.sent).saturating_add(bytes.len()) > MAX_UNSENT {
+            return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
         }
+        let sent = std::mem::take(&mut inner.sent);
+        inner.outbound.drain(..sent);
         inner.outbound.extend_from_slice(bytes);
         Poll::Ready(inner.flush(cx))
     }
@@ -129,5 +133,7 @@ impl fmt::Debug for RelayStream {
     }
 }
 
+/// Bytes that wait for the stream.
+const MAX_UNSENT: usize = 256 * 1024;
 /// Messages of one send.
 const MAX_SEGMENTS: usize = SEND_BUFFER / 1500;

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use net::{Clock, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 use session::{Demux, Route, Target, UnusedServer};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tracing::debug;
 
@@ -118,6 +119,10 @@ struct Driven {
     /// Its own sockets, and the names that are looked up for it.
     relays: Vec<usize>,
     lookups: usize,
+    /// Servers over TCP and TLS, which are connected to once gathering begins.
+    streams: Vec<Server>,
+    /// Connections that are made anew, after a while.
+    reconnecting: Vec<AbortHandle>,
 }
 
 impl Worker {
@@ -138,7 +143,7 @@ impl Worker {
             sessions: BTreeMap::new(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             receive_buffer: vec![0; RECEIVE_BUFFER],
             send_buffer: vec![0; SEND_BUFFER],
             strays: 0,
@@ -156,7 +161,14 @@ impl Worker {
         let open = !letters.last;
         drop(letters);
         for (key, connection, servers) in added {
-            let driven = Driven { connection, timer: None, relays: Vec::new(), lookups: 0 };
+            let driven = Driven {
+                connection,
+                timer: None,
+                relays: Vec::new(),
+                lookups: 0,
+                streams: Vec::new(),
+                reconnecting: Vec::new(),
+            };
             self.sessions.insert(key, driven);
             self.dirty.insert(key);
             if !servers.is_empty() {
@@ -305,13 +317,15 @@ impl Worker {
 
     /// Has the sessions that were touched send and tell, each within a budget; says whether one has more.
     fn pump(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut more = false;
         for key in std::mem::take(&mut self.dirty) {
             let Some(driven) = self.sessions.get(&key) else { continue };
-            let connection = driven.connection.clone();
+            let (connection, has_streams) = (driven.connection.clone(), !driven.streams.is_empty());
             let mut core = connection.lock();
             // The clock is read after the lock is taken, so that time never goes back for a session.
             let now = self.clock.now();
             self.follow_routes(&mut core, key);
+            let mut is_blocked = false;
             for left in (0..BATCHES_PER_TURN).rev() {
                 match self.send_one(cx, &mut core, key, now) {
                     Sent::Nothing => break,
@@ -322,21 +336,30 @@ impl Worker {
                         self.dirty.insert(key);
                         break;
                     }
-                    Sent::RelayBlocked => break,
+                    Sent::RelayBlocked => {
+                        is_blocked = true;
+                        break;
+                    }
                 }
             }
             self.follow_routes(&mut core, key);
             core.spread_news(now);
             let timer = core.session.poll_timeout();
+            // What is due cannot leave before the socket says so.
+            let timer = timer.map(|due| if is_blocked { due.max(now + BLOCKED_WAIT) } else { due });
             let over = core.is_over();
+            let gathers = has_streams && core.session.local_description().is_some();
             drop(core);
+            if gathers {
+                more |= self.open_streams(key);
+            }
             if over {
                 self.remove(key);
             } else {
                 self.set_timer(key, timer);
             }
         }
-        !self.dirty.is_empty()
+        more || !self.dirty.is_empty()
     }
 
     fn send_one(&mut self, cx: &mut Context<'_>, core: &mut Core, key: usize, now: Instant) -> Sent {
@@ -405,6 +428,7 @@ impl Worker {
         self.set_timer(key, None);
         if let Some(driven) = self.sessions.remove(&key) {
             self.relays.close(&driven.relays);
+            driven.reconnecting.iter().for_each(AbortHandle::abort);
         }
         self.demux.remove_session(key);
     }
@@ -472,6 +496,8 @@ fn note_failure(lines: &mut Lines, now: Instant, sent: std::io::Result<()>) {
     }
 }
 
+/// After a socket had no room, before what is due is looked at again.
+const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 /// Sockets for relaying that have a turn before sessions get to send.
 const RELAYS_PER_TURN: usize = 64;
 /// Trains received on a socket in a turn before sessions get to send.

@@ -28,7 +28,7 @@ pub struct Config {
     pub users: Users,
     /// TCP and TLS connections at a time; one beyond is closed at once. Default: 4,096.
     pub max_connections: usize,
-    /// Those of one address. Default: 128.
+    /// Those of one address, over IPv6 of its /64. Default: 128.
     pub max_connections_per_source: usize,
     /// Bytes of a message over TCP; a longer one ends its connection, and as much of an incomplete one is
     /// kept. Default: 64 KiB.

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 use tracing::{debug, field, info, trace};
 use turn::Users;
-use turn::server::{Event, Received, Usage};
+use turn::server::{Event, Received, Usage, network};
 
 use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
 use crate::stream::Stream;
@@ -50,7 +50,7 @@ pub(crate) struct Worker {
     sockets: Sockets,
     ready: Ready,
     commands: mpsc::Receiver<Command>,
-    /// How many connections each address has.
+    /// How many connections each network has.
     sources: HashMap<IpAddr, usize>,
     /// When connections have to be looked at.
     timers: BTreeSet<(Instant, usize)>,
@@ -206,7 +206,7 @@ impl Worker {
     }
 
     fn accept(&mut self, io: TcpStream, remote: SocketAddr, carries: Carries) {
-        let of_source = self.sources.get(&remote.ip()).copied().unwrap_or(0);
+        let of_source = self.sources.get(&network(remote.ip())).copied().unwrap_or(0);
         let is_full = self.sockets.by_path.len() >= self.limits.connections
             || of_source >= self.limits.connections_per_source;
         let Ok(local) = io.local_addr() else { return };
@@ -215,6 +215,10 @@ impl Worker {
             return;
         }
         let path = Path { carrier: Carrier::Stream, local, remote };
+        // One from the same port, of whose end we have not heard yet.
+        if let Some(old) = self.sockets.by_path.get(&path).copied() {
+            self.close_stream(old);
+        }
         let io = match (carries, &self.tls) {
             (Carries::Messages, _) => ByteStream::plain(io),
             (Carries::Tls, Some(tls)) => ByteStream::accept_tls(io, tls),
@@ -223,7 +227,7 @@ impl Worker {
         let stream = Stream::new(io, path, self.clock.now());
         let key = self.add(Socket::Stream(Box::new(stream)), Kind::Listener);
         self.sockets.by_path.insert(path, key);
-        self.sources.insert(remote.ip(), of_source.saturating_add(1));
+        *self.sources.entry(network(remote.ip())).or_default() += 1;
         self.set_timer(key);
     }
 
@@ -277,7 +281,7 @@ impl Worker {
         self.sockets.slots.try_remove(key);
         self.sockets.by_path.remove(&path);
         self.timers.remove(&(timer, key));
-        if let Entry::Occupied(mut count) = self.sources.entry(path.remote.ip()) {
+        if let Entry::Occupied(mut count) = self.sources.entry(network(path.remote.ip())) {
             *count.get_mut() = count.get().saturating_sub(1);
             if *count.get() == 0 {
                 count.remove();

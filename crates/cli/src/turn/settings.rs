@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     /// Somebody who may use the server; may be given more than once. Other users of this machine see command
     /// lines: `--users` keeps passwords in a file.
     #[arg(long, value_name = "NAME:PASSWORD")]
+    #[serde(deserialize_with = "secret_list")]
     pub(crate) user: Option<Vec<Shy>>,
     /// A file with a line NAME:PASSWORD for each who may use the server. Blank lines and those that begin with #
     /// say nothing.
@@ -52,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) users: Option<PathBuf>,
     /// A secret of time-limited names, see --secrets; may be given twice.
     #[arg(long, value_name = "SECRET")]
+    #[serde(deserialize_with = "secret_list")]
     pub(crate) secret: Option<Vec<Shy>>,
     /// A file with a secret of time-limited names (`1790000000:anything`, password: base64 of HMAC-SHA1) on each
     /// line, two at most: while one replaces the other both count.
@@ -175,14 +177,27 @@ impl fmt::Debug for Shy {
     }
 }
 
+/// Reads a list of texts whose errors do not show what it found.
+fn secret_list<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<Vec<Shy>>, D::Error> {
+    let value = toml::Value::deserialize(reader)?;
+    let read = |value: &toml::Value| value.as_str().map(Shy::from);
+    let list = value.as_array().and_then(|list| list.iter().map(read).collect::<Option<Vec<_>>>());
+    list.map(Some).ok_or_else(|| serde::de::Error::custom("`user` and `secret` are lists of texts"))
+}
+
 impl Settings {
     /// With what the file says besides.
     pub(crate) fn complete(self) -> Result<Self, Problem> {
         let Some(path) = &self.config else { return Ok(self) };
         let file = |reason: String| Problem::File { path: path.clone(), reason };
-        let mut all: toml::Table = read(path)?.parse().map_err(|error| file(format!("{error}")))?;
-        all.extend(toml::Table::try_from(&self).map_err(|error| file(format!("{error}")))?);
-        let all: Self = all.try_into().map_err(|error| file(format!("{error}")))?;
+        let text = read(path)?;
+        // Only the message: with its context an error shows the line, which may hold a password.
+        let mut all: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            file(format!("line {}: {}", before.lines().count().max(1), error.message()))
+        })?;
+        all.extend(toml::Table::try_from(&self).map_err(|_| file("not a table of settings".into()))?);
+        let all: Self = all.try_into().map_err(|error: toml::de::Error| file(error.message().to_owned()))?;
         Ok(Self { config: self.config, ..all })
     }
 
@@ -345,12 +360,17 @@ mod tests {
     fn what_cannot_be_is_said() {
         for (file, part) in [
             ("realms = 'x'", "unknown field `realms`"),
-            ("max-allocations = 'many'", "max-allocations"),
-            ("listen = ['nowhere']", "listen"),
-            ("x", "turn.toml"),
+            ("max-allocations = 'many'", "expected usize"),
+            ("listen = ['nowhere']", "socket address"),
+            ("x", "turn.toml: line 1"),
+            ("realm = 'x'\nuser = ['alice:hunter2'", "turn.toml: line 2"),
+            ("user = 'alice:hunter2'", "`user` and `secret` are lists"),
+            ("secret = 'hunter2'", "`user` and `secret` are lists"),
+            ("secret = [['hunter2']]", "`user` and `secret` are lists"),
         ] {
-            let problem = settings(&[], file).unwrap_err().to_string();
-            assert!(problem.contains(part), "{problem}");
+            let problem = settings(&[], file).unwrap_err();
+            let shown = format!("{problem} {problem:?}");
+            assert!(shown.contains(part) && !shown.contains("hunter2"), "{shown}");
         }
         for flags in [
             ["--ports", "9-5"],

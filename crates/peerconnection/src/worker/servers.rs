@@ -1,4 +1,5 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use session::{UnusedReason, UnusedServer};
 
@@ -13,6 +14,8 @@ impl Worker {
             if server.is_stream() && !self.relays.connects() {
                 let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Socket };
                 self.tell(key, &server, Err(unused));
+            } else if server.is_stream() {
+                self.sessions.entry(key).and_modify(|driven| driven.streams.push(server));
             } else if let Some(found) = server.literal() {
                 self.tell(key, &server, Ok(vec![found]));
             } else if let Some(driven) = self.sessions.get_mut(&key) {
@@ -23,6 +26,33 @@ impl Worker {
         self.end_when_all_are_found(key);
     }
 
+    /// Connects to the servers over TCP and TLS, now that they will be asked: they close connections on which nothing
+    /// is said. Whether there was one.
+    pub(super) fn open_streams(&mut self, key: usize) -> bool {
+        let Some(driven) = self.sessions.get_mut(&key) else { return false };
+        let servers = std::mem::take(&mut driven.streams);
+        driven.lookups = driven.lookups.saturating_add(servers.len());
+        let any = !servers.is_empty();
+        for server in servers {
+            self.lookups.spawn(async move { (key, server.clone(), server.look_up().await) });
+        }
+        any
+    }
+
+    /// Connects to a server again, later and later, and not for ever.
+    fn reconnect(&mut self, key: usize, mut server: Server) {
+        let Some(driven) = self.sessions.get_mut(&key).filter(|_| server.losses < MAX_LOSSES) else { return };
+        let delay = FIRST_WAIT.saturating_mul(1 << server.losses);
+        server.losses += 1;
+        driven.lookups = driven.lookups.saturating_add(1);
+        let task = self.lookups.spawn(async move {
+            tokio::time::sleep(delay).await;
+            (key, server.clone(), server.look_up().await)
+        });
+        driven.reconnecting.retain(|task| !task.is_finished());
+        driven.reconnecting.push(task);
+    }
+
     /// Tells the sessions what was found since.
     pub(super) fn take_found(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(looked_up)) = self.lookups.poll_join_next(cx) {
@@ -30,6 +60,9 @@ impl Worker {
             let Ok((key, server, found)) = looked_up else { continue };
             let Some(driven) = self.sessions.get_mut(&key) else { continue };
             driven.lookups = driven.lookups.saturating_sub(1);
+            if found.is_err() && server.losses > 0 {
+                self.reconnect(key, server.clone());
+            }
             self.tell(key, &server, found);
             self.end_when_all_are_found(key);
         }
@@ -41,7 +74,7 @@ impl Worker {
             Ok(found) => {
                 let mut is_used = false;
                 for found in found {
-                    is_used |= self.add_server(key, found);
+                    is_used |= self.add_server(key, server, found);
                 }
                 (!is_used).then(|| UnusedServer { uri: uri(), reason: UnusedReason::Socket })
             }
@@ -54,7 +87,7 @@ impl Worker {
     }
 
     /// Says whether the session can reach it.
-    fn add_server(&mut self, key: usize, found: Found) -> bool {
+    fn add_server(&mut self, key: usize, server: &Server, found: Found) -> bool {
         let Some(driven) = self.sessions.get_mut(&key) else { return false };
         match found {
             Found::Stun(address) => {
@@ -64,8 +97,9 @@ impl Worker {
             }
             Found::Stream(stream, credentials) => {
                 let path = stream.path();
-                self.relays.add_stream(key, &mut driven.relays, stream);
+                self.relays.add_stream(key, &mut driven.relays, stream, server.clone());
                 let mut core = driven.connection.lock();
+                core.session.note_used_server(&server.uri.to_string());
                 core.session.add_relay_stream(self.clock.now(), path, credentials);
                 true
             }
@@ -91,16 +125,30 @@ impl Worker {
 
     /// A connection to a server is over.
     pub(super) fn lose_stream(&mut self, socket: usize, session: usize) {
-        let Some(path) = self.relays.remove_stream(socket) else { return };
+        let Some((path, server)) = self.relays.remove_stream(socket) else { return };
         let Some(driven) = self.sessions.get_mut(&session) else { return };
         driven.relays.retain(|key| *key != socket);
-        driven.connection.lock().session.remove_relay_stream(self.clock.now(), path);
+        let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Connection };
+        let mut core = driven.connection.lock();
+        core.session.remove_relay_stream(self.clock.now(), path);
+        core.session.note_unused_server(unused);
+        drop(core);
         self.dirty.insert(session);
+        self.reconnect(session, server);
     }
 
     fn end_when_all_are_found(&self, key: usize) {
-        let Some(driven) = self.sessions.get(&key).filter(|driven| driven.lookups == 0) else { return };
+        let Some(driven) =
+            self.sessions.get(&key).filter(|driven| driven.lookups == 0 && driven.streams.is_empty())
+        else {
+            return;
+        };
         let mut core = driven.connection.lock();
         core.session.end_of_servers(self.clock.now());
     }
 }
+
+/// Before a connection that was lost is made anew; twice as long after each further loss.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How often that is done for a server.
+const MAX_LOSSES: u32 = 8;

@@ -78,7 +78,14 @@ impl Session {
 
     /// A server that was asked for is not used, which the report is to say.
     pub fn note_unused_server(&mut self, server: UnusedServer) {
-        self.relaying().unused.push(server);
+        let unused = &mut self.relaying().unused;
+        unused.retain(|known| known.uri != server.uri);
+        unused.push(server);
+    }
+
+    /// It is used after all.
+    pub fn note_used_server(&mut self, uri: &str) {
+        self.relaying().unused.retain(|known| known.uri != uri);
     }
 
     /// No further servers will be told of: see [`Relaying::awaits_servers`].

@@ -37,6 +37,8 @@ pub enum Event {
 pub enum Failure {
     /// The server does not answer.
     TimedOut,
+    /// The relayed address is one of ours, or another server's: for the owner of several clients to say.
+    Address,
     /// The TCP or TLS connection to the server is over.
     Disconnected,
     /// Answers came, and none was authentic (RFC 8489 §9.2.5).
@@ -54,6 +56,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the server does not answer"),
+            Self::Address => f.write_str("the server names an address that is not its own"),
             Self::Disconnected => f.write_str("the connection to the server is over"),
             Self::Forged => f.write_str("the answers are not the server's"),
             Self::Challenge(error) => error.fmt(f),

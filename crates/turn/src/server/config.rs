@@ -35,7 +35,7 @@ pub struct Config {
     pub max_allocations: usize,
     /// Allocations of a user name. Default: 10.
     pub max_allocations_per_user: usize,
-    /// Allocations of a client address, whatever its ports. Default: 32.
+    /// Allocations of a client address, whatever its ports; over IPv6 of its /64. Default: 32.
     pub max_allocations_per_source: usize,
     /// Peers that an allocation has permissions for. Default: 128.
     pub max_permissions: usize,

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crypto::{HashAlgorithm, Hmac, Provider};
@@ -49,6 +49,14 @@ impl Limiter {
     }
 }
 
+/// What counts as one source: an IPv4 address, and of IPv6 the /64 that its owner has (RFC 4291 §2.5.4).
+pub fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
+}
+
 /// How fast an allocation may send: a bucket that holds a second's worth.
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -74,7 +82,10 @@ impl Bucket {
         let drained = u64::try_from(drained).unwrap_or(u64::MAX);
         if drained > 0 {
             self.filled = self.filled.saturating_sub(drained);
-            self.at = now;
+            // Not up to now: parts of a byte count too.
+            let whole = u128::from(drained).saturating_mul(SECOND.as_nanos()) / u128::from(rate);
+            let whole = Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX));
+            self.at = (self.at + whole).min(now);
         }
         self.filled.saturating_add(bytes) <= rate
     }
@@ -123,6 +134,15 @@ mod tests {
             }
             now += Duration::from_millis(1);
         }
+        let mut slow = Bucket::new(now, Some(15_000));
+        for _ in 0..100_000 {
+            if slow.has_room(now, 10) {
+                slow.take(10);
+            }
+            now += Duration::from_micros(100);
+        }
+        let slowly = slow.passed();
+        assert!((150_000..=165_000).contains(&slowly), "{slowly} in ten seconds, looked at often");
         let passed = bucket.passed();
         assert!((1_000_000..=1_100_000).contains(&passed), "{passed} in ten seconds, one of them at once");
         assert!(Bucket::new(now, None).has_room(now, u64::MAX));

@@ -29,6 +29,7 @@ use crate::wire::ChannelData;
 
 pub use self::config::{Config, RelayAddress};
 pub use self::event::{Discard, Event, Stats, Usage};
+pub use self::limiter::network;
 pub use self::relay::{Received, Relay};
 
 /// A TURN server (RFC 8656) over UDP relays, without I/O.

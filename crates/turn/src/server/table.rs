@@ -12,7 +12,7 @@ use stun::wire::{AddressFamily, Method, TransactionId};
 use super::allocation::{Allocation, Relay};
 use super::config::{Config, RelayAddress};
 use super::event::{Event, Usage};
-use super::limiter::Bucket;
+use super::limiter::{Bucket, network};
 use super::ports::{Parity, Ports};
 use super::reply::{Allocated, Content, Reply};
 
@@ -144,7 +144,7 @@ impl Table {
     pub(super) fn allocate(&mut self, now: Instant, rng: &mut Rng, wish: Wish) -> Result<(), u16> {
         let count = |counts: Option<&usize>| counts.copied().unwrap_or(0);
         if count(self.per_user.get(wish.user.username())) >= self.limits.per_user
-            || count(self.per_source.get(&wish.client.remote.ip())) >= self.limits.per_source
+            || count(self.per_source.get(&network(wish.client.remote.ip()))) >= self.limits.per_source
         {
             return Err(486);
         }
@@ -257,9 +257,10 @@ impl Table {
         let key = self.allocations.insert(allocation);
         self.by_client.insert(client, key);
         self.expiries.insert((expires, key));
-        for count in
-            [self.per_user.entry(user).or_default(), self.per_source.entry(client.remote.ip()).or_default()]
-        {
+        for count in [
+            self.per_user.entry(user).or_default(),
+            self.per_source.entry(network(client.remote.ip())).or_default(),
+        ] {
             *count = count.saturating_add(1);
         }
         for relay in relays.into_iter().flatten() {
@@ -274,7 +275,7 @@ impl Table {
         self.by_client.remove(&allocation.client);
         self.expiries.remove(&(allocation.expires, key));
         release(&mut self.per_user, allocation.user.username());
-        release(&mut self.per_source, &allocation.client.remote.ip());
+        release(&mut self.per_source, &network(allocation.client.remote.ip()));
         if allocation.is_open() {
             self.events.push_back(Event::Ended(allocation.usage()));
         }

@@ -30,6 +30,18 @@ fn a_user_and_a_source_and_all_together_have_so_many_allocations() {
     assert_eq!(asker(9, "alice").allocate(&mut bench, &[]).code(), 0);
 }
 
+/// Whoever has an IPv6 address has 2^64 of them.
+#[test]
+fn the_addresses_of_a_network_are_one_source() {
+    let mut few = config();
+    (few.max_allocations_per_user, few.max_allocations_per_source) = (100, 2);
+    let mut bench = Bench::new(few);
+    let mut from =
+        |address: &str| Asker::new(address, "alice", "wonderland").allocate(&mut bench, &[]).code();
+    assert_eq!([from("[2600::1]:1"), from("[2600::2]:1"), from("[2600::ffff:3]:1")], [0, 0, 486]);
+    assert_eq!([from("[2600:0:0:1::1]:1"), from("198.51.100.7:1"), from("198.51.100.8:1")], [0, 0, 0]);
+}
+
 #[test]
 fn ports_end_and_come_back() {
     let mut few = config();
