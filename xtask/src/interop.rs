@@ -5,8 +5,7 @@ use std::process::Command;
 use crate::Result;
 use crate::command::{cargo, root, run as run_command};
 
-/// Scenarios that need nothing but data channels. Those of relays over TCP and TLS are skipped where we are the
-/// one who needs them.
+/// Scenarios that need nothing but data channels.
 const DATA: &[&str] = &[
     "dc-*",
     "lossy-*",
@@ -59,6 +58,8 @@ pub(crate) fn in_ci() -> Vec<String> {
         "net-corrupt",
         "net-mtu",
         "relay-udp*",
+        "relay-tcp*",
+        "relay-tls*",
         "relay-both",
         "relay-rest",
         "relay-wrong-password",

@@ -17,6 +17,7 @@
 //! | `configuration`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
+//! | `relay_stream` | a TCP or TLS connection to a TURN server, as if it were a socket |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
 //! # How it behaves
