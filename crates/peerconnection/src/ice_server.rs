@@ -91,7 +91,7 @@ pub(crate) enum Found {
     Stun(SocketAddr),
     Turn(TurnServer),
     /// A connection to a TURN server, which is open.
-    Stream(Arc<RelayStream>, Credentials),
+    Stream(Arc<RelayStream>),
 }
 
 impl Wanted {
@@ -130,21 +130,22 @@ impl Wanted {
 impl Server {
     /// Where it is: its address, or the first of each family that its name has.
     /// Over TCP and TLS a connection to one of them besides.
-    pub(crate) async fn look_up(self) -> Result<Vec<Found>, UnusedServer> {
+    /// None of these steps takes longer than `patience`.
+    pub(crate) async fn look_up(self, patience: Duration) -> Result<Vec<Found>, UnusedServer> {
         let unused = |reason| UnusedServer { uri: self.uri.to_string(), reason };
-        let found = tokio::time::timeout(LOOK_UP, addresses_of(&self.uri)).await;
+        let found = tokio::time::timeout(patience, addresses_of(&self.uri)).await;
         let found = found.ok().and_then(Result::ok).unwrap_or_default();
         let of_family = |v4: bool| found.iter().copied().find(|address| address.is_ipv4() == v4);
         let addresses = [of_family(false), of_family(true)].into_iter().flatten();
         if found.is_empty() {
             return Err(unused(UnusedReason::Name));
         }
-        let Some(credentials) = self.credentials.as_ref().filter(|_| self.is_stream()) else {
+        if !self.is_stream() {
             return Ok(addresses.map(|address| self.at(address)).collect());
-        };
+        }
         for address in addresses {
-            match tokio::time::timeout(LOOK_UP, self.connect(address)).await {
-                Ok(Ok(stream)) => return Ok(vec![Found::Stream(Arc::new(stream), credentials.clone())]),
+            match tokio::time::timeout(patience, self.connect(address)).await {
+                Ok(Ok(stream)) => return Ok(vec![Found::Stream(Arc::new(stream))]),
                 Ok(Err(error)) => tracing::debug!(server = %self.uri, %address, %error, "no connection"),
                 Err(_) => tracing::debug!(server = %self.uri, %address, "no connection in time"),
             }
@@ -220,9 +221,6 @@ async fn authorities() -> io::Result<TlsClient> {
     let read = || AUTHORITIES.get_or_init(TlsClient::new).clone();
     tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
-
-/// For a name that nobody answers for: the system's own patience may be minutes.
-const LOOK_UP: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -303,6 +301,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn real_who_does_not_answer_is_given_up() {
+        let server =
+            |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None, losses: 0 };
+        // The system answers from another thread, a moment later.
+        let unknown = server("stun:localhost").look_up(Duration::ZERO).await.unwrap_err();
+        assert_eq!(unknown.reason, UnusedReason::Name);
+        // It takes the connection, and says nothing of TLS.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("turns:{}", silent.local_addr().unwrap());
+        let look_up = server(&url).look_up(Duration::from_millis(100));
+        let unknown = tokio::time::timeout(Duration::from_secs(3), look_up).await.unwrap().unwrap_err();
+        assert_eq!(unknown.reason, UnusedReason::Connection);
+    }
+
+    #[tokio::test]
     async fn real_names_and_addresses_are_looked_up() {
         let server =
             |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None, losses: 0 };
@@ -311,12 +324,12 @@ mod tests {
             assert_eq!(found, address.parse().unwrap());
         }
         assert!(server("stun:localhost").literal().is_none());
-        let found = server("stun:localhost:9").look_up().await.unwrap();
+        let found = server("stun:localhost:9").look_up(Duration::from_secs(5)).await.unwrap();
         assert!(
             found.iter().all(|found| matches!(found, Found::Stun(address) if address.ip().is_loopback()))
         );
         // RFC 6761 §6.4: a name that never is.
-        let unknown = server("stun:nowhere.invalid").look_up().await.unwrap_err();
+        let unknown = server("stun:nowhere.invalid").look_up(Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(unknown.reason, UnusedReason::Name);
     }
 }

@@ -25,8 +25,8 @@
 //! * Handles are cheap to clone. A connection closes when its last handle is dropped.
 //! * Every `async fn` is cancel safe, and says so.
 //! * No lock is held over an `await`, and no code of yours runs inside the endpoint's task.
-//! * An endpoint is one task, however many connections it has; the name of a server has one besides while it is
-//!   looked up. A connection with TURN servers has sockets of its own.
+//! * An endpoint is one task, however many connections it has; a server has one besides while its name is looked up,
+//!   or it is connected to. A connection with TURN servers has sockets of its own.
 
 mod channel;
 mod configuration;

@@ -24,20 +24,25 @@ pub(crate) struct RelaySockets {
     /// Whether servers over TCP and TLS may be connected to: not past a virtual network.
     connects: bool,
     sockets: BTreeMap<usize, RelaySocket>,
-    /// Which of them are connections, where these lead, and to whom.
-    streams: BTreeMap<usize, (Path, Server)>,
     next_key: usize,
     ready: Ready,
 }
 
 struct RelaySocket {
     session: usize,
-    carrier: Carrier,
+    /// Of a connection: where it leads, and to whom.
+    stream: Option<(Path, Server)>,
     transport: Arc<dyn Transport>,
     signal: Arc<Signal>,
     waker: Waker,
     /// What the socket had no room for.
     kept: Option<(Transmit, Vec<u8>)>,
+}
+
+impl RelaySocket {
+    const fn carrier(&self) -> Carrier {
+        if self.stream.is_some() { Carrier::Stream } else { Carrier::Udp }
+    }
 }
 
 /// What became of a send.
@@ -56,15 +61,7 @@ pub(crate) struct Received {
 impl RelaySockets {
     /// At `addresses`, opened by `open`; without it none can be.
     pub(crate) fn new(open: Option<Arc<Open>>, addresses: Vec<IpAddr>, connects: bool) -> Self {
-        Self {
-            open,
-            addresses,
-            connects,
-            sockets: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            next_key: 0,
-            ready: Ready::new(),
-        }
+        Self { open, addresses, connects, sockets: BTreeMap::new(), next_key: 0, ready: Ready::new() }
     }
 
     /// Opens what `session` lacks to reach `server`: a socket at each address of its family, as long as it has fewer
@@ -80,7 +77,7 @@ impl RelaySockets {
         let reaches =
             |ip: IpAddr| ip.is_ipv4() == server.is_ipv4() && ip.is_loopback() == server.is_loopback();
         let own = keys.iter().filter_map(|key| self.sockets.get(key));
-        let own = own.filter(|socket| socket.carrier == Carrier::Udp);
+        let own = own.filter(|socket| socket.stream.is_none());
         let mut own: Vec<IpAddr> = own.map(|socket| socket.transport.local_address().ip()).collect();
         let mut opened = Vec::new();
         let Some(open) = self.open.clone() else { return (opened, false) };
@@ -92,7 +89,7 @@ impl RelaySockets {
                 Ok(transport) => {
                     own.push(address);
                     opened.push(transport.local_address());
-                    keys.push(self.add(session, Carrier::Udp, transport));
+                    keys.push(self.add(session, None, transport));
                 }
                 // There may be others, and the report says so if there are none.
                 Err(error) => tracing::debug!(%error, %address, "no socket for relaying"),
@@ -115,22 +112,19 @@ impl RelaySockets {
         server: Server,
     ) {
         let path = stream.path();
-        let key = self.add(session, Carrier::Stream, stream);
-        self.streams.insert(key, (path, server));
-        keys.push(key);
+        keys.push(self.add(session, Some((path, server)), stream));
     }
 
-    /// Closes such a connection, and says where it led, and to whom.
+    /// Closes the socket if it is a connection, of which an error is the end; says where it led, and to whom.
     pub(crate) fn remove_stream(&mut self, key: usize) -> Option<(Path, Server)> {
-        self.sockets.remove(&key);
-        self.streams.remove(&key)
+        self.sockets.get(&key)?.stream.as_ref()?;
+        self.sockets.remove(&key)?.stream
     }
 
     /// Closes the sockets of a session that is over.
     pub(crate) fn close(&mut self, keys: &[usize]) {
         for key in keys {
             self.sockets.remove(key);
-            self.streams.remove(key);
         }
     }
 
@@ -169,14 +163,9 @@ impl RelaySockets {
         let local = socket.transport.local_address();
         let train = socket.transport.poll_receive(&mut Context::from_waker(&socket.waker), buffer);
         train.map_ok(|train| {
-            let path = Path { carrier: socket.carrier, local, remote: train.remote };
+            let path = Path { carrier: socket.carrier(), local, remote: train.remote };
             Received { path, train }
         })
-    }
-
-    /// Whether an error of the socket is its end.
-    pub(crate) fn is_stream(&self, key: usize) -> bool {
-        self.streams.contains_key(&key)
     }
 
     /// Sends what the socket had no room for, if there is such; what became of it.
@@ -206,7 +195,7 @@ impl RelaySockets {
     pub(crate) fn send(&mut self, keys: &[usize], transmit: &Transmit, bytes: &[u8]) -> Option<Sent> {
         let Path { carrier, local, .. } = transmit.path;
         let is_it =
-            |socket: &RelaySocket| socket.carrier == carrier && socket.transport.local_address() == local;
+            |socket: &RelaySocket| socket.carrier() == carrier && socket.transport.local_address() == local;
         let key = keys.iter().find(|key| self.sockets.get(*key).is_some_and(is_it))?;
         let socket = self.sockets.get_mut(key)?;
         Some(match socket.transport.poll_send(&mut Context::from_waker(&socket.waker), transmit, bytes) {
@@ -218,12 +207,17 @@ impl RelaySockets {
         })
     }
 
-    fn add(&mut self, session: usize, carrier: Carrier, transport: Arc<dyn Transport>) -> usize {
+    fn add(
+        &mut self,
+        session: usize,
+        stream: Option<(Path, Server)>,
+        transport: Arc<dyn Transport>,
+    ) -> usize {
         let key = self.next_key;
         self.next_key = self.next_key.wrapping_add(1);
         let signal = self.ready.signal(Kind::Relay, key);
         let waker = signal.waker();
-        self.sockets.insert(key, RelaySocket { session, carrier, transport, signal, waker, kept: None });
+        self.sockets.insert(key, RelaySocket { session, stream, transport, signal, waker, kept: None });
         key
     }
 }

@@ -137,3 +137,89 @@ impl fmt::Debug for RelayStream {
 const MAX_UNSENT: usize = 256 * 1024;
 /// Messages of one send.
 const MAX_SEGMENTS: usize = SEND_BUFFER / 1500;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A stream, and the server's end of it.
+    async fn joined() -> (RelayStream, tokio::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
+        let mut stream = ByteStream::connect(server);
+        let (opened, accepted) = tokio::join!(poll_fn(|cx| stream.poll_open(cx)), listener.accept());
+        opened.unwrap();
+        (RelayStream::new(stream, server).unwrap(), accepted.unwrap().0)
+    }
+
+    /// ChannelData of `len` bytes.
+    fn message(len: u8) -> Vec<u8> {
+        let mut bytes = vec![0x40, 1, 0, len];
+        bytes.resize(4 + usize::from(len).next_multiple_of(4), len);
+        bytes
+    }
+
+    #[tokio::test]
+    async fn real_messages_come_as_datagrams_in_whatever_pieces_they_arrive() {
+        let (stream, mut server) = joined().await;
+        let messages: Vec<Vec<u8>> = (0..40).map(message).collect();
+        for (number, pieces) in messages.concat().chunks(7).enumerate() {
+            server.write_all(pieces).await.unwrap();
+            if number % 5 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        for message in &messages {
+            let train = poll_fn(|cx| stream.poll_receive(cx, &mut buffer)).await.unwrap();
+            assert_eq!((&buffer[..train.len], train.stride), (message.as_slice(), message.len()));
+            assert_eq!(train.remote, stream.path().remote);
+        }
+        server.write_all(&[0xff; 20]).await.unwrap();
+        assert!(poll_fn(|cx| stream.poll_receive(cx, &mut buffer)).await.is_err(), "no message at all");
+        drop(server);
+        let (ended, server) = joined().await;
+        drop(server);
+        assert!(poll_fn(|cx| ended.poll_receive(cx, &mut buffer)).await.is_err(), "its end");
+    }
+
+    /// Whoever does not read costs so much memory, and holds up nobody.
+    #[tokio::test]
+    async fn real_a_server_that_does_not_read_gets_no_more_than_waits_and_whole_messages() {
+        let (stream, mut server) = joined().await;
+        let sent = message(200);
+        let path = stream.path();
+        let transmit = Transmit { path, ecn: None, len: sent.len(), segment_size: None };
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        let (mut taken, mut refused) = (0_usize, 0);
+        while refused < 100 {
+            match stream.poll_send(cx, &transmit, &sent) {
+                Poll::Ready(Ok(())) => taken += 1,
+                Poll::Ready(Err(error)) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    refused += 1;
+                }
+                Poll::Pending => panic!("it would hold up what goes elsewhere"),
+            }
+            assert!(taken < 1_000_000, "nothing is refused");
+            let inner = stream.lock();
+            assert!(inner.outbound.len() - inner.sent <= MAX_UNSENT);
+        }
+        // All that was taken arrives, in order and whole.
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        let mut bytes = vec![0; sent.len()];
+        for _ in 0..taken {
+            tokio::select! {
+                biased;
+                read = server.read_exact(&mut bytes) => assert_eq!((read.unwrap(), &bytes), (sent.len(), &sent)),
+                _ = poll_fn(|cx| stream.poll_receive(cx, &mut buffer)) => panic!("nothing was sent"),
+            }
+        }
+        assert!(stream.lock().outbound.is_empty());
+    }
+}

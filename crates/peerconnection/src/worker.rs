@@ -121,8 +121,8 @@ struct Driven {
     lookups: usize,
     /// Servers over TCP and TLS, which are connected to once gathering begins.
     streams: Vec<Server>,
-    /// Connections that are made anew, after a while.
-    reconnecting: Vec<AbortHandle>,
+    /// The tasks that connect to such servers.
+    connecting: Vec<AbortHandle>,
 }
 
 impl Worker {
@@ -167,7 +167,7 @@ impl Worker {
                 relays: Vec::new(),
                 lookups: 0,
                 streams: Vec::new(),
-                reconnecting: Vec::new(),
+                connecting: Vec::new(),
             };
             self.sessions.insert(key, driven);
             self.dirty.insert(key);
@@ -228,8 +228,7 @@ impl Worker {
                         if self.receive_lines.allow(self.clock.now()) {
                             debug!(%error, "receive");
                         }
-                        if self.relays.is_stream(socket) {
-                            self.lose_stream(socket, session);
+                        if self.lose_stream(socket, session) {
                             break;
                         }
                     }
@@ -428,7 +427,7 @@ impl Worker {
         self.set_timer(key, None);
         if let Some(driven) = self.sessions.remove(&key) {
             self.relays.close(&driven.relays);
-            driven.reconnecting.iter().for_each(AbortHandle::abort);
+            driven.connecting.iter().for_each(AbortHandle::abort);
         }
         self.demux.remove_session(key);
     }

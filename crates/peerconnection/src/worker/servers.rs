@@ -20,7 +20,7 @@ impl Worker {
                 self.tell(key, &server, Ok(vec![found]));
             } else if let Some(driven) = self.sessions.get_mut(&key) {
                 driven.lookups += 1;
-                self.lookups.spawn(async move { (key, server.clone(), server.look_up().await) });
+                self.lookups.spawn(async move { (key, server.clone(), server.look_up(LOOK_UP).await) });
             }
         }
         self.end_when_all_are_found(key);
@@ -34,33 +34,40 @@ impl Worker {
         driven.lookups = driven.lookups.saturating_add(servers.len());
         let any = !servers.is_empty();
         for server in servers {
-            self.lookups.spawn(async move { (key, server.clone(), server.look_up().await) });
+            self.connect(key, server, Duration::ZERO);
         }
         any
     }
 
-    /// Connects to a server again, later and later, and not for ever.
+    /// Connects to a server again, later and later, and not for ever. Gathering does not wait for that.
     fn reconnect(&mut self, key: usize, mut server: Server) {
-        let Some(driven) = self.sessions.get_mut(&key).filter(|_| server.losses < MAX_LOSSES) else { return };
-        let delay = FIRST_WAIT.saturating_mul(1 << server.losses);
-        server.losses += 1;
-        driven.lookups = driven.lookups.saturating_add(1);
+        if server.losses < MAX_LOSSES {
+            let delay = FIRST_WAIT.saturating_mul(1 << server.losses);
+            server.losses += 1;
+            self.connect(key, server, delay);
+        }
+    }
+
+    fn connect(&mut self, key: usize, server: Server, delay: Duration) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
         let task = self.lookups.spawn(async move {
             tokio::time::sleep(delay).await;
-            (key, server.clone(), server.look_up().await)
+            (key, server.clone(), server.look_up(LOOK_UP).await)
         });
-        driven.reconnecting.retain(|task| !task.is_finished());
-        driven.reconnecting.push(task);
+        driven.connecting.retain(|task| !task.is_finished());
+        driven.connecting.push(task);
     }
 
     /// Tells the sessions what was found since.
     pub(super) fn take_found(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(looked_up)) = self.lookups.poll_join_next(cx) {
-            // Nobody ends these tasks but the end of this one, and they do not panic.
+            // They do not panic, and who ends them wants nothing of them.
             let Ok((key, server, found)) = looked_up else { continue };
             let Some(driven) = self.sessions.get_mut(&key) else { continue };
-            driven.lookups = driven.lookups.saturating_sub(1);
-            if found.is_err() && server.losses > 0 {
+            if server.losses == 0 {
+                driven.lookups = driven.lookups.saturating_sub(1);
+            }
+            if found.as_ref().is_err_and(|unused| unused.reason == UnusedReason::Connection) {
                 self.reconnect(key, server.clone());
             }
             self.tell(key, &server, found);
@@ -95,8 +102,10 @@ impl Worker {
                 core.session.add_stun_server(self.clock.now(), address);
                 true
             }
-            Found::Stream(stream, credentials) => {
-                let path = stream.path();
+            Found::Stream(stream) => {
+                let (path, Some(credentials)) = (stream.path(), server.credentials.clone()) else {
+                    return false;
+                };
                 self.relays.add_stream(key, &mut driven.relays, stream, server.clone());
                 let mut core = driven.connection.lock();
                 core.session.note_used_server(&server.uri.to_string());
@@ -123,10 +132,10 @@ impl Worker {
         }
     }
 
-    /// A connection to a server is over.
-    pub(super) fn lose_stream(&mut self, socket: usize, session: usize) {
-        let Some((path, server)) = self.relays.remove_stream(socket) else { return };
-        let Some(driven) = self.sessions.get_mut(&session) else { return };
+    /// The socket has failed: if it is a connection to a server that is over. Says whether it is one.
+    pub(super) fn lose_stream(&mut self, socket: usize, session: usize) -> bool {
+        let Some((path, server)) = self.relays.remove_stream(socket) else { return false };
+        let Some(driven) = self.sessions.get_mut(&session) else { return true };
         driven.relays.retain(|key| *key != socket);
         let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Connection };
         let mut core = driven.connection.lock();
@@ -135,6 +144,7 @@ impl Worker {
         drop(core);
         self.dirty.insert(session);
         self.reconnect(session, server);
+        true
     }
 
     fn end_when_all_are_found(&self, key: usize) {
@@ -148,7 +158,10 @@ impl Worker {
     }
 }
 
-/// Before a connection that was lost is made anew; twice as long after each further loss.
+/// For a name that nobody answers for, and for each address that nobody answers at: the system's own patience may be
+/// minutes.
+const LOOK_UP: Duration = Duration::from_secs(5);
+/// Before a connection that was lost or could not be had is made anew; twice as long after each further loss.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// How often that is done for a server.
 const MAX_LOSSES: u32 = 8;
