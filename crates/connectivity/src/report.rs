@@ -25,6 +25,8 @@ pub struct Report {
     pub relays: Vec<RelayReport>,
     /// Whether the peer's ufrag and password are known.
     pub has_remote_credentials: bool,
+    /// What the peer said that it can.
+    pub remote_options: ice::Options,
     /// Whether a server's answer is waited for.
     pub is_gathering: bool,
     /// Whether only relayed addresses may be used.

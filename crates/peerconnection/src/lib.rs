@@ -28,20 +28,24 @@
 //! * An endpoint is one task, however many connections it has; a server has one besides while its name is looked up,
 //!   or it is connected to. A connection with TURN servers has sockets of its own.
 
+mod addresses;
 mod channel;
 mod configuration;
 mod connection;
 mod endpoint;
 mod error;
 mod events;
+mod framed_stream;
 mod ice_server;
 mod init;
 mod io;
 mod log;
 mod relay_sockets;
 mod relay_stream;
+mod unsent;
 mod worker;
 
+pub use addresses::{IpHandling, TcpLimits};
 pub use channel::{DataChannel, Message};
 pub use configuration::Configuration;
 pub use connection::{Description, PeerConnection};
@@ -51,13 +55,13 @@ pub use events::{Event, Events, IceCandidate};
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
-pub use net::{RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
+pub use net::{Interface, RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure, GatheringState,
-    IceFailure, IceRole, IceState, Limits, Reliability, Report, SdpType, SessionDescription, SignalingState,
-    Stats, UnusedReason, UnusedServer,
+    AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
+    GatheringState, IceFailure, IceRole, IceState, Limits, Reliability, Report, SdpType, SessionDescription,
+    SignalingState, Stats, UnusedReason, UnusedServer,
 };
 
 /// The programs of the README are compiled, and the first of them is run.
