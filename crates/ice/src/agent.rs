@@ -90,7 +90,8 @@ impl Agent {
     pub fn new(now: Instant, mut config: Config, seed: [u8; 32]) -> Self {
         config.pace = config.pace.max(LEAST_PACE);
         let mut rng = Rng::new(seed);
-        let credentials = Credentials::draw(&config.ufrag_prefix, &mut rng);
+        let drawn = Credentials::draw(&config.ufrag_prefix, &mut rng);
+        let credentials = config.credentials.take().unwrap_or(drawn);
         let tie_break = config.tie_break.unwrap_or_else(|| rng.u64());
         Self {
             now,

@@ -26,7 +26,7 @@ impl Session {
         }
         let wants_data = !self.channels.is_empty();
         if wants_data || self.negotiation.has_data() {
-            self.make_transport(Role::Controlling);
+            self.make_transport(Role::Controlling, None);
         }
         if std::mem::take(&mut self.restart_wanted)
             && let Some(transport) = &mut self.transport
@@ -114,7 +114,7 @@ impl Session {
         self.negotiation.set_remote(kind, description);
         match (remote, kind) {
             (Some(remote), SdpType::Offer) => {
-                self.make_transport(Role::Controlled);
+                self.make_transport(Role::Controlled, None);
                 let renewed =
                     self.remote_ufrag.as_deref().is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
                 if let (true, Some(transport)) = (renewed, &mut self.transport) {
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// Adds a candidate of the peer's, `candidate:…`, that belongs to the media section named or numbered.
-    /// An empty one says that there will be no more.
+    /// An empty one says that there will be no more. Without descriptions it belongs to the one transport there is.
     ///
     /// # Errors
     ///
@@ -187,6 +187,11 @@ impl Session {
         ufrag: Option<&str>,
     ) -> Result<(), CandidateError> {
         self.advance(now);
+        if self.is_without_sdp {
+            self.take_candidate(candidate)?;
+            self.settle();
+            return Ok(());
+        }
         let (_, description) =
             self.negotiation.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
         // RFC 9429 §4.1.19: an end that names no section is that of all.
@@ -225,7 +230,7 @@ impl Session {
     }
 
     /// Both descriptions are set: what they agree upon takes effect.
-    fn connect(&mut self, role: DtlsRole) {
+    pub(super) fn connect(&mut self, role: DtlsRole) {
         let Some(remote) = self.remote.take() else { return };
         let Some(transport) = &mut self.transport else { return };
         let RemoteParameters {
@@ -283,7 +288,8 @@ impl Session {
         self.role_under(SdpType::Offer, setup)
     }
 
-    fn make_transport(&mut self, role: Role) {
+    /// With these credentials, or such as are drawn.
+    pub(super) fn make_transport(&mut self, role: Role, credentials: Option<ice::Credentials>) {
         if self.transport.is_some() {
             return;
         }
@@ -292,6 +298,7 @@ impl Session {
         let mut config = connectivity::Config::default();
         config.ice.provider = self.config.provider;
         config.ice.role = role;
+        config.ice.credentials = credentials;
         let late = config.ice.give_up.saturating_sub(config.ice.patience);
         config.ice.patience = self.config.limits.ice_patience;
         config.ice.give_up = config.ice.patience.saturating_add(late);
