@@ -90,8 +90,7 @@ impl Agent {
     pub fn new(now: Instant, mut config: Config, seed: [u8; 32]) -> Self {
         config.pace = config.pace.max(LEAST_PACE);
         let mut rng = Rng::new(seed);
-        let drawn = Credentials::draw(&config.ufrag_prefix, &mut rng);
-        let credentials = config.credentials.take().unwrap_or(drawn);
+        let credentials = Credentials::draw(&config.ufrag_prefix, &mut rng);
         let tie_break = config.tie_break.unwrap_or_else(|| rng.u64());
         Self {
             now,
@@ -120,6 +119,16 @@ impl Agent {
     /// Our ufrag and password, to be signalled.
     pub const fn local_credentials(&self) -> &Credentials {
         &self.generation.credentials
+    }
+
+    /// Takes a ufrag and password in place of those that were drawn, where the peer knows ours beforehand. What was
+    /// found with others is dropped, as by a [`restart`](Self::restart), but for the path.
+    pub fn set_local_credentials(&mut self, now: Instant, credentials: Credentials) {
+        self.begin(now);
+        if self.state != State::Closed && !self.generation.credentials.is_same(&credentials) {
+            self.replace_generation(credentials);
+        }
+        self.finish();
     }
 
     /// The other side's, if they are known.

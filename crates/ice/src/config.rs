@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crypto::Provider;
 
-use crate::{Credentials, Role};
+use crate::Role;
 
 /// Role, times and limits of an [`Agent`](crate::Agent).
 #[derive(Clone, Debug)]
@@ -14,9 +14,6 @@ pub struct Config {
     pub role: Role,
     /// The tie-breaker of role conflicts; `None` draws it from the seed.
     pub tie_break: Option<u64>,
-    /// Our first ufrag and password, where the peer knows them beforehand; `None` draws them from the seed, as every
-    /// restart does.
-    pub credentials: Option<Credentials>,
     /// What every local ufrag begins with, of ice-chars; others are left out. Empty by default.
     pub ufrag_prefix: String,
     /// Candidates a side: 100.
@@ -63,7 +60,6 @@ impl Default for Config {
             provider: crypto::default_provider(),
             role: Role::Controlling,
             tie_break: None,
-            credentials: None,
             ufrag_prefix: String::new(),
             max_candidates: 100,
             max_pairs: 100,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use connectivity::Relays;
-use crypto::{HashAlgorithm, Rng, Secret, derive_seed};
+use crypto::{Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
 use proto::{Arrival, Batch, Instant, Path, Transmit};
 
@@ -38,7 +38,6 @@ pub struct Session {
     seed: Secret<32>,
     transports_made: u32,
     dtls_config: Arc<dtls::Config>,
-    fingerprint: Vec<u8>,
     negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
@@ -96,7 +95,6 @@ impl Session {
                 Arc::new(dtls::Identity::generate(provider, clock.unix_seconds, seed)?)
             }
         };
-        let fingerprint = identity.fingerprint(provider, HashAlgorithm::Sha256).as_bytes().to_vec();
         let mut channels_config = datachannel::Config::default();
         channels_config.max_message = config.limits.max_message_size;
         channels_config.max_channels = config.limits.max_channels;
@@ -117,7 +115,6 @@ impl Session {
             config,
             seed: Secret::new(seed),
             transports_made: 0,
-            fingerprint,
             negotiation: Negotiation::new(session_id),
             transport: None,
             relays: None,

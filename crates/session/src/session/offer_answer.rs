@@ -1,7 +1,7 @@
 //! Offers, answers and candidates: what a session does of RFC 9429.
 
 use connectivity::Connectivity;
-use crypto::derive_seed;
+use crypto::{HashAlgorithm, derive_seed};
 use ice::Role;
 use proto::Instant;
 use sdp::{SessionDescription, Setup};
@@ -298,7 +298,6 @@ impl Session {
         let mut config = connectivity::Config::default();
         config.ice.provider = self.config.provider;
         config.ice.role = role;
-        config.ice.credentials = credentials;
         let late = config.ice.give_up.saturating_sub(config.ice.patience);
         config.ice.patience = self.config.limits.ice_patience;
         config.ice.give_up = config.ice.patience.saturating_add(late);
@@ -312,6 +311,9 @@ impl Session {
             config.awaits_servers = relaying.awaits_servers;
         }
         let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
+        if let Some(credentials) = credentials {
+            connectivity.set_local_credentials(self.now, credentials);
+        }
         for address in &self.config.local_addresses {
             // One that cannot be a candidate is left out; the report tells.
             let _ = connectivity.add_host(self.now, *address);
@@ -398,9 +400,11 @@ impl Session {
             // Nothing that needs a transport is described then.
             None => (none?, ""),
         };
+        let provider = self.config.provider;
+        let fingerprint = self.dtls_config.identity.fingerprint(provider, HashAlgorithm::Sha256);
         let parameters = LocalParameters {
             credentials: &credentials,
-            fingerprint: &self.fingerprint,
+            fingerprint: fingerprint.as_bytes(),
             tls_id,
             setup,
             max_message_size: self.config.limits.max_message_size,
