@@ -186,7 +186,8 @@ impl fmt::Display for RelayReport {
 }
 
 fn write_pair(f: &mut fmt::Formatter<'_>, pair: &PairStats) -> fmt::Result {
-    write!(f, "  {} -> {}: {:?}", pair.path.local, pair.path.remote, pair.state)?;
+    let over = if pair.path.carrier == Carrier::Framed { " over TCP" } else { "" };
+    write!(f, "  {} -> {}{over}: {:?}", pair.path.local, pair.path.remote, pair.state)?;
     write!(f, ", sent {}, answered {}", pair.requests_sent, pair.responses_received)?;
     write!(f, ", asked by the peer {}", pair.requests_received)?;
     if let Some(round_trip) = pair.round_trip {
