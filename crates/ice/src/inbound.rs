@@ -21,7 +21,10 @@ impl Agent {
         if result.is_err() {
             self.counters.discarded = self.counters.discarded.wrapping_add(1);
         }
-        self.finish();
+        // What was refused has changed nothing, and may have an answer.
+        if result.is_ok() || self.replies.front().is_some() {
+            self.finish();
+        }
         result
     }
 

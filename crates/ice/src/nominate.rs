@@ -10,8 +10,8 @@ use crate::{Agent, Failure, Kind, Role, State};
 impl Agent {
     /// Advances to `now`. Early and repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
+        // Whatever time alone changes has a timer.
         self.begin(now);
-        self.finish();
     }
 
     /// When `handle_timeout` or `poll_transmit` has something to do next.

@@ -21,6 +21,9 @@ impl Agent {
     /// renomination, and any that is alive where the nominated one is silent.
     pub(crate) fn better_pair(&self) -> Option<PairId> {
         let generation = &self.generation;
+        if generation.pairs.len() < 2 {
+            return None;
+        }
         let current = generation.pair(generation.nominated)?;
         let is_silent = self.state == State::Disconnected;
         let silent_since = generation.consent.as_ref().map(|consent| consent.heard());
@@ -131,7 +134,8 @@ impl Agent {
     }
 
     fn keeps_backups(&self) -> bool {
-        self.role == Role::Controlling
+        self.generation.pairs.len() > 1
+            && self.role == Role::Controlling
             && self.generation.nominated.is_some()
             && self.generation.peer.is_some()
             && self.lite.is_none()

@@ -94,7 +94,8 @@ impl Agent {
     /// The pair whose connection is to be opened next.
     pub(crate) fn next_connection(&self) -> Option<crate::pair::PairId> {
         let generation = &self.generation;
-        if self.lite.is_some() || generation.peer.is_none() {
+        let mut pairs = generation.pairs.iter();
+        if !pairs.any(|pair| pair.link == Link::Closed) || self.lite.is_some() || generation.peer.is_none() {
             return None;
         }
         let is_closed = |pair: &&Pair| {
