@@ -24,7 +24,6 @@ impl Agent {
     /// Appends the next datagram to `batch`, which must be empty, straight into the caller's memory.
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         self.begin(now);
-        self.finish();
         let path = match self.next_action(self.now)? {
             Action::Reply => self.send_reply(batch)?,
             Action::Consent { is_previous } => self.send_consent(is_previous, batch)?,
