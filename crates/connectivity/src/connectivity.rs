@@ -3,8 +3,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ice::{Agent, Candidate, CandidateId, Credentials, Kind, LocalCandidate, Route, State};
-use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
+use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
 
+use crate::candidates::{Announced, Showing};
 use crate::gather::{Gatherer, Mapped};
 use crate::relay::{Change, Relays};
 use crate::{CandidateError, Config, Discard, Event, Report, SendError, TurnServer};
@@ -17,18 +18,21 @@ use crate::{CandidateError, Config, Discard, Event, Report, SendError, TurnServe
 #[derive(Debug)]
 pub struct Connectivity {
     max_datagram: usize,
-    now: Instant,
-    agent: Agent,
+    pub(crate) now: Instant,
+    pub(crate) agent: Agent,
     gatherer: Gatherer,
     /// None without TURN servers.
     relays: Option<Box<Relays>>,
-    relay_only: bool,
+    pub(crate) relay_only: bool,
+    pub(crate) showing: Option<Box<Showing>>,
+    /// The agent is lite.
+    pub(crate) hosts_only: bool,
     /// Remote candidates came, or relayed addresses: permissions may be missing.
     lacks_permissions: bool,
     hosts: Vec<SocketAddr>,
-    locals: Vec<(CandidateId, LocalCandidate)>,
+    pub(crate) locals: Vec<Announced>,
     /// Candidates that are to be announced.
-    fresh: VecDeque<CandidateId>,
+    pub(crate) fresh: VecDeque<CandidateId>,
     is_gathering: bool,
     is_done: bool,
     /// Further servers will be told of.
@@ -56,21 +60,27 @@ impl Connectivity {
     /// No host addresses yet, and nothing gathered. Equal seeds and equal inputs give equal bytes.
     pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
         let Config {
-            ice,
+            mut ice,
             stun,
             stun_servers,
             turn_servers,
             turn_streams,
             awaits_servers,
             relay_only,
+            hides_hosts,
+            external,
+            remote_policy,
             max_relays,
             max_clients,
             max_datagram,
         } = config;
         let provider = ice.provider;
-        // Who may know the relay alone is asked for nothing else.
-        let stun_servers = if relay_only { Vec::new() } else { stun_servers };
-        let has_relays = awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty();
+        // Who may know the relay alone is asked for nothing else; a lite agent has host candidates alone
+        // (RFC 8445 §5.1.1).
+        let hosts_only = ice.lite;
+        let stun_servers = if relay_only || hosts_only { Vec::new() } else { stun_servers };
+        let has_relays =
+            !hosts_only && (awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty());
         let mut relays = has_relays.then(|| {
             let seed = crypto::derive_seed(&seed, "relays");
             Box::new(Relays::new(provider, turn_servers, max_relays, seed))
@@ -78,6 +88,7 @@ impl Connectivity {
         for (path, credentials) in turn_streams {
             relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
         }
+        ice.hides_bases |= hides_hosts;
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
@@ -86,6 +97,8 @@ impl Connectivity {
             gatherer: Gatherer::new(stun_servers, stun, max_clients, seed),
             relays,
             relay_only,
+            showing: Showing::new(hides_hosts, external, remote_policy),
+            hosts_only,
             lacks_permissions: false,
             hosts: Vec::new(),
             locals: Vec::new(),
@@ -111,7 +124,7 @@ impl Connectivity {
         if self.hosts.contains(&address) || self.relay_only {
             return Ok(());
         }
-        self.add_local(LocalCandidate::host(address))?;
+        self.add_own(LocalCandidate::host(address))?;
         // There are few, and each has its connection's lifetime.
         self.hosts.reserve_exact(1);
         self.hosts.push(address);
@@ -140,7 +153,7 @@ impl Connectivity {
     /// are used it is not.
     pub fn add_stun_server(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
-        if self.relay_only || !self.gatherer.add_server(address) || !self.is_gathering {
+        if self.relay_only || self.hosts_only || !self.gatherer.add_server(address) || !self.is_gathering {
             return;
         }
         for host in &self.hosts {
@@ -194,8 +207,9 @@ impl Connectivity {
     /// allocation for each socket (RFC 8656 §6.2). The relayed candidates are gone.
     pub fn take_relays(&mut self) -> Option<Box<Relays>> {
         let relays = self.relays.take()?;
-        let relayed = self.locals.iter().filter(|(_, local)| local.kind == Kind::Relayed);
-        let relayed: Vec<SocketAddr> = relayed.map(|(_, local)| local.address).collect();
+        let given = self.locals.iter().filter_map(|local| self.agent.given_candidate(local.id));
+        let relayed = given.filter(|given| given.kind == Kind::Relayed);
+        let relayed: Vec<SocketAddr> = relayed.map(|given| given.address).collect();
         relayed.into_iter().for_each(|address| self.remove_relayed(address));
         Some(relays)
     }
@@ -214,10 +228,8 @@ impl Connectivity {
         self.now = self.now.max(now);
         self.hosts.retain(|host| *host != address);
         self.gatherer.forget(address);
-        for (id, _) in self.locals.extract_if(.., |(_, local)| local.base == address) {
-            self.fresh.retain(|fresh| *fresh != id);
-            self.agent.remove_local_candidate(self.now, id);
-        }
+        let begins_there = |local: &LocalCandidate| local.base == address && local.carrier == Carrier::Udp;
+        self.remove_locals(begins_there);
         self.settle();
     }
 
@@ -258,6 +270,12 @@ impl Connectivity {
         self.agent.set_remote_lite(now);
     }
 
+    /// What the peer says that it can (`a=ice-options`).
+    pub fn set_remote_options(&mut self, now: Instant, options: ice::Options) {
+        let now = self.advance(now);
+        self.agent.set_remote_options(now, options);
+    }
+
     /// Takes a candidate of the peer's.
     ///
     /// # Errors
@@ -265,6 +283,10 @@ impl Connectivity {
     /// It cannot be used; that is counted and does no harm.
     pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) -> Result<(), CandidateError> {
         let now = self.advance(now);
+        if !self.is_permitted(&candidate) {
+            self.refused_candidates = self.refused_candidates.wrapping_add(1);
+            return Err(CandidateError::Policy);
+        }
         self.agent.add_remote_candidate(now, candidate).map_err(|error| {
             let is_name = error == ice::CandidateError::Hostname;
             let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
@@ -309,7 +331,7 @@ impl Connectivity {
     pub fn restart(&mut self, now: Instant) {
         let now = self.advance(now);
         self.agent.restart(now);
-        self.fresh = self.locals.iter().map(|(id, _)| *id).collect();
+        self.fresh = self.locals.iter().filter(|local| !local.is_hidden).map(|local| local.id).collect();
         if self.is_gathering {
             self.gather(now);
         }
@@ -456,7 +478,8 @@ impl Connectivity {
 
     /// The candidates of ours found so far, with the current ufrag.
     pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
-        self.locals.iter().filter_map(|(id, _)| self.agent.candidate(*id))
+        let told = self.locals.iter().filter(|local| !local.is_hidden);
+        told.filter_map(|local| self.agent.candidate(local.id))
     }
 
     /// Whether every server has answered or failed.
@@ -473,6 +496,7 @@ impl Connectivity {
             local_candidates: self.local_candidates().collect(),
             remote_candidates: self.agent.remote_candidates().collect(),
             servers: self.gatherer.report(),
+            remote_options: self.agent.remote_options(),
             has_remote_credentials: self.agent.remote_credentials().is_some(),
             relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
             is_gathering: self.is_gathering && !self.has_answers(),
@@ -561,6 +585,8 @@ impl Connectivity {
                 }
                 ice::Event::RoleSwitched(role) => Event::RoleSwitched(role),
                 ice::Event::StateChanged(state) => Event::StateChanged(state),
+                ice::Event::Connect { id, local, remote } => Event::Connect { id, local, remote },
+                ice::Event::Disconnect(path) => Event::Disconnect(path),
                 _ => return None,
             });
         }
@@ -568,6 +594,9 @@ impl Connectivity {
             return None;
         }
         if let Some(id) = self.fresh.pop_front() {
+            if self.fresh.is_empty() {
+                self.fresh = VecDeque::new();
+            }
             return self.agent.candidate(id).map(Event::Candidate);
         }
         if !self.is_done && self.has_answers() {
@@ -587,10 +616,19 @@ impl Connectivity {
         while let Some(Mapped { address, base, server }) = self.gatherer.poll_mapped() {
             let candidate = LocalCandidate::server_reflexive(address, base, server.ip());
             // RFC 8445 §5.1.3: what says nothing new is not announced; nor is an old mapping's address.
-            let is_redundant =
-                self.locals.iter().any(|(_, known)| known.address == address && known.base == base);
+            let Self { agent, locals, .. } = self;
+            let is_same = |known: &&mut Announced| {
+                agent.given_candidate(known.id).is_some_and(|known| {
+                    (known.address, known.base, known.carrier) == (address, base, Carrier::Udp)
+                })
+            };
             let is_other_family = address.is_ipv4() != base.is_ipv4();
-            if !is_redundant && !is_other_family {
+            if let Some(known) = locals.iter_mut().find(is_same) {
+                // What a server sees is no secret.
+                if std::mem::take(&mut known.is_hidden) {
+                    self.fresh.push_back(known.id);
+                }
+            } else if !is_other_family {
                 let _ = self.add_local(candidate); // too many, or unusable: then it is not announced
             }
         }
@@ -626,23 +664,6 @@ impl Connectivity {
             && self.relays.as_ref().is_none_or(|relays| relays.is_done())
     }
 
-    fn remove_relayed(&mut self, address: SocketAddr) {
-        let is_gone = |local: &LocalCandidate| local.kind == Kind::Relayed && local.address == address;
-        for (id, _) in self.locals.extract_if(.., |(_, local)| is_gone(local)) {
-            self.fresh.retain(|fresh| *fresh != id);
-            self.agent.remove_local_candidate(self.now, id);
-        }
-    }
-
-    fn add_local(&mut self, candidate: LocalCandidate) -> Result<(), CandidateError> {
-        let id = self.agent.add_local_candidate(self.now, candidate).map_err(CandidateError::Unusable)?;
-        // Few come, and they stay.
-        self.locals.reserve_exact(1);
-        self.locals.push((id, candidate));
-        self.fresh.push_back(id);
-        Ok(())
-    }
-
     /// Whether the peer has answered a check of ours on `path`: it is there, and no other who repeats its checks.
     pub fn is_confirmed(&self, path: Path) -> bool {
         self.agent.selected_path() == Some(path) || self.agent.is_confirmed(path)
@@ -653,7 +674,7 @@ impl Connectivity {
         !is_ended && (self.agent.selected_path() == Some(path) || self.agent.is_authenticated(path))
     }
 
-    fn advance(&mut self, now: Instant) -> Instant {
+    pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }

@@ -27,6 +27,8 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `connectivity` | [`Connectivity`] and its commands |
+//! | `candidates` | what the peer is told of our addresses, and which of its own are used |
+//! | `tcp`, `framing` | TCP candidates (RFC 6544); datagrams on a byte stream (RFC 4571) |
 //! | `gather` | the STUN clients, a server and a base each |
 //! | `relay` | the TURN clients, and datagrams through them |
 //! | `report` | [`Report`]: why it is not connected, and what to try |
@@ -34,25 +36,31 @@
 //!
 //! # Scope
 //!
-//! Implemented: host, server-reflexive and relayed candidates over UDP of both families, trickle, restart.
-//! Remote `.local` names are counted and ignored. Not yet: TCP, mDNS, path MTU
+//! Implemented: host, server-reflexive and relayed candidates over UDP of both families, host candidates over TCP,
+//! trickle, restart; external addresses of NATs that forward every port, hidden host candidates, relays alone.
+//! Remote `.local` names are counted and ignored. Not yet: mDNS, path MTU
 //! discovery.
 //! Left to the caller: sockets, DNS, interfaces.
 
+mod candidates;
 mod config;
 mod connectivity;
 mod error;
 mod event;
+mod framing;
 mod gather;
 mod relay;
 mod report;
+mod tcp;
 
-pub use config::Config;
+pub use config::{Config, ExternalAddress};
 pub use connectivity::{Connectivity, Received};
 pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
-pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
+pub use framing::{Deframer, FrameTooLong, frame_header};
+pub use ice::{Candidate, ConnectId, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use relay::{Relays, TurnServer};
 pub use report::{RelayReport, Report, ServerReport};
+pub use turn::PeerPolicy as AddressPolicy;
 pub use turn::wire::{FrameError, frame_len};

@@ -1,6 +1,6 @@
 use crypto::Provider;
 use net::TlsClient;
-use session::{DtlsRole, Limits};
+use session::{AddressPolicy, DtlsRole, Limits};
 
 use crate::{Certificate, IceServer, IceTransportPolicy};
 
@@ -13,6 +13,10 @@ pub struct Configuration {
     pub ice_servers: Vec<IceServer>,
     /// Which addresses of ours the peer may learn and use (`iceTransportPolicy`). Default: all.
     pub ice_transport_policy: IceTransportPolicy,
+    /// Which addresses of the peer's candidates are used, where not all are: by its default none of the special-purpose
+    /// ones, private ones included, so that signalling cannot have this machine look into the networks around it.
+    /// Default: all are.
+    pub remote_candidates: Option<AddressPolicy>,
     /// URLs of servers that are used; of more the report tells. Default: 16.
     pub max_server_urls: usize,
     /// Sockets that a connection opens for relaying, one at each address of the endpoint at the most, besides a
@@ -42,6 +46,7 @@ impl Default for Configuration {
         Self {
             ice_servers: Vec::new(),
             ice_transport_policy: IceTransportPolicy::All,
+            remote_candidates: None,
             max_server_urls: 16,
             max_relay_sockets: 8,
             tls: None,

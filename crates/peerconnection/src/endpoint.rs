@@ -2,19 +2,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use net::{Clock, Transport, UdpSocket};
+use net::{Clock, Interface, Transport};
 use proto::Arrival;
 use session::uri::{ParseError, Scheme};
-use session::{Session, TransportParameters};
+use session::{ExternalAddress, Pacer, Session, TcpAddresses, TransportParameters};
 
+use crate::addresses::{self, Wishes};
 use crate::connection::{Connection, Handle};
 use crate::ice_server::{Server, Wanted, addresses_of, read_url};
 use crate::relay_sockets::{Open, RelaySockets};
 use crate::strangers::{Stranger, Strangers, WaitingRoom};
 use crate::worker::{Inbox, Worker};
-use crate::{Configuration, Error, Events, IceTransportPolicy, PeerConnection};
+use crate::{Configuration, Error, Events, IceTransportPolicy, IpHandling, PeerConnection, TcpLimits};
 
 /// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
 ///
@@ -33,8 +35,13 @@ struct Shared {
     inbox: Arc<Inbox>,
     clock: Clock,
     local: Vec<SocketAddr>,
+    tcp: TcpAddresses,
     stun: Vec<SocketAddr>,
     strangers: Arc<WaitingRoom>,
+    external: Vec<ExternalAddress>,
+    hides_hosts: bool,
+    is_lite: bool,
+    pacer: Arc<Pacer>,
 }
 
 impl Endpoint {
@@ -99,7 +106,7 @@ impl Endpoint {
     fn make_session(&self, configuration: &Configuration) -> Result<(Session, Vec<Server>), Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
-        let Shared { clock, local, stun, .. } = &*self.shared;
+        let Shared { clock, local, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(
             &configuration.ice_servers,
             configuration.max_server_urls,
@@ -111,6 +118,17 @@ impl Endpoint {
         config.identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
         config.stun_servers.clone_from(stun);
         config.local_addresses.clone_from(local);
+        config.ice_lite = *is_lite;
+        config.pacer = Some(pacer.clone());
+        let mut gathering = session::Gathering::default();
+        gathering.hides_hosts =
+            *hides_hosts || configuration.ice_transport_policy == IceTransportPolicy::NoHost;
+        gathering.tcp.clone_from(tcp);
+        gathering.external.clone_from(external);
+        gathering.remote_policy.clone_from(&configuration.remote_candidates);
+        if gathering != session::Gathering::default() {
+            config.gathering = Some(Box::new(gathering));
+        }
         let only = configuration.ice_transport_policy == IceTransportPolicy::Relay;
         if only || !servers.is_empty() || !unused.is_empty() {
             let mut relaying = session::Relaying::default();
@@ -138,9 +156,14 @@ impl Endpoint {
         Ok((PeerConnection::from_handle(handle), events))
     }
 
-    /// The addresses that the sockets are bound to.
+    /// The addresses that the UDP sockets are bound to.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.shared.local
+    }
+
+    /// The addresses that TCP connections come to.
+    pub fn tcp_addresses(&self) -> &[SocketAddr] {
+        &self.shared.tcp.listeners
     }
 }
 
@@ -157,35 +180,26 @@ impl fmt::Debug for Endpoint {
 }
 
 /// What an [`Endpoint`] is made with.
+#[derive(Default)]
 pub struct EndpointBuilder {
     stun: Vec<String>,
-    addresses: Vec<IpAddr>,
-    port: u16,
-    loopback: bool,
+    wishes: Wishes,
+    no_udp: bool,
+    tcp_port: Option<u16>,
+    tcp_active: bool,
+    tcp_limits: TcpLimits,
+    external: Vec<ExternalAddress>,
+    lite: bool,
     transports: Vec<Arc<dyn Transport>>,
     open: Option<Arc<Open>>,
-    max_strangers: usize,
-}
-
-impl Default for EndpointBuilder {
-    fn default() -> Self {
-        Self {
-            stun: Vec::new(),
-            addresses: Vec::new(),
-            port: 0,
-            loopback: false,
-            transports: Vec::new(),
-            open: None,
-            max_strangers: 64,
-        }
-    }
+    max_strangers: Option<usize>,
 }
 
 impl EndpointBuilder {
     /// [`Strangers`] at a time: those that wait, and those that the program holds. Of more nothing is kept. Default: 64.
     #[must_use]
     pub const fn max_strangers(mut self, limit: usize) -> Self {
-        self.max_strangers = limit;
+        self.max_strangers = Some(limit);
         self
     }
 
@@ -201,21 +215,94 @@ impl EndpointBuilder {
     /// is used but loopback.
     #[must_use]
     pub fn address(mut self, address: IpAddr) -> Self {
-        self.addresses.push(address);
+        self.wishes.addresses.push(address);
         self
     }
 
     /// Binds to this port; by default the system chooses.
     #[must_use]
-    pub const fn port(mut self, port: u16) -> Self {
-        self.port = port;
+    pub fn port(mut self, port: u16) -> Self {
+        self.wishes.ports = Some(port..=port);
+        self
+    }
+
+    /// Binds to the first ports of this range that are free, for firewalls that open it; the sockets for relaying, too.
+    #[must_use]
+    pub fn ports(mut self, range: RangeInclusive<u16>) -> Self {
+        self.wishes.ports = Some(range);
+        self
+    }
+
+    /// Uses only addresses of which `filter` says so, of those that the machine has.
+    #[must_use]
+    pub fn interfaces(mut self, filter: impl Fn(&Interface) -> bool + Send + Sync + 'static) -> Self {
+        self.wishes.filter = Some(Arc::new(filter));
+        self
+    }
+
+    /// Which addresses of the machine are used and shown (RFC 8828).
+    #[must_use]
+    pub const fn ip_handling(mut self, handling: IpHandling) -> Self {
+        self.wishes.handling = handling;
+        self
+    }
+
+    /// A NAT that forwards every port has this address in front of `internal`, or of every address of its family where
+    /// that is `None`: peers are told it in place of the address of ours.
+    #[must_use]
+    pub fn external_address(mut self, internal: Option<IpAddr>, external: IpAddr) -> Self {
+        self.external.push(ExternalAddress { internal, external, replaces: true });
+        self
+    }
+
+    /// The same, and peers are told the address of ours as well.
+    #[must_use]
+    pub fn additional_address(mut self, internal: Option<IpAddr>, external: IpAddr) -> Self {
+        self.external.push(ExternalAddress { internal, external, replaces: false });
+        self
+    }
+
+    /// Whether there are UDP sockets. Default: yes.
+    #[must_use]
+    pub const fn udp(mut self, wanted: bool) -> Self {
+        self.no_udp = !wanted;
+        self
+    }
+
+    /// Also listens at this TCP port, on every address: one port for all connections, which peers reach where UDP does
+    /// not pass (RFC 6544). The system chooses the port if it is 0, another one on each address.
+    #[must_use]
+    pub const fn tcp_port(mut self, port: u16) -> Self {
+        self.tcp_port = Some(port);
+        self
+    }
+
+    /// Also opens TCP connections, to peers that listen (RFC 6544). Default: no.
+    #[must_use]
+    pub const fn tcp_active(mut self, wanted: bool) -> Self {
+        self.tcp_active = wanted;
+        self
+    }
+
+    /// How connections to the TCP port are borne with before it is known whose they are.
+    #[must_use]
+    pub const fn tcp_limits(mut self, limits: TcpLimits) -> Self {
+        self.tcp_limits = limits;
+        self
+    }
+
+    /// Whether connections are ICE-lite: peers check, and this side only answers (RFC 8445 §2.4). For servers that every
+    /// peer reaches under their own addresses. Default: no.
+    #[must_use]
+    pub const fn ice_lite(mut self, wanted: bool) -> Self {
+        self.lite = wanted;
         self
     }
 
     /// Also uses the loopback addresses: for connections within this machine.
     #[must_use]
     pub const fn loopback(mut self, wanted: bool) -> Self {
-        self.loopback = wanted;
+        self.wishes.loopback = wanted;
         self
     }
 
@@ -258,62 +345,63 @@ impl EndpointBuilder {
             );
         }
         let is_system = self.transports.is_empty();
-        let open = self.open.clone().or_else(|| is_system.then(|| Arc::new(open_socket) as Arc<Open>));
-        let transports = if is_system { self.open()? } else { self.transports };
+        let wishes = self.wishes;
+        let by_system = || {
+            let wishes = wishes.clone();
+            Arc::new(move |address| wishes.socket(address)) as Arc<Open>
+        };
+        let open = self.open.or_else(|| is_system.then(by_system));
+        let own = if is_system { wishes.addresses()? } else { Vec::new() };
+        let transports = match (is_system, self.no_udp) {
+            (false, _) => self.transports,
+            (true, true) => Vec::new(),
+            (true, false) => wishes.sockets(&own)?,
+        };
+        let listeners = match self.tcp_port {
+            Some(port) if is_system => addresses::listeners(&own, port)?,
+            Some(_) | None => Vec::new(),
+        };
+        let mut tcp = TcpAddresses::default();
+        tcp.listeners = listeners.iter().map(net::Listener::local_address).collect();
+        tcp.active = if self.tcp_active { own.clone() } else { Vec::new() };
         let local: Vec<SocketAddr> = transports.iter().map(|transport| transport.local_address()).collect();
-        let relays = RelaySockets::new(open, local.iter().map(SocketAddr::ip).collect(), is_system);
+        let relaying = if is_system { own } else { local.iter().map(SocketAddr::ip).collect() };
+        let relays = RelaySockets::new(open, relaying, is_system);
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
-        let strangers = Arc::new(WaitingRoom::new(self.max_strangers));
-        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays, strangers.clone()));
-        let shared = Shared { inbox, clock, local, stun: stun.into_iter().collect(), strangers };
+        let strangers = Arc::new(WaitingRoom::new(self.max_strangers.unwrap_or(MAX_STRANGERS)));
+        let tcp_side = (listeners, self.tcp_limits);
+        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays, tcp_side, strangers.clone()));
+        let shared = Shared {
+            inbox,
+            clock,
+            local,
+            tcp,
+            stun: stun.into_iter().collect(),
+            external: self.external,
+            hides_hosts: wishes.handling == IpHandling::DefaultPublic,
+            is_lite: self.lite,
+            pacer: Arc::new(Pacer::default()),
+            strangers,
+        };
         Ok(Endpoint { shared: Arc::new(shared) })
-    }
-
-    fn open(&self) -> Result<Vec<Arc<dyn Transport>>, Error> {
-        let addresses = if self.addresses.is_empty() { self.interfaces()? } else { self.addresses.clone() };
-        let mut transports: Vec<Arc<dyn Transport>> = Vec::new();
-        let mut refused = None;
-        for address in addresses {
-            match UdpSocket::bind(SocketAddr::new(address, self.port)) {
-                Ok(socket) => transports.push(Arc::new(socket)),
-                // An interface may have gone meanwhile; the others do.
-                Err(source) => refused = Some(source),
-            }
-        }
-        match (transports.is_empty(), refused) {
-            (false, _) => Ok(transports),
-            (true, Some(source)) => Err(Error::Io { what: "no socket can be bound", source }),
-            (true, None) => Err(Error::NoAddress),
-        }
-    }
-
-    fn interfaces(&self) -> Result<Vec<IpAddr>, Error> {
-        let found = net::interfaces();
-        let found =
-            found.map_err(|source| Error::Io { what: "the system does not tell its addresses", source })?;
-        let wanted = found.iter().filter(|interface| self.loopback || !interface.is_loopback);
-        let addresses: Vec<IpAddr> = wanted.map(|interface| interface.address).collect();
-        if addresses.is_empty() { Err(Error::NoAddress) } else { Ok(addresses) }
     }
 }
 
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stun, addresses, port, loopback, transports, max_strangers, open: _ } = self;
+        let Self { stun, wishes, tcp_port, tcp_active, external, lite, transports, max_strangers, .. } = self;
         f.debug_struct("EndpointBuilder")
             .field("stun", stun)
-            .field("addresses", addresses)
-            .field("port", port)
-            .field("loopback", loopback)
+            .field("wishes", wishes)
+            .field("tcp_port", tcp_port)
+            .field("tcp_active", tcp_active)
+            .field("external", external)
+            .field("lite", lite)
             .field("transports", transports)
             .field("max_strangers", max_strangers)
             .finish_non_exhaustive()
     }
-}
-
-fn open_socket(address: SocketAddr) -> io::Result<Arc<dyn Transport>> {
-    Ok(Arc::new(UdpSocket::bind(address)?))
 }
 
 impl PeerConnection {
@@ -326,3 +414,6 @@ impl PeerConnection {
         Endpoint::builder().bind().await?.connect(configuration)
     }
 }
+
+/// [`Strangers`] at a time.
+const MAX_STRANGERS: usize = 64;

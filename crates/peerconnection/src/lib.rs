@@ -29,6 +29,7 @@
 //! * An endpoint is one task, however many connections it has; a server has one besides while its name is looked up,
 //!   or it is connected to. A connection with TURN servers has sockets of its own.
 
+mod addresses;
 mod certificate;
 mod channel;
 mod configuration;
@@ -36,6 +37,7 @@ mod connection;
 mod endpoint;
 mod error;
 mod events;
+mod framed_stream;
 mod ice_server;
 mod init;
 mod io;
@@ -43,8 +45,10 @@ mod log;
 mod relay_sockets;
 mod relay_stream;
 mod strangers;
+mod unsent;
 mod worker;
 
+pub use addresses::{IpHandling, TcpLimits};
 pub use certificate::Certificate;
 pub use channel::{DataChannel, Message};
 pub use configuration::Configuration;
@@ -55,14 +59,14 @@ pub use events::{Event, Events, IceCandidate};
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
-pub use net::{RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
+pub use net::{Interface, RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure, GatheringState,
-    IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, Limits, ParametersError,
-    PeerCertificate, Reliability, Report, SdpType, SessionDescription, SignalingState, Stats,
-    TransportParameters, UnusedReason, UnusedServer,
+    AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
+    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, Limits,
+    ParametersError, PeerCertificate, Reliability, Report, SdpType, SessionDescription, SignalingState,
+    Stats, TransportParameters, UnusedReason, UnusedServer,
 };
 pub use strangers::{Stranger, Strangers};
 

@@ -8,20 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use net::{Clock, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+use net::{Clock, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 use session::{Demux, Route, Target, UnusedServer};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tracing::debug;
 
+use crate::TcpLimits;
 use crate::connection::{Connection, Core};
 use crate::ice_server::{Found, Server};
 use crate::log::Lines;
 use crate::relay_sockets::{self, RelaySockets};
 use crate::strangers::WaitingRoom;
+use tcp::Tcp;
 
 mod servers;
+mod tcp;
 
 /// How the rest of the process reaches a worker.
 #[derive(Default)]
@@ -90,6 +93,7 @@ pub(crate) struct Worker {
     clock: Clock,
     sockets: Vec<Socket>,
     relays: RelaySockets,
+    tcp: Tcp,
     /// Names of servers that are being looked up, for a connection each.
     lookups: JoinSet<(usize, Server, Result<Vec<Found>, UnusedServer>)>,
     demux: Demux,
@@ -135,6 +139,7 @@ impl Worker {
         clock: Clock,
         transports: Vec<Arc<dyn Transport>>,
         relays: RelaySockets,
+        (listeners, limits): (Vec<Listener>, TcpLimits),
         strangers: Arc<WaitingRoom>,
     ) -> Self {
         Self {
@@ -143,6 +148,7 @@ impl Worker {
             clock,
             sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
             relays,
+            tcp: Tcp::new(listeners, limits),
             lookups: JoinSet::new(),
             demux: Demux::default(),
             sessions: BTreeMap::new(),
@@ -211,6 +217,7 @@ impl Worker {
                 }
             }
         }
+        more |= self.receive_tcp(cx);
         more |= self.receive_relayed(cx);
         more
     }
@@ -361,7 +368,12 @@ impl Worker {
             let timer = timer.map(|due| if is_blocked { due.max(now + BLOCKED_WAIT) } else { due });
             let over = core.is_over();
             let gathers = has_streams && core.session.gathers();
+            let mut requests = Vec::new();
+            requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
             drop(core);
+            // Tasks that connect are heard of from the next turn on.
+            more |= !requests.is_empty();
+            requests.into_iter().for_each(|request| self.carry_out(key, request));
             if gathers {
                 more |= self.open_streams(key);
             }
@@ -395,9 +407,10 @@ impl Worker {
             Some(relay_sockets::Sent::Kept) => return Sent::RelayBlocked,
             None => {}
         }
-        let local = transmit.path.local;
-        let Some(socket) = self.sockets.iter_mut().find(|socket| socket.transport.local_address() == local)
-        else {
+        let Path { carrier, local, .. } = transmit.path;
+        let is_it =
+            |socket: &&mut Socket| carrier == Carrier::Udp && socket.transport.local_address() == local;
+        let Some(socket) = self.sockets.iter_mut().find(is_it) else {
             if self.send_lines.allow(now) {
                 debug!(%local, "no socket for a transmit");
             }
@@ -471,8 +484,9 @@ impl Future for Worker {
             this.inbox.lock().ended = true;
             return Poll::Ready(());
         }
-        if let Some((due, _)) = this.timers.first() {
-            this.sleep.as_mut().reset(this.clock.system(*due).into());
+        let timer = this.timers.first().map(|(due, _)| *due);
+        if let Some(due) = timer.into_iter().chain(this.tcp.deadline()).min() {
+            this.sleep.as_mut().reset(this.clock.system(due).into());
             // Polled so that the task is woken; if the time has come already, the next turn sees to it.
             more |= this.sleep.as_mut().poll(cx).is_ready();
         }

@@ -1,6 +1,10 @@
 mod offer_answer;
 mod relaying;
+mod tcp;
 mod without_sdp;
+
+pub use self::tcp::TcpRequest;
+use self::tcp::TcpRequests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,6 +58,8 @@ pub struct Session {
     /// Candidates of ours, as text, for descriptions.
     candidates: Vec<String>,
     untold: VecDeque<LocalCandidate>,
+    /// TCP connections that are to be opened and closed.
+    connections: Option<Box<TcpRequests>>,
     routes: VecDeque<Route>,
     news: News,
     ending: Ending,
@@ -125,6 +131,7 @@ impl Session {
             restart_offered: false,
             candidates: Vec::new(),
             untold: VecDeque::new(),
+            connections: None,
             routes: VecDeque::new(),
             news: News::default(),
             ending: Ending::No,
@@ -493,6 +500,13 @@ impl Session {
                     if let Some(rtt) = transport.connectivity.round_trip() {
                         self.channels.set_round_trip(rtt);
                     }
+                }
+                connectivity::Event::Connect { id, local, remote } => {
+                    let request = TcpRequest::Open { id, local, remote };
+                    self.connections.get_or_insert_default().0.push_back(request);
+                }
+                connectivity::Event::Disconnect(path) => {
+                    self.connections.get_or_insert_default().0.push_back(TcpRequest::Close(path));
                 }
                 connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
             }

@@ -61,6 +61,7 @@ impl Session {
             sctp_port,
             max_message_size,
             is_ice_lite: is_remote_lite,
+            ice_options: ice::Options::default(),
             candidates: candidates.iter().map(as_text).collect(),
             end_of_candidates: false,
         }));
