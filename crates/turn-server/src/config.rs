@@ -5,6 +5,8 @@ use net::TlsServer;
 use stun::CredentialsError;
 use turn::Users;
 
+use crate::Alternate;
+
 /// What a [`Server`](crate::Server) is made with.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub struct Config {
     /// Where clients are heard over UDP. An unspecified address stands for all of this machine's of its
     /// family but loopback.
     pub udp: Vec<SocketAddr>,
+    /// Where clients find out what their NAT does (RFC 5780), at most one of each family. Default: nowhere.
+    pub alternates: Vec<Alternate>,
     /// Where clients are heard over TCP, likewise. Port 0 is the port that UDP has.
     pub tcp: Vec<SocketAddr>,
     /// Where clients are heard over TLS, likewise.
@@ -53,6 +57,7 @@ impl Config {
         Self {
             turn: turn::server::Config::new(crypto::default_provider()),
             udp: Vec::new(),
+            alternates: Vec::new(),
             tcp: Vec::new(),
             tls: Vec::new(),
             certificate: None,

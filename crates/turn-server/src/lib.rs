@@ -36,6 +36,7 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `config` | [`Config`]: where to listen, for whom, within which limits |
+//! | `alternate` | [`Alternate`]: the second address of behaviour discovery |
 //! | `server` | [`Server`], the handle; [`Stats`] |
 //! | `worker` | the task: turns, timers, opening and closing |
 //! | `outbox` | what is relayed, joined to few sends |
@@ -44,11 +45,13 @@
 //!
 //! # Scope
 //!
-//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families. Not implemented: DTLS,
+//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families, behaviour discovery (RFC
+//! 5780). Not implemented: DTLS,
 //! TCP relays (RFC 6062), mobility (RFC 8016), several workers.
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
 
+mod alternate;
 mod config;
 mod frames;
 mod outbox;
@@ -56,6 +59,7 @@ mod server;
 mod stream;
 mod worker;
 
+pub use alternate::Alternate;
 pub use config::Config;
 pub use net::{TlsError, TlsServer};
 pub use server::{Error, Server, Stats, Stopped};

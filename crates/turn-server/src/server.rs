@@ -54,6 +54,10 @@ impl Server {
             let socket = UdpSocket::bind(address).map_err(|source| Error::Bind { address, source })?;
             bound.udp.push(socket);
         }
+        for alternate in &config.alternates {
+            let discovery = alternate.bind(&mut bound.udp)?;
+            config.turn.discovery.push(discovery);
+        }
         for mut address in expand(&config.tcp)? {
             let beside = bound.udp.iter().map(UdpSocket::local_address);
             if let (0, Some(udp)) = (address.port(), beside.clone().find(|udp| udp.ip() == address.ip())) {
@@ -197,6 +201,20 @@ fn complete(config: &mut Config, bound: Vec<SocketAddr>) -> Result<(), Error> {
         turn.listeners.extend(outside.map(|address| SocketAddr::new(relay.external, address.port())));
     }
     turn.listeners.extend(&bound);
+    for address in turn.discovery.iter_mut().flat_map(|discovery| &mut discovery.addresses) {
+        // Seen as relays there are.
+        if let Some(relay) = turn.relays.iter().find(|relay| relay.local == address.local)
+            && address.external == address.local
+        {
+            address.external = relay.external;
+        }
+        turn.listeners.extend(
+            bound
+                .iter()
+                .filter(|bound| bound.ip() == address.local && address.external != address.local)
+                .map(|bound| SocketAddr::new(address.external, bound.port())),
+        );
+    }
     turn.unix_time = Clock::unix_seconds();
     Ok(())
 }
@@ -212,6 +230,8 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// Behaviour discovery needs a second address and a second port beside those of the first listener.
+    Alternate(SocketAddr),
     /// There is nowhere to listen, or to relay from.
     NoAddress,
     /// Clients are to be heard over TLS, and there is nothing to show them.
@@ -226,6 +246,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, source } => write!(f, "cannot listen at {address}: {source}"),
+            Self::Alternate(address) => write!(
+                f,
+                "{address} is no second address and port beside those of the first UDP listener of its family"
+            ),
             Self::NoAddress => f.write_str("no address to listen at or to relay from"),
             Self::NoCertificate => f.write_str("TLS needs a certificate"),
             Self::Interfaces(source) => write!(f, "the addresses of this machine are not known: {source}"),
@@ -238,7 +262,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } | Self::Interfaces(source) | Self::Entropy(source) => Some(source),
-            Self::NoAddress | Self::NoCertificate => None,
+            Self::Alternate(_) | Self::NoAddress | Self::NoCertificate => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use proto::Instant;
-use stun::wire::{Attribute, Class, Message, Method};
+use stun::wire::{AddressFamily, Attribute, Class, Message, Method};
 
 use super::event::{Discard, Event, Failure};
 use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Status};
@@ -82,6 +82,13 @@ impl Client {
                 if ![Some(first), additional, Some(mapped)].iter().flatten().all(is_usable) {
                     return Err(Discard::Incomplete);
                 }
+                // RFC 8656 §7.3: of the families that were asked for, in their order.
+                let is_of = |address: SocketAddr, family| AddressFamily::of(address.ip()) == family;
+                let family = if self.config.additional { AddressFamily::V4 } else { self.config.family };
+                let is_wanted = |address| self.config.additional && is_of(address, AddressFamily::V6);
+                if !is_of(first, family) || !additional.is_none_or(is_wanted) {
+                    return Err(Discard::Incomplete);
+                }
                 Ok(Some((Allocation { relayed: first, additional, mapped }, lifetime()?)))
             }
             Purpose::Refresh => match self.allocation {
@@ -101,6 +108,7 @@ impl Client {
         match purpose {
             Purpose::Allocate => {
                 self.state = State::Allocated;
+                self.allocated = now;
                 if let Some(Allocation { relayed, additional, mapped }) = self.allocation {
                     self.event = Some(Event::Allocated { relayed, additional, mapped });
                 }
@@ -177,6 +185,11 @@ impl Client {
         if self.state != State::Allocated {
             return;
         }
+        let is_young = now - self.allocated < SHORT_LIFE;
+        self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
+        if self.losses > MAX_LOSSES {
+            return self.fail(Failure::Rejected(437));
+        }
         self.state = State::Allocating;
         self.allocation = None;
         self.refresh = None;
@@ -208,5 +221,8 @@ const fn method_of(purpose: Purpose) -> Method {
 
 /// A 401 and then a nonce that has just become stale, and once more for a server that restarts.
 const MAX_CHALLENGES: u32 = 3;
+/// One that is lost sooner was hardly worth having, and so many of them in a row are enough.
+const SHORT_LIFE: Duration = Duration::from_secs(30);
+const MAX_LOSSES: u32 = 3;
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);

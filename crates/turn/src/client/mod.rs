@@ -41,6 +41,9 @@ pub struct Client {
     login: LongTerm,
     state: State,
     allocation: Option<Allocation>,
+    /// When the allocation was granted, and how many in a row were lost soon after that.
+    allocated: Instant,
+    losses: u32,
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
     pending: Vec<Pending>,
@@ -104,6 +107,8 @@ impl Client {
             now: Instant::default(),
             state: State::Idle,
             allocation: None,
+            allocated: Instant::default(),
+            losses: 0,
             permissions: Vec::new(),
             channels: Vec::new(),
             pending: Vec::new(),

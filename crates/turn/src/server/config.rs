@@ -60,6 +60,19 @@ pub struct Config {
     pub rfc5766_channels: bool,
     /// Which peers are relayed to.
     pub peers: PeerPolicy,
+    /// Where clients find out what their NAT does (RFC 5780), at most one of each family. None: a Binding
+    /// request that asks for that is refused (420).
+    pub discovery: Vec<Discovery>,
+}
+
+/// Two addresses and two ports at which Binding requests are heard, all four of them: those over which a client
+/// finds out what its NAT does (RFC 5780).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Discovery {
+    /// What sockets are bound to, and how clients see it.
+    pub addresses: [RelayAddress; 2],
+    /// The ports at each address.
+    pub ports: [u16; 2],
 }
 
 /// An address that relays have, and how peers see it.
@@ -99,6 +112,7 @@ impl Config {
             dont_fragment: true,
             rfc5766_channels: false,
             peers: PeerPolicy::default(),
+            discovery: Vec::new(),
         }
     }
 }

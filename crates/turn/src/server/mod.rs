@@ -3,6 +3,7 @@
 
 mod allocation;
 mod config;
+mod discovery;
 mod event;
 mod limiter;
 mod ports;
@@ -27,7 +28,7 @@ use crate::Users;
 use crate::policy::embedded;
 use crate::wire::ChannelData;
 
-pub use self::config::{Config, RelayAddress};
+pub use self::config::{Config, Discovery, RelayAddress};
 pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::limiter::network;
 pub use self::relay::{Received, Relay};
@@ -231,16 +232,17 @@ impl Server {
         path: Path,
         message: &Message<'b>,
     ) -> Result<Received<'b>, Discard> {
-        let (mut peer, mut payload) = (None, None);
+        let (mut peer, mut payload, mut may_fragment) = (None, None, true);
         for attribute in message.attributes() {
             match attribute {
                 Attribute::XorPeerAddress(address) => peer = peer.or(Some(address)),
                 Attribute::Data(data) => payload = payload.or(Some(data)),
+                Attribute::DontFragment => may_fragment = self.config.dont_fragment,
                 _ => {}
             }
         }
         // RFC 8656 §11.2: unknown attributes that must be understood make the indication void.
-        if message.unknown_required().next().is_some() {
+        if message.unknown_required().next().is_some() || !may_fragment {
             return Err(Discard::Malformed);
         }
         let (Some(peer), Some(payload)) = (peer, payload) else { return Err(Discard::Incomplete) };

@@ -7,6 +7,8 @@ use stun::wire::{
 };
 use stun::{Authenticated, Authenticator};
 
+use super::discovery::Discovered;
+
 /// An answer that waits to be written.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -23,6 +25,7 @@ pub(super) struct Reply {
 #[derive(Debug)]
 pub(super) enum Content {
     Mapped,
+    Discovered(Discovered),
     Allocated(Allocated),
     Refreshed(u32),
     Done,
@@ -50,13 +53,18 @@ impl Reply {
         out: &mut Writer<'_>,
     ) -> Result<(), NoSpace> {
         let class = match self.content {
-            Content::Mapped | Content::Allocated(_) | Content::Refreshed(_) | Content::Done => Class::Success,
+            Content::Mapped
+            | Content::Discovered(_)
+            | Content::Allocated(_)
+            | Content::Refreshed(_)
+            | Content::Done => Class::Success,
             Content::Error(_) | Content::Challenge(_) | Content::Unknown(..) => Class::Error,
         };
         let mut message = Encoder::new(out, class, self.method, self.transaction)?;
         let client = self.path.remote;
         match &self.content {
             Content::Mapped => message.attribute(Attribute::XorMappedAddress(client))?,
+            Content::Discovered(discovered) => discovered.write(&mut message)?,
             Content::Allocated(allocated) => allocated.write(client, &mut message)?,
             Content::Refreshed(lifetime) => message.attribute(Attribute::Lifetime(*lifetime))?,
             Content::Done => {}

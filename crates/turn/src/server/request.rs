@@ -36,9 +36,14 @@ impl Server {
             content,
         };
         if message.method() == Method::BINDING {
-            return match unknown(message) {
-                Some(content) => self.refuse(now, reply(None, content)),
-                None => self.answer(reply(None, Content::Mapped)),
+            let (from, content) = match unknown(message) {
+                Some(content) => (path, content),
+                None => self.config.answer_binding(path, message, len),
+            };
+            let reply = Reply { path: from, ..reply(None, content) };
+            return match reply.content {
+                Content::Mapped | Content::Discovered(_) => self.answer(reply),
+                _ => self.refuse(now, reply),
             };
         }
         if !METHODS.contains(&message.method()) {

@@ -12,6 +12,7 @@
 mod support;
 
 mod allocate;
+mod discovery;
 mod hostile;
 mod permissions;
 mod quotas;
