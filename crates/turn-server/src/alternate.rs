@@ -4,6 +4,7 @@ use net::{Transport, UdpSocket};
 use turn::server::{Discovery, RelayAddress};
 
 use crate::Error;
+use crate::bound::listen_udp;
 
 /// The second address and port over which clients find out what their NAT does (RFC 5780): the server listens
 /// there, at this port of its first address, and at its first port of this address.
@@ -24,7 +25,7 @@ impl Alternate {
 
     /// Binds the three ends that are not bound yet. What comes of it has the first address as it is bound, for
     /// whoever knows how clients see that.
-    pub(crate) fn bind(&self, udp: &mut Vec<UdpSocket>) -> Result<Discovery, Error> {
+    pub(crate) fn bind(&self, udp: &mut Vec<UdpSocket>, is_shared: bool) -> Result<Discovery, Error> {
         let (address, wrong) = (self.address, Error::Alternate(self.address));
         let is_first = |local: &SocketAddr| local.is_ipv4() == address.is_ipv4();
         let Some(first) = udp.iter().map(UdpSocket::local_address).find(is_first) else { return Err(wrong) };
@@ -35,7 +36,7 @@ impl Alternate {
             if udp.iter().any(|socket| socket.local_address() == address) {
                 return Ok(address);
             }
-            let socket = UdpSocket::bind(address).map_err(|source| Error::Bind { address, source })?;
+            let socket = listen_udp(address, is_shared)?;
             let bound = socket.local_address();
             udp.push(socket);
             Ok(bound)

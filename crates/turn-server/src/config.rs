@@ -30,6 +30,10 @@ pub struct Config {
     pub certificate: Option<TlsServer>,
     /// Who may use it.
     pub users: Users,
+    /// Tasks that relay, each with sockets of its own at the same addresses, between which the system divides the
+    /// clients (SO_REUSEPORT); more than one want a runtime with as many threads. All limits hold for all of them
+    /// together. Default: 1.
+    pub workers: usize,
     /// TCP and TLS connections at a time; one beyond is closed at once. Default: 4,096.
     pub max_connections: usize,
     /// Those of one address, over IPv6 of its /64. Default: 128.
@@ -62,6 +66,7 @@ impl Config {
             tls: Vec::new(),
             certificate: None,
             users: Users::default(),
+            workers: 1,
             max_connections: 4096,
             max_connections_per_source: 128,
             max_frame: 64 * 1024,

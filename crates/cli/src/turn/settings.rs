@@ -106,6 +106,9 @@ pub(crate) struct Settings {
     /// Refusals a second to a network (/24, /56) of clients that have not shown who they are. Default: 20.
     #[arg(long, value_name = "COUNT")]
     max_refusals_per_second: Option<u32>,
+    /// Tasks that relay, on as many cores, between which the system divides the clients. Default: 1.
+    #[arg(long, value_name = "COUNT")]
+    workers: Option<usize>,
     /// TCP connections at a time. Default: 4096.
     #[arg(long, value_name = "COUNT")]
     max_connections: Option<usize>,
@@ -261,6 +264,10 @@ impl Settings {
         set(&mut turn.anonymity, self.anonymity);
         set(&mut turn.rfc5766_channels, self.rfc5766_channels);
         (turn.max_bandwidth, turn.max_total_bandwidth) = (self.max_bandwidth, self.max_total_bandwidth);
+        if let Some(workers @ (0 | MANY_WORKERS..)) = self.workers {
+            return Err(Problem::Value { option: "workers", value: workers.to_string() });
+        }
+        set(&mut config.workers, self.workers);
         set(&mut config.max_connections, self.max_connections);
         set(&mut config.max_connections_per_source, self.max_connections_per_source);
         Ok(config)
@@ -303,6 +310,9 @@ impl Settings {
         Duration::from_secs(self.drain.unwrap_or(30))
     }
 }
+
+/// More than any machine has cores for.
+const MANY_WORKERS: usize = 1025;
 
 fn set<T>(to: &mut T, given: Option<T>) {
     if let Some(given) = given {
@@ -406,6 +416,8 @@ mod tests {
             ["--relay", "127.0.0.1=::1"],
             ["--allow-peer", "10.0.0.0/33"],
             ["--alternate", "127.0.0.2"],
+            ["--workers", "0"],
+            ["--workers", "1025"],
             ["--alternate", "127.0.0.2:1=::1"],
         ] {
             let problem = settings(&flags, "").unwrap().server().unwrap_err().to_string();

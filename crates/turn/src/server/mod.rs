@@ -10,10 +10,12 @@ mod ports;
 mod relay;
 mod reply;
 mod request;
+mod shared;
 mod table;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crypto::{Rng, derive_seed};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
@@ -32,6 +34,7 @@ pub use self::config::{Config, Discovery, RelayAddress};
 pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::limiter::network;
 pub use self::relay::{Received, Relay};
+pub use self::shared::Shared;
 
 /// A TURN server (RFC 8656) over UDP relays, without I/O.
 ///
@@ -52,13 +55,14 @@ pub use self::relay::{Received, Relay};
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    users: Users,
+    users: Arc<Users>,
     authenticator: Authenticator,
     now: Instant,
     table: Table,
     replies: VecDeque<Reply>,
     refusals: Limiter,
-    total: Bucket,
+    shared: Shared,
+    relayed_bytes: u64,
     stats: Stats,
     rng: Rng,
     is_draining: bool,
@@ -66,24 +70,38 @@ pub struct Server {
 
 impl Server {
     /// A server for `users`. Equal seeds and inputs give equal bytes.
-    pub fn new(now: Instant, config: Config, users: Users, seed: [u8; 32]) -> Self {
+    pub fn new(now: Instant, config: Config, users: impl Into<Arc<Users>>, seed: [u8; 32]) -> Self {
+        let shared = Shared::new(&config, seed);
+        Self::one_of_several(now, config, users, shared, seed)
+    }
+
+    /// A server that is one with all others of the same `shared`, which have the same configuration: a worker for
+    /// those clients and relays whose sockets it is given. The seed is its own; time is the same for all.
+    pub fn one_of_several(
+        now: Instant,
+        config: Config,
+        users: impl Into<Arc<Users>>,
+        shared: Shared,
+        seed: [u8; 32],
+    ) -> Self {
         let authenticator = Authenticator::new(
             config.provider,
             &config.realm,
             config.nonce_lifetime,
             config.anonymity,
-            derive_seed(&seed, "turn nonces"),
+            derive_seed(shared.seed(), "turn nonces"),
         );
         Self {
             authenticator,
             now,
-            table: Table::new(&config),
+            table: Table::new(&config, shared.clone()),
             replies: VecDeque::with_capacity(config.max_replies),
-            refusals: Limiter::new(config.provider, config.max_refusals_per_second, &seed),
-            total: Bucket::new(now, config.max_total_bandwidth),
+            refusals: Limiter::new(config.provider, config.max_refusals_per_second, shared.seed()),
+            shared,
+            relayed_bytes: 0,
             stats: Stats::default(),
             rng: Rng::new(derive_seed(&seed, "turn server")),
-            users,
+            users: users.into(),
             config,
             is_draining: false,
         }
@@ -97,8 +115,8 @@ impl Server {
 
     /// Who may use the server from now on. What somebody has who is no longer among them he can renew no more,
     /// and loses at its end.
-    pub fn set_users(&mut self, users: Users) {
-        self.users = users;
+    pub fn set_users(&mut self, users: impl Into<Arc<Users>>) {
+        self.users = users.into();
         self.table.mark_stale();
     }
 
@@ -186,8 +204,8 @@ impl Server {
     pub fn stats(&self) -> Stats {
         Stats {
             allocations: self.table.len(),
-            free_ports: self.table.free_ports(),
-            relayed_bytes: self.total.passed(),
+            free_ports: self.shared.free_ports(),
+            relayed_bytes: self.relayed_bytes,
             ..self.stats
         }
     }
@@ -266,7 +284,8 @@ impl Server {
         let relay = allocation.relay_to(peer.ip()).ok_or(Discard::NoPermission)?;
         let path = Path { carrier: Carrier::Udp, local: relay.local, remote: peer };
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        pass(now, bytes, &mut allocation.from_client, &mut self.total)?;
+        pass(now, bytes, &mut allocation.from_client, &self.shared)?;
+        self.relayed_bytes = self.relayed_bytes.saturating_add(bytes);
         self.stats.to_peers = self.stats.to_peers.wrapping_add(1);
         Ok(Received::Relay(Relay { path, payload, framing: Framing::Bare }))
     }
@@ -284,7 +303,8 @@ impl Server {
             return Err(Discard::NoPermission);
         }
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        pass(now, bytes, &mut allocation.from_peers, &mut self.total)?;
+        pass(now, bytes, &mut allocation.from_peers, &self.shared)?;
+        self.relayed_bytes = self.relayed_bytes.saturating_add(bytes);
         let framing = match allocation.channel_to(now, peer) {
             Some(channel) => Framing::Channel(channel),
             None => Framing::Indication(peer, TransactionId(self.rng.array())),
@@ -298,7 +318,7 @@ impl Server {
     /// its client through it, and at its own addresses to relays only, as two clients of one server need.
     fn may_reach(&self, peer: SocketAddr) -> bool {
         !self.config.listeners.contains(&peer)
-            && (!self.is_own(peer.ip()) || self.table.is_external(peer))
+            && (!self.is_own(peer.ip()) || self.shared.is_external(peer))
             && self.may_permit(peer.ip())
     }
 
@@ -315,7 +335,7 @@ impl Server {
 
     /// Answers a stranger, unless strangers of this network had answers enough.
     fn refuse(&mut self, now: Instant, reply: Reply) -> Result<(), Discard> {
-        if !self.refusals.admits(now, reply.path.remote.ip()) {
+        if !self.refusals.admits(self.shared.refusals(), now, reply.path.remote.ip()) {
             self.stats.unanswered = self.stats.unanswered.wrapping_add(1);
             return Err(Discard::Unanswered);
         }
@@ -359,12 +379,11 @@ impl Server {
 }
 
 /// Counts what goes through, if both let it.
-fn pass(now: Instant, bytes: u64, own: &mut Bucket, total: &mut Bucket) -> Result<(), Discard> {
-    if !(own.has_room(now, bytes) && total.has_room(now, bytes)) {
+fn pass(now: Instant, bytes: u64, own: &mut Bucket, shared: &Shared) -> Result<(), Discard> {
+    if !(own.has_room(now, bytes) && shared.total().admits(now, bytes)) {
         return Err(Discard::Bandwidth);
     }
     own.take(bytes);
-    total.take(bytes);
     Ok(())
 }
 

@@ -16,3 +16,4 @@ mod discovery;
 mod hostile;
 mod permissions;
 mod quotas;
+mod workers;
