@@ -297,6 +297,13 @@ impl Connectivity {
         self.agent.end_of_remote_candidates(now);
     }
 
+    /// Takes a ufrag and password in place of those that were drawn, where the peer knows ours beforehand: before
+    /// anything is gathered.
+    pub fn set_local_credentials(&mut self, now: Instant, credentials: Credentials) {
+        let now = self.advance(now);
+        self.agent.set_local_credentials(now, credentials);
+    }
+
     /// Restarts ICE: new credentials, and all candidates announced again with them. Data goes on on the
     /// old path until there is a new one.
     pub fn restart(&mut self, now: Instant) {
@@ -469,6 +476,11 @@ impl Connectivity {
             has_remote_credentials: self.agent.remote_credentials().is_some(),
             relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
             is_gathering: self.is_gathering && !self.has_answers(),
+            unasked_relays: if self.is_gathering {
+                self.relays.as_ref().map_or(0, |relays| relays.unasked())
+            } else {
+                0
+            },
             relay_only: self.relay_only,
             ignored_hostnames: self.hostnames,
             refused_candidates: self.refused_candidates,
