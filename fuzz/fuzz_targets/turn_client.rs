@@ -21,21 +21,63 @@ use turn::wire::{ChannelData, ChannelNumber};
 #[derive(Arbitrary, Debug)]
 enum Step {
     Allocate,
-    Permit { peer: u8 },
-    Bind { peer: u8 },
+    Permit {
+        peer: u8,
+    },
+    Bind {
+        peer: u8,
+    },
     Release,
     Disconnected,
     /// As a server that means well answers the request that was sent so many before the last one.
-    Grant { back: u8, lifetime: u32, additional: bool },
-    Challenge { back: u8, stale: bool, realm: u8, nonce: u8, algorithms: u8 },
-    Refuse { back: u8, code: u16, alternate: Option<u8>, is_signed: bool },
+    Grant {
+        back: u8,
+        lifetime: u32,
+        additional: bool,
+    },
+    Challenge {
+        back: u8,
+        stale: bool,
+        realm: u8,
+        nonce: u8,
+        algorithms: u8,
+    },
+    Refuse {
+        back: u8,
+        code: u16,
+        alternate: Option<u8>,
+        is_signed: bool,
+    },
     /// Anything, signed or not.
-    Answer { back: u8, class: u8, attributes: Vec<(u16, Vec<u8>)>, is_signed: bool },
-    Data { peer: u8, data: Vec<u8> },
-    Channel { number: u8, data: Vec<u8> },
-    Bytes { bytes: Vec<u8>, elsewhere: bool },
-    Send { peer: u8, len: u8 },
-    Sleep { milliseconds: u32 },
+    Answer {
+        back: u8,
+        class: u8,
+        attributes: Vec<(u16, Vec<u8>)>,
+        is_signed: bool,
+    },
+    Data {
+        peer: u8,
+        data: Vec<u8>,
+    },
+    Channel {
+        number: u8,
+        data: Vec<u8>,
+    },
+    Bytes {
+        bytes: Vec<u8>,
+        elsewhere: bool,
+    },
+    Send {
+        peer: u8,
+        len: u8,
+    },
+    Sleep {
+        milliseconds: u32,
+    },
+    /// Another address of ours.
+    Move {
+        port: u8,
+    },
 }
 
 struct World {
@@ -51,6 +93,7 @@ struct World {
     is_released: bool,
     sent: u32,
     answered: u32,
+    moved: u32,
 }
 
 fuzz_target!(|input: (bool, bool, Vec<Step>)| {
@@ -68,13 +111,14 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
     assert_eq!(world.client.poll_timeout(), None, "nothing is left to do");
     assert_eq!(world.client.relayed().count(), 0);
     // Each answer leads to no more requests than peers are asked for, and time to the retransmissions.
-    assert!(world.sent <= 400 + world.answered * 20, "{} for {}", world.sent, world.answered);
+    assert!(world.sent <= 400 + (world.answered + world.moved) * 20, "{} for {}", world.sent, world.answered);
 });
 
 impl World {
     fn new(is_stream: bool, additional: bool) -> Self {
         let mut config = Config::new(testkit::null_provider());
         (config.max_permissions, config.max_channels, config.additional) = (4, 3, additional);
+        config.mobility = true;
         let path = Path {
             carrier: if is_stream { Carrier::Stream } else { Carrier::Udp },
             local: ([198, 51, 100, 1], 4000).into(),
@@ -91,6 +135,7 @@ impl World {
             is_released: false,
             sent: 0,
             answered: 0,
+            moved: 0,
         }
     }
 
@@ -126,7 +171,10 @@ impl World {
                 let attributes: Vec<_> = attributes
                     .iter()
                     .take(8)
-                    .map(|(kind, value)| Attribute::Unknown { kind: *kind, value: &value[..value.len().min(100)] })
+                    .map(|(kind, value)| Attribute::Unknown {
+                        kind: *kind,
+                        value: &value[..value.len().min(100)],
+                    })
                     .collect();
                 if class % 4 == 0 {
                     self.note(asked);
@@ -149,6 +197,12 @@ impl World {
                 let remote = if elsewhere { address(1) } else { self.path.remote };
                 self.receive(Path { remote, ..self.path }, &bytes);
             }
+            Step::Move { port } => {
+                let path = Path { local: ([198, 51, 100, 1], 4000 + u16::from(port)).into(), ..self.path };
+                if self.client.move_to(self.now, path).is_ok() {
+                    (self.path, self.moved) = (path, self.moved + 1);
+                }
+            }
             Step::Send { peer, len } => self.send(peer, len),
             Step::Sleep { milliseconds } => {
                 self.now = self.now + Duration::from_millis(u64::from(milliseconds % 4_000_000));
@@ -167,7 +221,9 @@ impl World {
 
     fn grant(&mut self, back: u8, lifetime: u32, additional: bool) {
         let Some(asked) = self.asked(back) else { return };
+        let ticket = lifetime.to_be_bytes();
         let mut attributes = vec![Attribute::Lifetime(lifetime)];
+        attributes.extend((lifetime % 3 > 0).then_some(Attribute::MobilityTicket(&ticket)));
         if asked.1 == Method::ALLOCATE {
             attributes.push(Attribute::XorRelayedAddress(address(4)));
             attributes.extend(additional.then_some(Attribute::XorRelayedAddress(address(6))));
@@ -303,4 +359,3 @@ fn address(peer: u8) -> SocketAddr {
         _ => ([0, 0, 0, 0], 0).into(),
     }
 }
-

@@ -30,7 +30,8 @@ fuzz_target!(|input: (u16, Vec<u8>, Vec<u8>)| {
 /// The messages of a stream that comes in pieces of these lengths, over and over, and why it ends.
 fn split(bytes: &[u8], limit: usize, lengths: &[usize]) -> (Vec<Vec<u8>>, Option<FrameError>) {
     let (mut frames, mut kept, mut rest) = (Vec::new(), Vec::new(), bytes);
-    let mut lengths = lengths.iter().copied().filter(|length| *length > 0).collect::<Vec<_>>().into_iter().cycle();
+    let mut lengths =
+        lengths.iter().copied().filter(|length| *length > 0).collect::<Vec<_>>().into_iter().cycle();
     while !rest.is_empty() {
         let length = lengths.next().unwrap_or(rest.len()).min(rest.len());
         let (piece, after) = rest.split_at(length);

@@ -32,7 +32,8 @@ pub struct Config {
     pub users: Users,
     /// Tasks that relay, each with sockets of its own at the same addresses, between which the system divides the
     /// clients (SO_REUSEPORT); more than one want a runtime with as many threads. All limits hold for all of them
-    /// together. Default: 1.
+    /// together. With more than one no allocation
+    /// goes along with its client to another address (`turn.mobility`). Default: 1.
     pub workers: usize,
     /// TCP and TLS connections at a time; one beyond is closed at once. Default: 4,096.
     pub max_connections: usize,

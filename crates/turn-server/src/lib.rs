@@ -48,8 +48,8 @@
 //! # Scope
 //!
 //! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families, behaviour discovery (RFC
-//! 5780). Not implemented: DTLS,
-//! TCP relays (RFC 6062), mobility (RFC 8016).
+//! 5780), with one worker mobility (RFC 8016). Not implemented: DTLS,
+//! TCP relays (RFC 6062).
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
 

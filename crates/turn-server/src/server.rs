@@ -58,6 +58,10 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let mut config = config;
         config.workers = config.workers.max(1);
+        if config.workers > 1 {
+            // From another address a client comes to another worker, which does not have its allocation.
+            config.turn.mobility = false;
+        }
         let (first, discovery) = Bound::first(&config)?;
         config.turn.discovery.extend(discovery);
         let udp: Vec<SocketAddr> = first.udp.iter().map(UdpSocket::local_address).collect();
@@ -196,6 +200,7 @@ impl Stats {
         self.connections = self.connections.saturating_add(other.connections);
         for (sum, more) in [
             (&mut turn.allocated, more.allocated),
+            (&mut turn.moved, more.moved),
             (&mut turn.to_peers, more.to_peers),
             (&mut turn.to_clients, more.to_clients),
             (&mut turn.relayed_bytes, more.relayed_bytes),

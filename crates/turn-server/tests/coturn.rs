@@ -159,6 +159,20 @@ async fn real_clients_reach_each_other() {
     all(&[&["-y"], &["-y", "-s"], &["-y", "-t"], &["-y", "-c"]], 20).await;
 }
 
+/// RFC 8016: each client goes to another port in the middle, and its relayed address stays.
+#[tokio::test]
+async fn real_clients_that_move_lose_nothing() {
+    let mut runs = tokio::task::JoinSet::new();
+    for extra in [&["-M"][..], &["-M", "-t"], &["-M", "-s"]] {
+        let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
+        runs.spawn(async move { relays_everything(&V4(), &all, 20).await });
+    }
+    while let Some(run) = runs.join_next().await {
+        let Some(stats) = run.unwrap() else { continue };
+        assert!(stats.turn.moved >= 2, "{stats:?}");
+    }
+}
+
 /// Pairs of ports are asked for, so that a token of one worker is shown to another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_clients_of_several_workers_lose_nothing() {

@@ -418,6 +418,71 @@ fn a_server_that_lies_is_not_believed() {
     assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Forged)));
 }
 
+/// RFC 8016: with a ticket the relayed address stays what it is; without one there is another.
+#[test]
+fn an_allocation_comes_along_or_is_made_anew() {
+    for (wanted, allowed, loss) in [(true, true, 0), (true, true, 20), (true, false, 0), (false, true, 0)] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = wanted;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), loss);
+        let mut server = support::config();
+        server.mobility = allowed;
+        world.bench = Bench::new(server);
+        let peer: SocketAddr = PEER.parse().unwrap();
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, peer).unwrap();
+        world.run(Duration::from_secs(60));
+        let relayed = world.client.relayed().next().unwrap();
+        for round in 1..=3 {
+            let home = format!("203.0.113.{round}:4000").parse().unwrap();
+            world.client.move_to(world.bench.now, Path { local: home, ..world.client.path() }).unwrap();
+            world.run(Duration::from_secs(60));
+            let now = world.client.relayed().next().unwrap();
+            let stays = wanted && allowed;
+            assert_eq!(now == relayed, stays, "{wanted} {allowed} {loss} {round}");
+            let (moved, lost) =
+                (world.seen(|event| *event == Event::Moved), world.seen(|event| *event == Event::Lost));
+            assert_eq!((moved, lost), if stays { (round, 0) } else { (0, round) });
+            world.loss = 0;
+            assert_eq!(world.send(PEER, b"x"), Ok(5), "in its channel");
+            assert_eq!(world.relayed.pop().unwrap().0, inbound(now, PEER));
+            world.data.clear();
+            world.peer_sends(PEER, b"y");
+            assert_eq!(world.data.len(), 1);
+            world.loss = loss;
+        }
+        let path = world.client.path();
+        assert!(world.client.move_to(world.bench.now, path).is_ok() && world.client.poll_timeout().is_some());
+        world.client.release(world.bench.now);
+        assert!(world.client.move_to(world.bench.now, client("x").path()).is_err());
+    }
+}
+
+/// THREATS T12: tickets are of a bounded length, and from the server's own answers.
+#[test]
+fn a_ticket_that_is_too_long_is_none() {
+    let now = testkit::epoch();
+    for (len, kept) in [(1, true), (512, true), (513, false), (0, false)] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = true;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+        client.allocate(now);
+        let ticket = vec![7; len];
+        let granted = [
+            Attribute::XorRelayedAddress("9.9.9.9:50000".parse().unwrap()),
+            Attribute::Lifetime(600),
+            Attribute::XorMappedAddress(HOME.parse().unwrap()),
+            Attribute::MobilityTicket(&ticket),
+        ];
+        answer(&mut client, now, Class::Success, &granted).unwrap();
+        while client.poll_event().is_some() {}
+        client.move_to(now, Path { local: "203.0.113.1:1".parse().unwrap(), ..client.path() }).unwrap();
+        assert_eq!(client.poll_event() == Some(Event::Lost), !kept, "{len}");
+    }
+}
+
 /// RFC 8656 §7.1: each wish with its attributes, and none of the others'.
 #[test]
 fn an_allocate_says_what_is_wanted_and_no_more() {

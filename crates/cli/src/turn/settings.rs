@@ -118,6 +118,10 @@ pub(crate) struct Settings {
     /// Asks clients for the hash of their name in place of the name (RFC 8489 §9.2.4).
     #[arg(long, num_args = 0, default_missing_value = "true")]
     anonymity: Option<bool>,
+    /// Whether clients may take their allocations along to another address (RFC 8016). Default: true, but with several
+    /// workers they may not.
+    #[arg(long, value_name = "BOOL")]
+    mobility: Option<bool>,
     /// Takes the channel numbers 0x5000 to 0x7FFF of clients from before RFC 8656.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     rfc5766_channels: Option<bool>,
@@ -262,6 +266,7 @@ impl Settings {
         set(&mut turn.max_lifetime, self.max_lifetime.map(Duration::from_secs));
         set(&mut turn.nonce_lifetime, self.nonce_lifetime.map(Duration::from_secs));
         set(&mut turn.anonymity, self.anonymity);
+        set(&mut turn.mobility, self.mobility);
         set(&mut turn.rfc5766_channels, self.rfc5766_channels);
         (turn.max_bandwidth, turn.max_total_bandwidth) = (self.max_bandwidth, self.max_total_bandwidth);
         if let Some(workers @ (0 | MANY_WORKERS..)) = self.workers {

@@ -17,6 +17,8 @@ pub enum Event {
         /// How the server sees the client.
         mapped: SocketAddr,
     },
+    /// The allocation has come along to the path of [`move_to`](super::Client::move_to) (RFC 8016).
+    Moved,
     /// The server has forgotten the allocation. Another one is being asked for, with all its permissions.
     Lost,
     /// The peer may send, and be sent to.

@@ -58,6 +58,9 @@ pub struct Config {
     /// Whether clients may choose channels up to 0x7FFF as in the older RFC 5766 §11, which RFC 8656 §12 ends
     /// at 0x4FFF. Default: no.
     pub rfc5766_channels: bool,
+    /// Whether a client may take its allocation along to another address (RFC 8016). Of several servers that are one
+    /// only that finds an allocation that has it, so that there it is better not allowed. Default: yes.
+    pub mobility: bool,
     /// Which peers are relayed to.
     pub peers: PeerPolicy,
     /// Where clients find out what their NAT does (RFC 5780), at most one of each family. None: a Binding
@@ -111,6 +114,7 @@ impl Config {
             max_total_bandwidth: None,
             dont_fragment: true,
             rfc5766_channels: false,
+            mobility: true,
             peers: PeerPolicy::default(),
             discovery: Vec::new(),
         }

@@ -6,6 +6,7 @@ mod config;
 mod discovery;
 mod event;
 mod limiter;
+mod mobility;
 mod ports;
 mod relay;
 mod reply;
@@ -167,10 +168,11 @@ impl Server {
         }
     }
 
-    /// A client's TCP or TLS connection is gone, and its allocation with it (RFC 8656 §5).
+    /// A client's TCP or TLS connection is gone, and its allocation with it (RFC 8656 §5), unless the client has a
+    /// ticket for it (RFC 8016): then nothing is relayed until it has come along, or its time is over.
     pub fn client_gone(&mut self, now: Instant, path: Path) {
         self.advance(now);
-        self.table.remove_client(path);
+        self.table.part_with(path);
     }
 
     /// Advances to `now`. Early and repeated calls are harmless.
@@ -299,6 +301,9 @@ impl Server {
     ) -> Result<Received<'b>, Discard> {
         let peer = path.remote;
         let allocation = self.table.of_relay(path.local).ok_or(Discard::NoAllocation)?;
+        if allocation.is_parted {
+            return Err(Discard::NoAllocation);
+        }
         if !allocation.may_relay(now, peer.ip()) {
             return Err(Discard::NoPermission);
         }

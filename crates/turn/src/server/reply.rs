@@ -8,6 +8,7 @@ use stun::wire::{
 use stun::{Authenticated, Authenticator};
 
 use super::discovery::Discovered;
+use super::mobility::Ticket;
 
 /// An answer that waits to be written.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(super) enum Content {
     Mapped,
     Discovered(Discovered),
     Allocated(Allocated),
-    Refreshed(u32),
+    Refreshed(u32, Option<Ticket>),
     Done,
     Error(u16),
     /// 401 or 438 with what the client needs to try again.
@@ -43,6 +44,7 @@ pub(super) struct Allocated {
     pub(super) refused: Option<(stun::wire::AddressFamily, u16)>,
     pub(super) lifetime: u32,
     pub(super) token: Option<[u8; 8]>,
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl Reply {
@@ -56,7 +58,7 @@ impl Reply {
             Content::Mapped
             | Content::Discovered(_)
             | Content::Allocated(_)
-            | Content::Refreshed(_)
+            | Content::Refreshed(..)
             | Content::Done => Class::Success,
             Content::Error(_) | Content::Challenge(_) | Content::Unknown(..) => Class::Error,
         };
@@ -66,7 +68,10 @@ impl Reply {
             Content::Mapped => message.attribute(Attribute::XorMappedAddress(client))?,
             Content::Discovered(discovered) => discovered.write(&mut message)?,
             Content::Allocated(allocated) => allocated.write(client, &mut message)?,
-            Content::Refreshed(lifetime) => message.attribute(Attribute::Lifetime(*lifetime))?,
+            Content::Refreshed(lifetime, ticket) => {
+                message.attribute(Attribute::Lifetime(*lifetime))?;
+                write_ticket(ticket.as_ref(), &mut message)?;
+            }
             Content::Done => {}
             Content::Error(code) => message.attribute(error(*code))?,
             Content::Challenge(code) => {
@@ -98,7 +103,15 @@ impl Allocated {
         if let Some((family, code)) = self.refused {
             message.attribute(Attribute::AddressError(AddressError { family, code, reason: "" }))?;
         }
-        Ok(())
+        write_ticket(self.ticket.as_ref(), message)
+    }
+}
+
+/// RFC 8016 §3.1.3, §3.2.2.
+fn write_ticket(ticket: Option<&Ticket>, message: &mut Encoder<'_, '_>) -> Result<(), NoSpace> {
+    match ticket {
+        Some(ticket) => message.attribute(Attribute::MobilityTicket(ticket.as_bytes())),
+        None => Ok(()),
     }
 }
 
@@ -108,6 +121,7 @@ fn error(code: u16) -> Attribute<'static> {
         400 => "Bad Request",
         401 => "Unauthenticated",
         403 => "Forbidden",
+        405 => "Mobility Forbidden",
         437 => "Allocation Mismatch",
         440 => "Address Family not Supported",
         441 => "Wrong Credentials",

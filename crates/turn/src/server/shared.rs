@@ -160,6 +160,21 @@ impl Ledger {
         release(&mut self.per_source, &network(source));
     }
 
+    /// One of a source is another's from now on, if that may have one more.
+    pub(super) fn recount(&mut self, from: IpAddr, to: IpAddr) -> Result<(), u16> {
+        let (from, to) = (network(from), network(to));
+        if from == to {
+            return Ok(());
+        }
+        let count = self.per_source.get(&to).copied().unwrap_or(0);
+        if count >= self.limits.per_source {
+            return Err(486);
+        }
+        self.per_source.insert(to, count.saturating_add(1));
+        release(&mut self.per_source, &from);
+        Ok(())
+    }
+
     /// A free port at the address of a family.
     pub(super) fn take(
         &mut self,

@@ -13,6 +13,7 @@ use super::allocation::Allocation;
 use super::config::Config;
 use super::event::{Event, Usage};
 use super::limiter::Bucket;
+use super::mobility::Ticket;
 use super::ports::Parity;
 use super::reply::{Allocated, Content, Reply};
 use super::shared::{Ledger, Shared};
@@ -46,6 +47,7 @@ pub(super) struct Wish {
     pub(super) token: Option<[u8; 8]>,
     pub(super) bandwidth: Option<u64>,
     pub(super) fingerprint: bool,
+    pub(super) mobile: bool,
 }
 
 impl Table {
@@ -115,7 +117,10 @@ impl Table {
             return Err(code);
         }
         drop(ledger);
-        self.insert(allocation);
+        let key = self.insert(allocation);
+        if let Some(allocation) = self.allocations.get_mut(key).filter(|_| wish.mobile) {
+            allocation.ticket = Some(Ticket::new(key, rng));
+        }
         Ok(())
     }
 
@@ -223,12 +228,49 @@ impl Table {
         }
     }
 
+    /// The client's connection is gone: so is what it had, but for what may still go along to another one.
+    pub(super) fn part_with(&mut self, path: Path) {
+        let key = self.by_client.get(&path).copied();
+        match key.and_then(|key| self.allocations.get_mut(key)) {
+            // Of one that is not open yet nobody has the ticket.
+            Some(allocation) if allocation.ticket.is_some() && allocation.is_open() => {
+                allocation.is_parted = true;
+                self.by_client.remove(&path);
+            }
+            Some(_) => self.remove_client(path),
+            None => {}
+        }
+    }
+
     /// The server has other users.
     pub(super) fn mark_stale(&mut self) {
         self.allocations.iter_mut().for_each(|(_, allocation)| allocation.is_stale = true);
     }
 
-    fn insert(&mut self, allocation: Allocation) {
+    /// The allocation that a ticket is of.
+    pub(super) fn of_ticket(&mut self, key: usize, shown: &[u8]) -> Option<&mut Allocation> {
+        let is_right = |allocation: &&mut Allocation| {
+            allocation.is_open() && allocation.ticket.is_some_and(|ticket| ticket.is(shown))
+        };
+        self.allocations.get_mut(key).filter(is_right)
+    }
+
+    /// Gives an allocation another path, which must have none, and counts it for that source; the one it had.
+    pub(super) fn replace_client(&mut self, now: Instant, key: usize, path: Path) -> Result<Path, u16> {
+        let allocation =
+            self.allocations.get_mut(key).filter(|allocation| allocation.expires > now).ok_or(437_u16)?;
+        let old = allocation.client;
+        self.shared.ledger().recount(old.remote.ip(), path.remote.ip())?;
+        allocation.client = path;
+        // The path may be another's since.
+        if !std::mem::take(&mut allocation.is_parted) {
+            self.by_client.remove(&old);
+        }
+        self.by_client.insert(path, key);
+        Ok(old)
+    }
+
+    fn insert(&mut self, allocation: Allocation) -> usize {
         let (client, expires) = (allocation.client, allocation.expires);
         let relays = allocation.relays;
         let key = self.allocations.insert(allocation);
@@ -239,11 +281,14 @@ impl Table {
             self.shared.set_external(relay.external, true);
             self.events.push_back(Event::Open(relay.local));
         }
+        key
     }
 
     fn remove(&mut self, key: usize) {
         let Some(allocation) = self.allocations.try_remove(key) else { return };
-        self.by_client.remove(&allocation.client);
+        if !allocation.is_parted {
+            self.by_client.remove(&allocation.client);
+        }
         self.expiries.remove(&(allocation.expires, key));
         self.shared.ledger().discount(allocation.user.username(), allocation.client.remote.ip());
         if allocation.is_open() {
@@ -266,6 +311,7 @@ impl Allocation {
             refused: self.refused_family,
             lifetime: u32::try_from((self.expires - now).as_secs()).unwrap_or(u32::MAX),
             token: self.token,
+            ticket: self.ticket,
         }
     }
 

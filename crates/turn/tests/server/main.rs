@@ -14,6 +14,7 @@ mod support;
 mod allocate;
 mod discovery;
 mod hostile;
+mod mobility;
 mod permissions;
 mod quotas;
 mod workers;
