@@ -2,7 +2,7 @@ use crypto::Provider;
 use net::TlsClient;
 use session::{AddressPolicy, DtlsRole, Limits};
 
-use crate::{IceServer, IceTransportPolicy};
+use crate::{Certificate, IceServer, IceTransportPolicy};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -27,6 +27,9 @@ pub struct Configuration {
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
     /// Default: client, as RFC 8842 §5.3 recommends.
     pub answer_dtls_role: DtlsRole,
+    /// Our certificate (`certificates`). Default: none, so that each connection makes one of its own, and peers cannot
+    /// tell by it that they spoke to the same program (RFC 8827 §6.5).
+    pub certificate: Option<Certificate>,
     /// Bytes of messages that a channel holds before `send` waits. Default: 1 MiB.
     pub send_buffer: usize,
     /// Events that are kept for a reader who does not read; of more the oldest states are forgotten. Default:
@@ -48,6 +51,7 @@ impl Default for Configuration {
             max_relay_sockets: 8,
             tls: None,
             answer_dtls_role: DtlsRole::Client,
+            certificate: None,
             send_buffer: 1024 * 1024,
             max_unread_events: 4096,
             provider: crypto::default_provider(),

@@ -6,13 +6,15 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use net::{Clock, Interface, Transport};
+use proto::Arrival;
 use session::uri::{ParseError, Scheme};
-use session::{ExternalAddress, Pacer, Session, TcpAddresses};
+use session::{ExternalAddress, Pacer, Session, TcpAddresses, TransportParameters};
 
 use crate::addresses::{self, Wishes};
 use crate::connection::{Connection, Handle};
-use crate::ice_server::{Wanted, addresses_of, read_url};
+use crate::ice_server::{Server, Wanted, addresses_of, read_url};
 use crate::relay_sockets::{Open, RelaySockets};
+use crate::strangers::{Stranger, Strangers, WaitingRoom};
 use crate::worker::{Inbox, Worker};
 use crate::{Configuration, Error, Events, IceTransportPolicy, IpHandling, PeerConnection, TcpLimits};
 
@@ -35,6 +37,7 @@ struct Shared {
     local: Vec<SocketAddr>,
     tcp: TcpAddresses,
     stun: Vec<SocketAddr>,
+    strangers: Arc<WaitingRoom>,
     external: Vec<ExternalAddress>,
     hides_hosts: bool,
     is_lite: bool,
@@ -53,9 +56,57 @@ impl Endpoint {
     ///
     /// If the system has no entropy, the endpoint's task has ended, or a server's URL or credentials cannot be.
     pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
+        let (session, servers) = self.make_session(&configuration)?;
+        self.start(session, servers, &configuration)
+    }
+
+    /// A new connection to a peer with whom no descriptions are exchanged: `parameters` say what they would, and none
+    /// are taken. Channels, candidates and events are as ever.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect), and if a port is 0.
+    pub fn connect_without_sdp(
+        &self,
+        configuration: Configuration,
+        parameters: TransportParameters,
+    ) -> Result<(PeerConnection, Events), Error> {
+        let (mut session, servers) = self.make_session(&configuration)?;
+        session.open_transport(self.shared.clock.now(), parameters)?;
+        self.start(session, servers, &configuration)
+    }
+
+    /// Listens for peers that ask for a ufrag of which no connection knows; `None` if somebody does so already. At most
+    /// [`max_strangers`](EndpointBuilder::max_strangers) of them are there at a time.
+    pub fn strangers(&self) -> Option<Strangers> {
+        Strangers::listen(&self.shared.strangers)
+    }
+
+    /// A new connection with a stranger, as [`connect_without_sdp`](Self::connect_without_sdp) makes it. The request
+    /// that told of it is answered at once, if `parameters` have the password that goes with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect_without_sdp`](Self::connect_without_sdp).
+    pub fn accept(
+        &self,
+        stranger: &Stranger,
+        configuration: Configuration,
+        parameters: TransportParameters,
+    ) -> Result<(PeerConnection, Events), Error> {
+        let (mut session, servers) = self.make_session(&configuration)?;
+        let at = self.shared.clock.now();
+        session.open_transport(at, parameters)?;
+        let arrival = Arrival { path: stranger.path(), ecn: None, at };
+        // Where it is refused, the session counts it, and it will come again.
+        let _ = session.handle_datagram(arrival, &mut stranger.datagram().to_vec());
+        self.start(session, servers, &configuration)
+    }
+
+    fn make_session(&self, configuration: &Configuration) -> Result<(Session, Vec<Server>), Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
-        let Shared { inbox, clock, local, tcp, stun, external, hides_hosts, is_lite, pacer } = &*self.shared;
+        let Shared { clock, local, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(
             &configuration.ice_servers,
             configuration.max_server_urls,
@@ -64,6 +115,7 @@ impl Endpoint {
         let mut config = session::Config::new(configuration.provider);
         config.answer_dtls_role = configuration.answer_dtls_role;
         config.limits = configuration.limits;
+        config.identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
         config.stun_servers.clone_from(stun);
         config.local_addresses.clone_from(local);
         config.ice_lite = *is_lite;
@@ -87,8 +139,17 @@ impl Endpoint {
         let now = clock.now();
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
-        let session = session.map_err(|_| Error::Identity)?;
-        let connection = Arc::new(Connection::new(session, *clock, &configuration));
+        Ok((session.map_err(|_| Error::Identity)?, servers))
+    }
+
+    fn start(
+        &self,
+        session: Session,
+        servers: Vec<Server>,
+        configuration: &Configuration,
+    ) -> Result<(PeerConnection, Events), Error> {
+        let Shared { inbox, clock, .. } = &*self.shared;
+        let connection = Arc::new(Connection::new(session, *clock, configuration));
         let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
         let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
         let events = Events::new(&handle);
@@ -131,9 +192,17 @@ pub struct EndpointBuilder {
     lite: bool,
     transports: Vec<Arc<dyn Transport>>,
     open: Option<Arc<Open>>,
+    max_strangers: Option<usize>,
 }
 
 impl EndpointBuilder {
+    /// [`Strangers`] at a time: those that wait, and those that the program holds. Of more nothing is kept. Default: 64.
+    #[must_use]
+    pub const fn max_strangers(mut self, limit: usize) -> Self {
+        self.max_strangers = Some(limit);
+        self
+    }
+
     /// Adds a STUN server, `stun:host:port`, that tells how the outside sees us, for every connection. Those of one
     /// connection, and its TURN servers, stand in its [`Configuration`].
     #[must_use]
@@ -300,8 +369,9 @@ impl EndpointBuilder {
         let relays = RelaySockets::new(open, relaying, is_system);
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
+        let strangers = Arc::new(WaitingRoom::new(self.max_strangers.unwrap_or(MAX_STRANGERS)));
         let tcp_side = (listeners, self.tcp_limits);
-        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays, tcp_side));
+        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays, tcp_side, strangers.clone()));
         let shared = Shared {
             inbox,
             clock,
@@ -312,6 +382,7 @@ impl EndpointBuilder {
             hides_hosts: wishes.handling == IpHandling::DefaultPublic,
             is_lite: self.lite,
             pacer: Arc::new(Pacer::default()),
+            strangers,
         };
         Ok(Endpoint { shared: Arc::new(shared) })
     }
@@ -319,7 +390,7 @@ impl EndpointBuilder {
 
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stun, wishes, tcp_port, tcp_active, external, lite, transports, .. } = self;
+        let Self { stun, wishes, tcp_port, tcp_active, external, lite, transports, max_strangers, .. } = self;
         f.debug_struct("EndpointBuilder")
             .field("stun", stun)
             .field("wishes", wishes)
@@ -328,6 +399,7 @@ impl fmt::Debug for EndpointBuilder {
             .field("external", external)
             .field("lite", lite)
             .field("transports", transports)
+            .field("max_strangers", max_strangers)
             .finish_non_exhaustive()
     }
 }
@@ -342,3 +414,6 @@ impl PeerConnection {
         Endpoint::builder().bind().await?.connect(configuration)
     }
 }
+
+/// [`Strangers`] at a time.
+const MAX_STRANGERS: usize = 64;

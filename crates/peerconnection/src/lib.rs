@@ -14,10 +14,11 @@
 //! | `connection` | [`PeerConnection`]: offers, answers, candidates, reports |
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
-//! | `configuration`, `ice_server`, `error` | what goes in, what can go wrong |
+//! | `configuration`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream` | a TCP or TLS connection to a TURN server, as if it were a socket |
+//! | `strangers` | [`Strangers`]: peers whom no connection expects |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
 //! # How it behaves
@@ -29,6 +30,7 @@
 //!   or it is connected to. A connection with TURN servers has sockets of its own.
 
 mod addresses;
+mod certificate;
 mod channel;
 mod configuration;
 mod connection;
@@ -42,10 +44,12 @@ mod io;
 mod log;
 mod relay_sockets;
 mod relay_stream;
+mod strangers;
 mod unsent;
 mod worker;
 
 pub use addresses::{IpHandling, TcpLimits};
+pub use certificate::Certificate;
 pub use channel::{DataChannel, Message};
 pub use configuration::Configuration;
 pub use connection::{Description, PeerConnection};
@@ -60,9 +64,11 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
     AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
-    GatheringState, IceFailure, IceRole, IceState, Limits, Reliability, Report, SdpType, SessionDescription,
-    SignalingState, Stats, UnusedReason, UnusedServer,
+    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, Limits,
+    ParametersError, PeerCertificate, Reliability, Report, SdpType, SessionDescription, SignalingState,
+    Stats, TransportParameters, UnusedReason, UnusedServer,
 };
+pub use strangers::{Stranger, Strangers};
 
 /// The programs of the README are compiled, and the first of them is run.
 #[cfg(doctest)]

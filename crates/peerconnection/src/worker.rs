@@ -20,6 +20,7 @@ use crate::connection::{Connection, Core};
 use crate::ice_server::{Found, Server};
 use crate::log::Lines;
 use crate::relay_sockets::{self, RelaySockets};
+use crate::strangers::WaitingRoom;
 use tcp::Tcp;
 
 mod servers;
@@ -104,6 +105,8 @@ pub(crate) struct Worker {
     sleep: Pin<Box<Sleep>>,
     receive_buffer: Vec<u8>,
     send_buffer: Vec<u8>,
+    /// Who asks for somebody who is not there.
+    strangers: Arc<WaitingRoom>,
     /// Told what nobody's datagrams are: their number.
     strays: u64,
     /// What is logged of errors, either way.
@@ -137,8 +140,10 @@ impl Worker {
         transports: Vec<Arc<dyn Transport>>,
         relays: RelaySockets,
         (listeners, limits): (Vec<Listener>, TcpLimits),
+        strangers: Arc<WaitingRoom>,
     ) -> Self {
         Self {
+            strangers,
             inbox,
             clock,
             sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
@@ -269,14 +274,22 @@ impl Worker {
         let now = self.clock.now();
         let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
         let arrival = Arrival { path, ecn: train.ecn, at: now };
-        let Self { receive_buffer, demux, sessions, dirty, strays, .. } = self;
+        let Self { receive_buffer, demux, sessions, dirty, strays, strangers, .. } = self;
         let datagrams = receive_buffer.get_mut(..train.len).unwrap_or_default().chunks_mut(train.stride);
         // The datagrams of a train nearly always belong to one session: it is locked once.
         let mut open: Option<(usize, MutexGuard<'_, Core>)> = None;
         for datagram in datagrams {
-            let Target::Session(key) = demux.route(path, datagram) else {
-                *strays += 1;
-                continue;
+            let key = match demux.route(path, datagram) {
+                Target::Session(key) => key,
+                Target::Unknown { ufrag, remote_ufrag } => {
+                    *strays += 1;
+                    strangers.enter(path, ufrag, remote_ufrag, datagram);
+                    continue;
+                }
+                Target::Nobody => {
+                    *strays += 1;
+                    continue;
+                }
             };
             if open.as_ref().is_none_or(|(locked, _)| *locked != key) {
                 // The old lock is given back before the next is taken.
@@ -354,7 +367,7 @@ impl Worker {
             // What is due cannot leave before the socket says so.
             let timer = timer.map(|due| if is_blocked { due.max(now + BLOCKED_WAIT) } else { due });
             let over = core.is_over();
-            let gathers = has_streams && core.session.local_description().is_some();
+            let gathers = has_streams && core.session.gathers();
             let mut requests = Vec::new();
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
             drop(core);
@@ -468,8 +481,7 @@ impl Future for Worker {
             more |= this.pump(cx) && this.sockets.iter().all(|socket| socket.kept.is_none());
         }
         if !open && this.sessions.is_empty() {
-            let mut letters = this.inbox.lock();
-            letters.ended = true;
+            this.inbox.lock().ended = true;
             return Poll::Ready(());
         }
         let timer = this.timers.first().map(|(due, _)| *due);
@@ -488,6 +500,7 @@ impl Future for Worker {
 impl Drop for Worker {
     /// The runtime may end a worker before its time: then its connections are over too.
     fn drop(&mut self) {
+        self.strangers.close();
         let mut letters = self.inbox.lock();
         letters.ended = true;
         let added = std::mem::take(&mut letters.added);

@@ -294,6 +294,10 @@ impl Negotiation {
         self.state = SignalingState::Closed;
     }
 
+    pub(crate) const fn has_local_description(&self) -> bool {
+        self.local.current.is_some() || self.local.pending.is_some()
+    }
+
     /// The local description set last, with the candidates found since.
     pub(crate) fn local_description(
         &self,

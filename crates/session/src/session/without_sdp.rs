@@ -70,6 +70,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether gathering was begun: by a local description, or from parameters.
+    pub fn gathers(&self) -> bool {
+        self.is_without_sdp || self.negotiation.has_local_description()
+    }
+
     /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         let transport = self.transport.as_ref()?;
