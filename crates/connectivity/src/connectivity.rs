@@ -469,6 +469,11 @@ impl Connectivity {
             has_remote_credentials: self.agent.remote_credentials().is_some(),
             relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
             is_gathering: self.is_gathering && !self.has_answers(),
+            unasked_relays: if self.is_gathering {
+                self.relays.as_ref().map_or(0, |relays| relays.unasked())
+            } else {
+                0
+            },
             relay_only: self.relay_only,
             ignored_hostnames: self.hostnames,
             refused_candidates: self.refused_candidates,

@@ -116,21 +116,31 @@ impl Relays {
         self.relays.iter_mut().for_each(|relay| relay.addresses = [None; 2]);
     }
 
-    /// Asks each server from each socket of its family that has not asked it yet, each at the other end of a
-    /// connection, and those again that failed.
+    /// Whom there is to ask: each server from each socket of its family, and each at the other end of a connection.
+    fn paths(&self) -> impl Iterator<Item = (Path, &Credentials)> {
+        let fits = |socket: &SocketAddr, remote: SocketAddr| {
+            remote.is_ipv4() == socket.is_ipv4() && remote.ip().is_loopback() == socket.ip().is_loopback()
+        };
+        let over_udp = self.sockets.iter().flat_map(move |socket| {
+            let servers = self.servers.iter().filter(move |server| fits(socket, server.address));
+            servers.map(|server| {
+                let path = Path { carrier: Carrier::Udp, local: *socket, remote: server.address };
+                (path, &server.credentials)
+            })
+        });
+        over_udp.chain(self.streams.iter().map(|(path, credentials)| (*path, credentials)))
+    }
+
+    /// How many of them are not asked because there may be no more clients.
+    pub(crate) fn unasked(&self) -> usize {
+        let is_asked = |path: Path| self.relays.iter().any(|relay| relay.client.path() == path);
+        self.paths().filter(|(path, _)| !is_asked(*path)).count()
+    }
+
+    /// Asks those that were not asked yet, and those again that failed.
     pub(crate) fn ask(&mut self, now: Instant) {
-        for socket in self.sockets.clone() {
-            for server in self.servers.clone() {
-                let remote = server.address;
-                let fits = remote.is_ipv4() == socket.is_ipv4()
-                    && remote.ip().is_loopback() == socket.ip().is_loopback();
-                if fits {
-                    let path = Path { carrier: Carrier::Udp, local: socket, remote };
-                    self.ask_on(now, path, server.credentials);
-                }
-            }
-        }
-        for (path, credentials) in self.streams.clone() {
+        let all: Vec<_> = self.paths().map(|(path, credentials)| (path, credentials.clone())).collect();
+        for (path, credentials) in all {
             self.ask_on(now, path, credentials);
         }
     }

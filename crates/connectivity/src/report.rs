@@ -23,6 +23,9 @@ pub struct Report {
     pub servers: Vec<ServerReport>,
     /// The TURN servers, from each socket of ours that asks them.
     pub relays: Vec<RelayReport>,
+    /// Servers and sockets of ours between which there could be relays, beyond
+    /// [`max_relays`](crate::Config::max_relays).
+    pub unasked_relays: usize,
     /// Whether the peer's ufrag and password are known.
     pub has_remote_credentials: bool,
     /// Whether a server's answer is waited for.
@@ -147,6 +150,9 @@ impl fmt::Display for Report {
         }
         self.servers.iter().try_for_each(|server| writeln!(f, "{server}"))?;
         self.relays.iter().try_for_each(|relay| writeln!(f, "{relay}"))?;
+        if self.unasked_relays > 0 {
+            writeln!(f, "relays not asked, as there would be too many: {}", self.unasked_relays)?;
+        }
         writeln!(f, "pairs: {}", self.stats.pairs.len())?;
         self.stats.pairs.iter().try_for_each(|pair| write_pair(f, pair))?;
         self.advice().map_or(Ok(()), |advice| writeln!(f, "try: {advice}"))

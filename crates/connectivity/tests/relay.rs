@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use connectivity::{Config, Connectivity, Kind, Role, State, TurnServer};
 use harness::{Host, SERVER, exchange, is_connected, side, trickle, turn_server};
+use proto::{Arrival, Batch};
+use stun::wire::{Attribute, Class, Encoder, Message, Method};
 use testkit::{HostId, Lan, Link, Nat, Network, World, epoch};
+use turn::Writer;
 
 #[test]
 fn symmetric_nats_on_both_sides_are_joined_by_a_relay() {
@@ -102,6 +105,83 @@ fn a_wrong_password_is_in_the_report() {
     let report = side(&mut world, a).report().to_string();
     assert!(report.contains("the user name or the password is wrong"), "{report}");
     assert!(report.contains("try: No TURN server gave an address"), "{report}");
+}
+
+/// Has `side` ask, and each server answer its Allocate at once with the address that `relayed` says.
+fn allocate(side: &mut Connectivity, relayed: impl Fn(SocketAddr) -> SocketAddr) {
+    let now = epoch();
+    for _ in 0..100 {
+        let mut memory = [0; 1500];
+        let mut batch = Batch::new(&mut memory, 1, 1500);
+        let Some(transmit) = side.poll_transmit(now, &mut batch) else { break };
+        let request = Message::decode(batch.bytes()).unwrap();
+        if request.method() != Method::ALLOCATE {
+            continue;
+        }
+        let mut memory = [0; 200];
+        let mut out = Writer::new(&mut memory);
+        let mut answer =
+            Encoder::new(&mut out, Class::Success, Method::ALLOCATE, request.transaction()).unwrap();
+        answer.attribute(Attribute::XorRelayedAddress(relayed(transmit.path.remote))).unwrap();
+        answer.attribute(Attribute::XorMappedAddress(transmit.path.local)).unwrap();
+        answer.attribute(Attribute::Lifetime(600)).unwrap();
+        answer.finish(None).unwrap();
+        let len = out.len();
+        let arrival = Arrival { path: transmit.path, ecn: None, at: now };
+        side.handle_datagram(arrival, &mut memory[..len]).unwrap();
+    }
+}
+
+/// One with a host address, a socket for relaying, and this many servers.
+fn with_servers(count: u8) -> Connectivity {
+    let mut config = Config::default();
+    config.max_relays = 3;
+    config.turn_servers = (1..=count)
+        .map(|number| {
+            let address = ([198, 51, 100, number], 3478).into();
+            TurnServer::new(address, stun::Credentials::new("alice", "wonderland").unwrap())
+        })
+        .collect();
+    let mut side = Connectivity::new(epoch(), config, [1; 32]);
+    side.add_host(epoch(), OWN.parse().unwrap()).unwrap();
+    side.add_relay_socket(epoch(), SOCKET.parse().unwrap());
+    side.gather(epoch());
+    side
+}
+
+const OWN: &str = "203.0.113.1:5000";
+const SOCKET: &str = "203.0.113.1:5001";
+
+/// THREATS T12: a server relays at addresses of its own; one of ours, or another server's, it cannot have.
+#[test]
+fn a_server_cannot_take_an_address_that_is_not_its_own() {
+    for claimed in [OWN, SOCKET] {
+        let mut side = with_servers(1);
+        allocate(&mut side, |_| claimed.parse().unwrap());
+        let report = side.report();
+        assert_eq!(report.relays[0].failure, Some(turn::client::Failure::Address), "{claimed}");
+        assert!(report.to_string().contains("names an address that is not its own"), "{report}");
+        let kinds: Vec<_> = report.local_candidates.iter().map(|candidate| candidate.kind).collect();
+        assert_eq!(kinds, [Kind::Host], "{claimed}: ours is still ours");
+    }
+    // The second to name it does not get it.
+    let mut side = with_servers(2);
+    allocate(&mut side, |_| "198.51.100.9:50000".parse().unwrap());
+    let failures: Vec<_> = side.report().relays.iter().map(|relay| relay.failure).collect();
+    assert_eq!(failures, [None, Some(turn::client::Failure::Address)]);
+    assert_eq!(side.report().local_candidates.len(), 2);
+    let mut side = with_servers(2);
+    allocate(&mut side, |server| SocketAddr::new(server.ip(), 50_000));
+    assert_eq!(side.report().local_candidates.len(), 3, "each has its own");
+}
+
+#[test]
+fn relays_have_their_limit_and_the_report_says_how_many_there_would_be_besides() {
+    for (servers, asked, unasked) in [(2, 2, 0), (3, 3, 0), (4, 3, 1), (6, 3, 3)] {
+        let report = with_servers(servers).report();
+        assert_eq!((report.relays.len(), report.unasked_relays), (asked, unasked), "{servers}");
+        assert_eq!(report.to_string().contains("relays not asked"), unasked > 0, "{report}");
+    }
 }
 
 #[test]
