@@ -6,8 +6,10 @@ use ice::{Agent, Candidate, CandidateId, Credentials, Kind, LocalCandidate, Rout
 use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
 
 use crate::gather::{Gatherer, Mapped};
+use crate::names::Names;
+use crate::privacy::HostNames;
 use crate::relay::{Change, Relays};
-use crate::{CandidateError, Config, Discard, Event, Report, SendError, TurnServer};
+use crate::{CandidateError, Config, Discard, Event, SendError, TurnServer};
 
 /// One path to the peer: finds the candidates of ours, checks the ways to the peer's, and carries
 /// datagrams on the one that was agreed on.
@@ -17,25 +19,34 @@ use crate::{CandidateError, Config, Discard, Event, Report, SendError, TurnServe
 #[derive(Debug)]
 pub struct Connectivity {
     max_datagram: usize,
-    now: Instant,
-    agent: Agent,
-    gatherer: Gatherer,
+    pub(crate) now: Instant,
+    pub(crate) agent: Agent,
+    pub(crate) gatherer: Gatherer,
     /// None without TURN servers.
-    relays: Option<Box<Relays>>,
-    relay_only: bool,
+    pub(crate) relays: Option<Box<Relays>>,
+    pub(crate) relay_only: bool,
+    /// Names that the peer gave in place of addresses; none unless it does.
+    pub(crate) names: Option<Box<Names>>,
+    pub(crate) resolves_names: bool,
+    pub(crate) max_names: usize,
+    pub(crate) max_remotes: usize,
+    /// Where our host addresses are hidden: the names that they are announced by.
+    pub(crate) host_names: Option<HostNames>,
     /// Remote candidates came, or relayed addresses: permissions may be missing.
     lacks_permissions: bool,
-    hosts: Vec<SocketAddr>,
+    pub(crate) hosts: Vec<SocketAddr>,
+    /// Those that cannot be candidates, for the report.
+    pub(crate) refused_hosts: Vec<SocketAddr>,
     locals: Vec<(CandidateId, LocalCandidate)>,
     /// Candidates that are to be announced.
     fresh: VecDeque<CandidateId>,
-    is_gathering: bool,
+    pub(crate) is_gathering: bool,
     is_done: bool,
     /// Further servers will be told of.
     awaits_servers: bool,
-    hostnames: u64,
-    refused_candidates: u64,
-    refused_data: u64,
+    pub(crate) hostnames: u64,
+    pub(crate) refused_candidates: u64,
+    pub(crate) refused_data: u64,
 }
 
 /// What a datagram was.
@@ -63,6 +74,9 @@ impl Connectivity {
             turn_streams,
             awaits_servers,
             relay_only,
+            resolves_names,
+            max_names,
+            host_names,
             max_relays,
             max_clients,
             max_datagram,
@@ -78,6 +92,7 @@ impl Connectivity {
         for (path, credentials) in turn_streams {
             relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
         }
+        let max_remotes = ice.max_candidates;
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
@@ -86,8 +101,14 @@ impl Connectivity {
             gatherer: Gatherer::new(stun_servers, stun, max_clients, seed),
             relays,
             relay_only,
+            names: None,
+            resolves_names,
+            max_names,
+            max_remotes,
+            host_names: host_names.map(HostNames::new),
             lacks_permissions: false,
             hosts: Vec::new(),
+            refused_hosts: Vec::new(),
             locals: Vec::new(),
             fresh: VecDeque::new(),
             is_gathering: false,
@@ -111,7 +132,11 @@ impl Connectivity {
         if self.hosts.contains(&address) || self.relay_only {
             return Ok(());
         }
-        self.add_local(LocalCandidate::host(address))?;
+        self.add_local(LocalCandidate::host(address)).inspect_err(|_| {
+            if self.refused_hosts.len() < MAX_REFUSED {
+                self.refused_hosts.push(address);
+            }
+        })?;
         // There are few, and each has its connection's lifetime.
         self.hosts.reserve_exact(1);
         self.hosts.push(address);
@@ -176,6 +201,13 @@ impl Connectivity {
         self.settle();
     }
 
+    /// A socket for relaying is gone, with the relayed addresses that came by it: their server forgets them in time.
+    pub fn remove_relay_socket(&mut self, now: Instant, address: SocketAddr) {
+        self.now = self.now.max(now);
+        self.relays.iter_mut().for_each(|relays| relays.remove_socket(self.now, address));
+        self.settle();
+    }
+
     /// That connection is over, with the relayed addresses that came by it.
     pub fn remove_relay_stream(&mut self, now: Instant, path: Path) {
         self.now = self.now.max(now);
@@ -213,6 +245,7 @@ impl Connectivity {
     pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
         self.hosts.retain(|host| *host != address);
+        self.refused_hosts.retain(|host| *host != address);
         self.gatherer.forget(address);
         for (id, _) in self.locals.extract_if(.., |(_, local)| local.base == address) {
             self.fresh.retain(|fresh| *fresh != id);
@@ -248,6 +281,9 @@ impl Connectivity {
     /// Takes the peer's ufrag and password, and begins to check.
     pub fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
         let now = self.advance(now);
+        if self.agent.remote_credentials().is_some_and(|known| known.ufrag() != remote.ufrag()) {
+            self.names.iter_mut().for_each(|names| names.restart());
+        }
         self.agent.set_remote_credentials(now, remote);
         self.lacks_permissions = true;
     }
@@ -258,21 +294,30 @@ impl Connectivity {
         self.agent.set_remote_lite(now);
     }
 
-    /// Takes a candidate of the peer's.
+    /// Takes a candidate of the peer's. One with a `.local` name in place of an address is kept until the name is
+    /// known, where [names are resolved](crate::Config::resolves_names).
     ///
     /// # Errors
     ///
     /// It cannot be used; that is counted and does no harm.
     pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) -> Result<(), CandidateError> {
-        let now = self.advance(now);
-        self.agent.add_remote_candidate(now, candidate).map_err(|error| {
+        self.advance(now);
+        if candidate.address.ip().is_none() && self.take_named(candidate.clone()) {
+            return Ok(());
+        }
+        self.take_remote_candidate(candidate)?;
+        self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn take_remote_candidate(&mut self, candidate: Candidate) -> Result<(), CandidateError> {
+        self.agent.add_remote_candidate(self.now, candidate).map_err(|error| {
             let is_name = error == ice::CandidateError::Hostname;
             let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
             *count = count.wrapping_add(1);
             CandidateError::Unusable(error)
         })?;
         self.lacks_permissions = true;
-        self.settle();
         Ok(())
     }
 
@@ -294,7 +339,9 @@ impl Connectivity {
     /// The peer will send no further candidates.
     pub fn end_of_remote_candidates(&mut self, now: Instant) {
         let now = self.advance(now);
-        self.agent.end_of_remote_candidates(now);
+        if self.names.as_mut().is_none_or(|names| names.end()) {
+            self.agent.end_of_remote_candidates(now);
+        }
     }
 
     /// Restarts ICE: new credentials, and all candidates announced again with them. Data goes on on the
@@ -302,6 +349,7 @@ impl Connectivity {
     pub fn restart(&mut self, now: Instant) {
         let now = self.advance(now);
         self.agent.restart(now);
+        self.names.iter_mut().for_each(|names| names.restart());
         self.fresh = self.locals.iter().map(|(id, _)| *id).collect();
         if self.is_gathering {
             self.gather(now);
@@ -447,38 +495,14 @@ impl Connectivity {
         self.agent.role()
     }
 
-    /// The candidates of ours found so far, with the current ufrag.
+    /// The candidates of ours found so far, as they are told, with the current ufrag.
     pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
-        self.locals.iter().filter_map(|(id, _)| self.agent.candidate(*id))
+        self.locals.iter().filter_map(|(id, _)| self.told(self.agent.candidate(*id)?))
     }
 
     /// Whether every server has answered or failed.
     pub const fn is_gathering_done(&self) -> bool {
         self.is_gathering && self.is_done
-    }
-
-    /// Why it is, or is not, connected.
-    pub fn report(&self) -> Report {
-        Report {
-            stats: self.agent.stats(),
-            selected: self.agent.selected_path(),
-            round_trip: self.agent.round_trip(),
-            local_candidates: self.local_candidates().collect(),
-            remote_candidates: self.agent.remote_candidates().collect(),
-            servers: self.gatherer.report(),
-            has_remote_credentials: self.agent.remote_credentials().is_some(),
-            relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
-            is_gathering: self.is_gathering && !self.has_answers(),
-            unasked_relays: if self.is_gathering {
-                self.relays.as_ref().map_or(0, |relays| relays.unasked())
-            } else {
-                0
-            },
-            relay_only: self.relay_only,
-            ignored_hostnames: self.hostnames,
-            refused_candidates: self.refused_candidates,
-            refused_data: self.refused_data,
-        }
     }
 
     /// Advances to `now`. Early and repeated calls are harmless.
@@ -560,8 +584,10 @@ impl Connectivity {
         if !self.is_gathering {
             return None;
         }
-        if let Some(id) = self.fresh.pop_front() {
-            return self.agent.candidate(id).map(Event::Candidate);
+        while let Some(id) = self.fresh.pop_front() {
+            if let Some(told) = self.agent.candidate(id).and_then(|candidate| self.told(candidate)) {
+                return Some(Event::Candidate(told));
+            }
         }
         if !self.is_done && self.has_answers() {
             self.is_done = true;
@@ -576,7 +602,7 @@ impl Connectivity {
     }
 
     /// Takes what the servers told.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while let Some(Mapped { address, base, server }) = self.gatherer.poll_mapped() {
             let candidate = LocalCandidate::server_reflexive(address, base, server.ip());
             // RFC 8445 §5.1.3: what says nothing new is not announced; nor is an old mapping's address.
@@ -608,12 +634,12 @@ impl Connectivity {
     }
 
     /// The path to the relay's server, if `path` begins at a relayed address.
-    fn carrier_of(&self, path: Path) -> Option<Path> {
+    pub(crate) fn carrier_of(&self, path: Path) -> Option<Path> {
         self.relays.as_ref()?.carrier_of(path)
     }
 
     /// Whether no server's first answer is waited for.
-    fn has_answers(&self) -> bool {
+    pub(crate) fn has_answers(&self) -> bool {
         !self.awaits_servers
             && self.gatherer.is_done()
             && self.relays.as_ref().is_none_or(|relays| relays.is_done())
@@ -655,6 +681,8 @@ impl Connectivity {
 /// The relay does not take datagrams for the peer yet.
 struct Unpermitted;
 
+/// Addresses that cannot be candidates and are told of.
+const MAX_REFUSED: usize = 16;
 /// Bytes of a check, and of the answer to one.
 const MAX_CHECK: usize = 700;
 /// Bytes that a relay needs besides: a Send indication to an IPv6 address.

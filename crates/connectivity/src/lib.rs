@@ -29,21 +29,24 @@
 //! | `connectivity` | [`Connectivity`] and its commands |
 //! | `gather` | the STUN clients, a server and a base each |
 //! | `relay` | the TURN clients, and datagrams through them |
+//! | `names` | `.local` names that the peer gave in place of addresses |
+//! | `privacy` | host addresses of ours behind names, and reports without them |
 //! | `report` | [`Report`]: why it is not connected, and what to try |
 //! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
 //!
 //! Implemented: host, server-reflexive and relayed candidates over UDP of both families, trickle, restart.
-//! Remote `.local` names are counted and ignored. Not yet: TCP, mDNS, path MTU
-//! discovery.
-//! Left to the caller: sockets, DNS, interfaces.
+//! Remote `.local` names, and names in place of our host addresses. Not yet: TCP, path MTU discovery.
+//! Left to the caller: sockets, DNS and multicast DNS, interfaces.
 
 mod config;
 mod connectivity;
 mod error;
 mod event;
 mod gather;
+mod names;
+mod privacy;
 mod relay;
 mod report;
 
@@ -52,7 +55,9 @@ pub use connectivity::{Connectivity, Received};
 pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
 pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
+pub use mdns::LocalName;
+pub use names::{NameFailure, NameState};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use relay::{Relays, TurnServer};
-pub use report::{RelayReport, Report, ServerReport};
+pub use report::{RelayReport, Report, ServerReport, Timers};
 pub use turn::wire::{FrameError, frame_len};

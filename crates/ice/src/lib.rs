@@ -78,6 +78,7 @@ mod outbound;
 mod pair;
 mod reply;
 mod stats;
+mod timers;
 
 pub use agent::Agent;
 pub use candidate::{Address, Candidate, Kind, TcpType, Transport};
@@ -90,3 +91,4 @@ pub use pair::PairState;
 pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 pub use stats::{Counters, PairStats, Stats};
 pub use stun::DecodeError;
+pub use timers::Timers;

@@ -2,16 +2,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use net::{Clock, Transport, UdpSocket};
+use net::{Clock, Interface, InterfaceWatch, Transport, UdpSocket};
 use session::Session;
 use session::uri::{ParseError, Scheme};
 
 use crate::connection::{Connection, Handle};
 use crate::ice_server::{Wanted, addresses_of, read_url};
+use crate::names::{Mdns, Names};
 use crate::relay_sockets::{Open, RelaySockets};
-use crate::worker::{Inbox, Worker};
+use crate::worker::{Inbox, Networks, Worker};
 use crate::{Configuration, Error, Events, IceTransportPolicy, PeerConnection};
 
 /// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
@@ -30,8 +31,9 @@ pub struct Endpoint {
 struct Shared {
     inbox: Arc<Inbox>,
     clock: Clock,
-    local: Vec<SocketAddr>,
     stun: Vec<SocketAddr>,
+    mdns: Mdns,
+    networks: Arc<Mutex<Networks>>,
 }
 
 impl Endpoint {
@@ -48,7 +50,7 @@ impl Endpoint {
     pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
-        let Shared { inbox, clock, local, stun } = &*self.shared;
+        let Shared { inbox, clock, stun, mdns, networks } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(
             &configuration.ice_servers,
             configuration.max_server_urls,
@@ -58,7 +60,7 @@ impl Endpoint {
         config.answer_dtls_role = configuration.answer_dtls_role;
         config.limits = configuration.limits;
         config.stun_servers.clone_from(stun);
-        config.local_addresses.clone_from(local);
+        config.resolves_names = *mdns != Mdns::Off;
         let only = configuration.ice_transport_policy == IceTransportPolicy::Relay;
         if only || !servers.is_empty() || !unused.is_empty() {
             let mut relaying = session::Relaying::default();
@@ -67,19 +69,32 @@ impl Endpoint {
             config.relaying = Some(Box::new(relaying));
         }
         let now = clock.now();
+        // The worker hears of the connection before it tells others of another network.
+        let networks = networks.lock().unwrap_or_else(PoisonError::into_inner);
+        config.local_addresses.clone_from(&networks.local);
+        if *mdns == Mdns::Hide {
+            config.host_names = Some(networks.names.clone());
+        }
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
         let session = session.map_err(|_| Error::Identity)?;
         let connection = Arc::new(Connection::new(session, *clock, &configuration));
         let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
+        drop(networks);
         let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
         let events = Events::new(&handle);
         Ok((PeerConnection::from_handle(handle), events))
     }
 
-    /// The addresses that the sockets are bound to.
-    pub fn local_addresses(&self) -> &[SocketAddr] {
-        &self.shared.local
+    /// The addresses that the sockets are bound to at the moment.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.shared.networks().local.clone()
+    }
+}
+
+impl Shared {
+    fn networks(&self) -> MutexGuard<'_, Networks> {
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,9 +106,15 @@ impl Drop for Shared {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("local", &self.shared.local).finish()
+        // Addresses may be hidden.
+        f.debug_struct("Endpoint")
+            .field("sockets", &self.shared.networks().local.len())
+            .finish_non_exhaustive()
     }
 }
+
+/// Whether an address of an interface is used.
+pub(crate) type Choose = dyn Fn(&Interface) -> bool + Send + Sync;
 
 /// What an [`Endpoint`] is made with.
 #[derive(Default)]
@@ -102,6 +123,8 @@ pub struct EndpointBuilder {
     addresses: Vec<IpAddr>,
     port: u16,
     loopback: bool,
+    interfaces: Option<Arc<Choose>>,
+    mdns: Mdns,
     transports: Vec<Arc<dyn Transport>>,
     open: Option<Arc<Open>>,
 }
@@ -116,7 +139,8 @@ impl EndpointBuilder {
     }
 
     /// Binds to this address only; called again, to that one too. By default every address of the machine
-    /// is used but loopback.
+    /// is used but loopback, those included that come later: each is told to the peers of all connections then, and what
+    /// goes is given up.
     #[must_use]
     pub fn address(mut self, address: IpAddr) -> Self {
         self.addresses.push(address);
@@ -134,6 +158,21 @@ impl EndpointBuilder {
     #[must_use]
     pub const fn loopback(mut self, wanted: bool) -> Self {
         self.loopback = wanted;
+        self
+    }
+
+    /// Of the machine's addresses uses only those of which this is true, now and whenever they change.
+    #[must_use]
+    pub fn interfaces(mut self, choose: impl Fn(&Interface) -> bool + Send + Sync + 'static) -> Self {
+        self.interfaces = Some(Arc::new(choose));
+        self
+    }
+
+    /// What is done with `.local` names: by default those of peers are asked for, and our own addresses told as they
+    /// are. Where [`transport`](Self::transport) is used nothing is.
+    #[must_use]
+    pub const fn mdns(mut self, policy: Mdns) -> Self {
+        self.mdns = policy;
         self
     }
 
@@ -176,19 +215,34 @@ impl EndpointBuilder {
             );
         }
         let is_system = self.transports.is_empty();
+        let is_follower = is_system && self.addresses.is_empty();
+        let (chosen, port) = (self.chosen(), self.port);
         let open = self.open.clone().or_else(|| is_system.then(|| Arc::new(open_socket) as Arc<Open>));
-        let transports = if is_system { self.open()? } else { self.transports };
+        let transports = if is_system { self.open()? } else { self.transports.clone() };
         let local: Vec<SocketAddr> = transports.iter().map(|transport| transport.local_address()).collect();
         let relays = RelaySockets::new(open, local.iter().map(SocketAddr::ip).collect(), is_system);
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
-        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays));
-        let shared = Shared { inbox, clock, local, stun: stun.into_iter().collect() };
+        let mdns = if is_system { self.mdns } else { Mdns::Off };
+        let mut names = Names::new(mdns, local.iter().map(SocketAddr::ip).collect());
+        let host_names = names.host_names(clock.now());
+        let networks = Arc::new(Mutex::new(Networks { local, names: host_names }));
+        let follow = is_follower.then(|| Follow { watch: InterfaceWatch::start(), chosen, port });
+        tokio::spawn(Worker::new(
+            inbox.clone(),
+            clock,
+            transports,
+            relays,
+            (names, networks.clone(), follow),
+        ));
+        let stun = stun.into_iter().collect();
+        let shared = Shared { inbox, clock, stun, mdns, networks };
         Ok(Endpoint { shared: Arc::new(shared) })
     }
 
     fn open(&self) -> Result<Vec<Arc<dyn Transport>>, Error> {
-        let addresses = if self.addresses.is_empty() { self.interfaces()? } else { self.addresses.clone() };
+        let addresses =
+            if self.addresses.is_empty() { self.interface_addresses()? } else { self.addresses.clone() };
         let mut transports: Vec<Arc<dyn Transport>> = Vec::new();
         let mut refused = None;
         for address in addresses {
@@ -205,24 +259,41 @@ impl EndpointBuilder {
         }
     }
 
-    fn interfaces(&self) -> Result<Vec<IpAddr>, Error> {
+    /// Which of the machine's addresses are used.
+    fn chosen(&self) -> Arc<Choose> {
+        let (loopback, choose) = (self.loopback, self.interfaces.clone());
+        Arc::new(move |interface: &Interface| {
+            (loopback || !interface.is_loopback) && choose.as_ref().is_none_or(|choose| choose(interface))
+        })
+    }
+
+    fn interface_addresses(&self) -> Result<Vec<IpAddr>, Error> {
         let found = net::interfaces();
         let found =
             found.map_err(|source| Error::Io { what: "the system does not tell its addresses", source })?;
-        let wanted = found.iter().filter(|interface| self.loopback || !interface.is_loopback);
+        let chosen = self.chosen();
+        let wanted = found.iter().filter(|interface| chosen(interface));
         let addresses: Vec<IpAddr> = wanted.map(|interface| interface.address).collect();
         if addresses.is_empty() { Err(Error::NoAddress) } else { Ok(addresses) }
     }
 }
 
+/// How an endpoint follows the addresses of the machine.
+pub(crate) struct Follow {
+    pub(crate) watch: InterfaceWatch,
+    pub(crate) chosen: Arc<Choose>,
+    pub(crate) port: u16,
+}
+
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stun, addresses, port, loopback, transports, open: _ } = self;
+        let Self { stun, addresses, port, loopback, mdns, transports, interfaces: _, open: _ } = self;
         f.debug_struct("EndpointBuilder")
             .field("stun", stun)
             .field("addresses", addresses)
             .field("port", port)
             .field("loopback", loopback)
+            .field("mdns", mdns)
             .field("transports", transports)
             .finish_non_exhaustive()
     }

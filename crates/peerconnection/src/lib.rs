@@ -38,6 +38,7 @@ mod ice_server;
 mod init;
 mod io;
 mod log;
+mod names;
 mod relay_sockets;
 mod relay_stream;
 mod worker;
@@ -51,13 +52,14 @@ pub use events::{Event, Events, IceCandidate};
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
+pub use names::Mdns;
 pub use net::{RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
     CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure, GatheringState,
-    IceFailure, IceRole, IceState, Limits, Reliability, Report, SdpType, SessionDescription, SignalingState,
-    Stats, UnusedReason, UnusedServer,
+    IceFailure, IceRole, IceState, InterfaceReport, Limits, LocalName, NameFailure, NameState, Reliability,
+    Report, SdpType, SessionDescription, SignalingState, Stats, UnusedReason, UnusedServer,
 };
 
 /// The programs of the README are compiled, and the first of them is run.

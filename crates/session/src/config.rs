@@ -1,8 +1,8 @@
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use connectivity::TurnServer;
+use connectivity::{LocalName, TurnServer};
 use crypto::Provider;
 use proto::Path;
 use stun::Credentials;
@@ -17,6 +17,12 @@ pub struct Config {
     pub local_addresses: Vec<SocketAddr>,
     /// STUN servers that tell how the outside sees us.
     pub stun_servers: Vec<SocketAddr>,
+    /// Whether the caller asks for the `.local` names of the peer's candidates: see
+    /// [`poll_name`](crate::Session::poll_name). Default: no, they are ignored.
+    pub resolves_names: bool,
+    /// Names that stand for the addresses of ours: if it is given, even empty, neither the peer nor any report or figure
+    /// learns a host address. An address without a name is no candidate that is told. Default: none.
+    pub host_names: Option<Vec<(IpAddr, LocalName)>>,
     /// What relays for us, if anything does. Default: nothing.
     pub relaying: Option<Box<Relaying>>,
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
@@ -35,6 +41,8 @@ impl Config {
             provider,
             local_addresses: Vec::new(),
             stun_servers: Vec::new(),
+            resolves_names: false,
+            host_names: None,
             relaying: None,
             answer_dtls_role: DtlsRole::Client,
             ufrag_prefix: String::new(),

@@ -74,7 +74,7 @@ mod transport;
 
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
 pub use config::{Config, DtlsRole, Limits, Relaying, UnusedReason, UnusedServer, WallClock};
-pub use connectivity::{TurnServer, frame_len};
+pub use connectivity::{LocalName, NameFailure, NameState, TurnServer, frame_len};
 pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };
@@ -88,5 +88,5 @@ pub use protocol::{Protocol, protocol_of};
 pub use sdp::{ParseError, SessionDescription};
 pub use session::Session;
 pub use state::Route;
-pub use stats::{Ignored, Report, Stats};
+pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};

@@ -1,3 +1,4 @@
+mod networks;
 mod offer_answer;
 mod relaying;
 
@@ -456,6 +457,7 @@ impl Session {
     fn settle(&mut self) {
         let now = self.now;
         self.end_when_given_back();
+        let mut is_lost = false;
         let Some(transport) = &mut self.transport else { return self.update_states() };
         while let Some(event) = transport.connectivity.poll_event() {
             match event {
@@ -482,6 +484,10 @@ impl Session {
                         self.channels.set_round_trip(rtt);
                     }
                 }
+                // RFC 7675 §5.1: what was consented to with these credentials cannot be asked for with them again.
+                connectivity::Event::StateChanged(ice::State::Failed(ice::Failure::ConsentExpired)) => {
+                    is_lost = transport.dtls_state() == DtlsState::Connected;
+                }
                 connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
             }
         }
@@ -506,6 +512,9 @@ impl Session {
                     }
                 }
             }
+        }
+        if is_lost && self.ending == Ending::No {
+            self.call_for_restart();
         }
         self.follow_ufrag();
         self.update_states();

@@ -177,7 +177,7 @@ impl Session {
     /// # Errors
     ///
     /// If it is none, belongs nowhere, or no remote description was set yet. Candidates that cannot be used
-    /// here (TCP, `.local` names) are no error.
+    /// here (TCP, and `.local` names that nobody asks for) are no error.
     pub fn add_remote_candidate(
         &mut self,
         now: Instant,
@@ -297,6 +297,8 @@ impl Session {
         config.ice.give_up = config.ice.patience.saturating_add(late);
         config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
         config.stun_servers.clone_from(&self.config.stun_servers);
+        config.resolves_names = self.config.resolves_names;
+        config.host_names.clone_from(&self.config.host_names);
         let relaying = self.config.relaying.as_deref();
         if let Some(relaying) = relaying {
             config.turn_servers.clone_from(&relaying.servers);
