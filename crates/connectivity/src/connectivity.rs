@@ -344,6 +344,13 @@ impl Connectivity {
         }
     }
 
+    /// Takes a ufrag and password in place of those that were drawn, where the peer knows ours beforehand: before
+    /// anything is gathered.
+    pub fn set_local_credentials(&mut self, now: Instant, credentials: Credentials) {
+        let now = self.advance(now);
+        self.agent.set_local_credentials(now, credentials);
+    }
+
     /// Restarts ICE: new credentials, and all candidates announced again with them. Data goes on on the
     /// old path until there is a new one.
     pub fn restart(&mut self, now: Instant) {

@@ -121,6 +121,16 @@ impl Agent {
         &self.generation.credentials
     }
 
+    /// Takes a ufrag and password in place of those that were drawn, where the peer knows ours beforehand. What was
+    /// found with others is dropped, as by a [`restart`](Self::restart), but for the path.
+    pub fn set_local_credentials(&mut self, now: Instant, credentials: Credentials) {
+        self.begin(now);
+        if self.state != State::Closed && !self.generation.credentials.is_same(&credentials) {
+            self.replace_generation(credentials);
+        }
+        self.finish();
+    }
+
     /// The other side's, if they are known.
     pub fn remote_credentials(&self) -> Option<&Credentials> {
         self.generation.peer.as_ref().map(|peer| &peer.credentials)

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connectivity::{LocalName, TurnServer};
@@ -13,6 +14,9 @@ use stun::Credentials;
 pub struct Config {
     /// Where the cryptography comes from.
     pub provider: &'static dyn Provider,
+    /// Our certificate, which many sessions may share; `None` makes one for this session alone, so that peers cannot
+    /// tell from it that they spoke to the same one (RFC 8827 §6.5). Default: `None`.
+    pub identity: Option<Arc<dtls::Identity>>,
     /// Addresses of sockets that the caller has bound: each becomes a host candidate.
     pub local_addresses: Vec<SocketAddr>,
     /// STUN servers that tell how the outside sees us.
@@ -39,6 +43,7 @@ impl Config {
     pub fn new(provider: &'static dyn Provider) -> Self {
         Self {
             provider,
+            identity: None,
             local_addresses: Vec::new(),
             stun_servers: Vec::new(),
             resolves_names: false,

@@ -56,6 +56,9 @@ pub enum NegotiationError {
     /// The transport exists already.
     #[error("the transport exists already")]
     TransportExists,
+    /// The session was begun from parameters, and has no descriptions.
+    #[error("the session was begun without descriptions")]
+    WithoutSdp,
 }
 
 /// Why a candidate of the peer's was refused.

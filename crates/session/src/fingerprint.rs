@@ -2,18 +2,34 @@
 
 use crypto::{HashAlgorithm, Provider, constant_time_eq};
 
-/// Fingerprints by hash functions that are strong enough, at least one.
-#[derive(Clone, Debug)]
-pub(crate) struct Fingerprints(Vec<(HashAlgorithm, Vec<u8>)>);
+use crate::PeerCertificate;
+
+/// Whose certificate is accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fingerprints {
+    /// One of these, by hash functions that are strong enough; at least one.
+    Named(Vec<(HashAlgorithm, Vec<u8>)>),
+    /// Anybody's, as a program without descriptions may want it that looks for itself.
+    Any,
+}
 
 impl Fingerprints {
+    /// What parameters say.
+    pub(crate) fn of(certificate: PeerCertificate) -> Self {
+        match certificate {
+            PeerCertificate::Sha256(hash) => Self::Named(vec![(HashAlgorithm::Sha256, hash.to_vec())]),
+            PeerCertificate::Any => Self::Any,
+        }
+    }
+
     /// Whether `certificate` is the one meant: by the strongest hash function named, any of its
     /// fingerprints matches (RFC 8122 §5).
     pub(crate) fn match_certificate(&self, provider: &'static dyn Provider, certificate: &[u8]) -> bool {
-        let Some(strongest) = self.0.iter().map(|(algorithm, _)| algorithm.digest_len()).max() else {
+        let Self::Named(named) = self else { return true };
+        let Some(strongest) = named.iter().map(|(algorithm, _)| algorithm.digest_len()).max() else {
             return false;
         };
-        self.0.iter().filter(|(algorithm, _)| algorithm.digest_len() == strongest).any(
+        named.iter().filter(|(algorithm, _)| algorithm.digest_len() == strongest).any(
             |(algorithm, expected)| {
                 constant_time_eq(dtls::fingerprint(provider, *algorithm, certificate).as_bytes(), expected)
             },
@@ -22,7 +38,7 @@ impl Fingerprints {
 
     /// Whether both name the same certificates.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self == other
     }
 }
 
@@ -45,7 +61,7 @@ pub(crate) fn read<'a>(lines: impl Iterator<Item = sdp::Fingerprint<'a>>) -> Opt
     found.sort_by(|(a, left), (b, right)| (a.digest_len(), left).cmp(&(b.digest_len(), right)));
     // They stay as long as the session, and most descriptions have one.
     found.shrink_to_fit();
-    (!found.is_empty()).then_some(Fingerprints(found))
+    (!found.is_empty()).then_some(Fingerprints::Named(found))
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@
 //! |--------|-------|
 //! | `session` | [`Session`]: the machine, and how its parts are joined |
 //! | `negotiation`, `fingerprint` | what offers and answers say |
+//! | `parameters` | [`TransportParameters`]: what takes their place where there are none |
 //! | `transport` | ICE, and DTLS over it |
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
 //! | `channel`, `config`, `event`, `error` | what goes in, what comes out, what can go wrong |
@@ -66,6 +67,7 @@ mod error;
 mod event;
 mod fingerprint;
 mod negotiation;
+mod parameters;
 mod protocol;
 mod session;
 mod state;
@@ -79,11 +81,16 @@ pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };
 pub use demux::{Demux, Target};
+pub use dtls::Identity;
 pub use error::{CandidateError, Discard, NegotiationError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
-pub use ice::{Failure as IceFailure, Kind as CandidateKind, Role as IceRole};
+pub use ice::{
+    Credentials as IceCredentials, CredentialsError as IceCredentialsError, Failure as IceFailure,
+    Kind as CandidateKind, Role as IceRole,
+};
+pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use protocol::{Protocol, protocol_of};
 pub use sdp::{ParseError, SessionDescription};
 pub use session::Session;

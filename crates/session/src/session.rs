@@ -1,12 +1,13 @@
 mod networks;
 mod offer_answer;
 mod relaying;
+mod without_sdp;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use connectivity::Relays;
-use crypto::{HashAlgorithm, Rng, Secret, derive_seed};
+use crypto::{Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
 use proto::{Arrival, Batch, Instant, Path, Transmit};
 
@@ -38,7 +39,6 @@ pub struct Session {
     seed: Secret<32>,
     transports_made: u32,
     dtls_config: Arc<dtls::Config>,
-    fingerprint: Vec<u8>,
     negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
@@ -47,6 +47,8 @@ pub struct Session {
     /// What the peer's description says, until both descriptions are set.
     remote: Option<Box<RemoteParameters>>,
     remote_ufrag: Option<String>,
+    /// It was begun from parameters: there are no descriptions, and nothing calls for any.
+    is_without_sdp: bool,
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
     restart_offered: bool,
@@ -87,16 +89,20 @@ impl Session {
         seed: [u8; 32],
     ) -> Result<Self, dtls::IdentityError> {
         let provider = config.provider;
-        let identity =
-            dtls::Identity::generate(provider, clock.unix_seconds, derive_seed(&seed, "identity"))?;
-        let fingerprint = identity.fingerprint(provider, HashAlgorithm::Sha256).as_bytes().to_vec();
+        let identity = match &config.identity {
+            Some(identity) => identity.clone(),
+            None => {
+                let seed = derive_seed(&seed, "identity");
+                Arc::new(dtls::Identity::generate(provider, clock.unix_seconds, seed)?)
+            }
+        };
         let mut channels_config = datachannel::Config::default();
         channels_config.max_message = config.limits.max_message_size;
         channels_config.max_channels = config.limits.max_channels;
         if channels_config.sctp.send_buffer != config.limits.send_buffer {
             Arc::make_mut(&mut channels_config.sctp).send_buffer = config.limits.send_buffer;
         }
-        let mut dtls_config = dtls::Config::new(provider, Arc::new(identity));
+        let mut dtls_config = dtls::Config::new(provider, identity);
         // Offered and answered even where only data is spoken of: there are peers that give up a transport
         // without a profile (aiortc), and media may follow on the same one.
         dtls_config.srtp_profiles =
@@ -110,12 +116,12 @@ impl Session {
             config,
             seed: Secret::new(seed),
             transports_made: 0,
-            fingerprint,
             negotiation: Negotiation::new(session_id),
             transport: None,
             relays: None,
             remote: None,
             remote_ufrag: None,
+            is_without_sdp: false,
             restart_wanted: false,
             restart_offered: false,
             candidates: Vec::new(),
@@ -128,8 +134,11 @@ impl Session {
         })
     }
 
-    /// Has the next offer begin ICE anew.
+    /// Has the next offer begin ICE anew. Without descriptions there is none.
     pub fn restart_ice(&mut self) {
+        if self.is_without_sdp {
+            return;
+        }
         self.restart_wanted = true;
         if self.negotiation.state() == SignalingState::Stable {
             self.news.need_negotiation();
@@ -152,7 +161,8 @@ impl Session {
         }
         let id = self.channels.open(self.now, init.into())?;
         // W3C WebRTC 1.0 §6.1: only the first channel needs a media section.
-        if !self.negotiation.has_data() && self.negotiation.state() == SignalingState::Stable {
+        let is_stable = self.negotiation.state() == SignalingState::Stable;
+        if !self.negotiation.has_data() && !self.is_without_sdp && is_stable {
             self.news.need_negotiation();
         }
         Ok(id)
@@ -438,8 +448,10 @@ impl Session {
         }
     }
 
+    /// Whether descriptions may be exchanged.
     fn must_be_open(&self) -> Result<(), NegotiationError> {
         match self.ending {
+            Ending::No if self.is_without_sdp => Err(NegotiationError::WithoutSdp),
             Ending::No => Ok(()),
             Ending::Telling(_) | Ending::GivingBack(_) | Ending::Over => {
                 Err(NegotiationError::WrongState(SignalingState::Closed))

@@ -1,7 +1,7 @@
 //! Offers, answers and candidates: what a session does of RFC 9429.
 
 use connectivity::Connectivity;
-use crypto::derive_seed;
+use crypto::{HashAlgorithm, derive_seed};
 use ice::Role;
 use proto::Instant;
 use sdp::{SessionDescription, Setup};
@@ -26,7 +26,7 @@ impl Session {
         }
         let wants_data = !self.channels.is_empty();
         if wants_data || self.negotiation.has_data() {
-            self.make_transport(Role::Controlling);
+            self.make_transport(Role::Controlling, None);
         }
         if std::mem::take(&mut self.restart_wanted)
             && let Some(transport) = &mut self.transport
@@ -114,7 +114,7 @@ impl Session {
         self.negotiation.set_remote(kind, description);
         match (remote, kind) {
             (Some(remote), SdpType::Offer) => {
-                self.make_transport(Role::Controlled);
+                self.make_transport(Role::Controlled, None);
                 let renewed =
                     self.remote_ufrag.as_deref().is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
                 if let (true, Some(transport)) = (renewed, &mut self.transport) {
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// Adds a candidate of the peer's, `candidate:…`, that belongs to the media section named or numbered.
-    /// An empty one says that there will be no more.
+    /// An empty one says that there will be no more. Without descriptions it belongs to the one transport there is.
     ///
     /// # Errors
     ///
@@ -187,6 +187,11 @@ impl Session {
         ufrag: Option<&str>,
     ) -> Result<(), CandidateError> {
         self.advance(now);
+        if self.is_without_sdp {
+            self.take_candidate(candidate)?;
+            self.settle();
+            return Ok(());
+        }
         let (_, description) =
             self.negotiation.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
         // RFC 9429 §4.1.19: an end that names no section is that of all.
@@ -225,7 +230,7 @@ impl Session {
     }
 
     /// Both descriptions are set: what they agree upon takes effect.
-    fn connect(&mut self, role: DtlsRole) {
+    pub(super) fn connect(&mut self, role: DtlsRole) {
         let Some(remote) = self.remote.take() else { return };
         let Some(transport) = &mut self.transport else { return };
         let RemoteParameters {
@@ -283,7 +288,8 @@ impl Session {
         self.role_under(SdpType::Offer, setup)
     }
 
-    fn make_transport(&mut self, role: Role) {
+    /// With these credentials, or such as are drawn.
+    pub(super) fn make_transport(&mut self, role: Role, credentials: Option<ice::Credentials>) {
         if self.transport.is_some() {
             return;
         }
@@ -307,6 +313,9 @@ impl Session {
             config.awaits_servers = relaying.awaits_servers;
         }
         let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
+        if let Some(credentials) = credentials {
+            connectivity.set_local_credentials(self.now, credentials);
+        }
         for address in &self.config.local_addresses {
             // One that cannot be a candidate is left out; the report tells.
             let _ = connectivity.add_host(self.now, *address);
@@ -393,9 +402,11 @@ impl Session {
             // Nothing that needs a transport is described then.
             None => (none?, ""),
         };
+        let provider = self.config.provider;
+        let fingerprint = self.dtls_config.identity.fingerprint(provider, HashAlgorithm::Sha256);
         let parameters = LocalParameters {
             credentials: &credentials,
-            fingerprint: &self.fingerprint,
+            fingerprint: fingerprint.as_bytes(),
             tls_id,
             setup,
             max_message_size: self.config.limits.max_message_size,

@@ -1,0 +1,81 @@
+//! A session between peers who exchange no descriptions.
+
+use proto::Instant;
+use sdp::Setup;
+
+use super::{Ending, Session};
+use crate::fingerprint::Fingerprints;
+use crate::negotiation::RemoteParameters;
+use crate::{DtlsRole, ParametersError, SignalingState, TransportParameters};
+
+impl Session {
+    /// Connects to a peer of whom `parameters` say all that descriptions would. Gathering begins; our candidates are
+    /// events as ever, for a peer that wants them. Descriptions are refused from now on, channels are used as ever.
+    ///
+    /// # Errors
+    ///
+    /// If the session has begun otherwise, or is closed, or a port is 0; nothing is changed then.
+    pub fn open_transport(
+        &mut self,
+        now: Instant,
+        parameters: TransportParameters,
+    ) -> Result<(), ParametersError> {
+        self.advance(now);
+        if self.ending != Ending::No {
+            return Err(ParametersError::Closed);
+        }
+        if self.transport.is_some() || self.signaling_state() != SignalingState::Stable {
+            return Err(ParametersError::Begun);
+        }
+        let TransportParameters {
+            ice_role,
+            dtls_role,
+            local,
+            remote,
+            is_remote_lite,
+            certificate,
+            candidates,
+            sctp_port,
+            max_message_size,
+        } = parameters;
+        if sctp_port == 0 || candidates.iter().any(|address| address.port() == 0) {
+            return Err(ParametersError::Port);
+        }
+        self.is_without_sdp = true;
+        self.news.negotiation_begins();
+        self.make_transport(ice_role, local);
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.gather(self.now);
+        }
+        let as_text = |address: &std::net::SocketAddr| {
+            format!("candidate:1 1 udp {HOST_PRIORITY} {} {} typ host", address.ip(), address.port())
+        };
+        self.remote = Some(Box::new(RemoteParameters {
+            credentials: remote,
+            fingerprints: Fingerprints::of(certificate),
+            setup: match dtls_role {
+                DtlsRole::Client => Setup::Passive,
+                DtlsRole::Server => Setup::Active,
+            },
+            tls_id: None,
+            sctp_port,
+            max_message_size,
+            is_ice_lite: is_remote_lite,
+            candidates: candidates.iter().map(as_text).collect(),
+            end_of_candidates: false,
+        }));
+        self.connect(dtls_role);
+        self.settle();
+        Ok(())
+    }
+
+    /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        let transport = self.transport.as_ref()?;
+        let is_proved = transport.dtls_state() == crate::transport::DtlsState::Connected;
+        transport.dtls()?.peer_certificate().filter(|_| is_proved)
+    }
+}
+
+/// RFC 8445 §5.1.2.1: of a host candidate, the only one of its host.
+const HOST_PRIORITY: u32 = 2_130_706_431;
