@@ -30,7 +30,7 @@ pub struct Config {
     /// [`poll_name`](crate::Connectivity::poll_name). Otherwise they are counted and ignored. Default: no.
     pub resolves_names: bool,
     /// Names of the peer's that are asked for while the connection lives: 10.
-    pub max_names: usize,
+    pub max_names: u16,
     /// Names that stand for our host addresses. If it is given, even empty, the peer learns no host address: a host
     /// candidate is announced by its name, and not at all without one; `raddr` is 0.0.0.0; reports leave the addresses out.
     /// More names can [come later](crate::Connectivity::name_host). Default: none, addresses are told as they are.

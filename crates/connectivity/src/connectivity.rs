@@ -28,15 +28,15 @@ pub struct Connectivity {
     /// Names that the peer gave in place of addresses; none unless it does.
     pub(crate) names: Option<Box<Names>>,
     pub(crate) resolves_names: bool,
-    pub(crate) max_names: usize,
-    pub(crate) max_remotes: usize,
+    pub(crate) max_names: u16,
+    pub(crate) max_remotes: u16,
     /// Where our host addresses are hidden: the names that they are announced by.
-    pub(crate) host_names: Option<HostNames>,
+    pub(crate) host_names: Option<Box<HostNames>>,
     /// Remote candidates came, or relayed addresses: permissions may be missing.
     lacks_permissions: bool,
     pub(crate) hosts: Vec<SocketAddr>,
-    /// Those that cannot be candidates, for the report.
-    pub(crate) refused_hosts: Vec<SocketAddr>,
+    /// Addresses that cannot be candidates.
+    pub(crate) refused_hosts: u16,
     locals: Vec<(CandidateId, LocalCandidate)>,
     /// Candidates that are to be announced.
     fresh: VecDeque<CandidateId>,
@@ -92,7 +92,7 @@ impl Connectivity {
         for (path, credentials) in turn_streams {
             relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
         }
-        let max_remotes = ice.max_candidates;
+        let max_remotes = u16::try_from(ice.max_candidates).unwrap_or(u16::MAX);
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
@@ -105,10 +105,10 @@ impl Connectivity {
             resolves_names,
             max_names,
             max_remotes,
-            host_names: host_names.map(HostNames::new),
+            host_names: host_names.map(|names| Box::new(HostNames::new(names))),
             lacks_permissions: false,
             hosts: Vec::new(),
-            refused_hosts: Vec::new(),
+            refused_hosts: 0,
             locals: Vec::new(),
             fresh: VecDeque::new(),
             is_gathering: false,
@@ -132,11 +132,10 @@ impl Connectivity {
         if self.hosts.contains(&address) || self.relay_only {
             return Ok(());
         }
-        self.add_local(LocalCandidate::host(address)).inspect_err(|_| {
-            if self.refused_hosts.len() < MAX_REFUSED {
-                self.refused_hosts.push(address);
-            }
-        })?;
+        if let Err(error) = self.add_local(LocalCandidate::host(address)) {
+            self.refused_hosts = self.refused_hosts.saturating_add(1);
+            return Err(error);
+        }
         // There are few, and each has its connection's lifetime.
         self.hosts.reserve_exact(1);
         self.hosts.push(address);
@@ -245,7 +244,6 @@ impl Connectivity {
     pub fn remove_host(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
         self.hosts.retain(|host| *host != address);
-        self.refused_hosts.retain(|host| *host != address);
         self.gatherer.forget(address);
         for (id, _) in self.locals.extract_if(.., |(_, local)| local.base == address) {
             self.fresh.retain(|fresh| *fresh != id);
@@ -688,8 +686,6 @@ impl Connectivity {
 /// The relay does not take datagrams for the peer yet.
 struct Unpermitted;
 
-/// Addresses that cannot be candidates and are told of.
-const MAX_REFUSED: usize = 16;
 /// Bytes of a check, and of the answer to one.
 const MAX_CHECK: usize = 700;
 /// Bytes that a relay needs besides: a Send indication to an IPv6 address.

@@ -178,7 +178,7 @@ impl Connectivity {
         is_wanted
             && self
                 .names
-                .get_or_insert_with(|| Box::new(Names::new(max_names, max_candidates)))
+                .get_or_insert_with(|| Box::new(Names::new(max_names.into(), max_candidates.into())))
                 .take(candidate)
     }
 

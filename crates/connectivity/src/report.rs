@@ -20,8 +20,8 @@ pub struct Report {
     pub round_trip: Option<Duration>,
     /// Candidates of ours, as the peer may know them.
     pub local_candidates: Vec<Candidate>,
-    /// Addresses of ours that cannot be candidates.
-    pub refused_hosts: Vec<SocketAddr>,
+    /// How many addresses of ours cannot be candidates.
+    pub refused_hosts: u16,
     /// Whether our host addresses are hidden: they are left out of all of this then.
     pub hides_hosts: bool,
     /// Candidates of the peer's that are used. An address that the peer hides behind a name is left out.
@@ -119,7 +119,7 @@ impl Connectivity {
             selected: self.agent.selected_path().map(|path| self.shown(path)),
             round_trip: self.agent.round_trip(),
             local_candidates: self.local_candidates().collect(),
-            refused_hosts: self.refused_hosts.iter().map(|address| self.shown_local(*address)).collect(),
+            refused_hosts: self.refused_hosts,
             hides_hosts: self.host_names.is_some(),
             remote_candidates: remotes.map(|(address, kind)| (self.shown_remote(address), kind)).collect(),
             names: self.names.as_ref().map(|names| names.report()).unwrap_or_default(),
@@ -172,7 +172,7 @@ impl Report {
             _ if self.local_candidates.is_empty() && self.hides_hosts => {
                 "Our addresses are hidden, and there is no name for any: see whether multicast DNS works here, or use a STUN or TURN server."
             }
-            _ if self.local_candidates.is_empty() && !self.refused_hosts.is_empty() => {
+            _ if self.local_candidates.is_empty() && self.refused_hosts > 0 => {
                 "None of our addresses can be used: bind a socket to one that the peer can send to."
             }
             _ if self.local_candidates.is_empty() => "There is no address of ours: bind a socket.",
@@ -233,7 +233,9 @@ impl fmt::Display for Report {
                 Address::Hostname { name, port } => writeln!(f, "  {kind} {name}:{port}")?,
             }
         }
-        self.refused_hosts.iter().try_for_each(|address| writeln!(f, "  {address} cannot be a candidate"))?;
+        if self.refused_hosts > 0 {
+            writeln!(f, "  addresses that cannot be candidates: {}", self.refused_hosts)?;
+        }
         writeln!(f, "remote candidates: {}", self.remote_candidates.len())?;
         for (address, kind) in &self.remote_candidates {
             writeln!(f, "  {kind} {address}")?;

@@ -144,6 +144,7 @@ fn as_many_names_as_the_limit_are_asked_for_and_not_one_more() {
         assert_eq!(config.max_names, 10);
         config.max_names = limit;
         let mut side = Connectivity::new(epoch(), config, [1; 32]);
+        let limit = usize::from(limit);
         for number in 0..=limit {
             let taken = side.add_remote_candidate_text(epoch(), &line(&name(number).to_string()));
             assert_eq!(taken.is_ok(), number < limit);

@@ -20,7 +20,7 @@ pub struct Config {
     pub max_candidates: usize,
     /// Addresses of the peer's that its checks alone have shown, and that have answered none of ours: 10 for each
     /// address of ours that they came to.
-    pub max_learned: usize,
+    pub max_learned: u32,
     /// Pairs: 100 (RFC 8445 §6.1.2.5).
     pub max_pairs: usize,
     /// Time between checks, called Ta: 50 ms, and never less than 5 ms (RFC 8445 §14.2).
@@ -39,11 +39,8 @@ pub struct Config {
     /// The agent gives up then, even with late checks in flight: 44 s.
     pub give_up: Duration,
     /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
-    /// at most, and less when round trips are short.
+    /// at most, and less when round trips are short; 2 s where what there is goes through a relay.
     pub nomination_patience: Duration,
-    /// The same, where the best so far goes through a relay of either side: 2 s. Until then it carries data all the
-    /// same, and a direct path behind a NAT may take a second request, or an address that only checks can show.
-    pub relay_patience: Duration,
     /// Time between consent checks, randomised by a fifth, and never less than 4 s: 5 s (RFC 7675 §5.1).
     pub consent_interval: Duration,
     /// Consent lasts this long after an answer: 30 s (RFC 7675 §5.1).
@@ -78,7 +75,6 @@ impl Default for Config {
             patience: Duration::from_millis(39_500),
             give_up: Duration::from_secs(44),
             nomination_patience: Duration::from_millis(300),
-            relay_patience: Duration::from_secs(2),
             consent_interval: Duration::from_secs(5),
             consent_timeout: Duration::from_secs(30),
             disconnected_after: Duration::from_secs(7),

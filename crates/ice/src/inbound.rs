@@ -218,7 +218,8 @@ impl Agent {
             let mut own = pairs.iter().filter(|pair| pair.path.remote == remote.address);
             is_learned(remote) && own.all(|pair| pair.state == PairState::Failed)
         };
-        let is_full = remotes.iter().filter(|remote| is_learned(remote)).count() >= config.max_learned;
+        let learned = remotes.iter().filter(|remote| is_learned(remote)).count();
+        let is_full = u32::try_from(learned).is_ok_and(|learned| learned >= config.max_learned);
         if is_full {
             let oldest = || remotes.iter().position(is_learned).filter(|_| nominates);
             let Some(at) = remotes.iter().position(is_hopeless).or_else(oldest) else { return false };

@@ -116,7 +116,7 @@ impl Agent {
         let most = self.config.nomination_patience;
         let trips = best.round_trip.unwrap_or(most).saturating_mul(3);
         let wait = if self.is_relayed(best) {
-            self.config.relay_patience
+            RELAY_PATIENCE
         } else {
             trips.max(self.config.pace.saturating_mul(2)).min(most)
         };
@@ -313,3 +313,7 @@ impl Agent {
         ends.into_iter().map(|wait| started + wait).find(|at| *at > self.now)
     }
 }
+
+/// How long a better pair is waited for where the best so far goes through a relay: it carries data meanwhile, and a direct
+/// path behind a NAT may take a second request, or an address that only checks can show.
+const RELAY_PATIENCE: Duration = Duration::from_secs(2);

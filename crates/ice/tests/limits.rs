@@ -116,7 +116,7 @@ fn checks_show_as_many_unanswered_addresses_as_the_limit_and_not_one_more() {
     for limit in [1, 10] {
         let (mut a, b) = acquainted(|config| {
             role(config);
-            config.max_learned = limit;
+            config.max_learned = u32::try_from(limit).unwrap();
         });
         let controlling = Attribute::IceControlling(1);
         let ask = |a: &mut Peer, number: usize, to: &str, more: &[Attribute<'_>]| {

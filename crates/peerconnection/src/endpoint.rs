@@ -73,7 +73,7 @@ impl Endpoint {
         let networks = networks.lock().unwrap_or_else(PoisonError::into_inner);
         config.local_addresses.clone_from(&networks.local);
         if *mdns == Mdns::Hide {
-            config.host_names = Some(networks.names.clone());
+            config.host_names = Some(networks.names.clone().into());
         }
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
@@ -81,7 +81,8 @@ impl Endpoint {
         let connection = Arc::new(Connection::new(session, *clock, &configuration));
         let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
         drop(networks);
-        let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
+        let networks = self.shared.networks.clone();
+        let handle = Arc::new(Handle::new(connection, inbox.clone(), key, networks));
         let events = Events::new(&handle);
         Ok((PeerConnection::from_handle(handle), events))
     }
@@ -226,7 +227,11 @@ impl EndpointBuilder {
         let mdns = if is_system { self.mdns } else { Mdns::Off };
         let mut names = Names::new(mdns, local.iter().map(SocketAddr::ip).collect());
         let host_names = names.host_names(clock.now());
-        let networks = Arc::new(Mutex::new(Networks { local, names: host_names }));
+        let networks = Arc::new(Mutex::new(Networks {
+            local,
+            names: host_names,
+            tells_interfaces: is_system && mdns != Mdns::Hide,
+        }));
         let follow = is_follower.then(|| Follow { watch: InterfaceWatch::start(), chosen, port });
         tokio::spawn(Worker::new(
             inbox.clone(),

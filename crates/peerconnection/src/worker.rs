@@ -91,6 +91,8 @@ fn wake(mut letters: MutexGuard<'_, Letters>) {
 pub(crate) struct Networks {
     pub(crate) local: Vec<SocketAddr>,
     pub(crate) names: Vec<(IpAddr, LocalName)>,
+    /// Reports say which interfaces there are: not where addresses are hidden, nor past a virtual network.
+    pub(crate) tells_interfaces: bool,
 }
 
 /// The task's state; the task is this future.

@@ -26,7 +26,7 @@ pub struct Config {
     pub resolves_names: bool,
     /// Names that stand for the addresses of ours: if it is given, even empty, neither the peer nor any report or figure
     /// learns a host address. An address without a name is no candidate that is told. Default: none.
-    pub host_names: Option<Vec<(IpAddr, LocalName)>>,
+    pub host_names: Option<Arc<Vec<(IpAddr, LocalName)>>>,
     /// What relays for us, if anything does. Default: nothing.
     pub relaying: Option<Box<Relaying>>,
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.

@@ -27,7 +27,7 @@ fn two(hides: [bool; 2]) -> Two {
             let mut config = config(side);
             config.resolves_names = true;
             if hides[usize::from(side)] {
-                config.host_names = Some(vec![(config.local_addresses[0].ip(), name(side))]);
+                config.host_names = Some(vec![(config.local_addresses[0].ip(), name(side))].into());
             }
             config
         }),

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use connectivity::{LocalName, NameFailure};
 use proto::Instant;
@@ -81,6 +82,7 @@ impl Session {
     pub fn name_host(&mut self, now: Instant, address: IpAddr, name: LocalName) {
         self.advance(now);
         if let Some(names) = &mut self.config.host_names {
+            let names = Arc::make_mut(names);
             names.retain(|(known, _)| *known != address);
             names.push((address, name));
         }

@@ -304,7 +304,7 @@ impl Session {
         config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
         config.stun_servers.clone_from(&self.config.stun_servers);
         config.resolves_names = self.config.resolves_names;
-        config.host_names.clone_from(&self.config.host_names);
+        config.host_names = self.config.host_names.as_deref().cloned();
         let relaying = self.config.relaying.as_deref();
         if let Some(relaying) = relaying {
             config.turn_servers.clone_from(&relaying.servers);
