@@ -45,6 +45,7 @@ fn report(change: impl FnOnce(&mut Report)) -> Report {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_reason_has_its_advice() {
     let named = |report: &mut Report, state| {
         report.remote_candidates.clear();

@@ -42,13 +42,14 @@ pub(crate) fn address_states() -> io::Result<BTreeMap<IpAddr, AddressState>> {
             let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
             let message =
                 message.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
-            match &message.payload {
-                NetlinkPayload::Done(_) => return Ok(found),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
-                    found.extend(state(address));
-                }
-                _ => {}
+            if let NetlinkPayload::Done(_) = &message.payload {
+                return Ok(found);
+            } else if let NetlinkPayload::Error(error) = &message.payload {
+                return Err(error.to_io());
+            } else if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) =
+                &message.payload
+            {
+                found.extend(state(address));
             }
             // Messages begin at multiples of four bytes.
             let len = usize::try_from(message.header.length).unwrap_or(usize::MAX).max(1).next_multiple_of(4);
@@ -62,12 +63,13 @@ fn state(message: &AddressMessage) -> Option<(IpAddr, AddressState)> {
     let (mut address, mut local) = (None, None);
     let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
     for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Address(it) => address = Some(*it),
-            // Of a link between two the other end is the address, and this ours.
-            AddressAttribute::Local(it) => local = Some(*it),
-            AddressAttribute::Flags(it) => flags = *it,
-            _ => {}
+        // Of a link between two the other end is the address, and the local one ours.
+        if let AddressAttribute::Address(it) = attribute {
+            address = Some(*it);
+        } else if let AddressAttribute::Local(it) = attribute {
+            local = Some(*it);
+        } else if let AddressAttribute::Flags(it) = attribute {
+            flags = *it;
         }
     }
     let address = local.or(address)?;

@@ -15,6 +15,7 @@
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
 //! | `configuration`, `ice_server`, `error` | what goes in, what can go wrong |
+//! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream` | a TCP or TLS connection to a TURN server, as if it were a socket |

@@ -57,8 +57,7 @@
 //!
 //! # Scope
 //!
-//! Data channels over one transport. Media sections of a peer's offer are rejected. Not yet: media, pranswer,
-//! relays.
+//! Data channels over one transport. Media sections of a peer's offer are rejected. Not yet: media, pranswer.
 
 mod channel;
 mod config;
