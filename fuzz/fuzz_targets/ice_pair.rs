@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use ice::{Agent, Config, LocalCandidate, Role};
+use ice::{Agent, Config, Event, LocalCandidate, Options, Role};
 use libfuzzer_sys::fuzz_target;
 use proto::{Arrival, Batch, Instant, Path};
 
@@ -55,17 +55,38 @@ enum Step<'a> {
     Drain {
         at_b: bool,
     },
+    Listen {
+        at_b: bool,
+        port: u8,
+    },
+    Dial {
+        at_b: bool,
+    },
+    Hang {
+        at_b: bool,
+        port: u8,
+    },
+    Options {
+        at_b: bool,
+        renomination: bool,
+        ice2: bool,
+        lite: bool,
+    },
 }
 
-fuzz_target!(|steps: Vec<Step<'_>>| {
+fuzz_target!(|input: (bool, Vec<Step<'_>>)| {
+    let (is_lite, steps) = input;
     let mut now = Instant::from_nanos(1);
     let mut agents = [Role::Controlling, Role::Controlled].map(|role| {
         let mut config = Config::default();
         (config.role, config.provider) = (role, crypto::rust_crypto());
+        config.lite = is_lite && role == Role::Controlled;
         Agent::new(now, config, [u8::from(role == Role::Controlled); 32])
     });
     let mut wire: Vec<(usize, Path, Vec<u8>)> = Vec::new();
-    let host = |b: usize, port: u8| ([10, 0, 0, u8::from(b == 1) + 1], u16::from(port % 4) + 1).into();
+    let host = |b: usize, port: u8| {
+        std::net::SocketAddr::from(([10, 0, 0, u8::from(b == 1) + 1], u16::from(port % 4) + 1))
+    };
     for step in steps.into_iter().take(400) {
         match step {
             Step::Wait(millis) => now += Duration::from_millis(millis.into()),
@@ -118,9 +139,48 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
             Step::End { at_b } => agents[usize::from(at_b)].end_of_remote_candidates(now),
             Step::Close { at_b } => agents[usize::from(at_b)].close(now),
             Step::Drain { at_b } => {
-                let agent = &mut agents[usize::from(at_b)];
-                while agent.poll_event().is_some() {}
+                let at = usize::from(at_b);
+                let agent = &mut agents[at];
+                while let Some(event) = agent.poll_event() {
+                    if let Event::Connect { id, remote, .. } = event {
+                        // Some connections come about, and some do not.
+                        let local = ([10, 0, 0, u8::from(at_b) + 1], 50_000).into();
+                        let path = Path { carrier: proto::Carrier::Framed, local, remote };
+                        if remote.port() % 2 == 0 {
+                            agent.tcp_opened(now, id, path);
+                        } else {
+                            agent.tcp_failed(now, id);
+                        }
+                    }
+                }
                 while agent.poll_route().is_some() {}
+            }
+            Step::Listen { at_b, port } => {
+                let at = usize::from(at_b);
+                let _ = agents[at].add_local_candidate(now, LocalCandidate::tcp_passive(host(at, port)));
+                let line = format!(
+                    "1 1 tcp {port} {} {} typ host tcptype passive",
+                    host(at, port).ip(),
+                    host(at, port).port()
+                );
+                let _ = agents[1 - at].add_remote_candidate(now, line.parse().expect("a candidate"));
+            }
+            Step::Dial { at_b } => {
+                let at = usize::from(at_b);
+                let _ = agents[at].add_local_candidate(now, LocalCandidate::tcp_active(host(at, 0).ip()));
+            }
+            Step::Hang { at_b, port } => {
+                let at = usize::from(at_b);
+                let local = ([10, 0, 0, u8::from(at_b) + 1], 50_000).into();
+                let path = Path { carrier: proto::Carrier::Framed, local, remote: host(1 - at, port) };
+                agents[at].tcp_closed(now, path);
+            }
+            Step::Options { at_b, renomination, ice2, lite } => {
+                let agent = &mut agents[usize::from(at_b)];
+                agent.set_remote_options(now, Options { ice2, renomination });
+                if lite {
+                    agent.set_remote_lite(now);
+                }
             }
         }
     }

@@ -69,6 +69,11 @@ enum Step {
     Gone {
         client: u8,
     },
+    /// A client shows the latest ticket, perhaps with another byte in it, as if it were its own.
+    Move {
+        client: u8,
+        change: Option<(u8, u8)>,
+    },
 }
 
 struct Side {
@@ -82,6 +87,7 @@ struct World {
     sockets: BTreeSet<SocketAddr>,
     now: Instant,
     count: u32,
+    ticket: Vec<u8>,
 }
 
 fuzz_target!(|steps: Vec<Step>| {
@@ -119,7 +125,14 @@ impl World {
         };
         let now = testkit::epoch();
         let server = Server::new(now, config, users, [1; 32]);
-        Self { server, sides: (0..4).map(side).collect(), sockets: BTreeSet::new(), now, count: 0 }
+        Self {
+            server,
+            sides: (0..4).map(side).collect(),
+            sockets: BTreeSet::new(),
+            now,
+            count: 0,
+            ticket: Vec::new(),
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -136,7 +149,7 @@ impl World {
                 self.request(client, method, &attributes);
             }
             Step::Allocate { client, pair, both } => {
-                let mut attributes = vec![Attribute::RequestedTransport(17)];
+                let mut attributes = vec![Attribute::RequestedTransport(17), Attribute::MobilityTicket(&[])];
                 attributes.extend(pair.then_some(Attribute::EvenPort { reserve: true }));
                 attributes.extend(
                     both.then_some(Attribute::AdditionalAddressFamily(stun::wire::AddressFamily::V6)),
@@ -173,6 +186,18 @@ impl World {
                 self.server.relay_failed(self.now, local);
             }
             Step::Sleep { seconds } => self.now = self.now + Duration::from_secs(seconds.into()),
+            Step::Move { client, change } => {
+                let mut ticket = self.ticket.clone();
+                if let Some((at, bits)) = change
+                    && let Some(byte) = ticket.get_mut(usize::from(at) % 28)
+                {
+                    *byte ^= bits;
+                }
+                let was_changed = ticket != self.ticket;
+                let before = self.server.stats().moved;
+                self.request(client, Method::REFRESH, &[Attribute::MobilityTicket(&ticket)]);
+                assert!(!was_changed || self.server.stats().moved == before, "nobody makes a ticket");
+            }
             Step::Gone { client } => self.server.client_gone(self.now, self.side(client).path),
         }
     }
@@ -239,6 +264,11 @@ impl World {
             let mut batch = Batch::new(&mut memory, 1, 1500);
             let Some(transmit) = self.server.poll_transmit(self.now, &mut batch) else { break };
             let message = Message::decode(batch.bytes()).expect("a server writes what can be read");
+            let ticket = message.attributes().find_map(|attribute| match attribute {
+                Attribute::MobilityTicket(ticket) => Some(ticket.to_vec()),
+                _ => None,
+            });
+            self.ticket = ticket.unwrap_or_else(|| std::mem::take(&mut self.ticket));
             let side = self.sides.iter_mut().find(|side| side.path == transmit.path).expect("to a client");
             if message.error_code().is_some_and(|error| [401, 438].contains(&error.code)) {
                 let _ = side.login.handle_challenge(&message);

@@ -22,7 +22,7 @@ const STEPS: &[Step] = &[
     ("sim", || chores::sim(2000, 0, false)),
     ("fuzz", || fuzz::run(None, 8)),
     ("demo-smoke", || demo_smoke::run(50, None)),
-    ("interop chromium", || interop::run("chromium", &interop::in_ci())),
+    ("interop chromium", || interop::run_in_ci("chromium")),
 ];
 
 pub(crate) fn run() -> Result {

@@ -43,11 +43,25 @@ pub(crate) fn run(mib: usize, screenshots: Option<&Path>) -> Result {
         sleep(Duration::from_secs(4));
         look(&browser, folder, "connected")?;
     }
+    relayed(&browser, &address)?;
     refused(&browser, &address)?;
     if let Some(folder) = screenshots {
         look(&browser, folder, "refused")?;
         println!("screenshots are in {}", folder.display());
     }
+    Ok(())
+}
+
+/// The page uses the demo's TURN server and nothing else.
+fn relayed(browser: &Browser, address: &str) -> Result {
+    browser.open(&format!("http://{address}/?relay"))?;
+    let path = "return document.getElementById('path').textContent";
+    let path = browser.wait_for("the connection through the relay", path, Duration::from_secs(20))?;
+    let path = path.as_str().unwrap_or_default();
+    if !path.contains("relay to relay") {
+        return Err(format!("the page may use the relay alone, and uses {path}"));
+    }
+    println!("through the relay alone: {path}");
     Ok(())
 }
 
@@ -93,7 +107,7 @@ struct Demo(Child);
 impl Demo {
     fn start(address: &str) -> Result<Self> {
         let child = Command::new(root().join("target/release/peerline"))
-            .args(["demo", "--listen", address])
+            .args(["demo", "--listen", address, "--turn"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -50,7 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-turn", "peerline-net"],
     ),
     ("peerline", &["peerline-proto", "peerline-crypto", "peerline-mdns", "peerline-session", "peerline-net"]),
-    ("peerline-cli", &["peerline", "peerline-turn-server"]),
+    ("peerline-cli", &["peerline", "peerline-turn-server", "peerline-stun", "peerline-net"]),
     ("peerline-testkit", &["peerline-proto", "peerline-crypto"]),
     (
         "peerline-hot-paths",

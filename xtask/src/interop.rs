@@ -72,11 +72,11 @@ pub(crate) fn in_ci() -> Vec<String> {
     names.map(str::to_owned).to_vec()
 }
 
-fn run_driver(peer: &str, scenarios: &str) -> Result {
+fn run_driver(peer: &str, scenarios: &str, argument: &str) -> Result {
     let rig = root().join("../shared/interop");
     let ours = root().join("target/release/interop-peer");
     let mut driver = Command::new("python3");
-    driver.arg(rig.join("driver.py")).args(["--a", &format!("ours:{}", ours.display())]);
+    driver.arg(rig.join("driver.py")).args(["--a", &format!("ours:{}{argument}", ours.display())]);
     let other = if peer == "ours" { format!("ours:{}", ours.display()) } else { peer.to_owned() };
     driver.args(["--b", &other, "--swap", "--scenario", scenarios]);
     run_command(&mut driver)
@@ -89,5 +89,16 @@ pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
     }
     cargo("build --release --locked -p peerline-cli --bin interop-peer")?;
     let scenarios = if scenarios.is_empty() { DATA.join(",") } else { scenarios.join(",") };
-    run_driver(peer, &scenarios)
+    run_driver(peer, &scenarios, "")
+}
+
+/// What CI runs: those few, and some where this side is ICE-lite, or can be reached over TCP alone.
+pub(crate) fn run_in_ci(peer: &str) -> Result {
+    run(peer, &in_ci())?;
+    if root().join("../shared/interop/driver.py").exists() {
+        for argument in [" --ice-lite", " --tcp-only"] {
+            run_driver(peer, "dc-basic,dc-bulk,ice-restart", argument)?;
+        }
+    }
+    Ok(())
 }

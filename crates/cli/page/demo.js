@@ -1,5 +1,6 @@
 // The page's side of the demo: one RTCPeerConnection with a chat channel, a ping channel, and a channel
-// for each upload. Signalling: POST /api/offer, candidates over the WebSocket /api/candidates/ID.
+// for each upload. Signalling: POST /api/offer, candidates over the WebSocket /api/candidates/ID; a TURN
+// server, if the process has one: GET /api/servers.
 
 import { Plot } from "./plot.js";
 
@@ -34,9 +35,22 @@ function problem(title, text, report) {
   element("problem-report").textContent = report ?? "";
 }
 
+// The process may have a TURN server: it is used too, or with "?relay" nothing else.
+async function servers() {
+  const { turn } = await fetch("api/servers").then((response) => response.json()).catch(() => ({ turn: null }));
+  const alone = new URLSearchParams(location.search).has("relay");
+  if (!turn) return alone ? { iceTransportPolicy: "relay" } : {};
+  element("relay").hidden = false;
+  const link = element("relay-link");
+  if (alone) [link.textContent, link.href] = ["By any way", "?"];
+  const { port, username, credential } = turn;
+  const urls = ["udp", "tcp"].map((transport) => `turn:${location.hostname}:${port}?transport=${transport}`);
+  return { iceServers: [{ urls, username, credential }], iceTransportPolicy: alone ? "relay" : "all" };
+}
+
 async function connect() {
   state("connecting", "connecting");
-  peer = new RTCPeerConnection();
+  peer = new RTCPeerConnection(await servers());
   chat = peer.createDataChannel("chat");
   ping = peer.createDataChannel("ping", { ordered: false, maxRetransmits: 0 });
 

@@ -2,6 +2,7 @@
 
 mod destination;
 mod peer;
+mod relay;
 mod server;
 mod sessions;
 mod terminal;
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use destination::Destination;
+use relay::Relay;
 use server::Demo;
 use sessions::Sessions;
 use terminal::Terminal;
@@ -34,6 +36,10 @@ pub(crate) struct Options {
     /// A STUN server that tells how the outside sees us; may be given more than once. None by default.
     #[arg(long, value_name = "stun:HOST[:PORT]")]
     stun: Vec<String>,
+    /// Starts a TURN server for the page and this process, at a port that the system chooses or at this one. The page
+    /// has a link that lets it use nothing else.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    turn: Option<u16>,
     /// Keeps what is uploaded in this folder. Without it uploads are hashed and forgotten.
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
@@ -41,7 +47,7 @@ pub(crate) struct Options {
 
 /// Serves until Ctrl-C.
 pub(crate) async fn run(options: Options) -> Result<(), Problem> {
-    let Options { listen, stun, save } = options;
+    let Options { listen, stun, turn, save } = options;
     let listener = TcpListener::bind(listen).await.map_err(|source| Problem::Listen { listen, source })?;
     let bound = listener.local_addr().map_err(|source| Problem::Listen { listen, source })?;
     let destination = match save {
@@ -51,7 +57,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Problem> {
     let builder = Endpoint::builder().loopback(listen.ip().is_loopback());
     let builder = stun.into_iter().fold(builder, |builder, url| builder.stun(url));
     let endpoint = builder.bind().await.map_err(Problem::Endpoint)?;
-    let demo = Arc::new(Demo::new(endpoint, Sessions::default(), Terminal::default(), destination));
+    let relay = match turn {
+        Some(port) => Some(Relay::start(SocketAddr::new(listen.ip(), port)).await?),
+        None => None,
+    };
+    let demo = Arc::new(Demo::new(endpoint, Sessions::default(), Terminal::default(), destination, relay));
 
     demo.terminal.say(&format!("Open {} in a browser. Ctrl-C ends the demo.", url(bound)));
     let serving = axum::serve(listener, server::router(demo.clone())).with_graceful_shutdown(interrupted());
@@ -98,6 +108,8 @@ pub(crate) enum Problem {
     Endpoint(peerline::Error),
     /// The folder for uploads cannot be used.
     Folder(String),
+    /// The TURN server does not start.
+    Relay(String),
 }
 
 impl fmt::Display for Problem {
@@ -138,6 +150,9 @@ impl fmt::Display for Problem {
                 write!(f, "`{url}` is no STUN server: write `--stun stun:HOST:PORT`.")
             }
             Self::Endpoint(error) => write!(f, "no connections can be made: {error}"),
+            Self::Relay(problem) => {
+                write!(f, "no TURN server: {problem}.\nLet the system choose its port: `--turn`.")
+            }
             Self::Folder(problem) => write!(f, "uploads cannot be kept: {problem}"),
         }
     }

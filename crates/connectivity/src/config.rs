@@ -3,7 +3,24 @@ use std::net::{IpAddr, SocketAddr};
 use mdns::LocalName;
 use proto::Path;
 
-use crate::TurnServer;
+use crate::{AddressPolicy, TurnServer};
+
+/// An address of a NAT that forwards every port to a host, one to one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ExternalAddress {
+    /// The host's address; `None` stands for all of the family.
+    pub internal: Option<IpAddr>,
+    /// The NAT's.
+    pub external: IpAddr,
+    /// Peers are told it in place of the host's, as a host candidate; else besides, as a server-reflexive one.
+    pub replaces: bool,
+}
+
+impl ExternalAddress {
+    pub(crate) fn is_of(&self, base: IpAddr) -> bool {
+        self.external.is_ipv4() == base.is_ipv4() && self.internal.is_none_or(|internal| internal == base)
+    }
+}
 
 /// Servers, role and limits of a [`Connectivity`](crate::Connectivity).
 #[derive(Clone, Debug)]
@@ -35,6 +52,13 @@ pub struct Config {
     /// candidate is announced by its name, and not at all without one; `raddr` is 0.0.0.0; reports leave the addresses out.
     /// More names can [come later](crate::Connectivity::name_host). Default: none, addresses are told as they are.
     pub host_names: Option<Vec<(IpAddr, LocalName)>>,
+    /// Whether host candidates are not told to the peer, nor where others begin (RFC 8828 §5.2, mode 3), unless a server
+    /// sees one as it is. The peer may still see a private address from which it is checked. Default: no.
+    pub hides_hosts: bool,
+    /// Addresses of NATs that forward every port. Default: none.
+    pub external: Vec<ExternalAddress>,
+    /// Which addresses of the peer's candidates are used, where not all are.
+    pub remote_policy: Option<AddressPolicy>,
     /// TURN clients: a server and a socket each. 8.
     pub max_relays: usize,
     /// STUN clients: a server and a local address each. 32.
@@ -57,6 +81,9 @@ impl Default for Config {
             resolves_names: false,
             max_names: 10,
             host_names: None,
+            hides_hosts: false,
+            external: Vec::new(),
+            remote_policy: None,
             max_relays: 8,
             max_clients: 32,
             max_datagram: 1200,

@@ -3,8 +3,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ice::{Agent, Candidate, CandidateId, Credentials, Kind, LocalCandidate, Route, State};
-use proto::{Arrival, Batch, Instant, Path, Transmit, Writer};
+use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
 
+use crate::candidates::{Announced, Showing};
 use crate::gather::{Gatherer, Mapped};
 use crate::names::Names;
 use crate::privacy::HostNames;
@@ -25,6 +26,9 @@ pub struct Connectivity {
     /// None without TURN servers.
     pub(crate) relays: Option<Box<Relays>>,
     pub(crate) relay_only: bool,
+    pub(crate) showing: Option<Box<Showing>>,
+    /// The agent is lite.
+    pub(crate) hosts_only: bool,
     /// Names that the peer gave in place of addresses; none unless it does.
     pub(crate) names: Option<Box<Names>>,
     pub(crate) resolves_names: bool,
@@ -37,9 +41,9 @@ pub struct Connectivity {
     pub(crate) hosts: Vec<SocketAddr>,
     /// Addresses that cannot be candidates.
     pub(crate) refused_hosts: u16,
-    locals: Vec<(CandidateId, LocalCandidate)>,
+    pub(crate) locals: Vec<Announced>,
     /// Candidates that are to be announced.
-    fresh: VecDeque<CandidateId>,
+    pub(crate) fresh: VecDeque<CandidateId>,
     pub(crate) is_gathering: bool,
     is_done: bool,
     /// Further servers will be told of.
@@ -67,7 +71,7 @@ impl Connectivity {
     /// No host addresses yet, and nothing gathered. Equal seeds and equal inputs give equal bytes.
     pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
         let Config {
-            ice,
+            mut ice,
             stun,
             stun_servers,
             turn_servers,
@@ -77,14 +81,20 @@ impl Connectivity {
             resolves_names,
             max_names,
             host_names,
+            hides_hosts,
+            external,
+            remote_policy,
             max_relays,
             max_clients,
             max_datagram,
         } = config;
         let provider = ice.provider;
-        // Who may know the relay alone is asked for nothing else.
-        let stun_servers = if relay_only { Vec::new() } else { stun_servers };
-        let has_relays = awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty();
+        // Who may know the relay alone is asked for nothing else; a lite agent has host candidates alone
+        // (RFC 8445 §5.1.1).
+        let hosts_only = ice.lite;
+        let stun_servers = if relay_only || hosts_only { Vec::new() } else { stun_servers };
+        let has_relays =
+            !hosts_only && (awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty());
         let mut relays = has_relays.then(|| {
             let seed = crypto::derive_seed(&seed, "relays");
             Box::new(Relays::new(provider, turn_servers, max_relays, seed))
@@ -93,6 +103,7 @@ impl Connectivity {
             relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
         }
         let max_remotes = u16::try_from(ice.max_candidates).unwrap_or(u16::MAX);
+        ice.hides_bases |= hides_hosts;
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
@@ -106,6 +117,8 @@ impl Connectivity {
             max_names,
             max_remotes,
             host_names: host_names.map(|names| Box::new(HostNames::new(names))),
+            showing: Showing::new(hides_hosts, external, remote_policy),
+            hosts_only,
             lacks_permissions: false,
             hosts: Vec::new(),
             refused_hosts: 0,
@@ -132,7 +145,7 @@ impl Connectivity {
         if self.hosts.contains(&address) || self.relay_only {
             return Ok(());
         }
-        if let Err(error) = self.add_local(LocalCandidate::host(address)) {
+        if let Err(error) = self.add_own(LocalCandidate::host(address)) {
             self.refused_hosts = self.refused_hosts.saturating_add(1);
             return Err(error);
         }
@@ -164,7 +177,7 @@ impl Connectivity {
     /// are used it is not.
     pub fn add_stun_server(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
-        if self.relay_only || !self.gatherer.add_server(address) || !self.is_gathering {
+        if self.relay_only || self.hosts_only || !self.gatherer.add_server(address) || !self.is_gathering {
             return;
         }
         for host in &self.hosts {
@@ -225,8 +238,9 @@ impl Connectivity {
     /// allocation for each socket (RFC 8656 §6.2). The relayed candidates are gone.
     pub fn take_relays(&mut self) -> Option<Box<Relays>> {
         let relays = self.relays.take()?;
-        let relayed = self.locals.iter().filter(|(_, local)| local.kind == Kind::Relayed);
-        let relayed: Vec<SocketAddr> = relayed.map(|(_, local)| local.address).collect();
+        let given = self.locals.iter().filter_map(|local| self.agent.given_candidate(local.id));
+        let relayed = given.filter(|given| given.kind == Kind::Relayed);
+        let relayed: Vec<SocketAddr> = relayed.map(|given| given.address).collect();
         relayed.into_iter().for_each(|address| self.remove_relayed(address));
         Some(relays)
     }
@@ -245,10 +259,8 @@ impl Connectivity {
         self.now = self.now.max(now);
         self.hosts.retain(|host| *host != address);
         self.gatherer.forget(address);
-        for (id, _) in self.locals.extract_if(.., |(_, local)| local.base == address) {
-            self.fresh.retain(|fresh| *fresh != id);
-            self.agent.remove_local_candidate(self.now, id);
-        }
+        let begins_there = |local: &LocalCandidate| local.base == address && local.carrier == Carrier::Udp;
+        self.remove_locals(begins_there);
         self.settle();
     }
 
@@ -292,6 +304,12 @@ impl Connectivity {
         self.agent.set_remote_lite(now);
     }
 
+    /// What the peer says that it can (`a=ice-options`).
+    pub fn set_remote_options(&mut self, now: Instant, options: ice::Options) {
+        let now = self.advance(now);
+        self.agent.set_remote_options(now, options);
+    }
+
     /// Takes a candidate of the peer's. One with a `.local` name in place of an address is kept until the name is
     /// known, where [names are resolved](crate::Config::resolves_names).
     ///
@@ -309,6 +327,10 @@ impl Connectivity {
     }
 
     pub(crate) fn take_remote_candidate(&mut self, candidate: Candidate) -> Result<(), CandidateError> {
+        if !self.is_permitted(&candidate) {
+            self.refused_candidates = self.refused_candidates.wrapping_add(1);
+            return Err(CandidateError::Policy);
+        }
         self.agent.add_remote_candidate(self.now, candidate).map_err(|error| {
             let is_name = error == ice::CandidateError::Hostname;
             let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
@@ -355,7 +377,7 @@ impl Connectivity {
         let now = self.advance(now);
         self.agent.restart(now);
         self.names.iter_mut().for_each(|names| names.restart());
-        self.fresh = self.locals.iter().map(|(id, _)| *id).collect();
+        self.fresh = self.locals.iter().filter(|local| !local.is_hidden).map(|local| local.id).collect();
         if self.is_gathering {
             self.gather(now);
         }
@@ -502,7 +524,8 @@ impl Connectivity {
 
     /// The candidates of ours found so far, as they are told, with the current ufrag.
     pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
-        self.locals.iter().filter_map(|(id, _)| self.told(self.agent.candidate(*id)?))
+        let told = self.locals.iter().filter(|local| !local.is_hidden);
+        told.filter_map(|local| self.told(self.agent.candidate(local.id)?))
     }
 
     /// Whether every server has answered or failed.
@@ -583,6 +606,8 @@ impl Connectivity {
                 }
                 ice::Event::RoleSwitched(role) => Event::RoleSwitched(role),
                 ice::Event::StateChanged(state) => Event::StateChanged(state),
+                ice::Event::Connect { id, local, remote } => Event::Connect { id, local, remote },
+                ice::Event::Disconnect(path) => Event::Disconnect(path),
                 _ => return None,
             });
         }
@@ -590,6 +615,9 @@ impl Connectivity {
             return None;
         }
         while let Some(id) = self.fresh.pop_front() {
+            if self.fresh.is_empty() {
+                self.fresh = VecDeque::new();
+            }
             if let Some(told) = self.agent.candidate(id).and_then(|candidate| self.told(candidate)) {
                 return Some(Event::Candidate(told));
             }
@@ -611,10 +639,19 @@ impl Connectivity {
         while let Some(Mapped { address, base, server }) = self.gatherer.poll_mapped() {
             let candidate = LocalCandidate::server_reflexive(address, base, server.ip());
             // RFC 8445 §5.1.3: what says nothing new is not announced; nor is an old mapping's address.
-            let is_redundant =
-                self.locals.iter().any(|(_, known)| known.address == address && known.base == base);
+            let Self { agent, locals, .. } = self;
+            let is_same = |known: &&mut Announced| {
+                agent.given_candidate(known.id).is_some_and(|known| {
+                    (known.address, known.base, known.carrier) == (address, base, Carrier::Udp)
+                })
+            };
             let is_other_family = address.is_ipv4() != base.is_ipv4();
-            if !is_redundant && !is_other_family {
+            if let Some(known) = locals.iter_mut().find(is_same) {
+                // What a server sees is no secret.
+                if std::mem::take(&mut known.is_hidden) {
+                    self.fresh.push_back(known.id);
+                }
+            } else if !is_other_family {
                 let _ = self.add_local(candidate); // too many, or unusable: then it is not announced
             }
         }
@@ -650,23 +687,6 @@ impl Connectivity {
             && self.relays.as_ref().is_none_or(|relays| relays.is_done())
     }
 
-    fn remove_relayed(&mut self, address: SocketAddr) {
-        let is_gone = |local: &LocalCandidate| local.kind == Kind::Relayed && local.address == address;
-        for (id, _) in self.locals.extract_if(.., |(_, local)| is_gone(local)) {
-            self.fresh.retain(|fresh| *fresh != id);
-            self.agent.remove_local_candidate(self.now, id);
-        }
-    }
-
-    fn add_local(&mut self, candidate: LocalCandidate) -> Result<(), CandidateError> {
-        let id = self.agent.add_local_candidate(self.now, candidate).map_err(CandidateError::Unusable)?;
-        // Few come, and they stay.
-        self.locals.reserve_exact(1);
-        self.locals.push((id, candidate));
-        self.fresh.push_back(id);
-        Ok(())
-    }
-
     /// Whether the peer has answered a check of ours on `path`: it is there, and no other who repeats its checks.
     pub fn is_confirmed(&self, path: Path) -> bool {
         self.agent.selected_path() == Some(path) || self.agent.is_confirmed(path)
@@ -677,7 +697,7 @@ impl Connectivity {
         !is_ended && (self.agent.selected_path() == Some(path) || self.agent.is_authenticated(path))
     }
 
-    fn advance(&mut self, now: Instant) -> Instant {
+    pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }

@@ -37,6 +37,8 @@ pub enum CandidateError {
     Parse(ice::ParseError),
     /// The agent cannot use it. Host names end here too, and are counted.
     Unusable(ice::CandidateError),
+    /// [`remote_policy`](crate::Config::remote_policy) leaves its address out.
+    Policy,
 }
 
 impl fmt::Display for CandidateError {
@@ -44,6 +46,7 @@ impl fmt::Display for CandidateError {
         match self {
             Self::Parse(error) => error.fmt(f),
             Self::Unusable(error) => error.fmt(f),
+            Self::Policy => f.write_str("the address is not to be used"),
         }
     }
 }

@@ -27,6 +27,8 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `connectivity` | [`Connectivity`] and its commands |
+//! | `candidates` | what the peer is told of our addresses, and which of its own are used |
+//! | `tcp`, `framing` | TCP candidates (RFC 6544); datagrams on a byte stream (RFC 4571) |
 //! | `gather` | the STUN clients, a server and a base each |
 //! | `relay` | the TURN clients, and datagrams through them |
 //! | `names` | `.local` names that the peer gave in place of addresses |
@@ -36,28 +38,34 @@
 //!
 //! # Scope
 //!
-//! Implemented: host, server-reflexive and relayed candidates over UDP of both families, trickle, restart.
-//! Remote `.local` names, and names in place of our host addresses. Not yet: TCP, path MTU discovery.
+//! Implemented: host, server-reflexive and relayed candidates over UDP of both families, host candidates over TCP,
+//! trickle, restart; external addresses of NATs that forward every port, hidden host candidates, relays alone; remote
+//! `.local` names, and names in place of our host addresses. Not yet: path MTU discovery.
 //! Left to the caller: sockets, DNS and multicast DNS, interfaces.
 
+mod candidates;
 mod config;
 mod connectivity;
 mod error;
 mod event;
+mod framing;
 mod gather;
 mod names;
 mod privacy;
 mod relay;
 mod report;
+mod tcp;
 
-pub use config::Config;
+pub use config::{Config, ExternalAddress};
 pub use connectivity::{Connectivity, Received};
 pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
-pub use ice::{Candidate, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
+pub use framing::{Deframer, FrameTooLong, frame_header};
+pub use ice::{Candidate, ConnectId, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
 pub use mdns::LocalName;
 pub use names::{NameFailure, NameState};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use relay::{Relays, TurnServer};
 pub use report::{RelayReport, Report, ServerReport, Timers};
+pub use turn::PeerPolicy as AddressPolicy;
 pub use turn::wire::{FrameError, frame_len};

@@ -37,6 +37,8 @@ pub struct Report {
     pub unasked_relays: usize,
     /// Whether the peer's ufrag and password are known.
     pub has_remote_credentials: bool,
+    /// What the peer said that it can.
+    pub remote_options: ice::Options,
     /// Whether a server's answer is waited for.
     pub is_gathering: bool,
     /// Whether only relayed addresses may be used.
@@ -124,6 +126,7 @@ impl Connectivity {
             remote_candidates: remotes.map(|(address, kind)| (self.shown_remote(address), kind)).collect(),
             names: self.names.as_ref().map(|names| names.report()).unwrap_or_default(),
             servers,
+            remote_options: self.agent.remote_options(),
             has_remote_credentials: self.agent.remote_credentials().is_some(),
             relays,
             is_gathering: self.is_gathering && !self.has_answers(),
@@ -315,7 +318,8 @@ impl fmt::Display for RelayReport {
 }
 
 fn write_pair(f: &mut fmt::Formatter<'_>, pair: &PairStats) -> fmt::Result {
-    write!(f, "  {} -> {}: {:?}", pair.path.local, pair.path.remote, pair.state)?;
+    let over = if pair.path.carrier == Carrier::Framed { " over TCP" } else { "" };
+    write!(f, "  {} -> {}{over}: {:?}", pair.path.local, pair.path.remote, pair.state)?;
     write!(f, ", sent {}, answered {}", pair.requests_sent, pair.responses_received)?;
     write!(f, ", asked by the peer {}", pair.requests_received)?;
     if let Some(round_trip) = pair.round_trip {

@@ -143,8 +143,7 @@ fn names_and_nonsense_from_the_peer_are_counted_and_ignored() {
     assert!(matches!(error, CandidateError::Unusable(_)));
     assert!(a.add_remote_candidate_text(epoch(), "candidate:nonsense").is_err());
     assert!(
-        a.add_remote_candidate_text(epoch(), "candidate:1 1 tcp 1 10.0.0.2 9 typ host tcptype active")
-            .is_err()
+        a.add_remote_candidate_text(epoch(), "candidate:1 1 tcp 1 10.0.0.2 9 typ host tcptype so").is_err()
     );
     let report = a.report();
     assert_eq!((report.ignored_hostnames, report.refused_candidates), (1, 2));

@@ -7,13 +7,16 @@ use stun::wire::{Class, Message, TransactionId, is_stun};
 
 use crate::generation::{Generation, Peer, Remote};
 use crate::inbound::ufrags;
-use crate::local::{Local, is_link_local};
-use crate::pair::{Pair, PairState};
+use crate::lite::Lite;
+use crate::local::{Local, direction_preference, is_link_local};
+use crate::pair::{Link, Pair, PairState};
 use crate::reply::Replies;
+use crate::routes::RouteState;
 use crate::stats::Counters;
+use crate::tcp::Closing;
 use crate::{
     Address, Candidate, CandidateError, CandidateId, Config, Credentials, Event, Failure, Kind,
-    LocalCandidate, PairStats, Role, Route, State, Stats, Transport,
+    LocalCandidate, Options, Role, State, TcpType, Transport,
 };
 use stun::IntegrityKey;
 
@@ -48,12 +51,23 @@ pub struct Agent {
     pub(crate) next_id: TransactionId,
     /// The next check leaves no earlier.
     pub(crate) next_check: Instant,
-    pub(crate) next_trigger: u64,
+    pub(crate) next_trigger: u32,
     pub(crate) timeout: Option<Instant>,
+    /// Ours or the peer's; counts up with each nomination of ours.
+    pub(crate) nomination: u32,
+    pub(crate) nominated_at: Instant,
+    /// If this agent is lite.
+    pub(crate) lite: Option<Box<Lite>>,
+    pub(crate) remote_lite: bool,
+    pub(crate) remote_options: Options,
+    /// The next check has its place among those of all agents.
+    pub(crate) holds_slot: bool,
+    /// Connections whose end is to be told.
+    pub(crate) closing: Option<Box<Closing>>,
     pub(crate) counters: Counters,
     pub(crate) events: Events,
     /// In no order: few paths are proved, and most peers have one.
-    routes: Vec<RouteState>,
+    pub(crate) routes: Vec<RouteState>,
     foundations: Vec<(Kind, IpAddr, Option<IpAddr>, Carrier)>,
     next_candidate: u32,
     restarts: u32,
@@ -67,23 +81,6 @@ pub(crate) struct Events {
     pub(crate) state: Option<State>,
 }
 
-#[derive(Debug)]
-struct RouteState {
-    path: Path,
-    /// What the peer has shown there by now, and what was told of it.
-    proof: Option<Proof>,
-    told: Option<Proof>,
-}
-
-/// How well a peer has proved that a path is its own.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Proof {
-    /// By a request.
-    Asked,
-    /// By the answer to one of ours.
-    Answered,
-}
-
 impl Agent {
     /// An agent with credentials of its own and nothing else. Equal seeds and equal inputs give equal
     /// bytes.
@@ -94,7 +91,8 @@ impl Agent {
         let tie_break = config.tie_break.unwrap_or_else(|| rng.u64());
         Self {
             now,
-            role: config.role,
+            // RFC 8445 §6.1.1: a lite agent is controlled, until it is known that the peer is lite too.
+            role: if config.lite { Role::Controlled } else { config.role },
             tie_break,
             state: State::New,
             locals: Vec::new(),
@@ -105,6 +103,13 @@ impl Agent {
             next_check: now,
             next_trigger: 0,
             timeout: None,
+            nomination: 0,
+            nominated_at: now,
+            lite: config.lite.then(|| Box::new(Lite::new(now))),
+            remote_lite: false,
+            remote_options: Options::default(),
+            holds_slot: false,
+            closing: None,
             counters: Counters::default(),
             events: Events::default(),
             routes: Vec::new(),
@@ -153,6 +158,7 @@ impl Agent {
         let Generation { remotes, pairs, peer, started, credentials, .. } = &mut self.generation;
         let is_ours = |given: &Remote| given.ufrag.as_deref().is_none_or(|ufrag| ufrag == remote.ufrag());
         remotes.retain(is_ours);
+        remotes.iter_mut().for_each(|remote| remote.ufrag = None);
         pairs.retain(|pair| remotes.iter().any(|remote| remote.address == pair.path.remote));
         *started = Some(self.now);
         *peer = Some(Peer {
@@ -165,19 +171,34 @@ impl Agent {
         }
         for early in std::mem::take(&mut self.generation.early) {
             if self.remote_credentials().is_some_and(|remote| remote.ufrag() == early.ufrag) {
-                self.take_check(early.path, early.priority, early.nominates);
+                self.take_check(early.asked);
             }
         }
         self.finish();
     }
 
-    /// The peer is lite (`a=ice-lite`): it sends no checks, so we control (RFC 8445 §6.1.1).
+    /// The peer is lite (`a=ice-lite`): it sends no checks, so we control (RFC 8445 §6.1.1), or where both sides are lite
+    /// whoever offered.
     pub fn set_remote_lite(&mut self, now: Instant) {
         self.begin(now);
-        if self.role == Role::Controlled {
+        self.remote_lite = true;
+        let wanted = if self.lite.is_some() { self.config.role } else { Role::Controlling };
+        if self.role != wanted {
             self.switch_role(false);
         }
         self.finish();
+    }
+
+    /// What the peer says that it can (`a=ice-options`). Until then it can nothing of this.
+    pub fn set_remote_options(&mut self, now: Instant, options: Options) {
+        self.begin(now);
+        self.remote_options = options;
+        self.finish();
+    }
+
+    /// What the peer said that it can.
+    pub const fn remote_options(&self) -> Options {
+        self.remote_options
     }
 
     /// Adds a candidate of ours, and pairs it with the peer's.
@@ -194,13 +215,19 @@ impl Agent {
         if self.state == State::Closed {
             return Err(CandidateError::Closed);
         }
-        if given.carrier != Carrier::Udp {
+        let is_tcp = matches!(given.tcp_type, Some(TcpType::Active | TcpType::Passive));
+        if (given.carrier, is_tcp) != (Carrier::Udp, false)
+            && (given.carrier, is_tcp) != (Carrier::Framed, true)
+        {
             return Err(CandidateError::Transport);
         }
         if !is_usable(given.address) || !is_usable(given.base) {
             return Err(CandidateError::Address);
         }
-        let same = |local: &&Local| local.given.address == given.address && local.given.base == given.base;
+        let same = |local: &&Local| {
+            let known = local.given;
+            (known.address, known.base, known.carrier) == (given.address, given.base, given.carrier)
+        };
         if let Some(known) = self.locals.iter().find(same)
             && known.given.kind != Kind::PeerReflexive
         {
@@ -236,11 +263,14 @@ impl Agent {
     /// Local preference (RFC 8445 §5.1.2.1): that of the base, or in the order of addition with the
     /// families in turns (RFC 8421 §4), link-local and loopback addresses last.
     fn preference(&self, given: &LocalCandidate) -> u16 {
-        if let Some(base) = self.locals.iter().find(|local| local.given.base == given.base) {
+        let same_base =
+            |local: &&Local| (local.given.base, local.given.tcp_type) == (given.base, given.tcp_type);
+        if let Some(base) = self.locals.iter().find(same_base) {
             return base.preference;
         }
         let rank = self.locals.iter().filter(|local| {
-            local.given.kind == given.kind && local.given.base.is_ipv4() == given.base.is_ipv4()
+            (local.given.kind, local.given.tcp_type) == (given.kind, given.tcp_type)
+                && local.given.base.is_ipv4() == given.base.is_ipv4()
         });
         let steps = u16::try_from(rank.count()).unwrap_or(u16::MAX).saturating_mul(2);
         let top = match given.base {
@@ -248,7 +278,10 @@ impl Agent {
             base if is_link_local(base) => 0x7fff,
             _ => 0xffff,
         };
-        u16::saturating_sub(top, steps).saturating_sub(u16::from(given.base.is_ipv4()))
+        // RFC 6544 §4.2: three bits of it are the direction's.
+        let (direction, bits) = given.tcp_type.map_or((0, 16), |kind| (direction_preference(kind), 13));
+        let top = u16::checked_shr(top, 16 - bits).unwrap_or(top);
+        direction | u16::saturating_sub(top, steps).saturating_sub(u16::from(given.base.is_ipv4()))
     }
 
     /// Forgets a candidate of ours, with the paths that begin there.
@@ -256,11 +289,16 @@ impl Agent {
         self.begin(now);
         let Some(at) = self.locals.iter().position(|local| local.id == id) else { return };
         let gone = self.locals.remove(at).given;
-        let keeps_base = self.locals.iter().any(|local| local.given.base == gone.base);
-        if !keeps_base {
+        let keeps_base = |local: &Local| (local.given.base, local.given.carrier) == (gone.base, gone.carrier);
+        if !self.locals.iter().any(keeps_base) {
+            let mut dropped = Vec::new();
             for generation in [Some(&mut self.generation), self.previous.as_deref_mut()].into_iter().flatten()
             {
-                generation.pairs.retain(|pair| pair.path.local != gone.base);
+                let is_gone = |pair: &mut Pair| {
+                    let begins_there = pair.path.local == gone.base && pair.path.carrier == gone.carrier;
+                    begins_there || (gone.tcp_type.is_some() && pair.local == id)
+                };
+                dropped.extend(generation.pairs.extract_if(.., is_gone).map(|pair| pair.path));
                 if generation.pair(generation.nominated).is_none() {
                     generation.nominated = None;
                 }
@@ -268,6 +306,7 @@ impl Agent {
                     generation.selected = None;
                 }
             }
+            dropped.into_iter().for_each(|path| self.hang_up(path));
             self.sync_routes();
             self.select_best();
         }
@@ -284,15 +323,21 @@ impl Agent {
         if self.state == State::Closed {
             return Err(CandidateError::Closed);
         }
-        let address = self.usable_remote(&given)?;
-        let Candidate { kind, priority, foundation, .. } = given;
-        let ufrag = given.extensions.into_iter().find(|(name, _)| name == "ufrag").map(|(_, value)| value);
+        let (address, carrier) = self.usable_remote(&given)?;
+        let tcp_type = given.tcp_type.filter(|_| carrier == Carrier::Framed);
+        let Candidate { kind, priority, .. } = given;
+        // Where credentials are known it is theirs.
+        let ufrag = given.ufrag().filter(|_| self.generation.peer.is_none()).map(Box::from);
+        let foundation = given.foundation.into_boxed_str();
         let Generation { remotes, pairs, .. } = &mut self.generation;
-        if let Some(known) = remotes.iter_mut().find(|remote| remote.address == address) {
+        let is_same = |remote: &&mut Remote| (remote.address, remote.carrier) == (address, carrier);
+        if let Some(known) = remotes.iter_mut().find(is_same) {
             // RFC 8838 §11.4: what a check showed first is now signalled.
             if known.kind == Kind::PeerReflexive {
                 (known.kind, known.priority, known.foundation) = (kind, priority, foundation);
-                for pair in pairs.iter_mut().filter(|pair| pair.path.remote == address) {
+                let leads_there =
+                    |pair: &&mut Pair| (pair.path.remote, pair.path.carrier) == (address, carrier);
+                for pair in pairs.iter_mut().filter(leads_there) {
                     pair.remote_priority = priority;
                     pair.set_priority(self.role);
                 }
@@ -302,30 +347,34 @@ impl Agent {
         } else {
             let budget = Some(self.config.max_unanswered);
             let at = remotes.len();
-            remotes.push(Remote { address, kind, priority, foundation, ufrag, budget });
+            remotes.push(Remote { address, carrier, tcp_type, kind, priority, foundation, ufrag, budget });
             self.generation.pair_remote(at, &self.locals, self.role, &self.config);
         }
         self.finish();
         Ok(())
     }
 
-    fn usable_remote(&self, given: &Candidate) -> Result<SocketAddr, CandidateError> {
+    fn usable_remote(&self, given: &Candidate) -> Result<(SocketAddr, Carrier), CandidateError> {
         let address = match &given.address {
             Address::Ip(address) => *address,
             Address::Hostname { .. } => return Err(CandidateError::Hostname),
+        };
+        let carrier = match (&given.transport, given.tcp_type) {
+            (Transport::Udp, _) => Some(Carrier::Udp),
+            (Transport::Tcp, Some(TcpType::Active | TcpType::Passive)) => Some(Carrier::Framed),
+            // Simultaneous open hardly passes anywhere, and no browser does it.
+            (Transport::Tcp | Transport::Other(_), _) => None,
         };
         let peer = self.generation.peer.as_ref();
         let is_other = |ufrag: &str| peer.is_some_and(|peer| peer.credentials.ufrag() != ufrag);
         if given.component != 1 {
             Err(CandidateError::Component)
-        } else if given.transport != Transport::Udp {
-            Err(CandidateError::Transport)
         } else if !is_usable(address) {
             Err(CandidateError::Address)
         } else if given.ufrag().is_some_and(is_other) {
             Err(CandidateError::OtherGeneration)
         } else {
-            Ok(address)
+            carrier.map(|carrier| (address, carrier)).ok_or(CandidateError::Transport)
         }
     }
 
@@ -359,9 +408,11 @@ impl Agent {
         let mut old = std::mem::replace(&mut self.generation, fresh);
         self.locals.retain(|local| local.given.kind != Kind::PeerReflexive);
         self.replies.clear();
-        if old.selected.is_some() && old.consent.is_some() {
-            let selected = old.selected;
-            old.pairs.retain(|pair| Some(pair.id) == selected);
+        (self.nomination, self.holds_slot) = (0, false);
+        let keeps = old.selected.filter(|_| old.consent.is_some() || self.lite.is_some());
+        let dropped = old.pairs.extract_if(.., |pair| Some(pair.id) != keeps).map(|pair| pair.path);
+        dropped.for_each(|path| self.hang_up(path));
+        if keeps.is_some() {
             old.early.clear();
             for pair in &mut old.pairs {
                 pair.check = None;
@@ -405,17 +456,6 @@ impl Agent {
         self.generation.selected_path().or_else(previous)
     }
 
-    /// Whether the peer has proved its password on `path`.
-    pub fn is_authenticated(&self, path: Path) -> bool {
-        self.routes.iter().any(|route| route.path == path && route.proof.is_some())
-    }
-
-    /// Whether the peer has answered a check of ours on `path`. A check of its own, repeated by somebody who saw it
-    /// go by, authenticates wherever it comes from, and is answered by nobody.
-    pub fn is_confirmed(&self, path: Path) -> bool {
-        self.routes.iter().any(|route| route.path == path && route.proof == Some(Proof::Answered))
-    }
-
     /// Smoothed round trip on the selected path.
     pub fn round_trip(&self) -> Option<Duration> {
         let current = self.generation.pair(self.generation.selected);
@@ -428,7 +468,7 @@ impl Agent {
         let current = Some(&self.generation).filter(|current| current.selected.is_some());
         let generation = current.or(self.previous.as_deref())?;
         let pair = generation.pair(generation.selected)?;
-        let remote = generation.remotes.iter().find(|remote| remote.address == pair.path.remote)?;
+        let remote = generation.remotes.iter().find(|remote| remote.is_at(pair.path))?;
         Some((pair.local_kind?, remote.kind))
     }
 
@@ -441,6 +481,7 @@ impl Agent {
         if let Some(consent) = self.active_mut().and_then(|generation| generation.consent.as_mut()) {
             consent.hear(now);
         }
+        self.note_lite();
         if was_silent {
             self.finish();
         }
@@ -466,6 +507,11 @@ impl Agent {
         self.locals.iter().find(|local| local.id == id).map(|local| self.describe(local))
     }
 
+    /// A local candidate as it was given.
+    pub fn given_candidate(&self, id: CandidateId) -> Option<&LocalCandidate> {
+        self.locals.iter().find(|local| local.id == id).map(|local| &local.given)
+    }
+
     /// The local candidates as they are signalled, without those that checks found.
     pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
         let gathered = self.locals.iter().filter(|local| local.given.kind != Kind::PeerReflexive);
@@ -486,12 +532,12 @@ impl Agent {
         Candidate {
             foundation: local.foundation.to_string(),
             component: 1,
-            transport: Transport::Udp,
+            transport: if local.given.tcp_type.is_some() { Transport::Tcp } else { Transport::Udp },
             priority: local.priority(),
             address: address.into(),
             kind,
-            related: local.given.related().map(Address::from),
-            tcp_type: None,
+            related: local.given.related(self.config.hides_bases).map(Address::from),
+            tcp_type: local.given.tcp_type,
             extensions: extensions.map(|(name, value)| (name.to_owned(), value)).into(),
         }
     }
@@ -512,71 +558,16 @@ impl Agent {
         self.finish();
     }
 
-    /// What was counted, and how the pairs stand, best first.
-    pub fn stats(&self) -> Stats {
-        let Generation { pairs, selected, nominated, remotes, .. } = &self.generation;
-        let mut pairs: Vec<PairStats> = pairs
-            .iter()
-            .map(|pair| PairStats {
-                path: pair.path,
-                state: pair.state,
-                priority: pair.priority,
-                is_selected: *selected == Some(pair.id),
-                is_nominated: *nominated == Some(pair.id),
-                round_trip: pair.round_trip,
-                requests_sent: pair.requests,
-                responses_received: pair.responses,
-                requests_received: pair.heard,
-                error: pair.error,
-            })
-            .collect();
-        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.priority));
-        Stats {
-            state: self.state,
-            role: self.role,
-            local_candidates: self.locals.len(),
-            remote_candidates: remotes.len(),
-            pairs,
-            counters: self.counters,
-        }
-    }
-
     /// The latest news, each once.
     pub fn poll_event(&mut self) -> Option<Event> {
+        let connection = self.poll_connection();
+        if connection.is_some() {
+            return connection;
+        }
         let Events { role, path, state } = &mut self.events;
         let role = role.take().map(Event::RoleSwitched);
         let path = || path.take().map(Event::PathSelected);
         role.or_else(path).or_else(|| state.take().map(Event::StateChanged))
-    }
-
-    /// The next change in the paths that are the peer's.
-    pub fn poll_route(&mut self) -> Option<Route> {
-        let is_news = |route: &RouteState| route.proof.is_none() || route.proof > route.told;
-        let at = self.routes.iter().position(is_news)?;
-        let route = self.routes.get_mut(at)?;
-        let path = route.path;
-        route.told = route.proof;
-        Some(match route.proof {
-            Some(Proof::Asked) => Route::Added(path),
-            Some(Proof::Answered) => Route::Confirmed(path),
-            None => {
-                self.routes.remove(at);
-                Route::Removed(path)
-            }
-        })
-    }
-
-    pub(crate) fn sync_routes(&mut self) {
-        self.routes.iter_mut().for_each(|route| route.proof = None);
-        let previous = self.previous.iter().flat_map(|previous| &previous.pairs);
-        for pair in self.generation.pairs.iter().chain(previous).filter(|pair| pair.authenticated) {
-            let proof = Some(if pair.responses > 0 { Proof::Answered } else { Proof::Asked });
-            match self.routes.iter_mut().find(|route| route.path == pair.path) {
-                Some(route) => route.proof = route.proof.max(proof),
-                None => self.routes.push(RouteState { path: pair.path, proof, told: None }),
-            }
-        }
-        self.routes.retain(|route| route.proof.is_some() || route.told.is_some());
     }
 
     /// Gives back what the tables have grown by and do not need.
@@ -616,12 +607,18 @@ impl Agent {
         let Generation { selected, nominated, consent, early, pairs, .. } = &mut self.generation;
         (*selected, *nominated, *consent) = (None, None, None);
         early.clear();
+        let open: Vec<Path> =
+            pairs.iter().filter(|pair| pair.is_connection()).map(|pair| pair.path).collect();
         for pair in pairs {
             pair.authenticated = false;
             if pair.is_pending() {
                 pair.fail();
             }
+            if pair.path.carrier == Carrier::Framed {
+                pair.link = Link::Closed;
+            }
         }
+        open.into_iter().for_each(|path| self.hang_up(path));
         self.sync_routes();
     }
 }

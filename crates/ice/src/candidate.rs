@@ -224,6 +224,16 @@ impl Kind {
         }
     }
 
+    /// Those of TCP candidates, below those of UDP (RFC 6544 §4.2 leaves the numbers to us; they are Chromium's).
+    pub(crate) const fn tcp_preference(self) -> u32 {
+        match self {
+            Self::Host => 90,
+            Self::PeerReflexive => 80,
+            Self::ServerReflexive => 70,
+            Self::Relayed => 0,
+        }
+    }
+
     fn parse(word: &str) -> Option<Self> {
         Some(match word {
             "host" => Self::Host,

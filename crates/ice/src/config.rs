@@ -1,8 +1,19 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use crypto::Provider;
 
-use crate::Role;
+use crate::{Pacer, Role};
+
+/// ICE options (RFC 8839 §5.6) that change what an agent does.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Options {
+    /// `ice2`: follows RFC 8445 (§10), and so does not nominate one pair after the other.
+    pub ice2: bool,
+    /// `renomination`: numbers its nominations, and follows those that are numbered
+    /// (draft-thatcher-ice-renomination).
+    pub renomination: bool,
+}
 
 /// Role, times and limits of an [`Agent`](crate::Agent).
 #[derive(Clone, Debug)]
@@ -12,8 +23,14 @@ pub struct Config {
     pub provider: &'static dyn Provider,
     /// The role to begin with: the offerer controls, except towards a lite peer (RFC 8445 §6.1.1).
     pub role: Role,
+    /// Whether the agent is lite: it sends no checks and answers those of the peer (RFC 8445 §2.4). It is controlled,
+    /// unless the peer is lite too; then `role` says which side controls. Only for hosts whose addresses the peer
+    /// reaches as they are. Default: no.
+    pub lite: bool,
     /// The tie-breaker of role conflicts; `None` draws it from the seed.
     pub tie_break: Option<u64>,
+    /// Whether candidates leave out where they begin, so that the peer does not learn it (RFC 8828 §5.2). Default: no.
+    pub hides_bases: bool,
     /// What every local ufrag begins with, of ice-chars; others are left out. Empty by default.
     pub ufrag_prefix: String,
     /// Candidates a side: 100.
@@ -41,6 +58,20 @@ pub struct Config {
     /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
     /// at most, and less when round trips are short; 2 s where what there is goes through a relay.
     pub nomination_patience: Duration,
+    /// Whether the path may move to another pair while it is well, where the peer knows renomination too
+    /// (draft-thatcher-ice-renomination). Default: yes.
+    pub renomination: bool,
+    /// The path moves no sooner than this after it was chosen, unless it has fallen silent: 5 s.
+    pub renomination_interval: Duration,
+    /// The controlling side checks the three best pairs in reserve this often, so that NATs keep them open
+    /// (RFC 4787 §4.3 has them do so for two minutes, and many do for 30 s): 15 s.
+    pub backup_interval: Duration,
+    /// A lite agent that has sent nothing for this long sends an indication: 15 s (RFC 8445 §11).
+    pub keepalive_interval: Duration,
+    /// TCP connections that the agent opens, or has open, at a time: 16.
+    pub max_connections: u32,
+    /// What paces the checks of several agents together, besides `pace`. Default: nothing.
+    pub pacer: Option<Arc<Pacer>>,
     /// Time between consent checks, randomised by a fifth, and never less than 4 s: 5 s (RFC 7675 §5.1).
     pub consent_interval: Duration,
     /// Consent lasts this long after an answer: 30 s (RFC 7675 §5.1).
@@ -62,7 +93,9 @@ impl Default for Config {
         Self {
             provider: crypto::default_provider(),
             role: Role::Controlling,
+            lite: false,
             tie_break: None,
+            hides_bases: false,
             ufrag_prefix: String::new(),
             max_candidates: 100,
             max_learned: 10,
@@ -75,6 +108,12 @@ impl Default for Config {
             patience: Duration::from_millis(39_500),
             give_up: Duration::from_secs(44),
             nomination_patience: Duration::from_millis(300),
+            renomination: true,
+            renomination_interval: Duration::from_secs(5),
+            backup_interval: Duration::from_secs(15),
+            keepalive_interval: Duration::from_secs(15),
+            max_connections: 16,
+            pacer: None,
             consent_interval: Duration::from_secs(5),
             consent_timeout: Duration::from_secs(30),
             disconnected_after: Duration::from_secs(7),

@@ -14,18 +14,31 @@ pub(crate) struct Consent {
     /// The last authenticated sign of life, requests included.
     heard: Instant,
     due: Instant,
-    in_flight: [Option<(TransactionId, Instant)>; IN_FLIGHT],
+    /// The latest first.
+    in_flight: [(TransactionId, Instant); IN_FLIGHT],
+    in_flight_len: u8,
 }
 
 impl Consent {
     /// Consent given at `now` by the answer to a check.
     pub(crate) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
-        Self { answered: now, heard: now, due: now + interval(config, rng), in_flight: [None; IN_FLIGHT] }
+        Self {
+            answered: now,
+            heard: now,
+            due: now + interval(config, rng),
+            in_flight: [(TransactionId([0; 12]), now); IN_FLIGHT],
+            in_flight_len: 0,
+        }
     }
 
     /// When the next check is due.
     pub(crate) const fn due(&self) -> Instant {
         self.due
+    }
+
+    /// The last sign of life.
+    pub(crate) const fn heard(&self) -> Instant {
+        self.heard
     }
 
     pub(crate) fn expires(&self, config: &Config) -> Instant {
@@ -41,20 +54,24 @@ impl Consent {
     pub(crate) fn sent(&mut self, now: Instant, id: TransactionId, config: &Config, rng: &mut Rng) {
         self.in_flight.rotate_right(1);
         if let Some(newest) = self.in_flight.first_mut() {
-            *newest = Some((id, now));
+            *newest = (id, now);
         }
+        self.in_flight_len = self.in_flight_len.saturating_add(1).min(MAX_LEN);
         self.due = now + interval(config, rng);
     }
 
     /// Whether a check with this id is in flight.
     pub(crate) fn knows(&self, id: TransactionId) -> bool {
-        self.in_flight.iter().flatten().any(|(known, _)| *known == id)
+        self.in_flight.iter().take(self.in_flight_len.into()).any(|(known, _)| *known == id)
     }
 
     /// A valid response to the check `id`: the time it took.
     pub(crate) fn answered(&mut self, now: Instant, id: TransactionId) -> Option<Duration> {
-        let slot = self.in_flight.iter_mut().find(|slot| slot.is_some_and(|(known, _)| known == id))?;
-        let (_, sent) = slot.take()?;
+        let len = usize::from(self.in_flight_len);
+        let place = self.in_flight.iter().take(len).position(|(known, _)| *known == id)?;
+        let (_, sent) = *self.in_flight.get(place)?;
+        self.in_flight.get_mut(place..len)?.rotate_left(1);
+        self.in_flight_len = self.in_flight_len.saturating_sub(1);
         self.renew(now);
         Some(now - sent)
     }
@@ -78,6 +95,7 @@ fn interval(config: &Config, rng: &mut Rng) -> Duration {
 }
 
 /// More than 30 s hold at intervals of at least 4 s.
-const IN_FLIGHT: usize = 8;
+const IN_FLIGHT: usize = MAX_LEN as usize;
+const MAX_LEN: u8 = 8;
 /// RFC 7675 §5.1: no shorter time lies between two checks.
 const LEAST_INTERVAL: Duration = Duration::from_secs(4);

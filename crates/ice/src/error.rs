@@ -55,7 +55,7 @@ pub enum CandidateError {
     TooMany,
     /// Only component 1 is used: RTP and RTCP share it.
     Component,
-    /// Only UDP is used.
+    /// It is neither UDP nor TCP with an active or a passive side.
     Transport,
     /// Its address is a host name, which somebody else must resolve first.
     Hostname,
@@ -72,7 +72,7 @@ impl fmt::Display for CandidateError {
         f.write_str(match self {
             Self::TooMany => "there are too many candidates",
             Self::Component => "only component 1 is used",
-            Self::Transport => "only UDP is used",
+            Self::Transport => "neither UDP nor TCP that is active or passive",
             Self::Hostname => "the address is a host name",
             Self::Address => "the address cannot be sent to",
             Self::OtherGeneration => "the candidate belongs to other credentials",

@@ -1,8 +1,11 @@
 use std::fmt;
+use std::net::SocketAddr;
 
 use proto::Path;
 
-/// What happened. Of each kind only the latest is kept until it is polled.
+use crate::ConnectId;
+
+/// What happened. Of each kind but those of connections only the latest is kept until it is polled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -10,6 +13,19 @@ pub enum Event {
     StateChanged(State),
     /// Data goes this way from now on.
     PathSelected(Path),
+    /// A TCP connection is to be opened (RFC 6544): say what becomes of it by
+    /// [`tcp_opened`](crate::Agent::tcp_opened) or [`tcp_failed`](crate::Agent::tcp_failed). There are as many as
+    /// [`max_connections`](crate::Config::max_connections) at a time.
+    Connect {
+        /// Its name.
+        id: ConnectId,
+        /// From this address, at any port.
+        local: SocketAddr,
+        /// To here.
+        remote: SocketAddr,
+    },
+    /// The TCP connection on this path is not needed any more.
+    Disconnect(Path),
     /// A conflict of roles was settled: this is ours now (RFC 8445 §7.3.1.1).
     RoleSwitched(Role),
 }

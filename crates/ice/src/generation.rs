@@ -1,12 +1,13 @@
 use std::net::SocketAddr;
 
-use proto::{Instant, Path};
+use proto::{Carrier, Instant, Path};
 use stun::IntegrityKey;
 
 use crate::consent::Consent;
-use crate::local::{Local, can_pair};
-use crate::pair::{Pair, PairId, PairState};
-use crate::{CandidateId, Config, Credentials, Kind, Role};
+use crate::inbound::Asked;
+use crate::local::{DISCARD_PORT, Local, can_pair};
+use crate::pair::{Link, Pair, PairId, PairState};
+use crate::{CandidateId, Config, Credentials, Kind, LocalCandidate, Role, TcpType};
 
 /// What a restart replaces: credentials, remote candidates, pairs, the selected path and its consent.
 #[derive(Debug)]
@@ -40,20 +41,40 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) struct Remote {
     pub(crate) address: SocketAddr,
+    pub(crate) carrier: Carrier,
+    /// Of a TCP candidate.
+    pub(crate) tcp_type: Option<TcpType>,
     pub(crate) kind: Kind,
     pub(crate) priority: u32,
-    pub(crate) foundation: String,
-    pub(crate) ufrag: Option<String>,
+    pub(crate) foundation: Box<str>,
+    /// The credentials that it belongs to, as long as none are known.
+    pub(crate) ufrag: Option<Box<str>>,
     /// Packets that may still go there before it answers. Once it did, there is no limit.
     pub(crate) budget: Option<u32>,
+}
+
+impl Remote {
+    /// Whether `path` leads to it.
+    pub(crate) fn is_at(&self, path: Path) -> bool {
+        self.address == path.remote && self.carrier == path.carrier
+    }
+
+    /// Whether checks can go from `local` to it. Of TCP candidates it is the active one that opens the connection, to
+    /// a passive one (RFC 6544 §6.2); what comes to a passive one of ours makes its pair then.
+    fn is_reached_from(&self, local: &LocalCandidate) -> bool {
+        let opens = match (local.tcp_type, self.tcp_type) {
+            (None, None) => true,
+            (Some(TcpType::Active), Some(other)) => other == TcpType::Passive,
+            _ => false,
+        };
+        opens && local.carrier == self.carrier && can_pair(local.base, self.address)
+    }
 }
 
 /// An authenticated check that came before the remote credentials.
 #[derive(Debug)]
 pub(crate) struct EarlyCheck {
-    pub(crate) path: Path,
-    pub(crate) priority: u32,
-    pub(crate) nominates: bool,
+    pub(crate) asked: Asked,
     pub(crate) ufrag: String,
 }
 
@@ -93,18 +114,21 @@ impl Generation {
         self.pair(self.selected).map(|pair| pair.path)
     }
 
-    pub(crate) fn budget(&self, address: SocketAddr) -> u32 {
-        let remote = self.remotes.iter().find(|remote| remote.address == address);
-        remote.map_or(0, |remote| remote.budget.unwrap_or(u32::MAX))
+    pub(crate) fn budget(&self, path: Path) -> u32 {
+        self.remote(path).map_or(0, |remote| remote.budget.unwrap_or(u32::MAX))
     }
 
-    pub(crate) fn remote_mut(&mut self, address: SocketAddr) -> Option<&mut Remote> {
-        self.remotes.iter_mut().find(|remote| remote.address == address)
+    pub(crate) fn remote(&self, path: Path) -> Option<&Remote> {
+        self.remotes.iter().find(|remote| remote.is_at(path))
+    }
+
+    pub(crate) fn remote_mut(&mut self, path: Path) -> Option<&mut Remote> {
+        self.remotes.iter_mut().find(|remote| remote.is_at(path))
     }
 
     /// A pair whose checks may still succeed, and can still be sent or have been.
     pub(crate) fn is_hopeful(&self, pair: &Pair) -> bool {
-        pair.is_pending() && (pair.check.is_some() || self.budget(pair.path.remote) > 0)
+        pair.is_pending() && (pair.check.is_some() || self.budget(pair.path) > 0)
     }
 
     /// Pairs `local` with every remote candidate that it can reach.
@@ -123,7 +147,7 @@ impl Generation {
 
     fn add_pair(&mut self, local: &Local, at: usize, role: Role, config: &Config) {
         let Some(remote) = self.remotes.get(at) else { return };
-        if local.given.kind == Kind::PeerReflexive || !can_pair(local.given.base, remote.address) {
+        if config.lite || local.given.kind == Kind::PeerReflexive || !remote.is_reached_from(&local.given) {
             return;
         }
         let path = Path { carrier: local.given.carrier, local: local.given.base, remote: remote.address };
@@ -157,12 +181,14 @@ impl Generation {
         local: CandidateId,
         path: Path,
         (local_priority, remote_priority, reflexive_priority): (u32, u32, u32),
-        foundation: (u32, String),
+        foundation: (u32, Box<str>),
         role: Role,
         config: &Config,
     ) -> Option<PairId> {
         let id = PairId(self.next_pair);
         let state = self.initial_state(&foundation);
+        let is_open = path.carrier != Carrier::Framed || path.local.port() != DISCARD_PORT;
+        let link = if is_open { Link::Open } else { Link::Closed };
         let mut pair = Pair {
             id,
             local,
@@ -177,9 +203,11 @@ impl Generation {
             check: None,
             triggered: None,
             nominating: false,
-            peer_nominates: false,
+            peer_nomination: 0,
             authenticated: false,
             round_trip: None,
+            answered: Instant::default(),
+            link,
             requests: 0,
             responses: 0,
             heard: 0,
@@ -201,7 +229,7 @@ impl Generation {
     }
 
     /// RFC 8838 §12: a new pair waits, unless one of its foundation is waiting or in progress.
-    fn initial_state(&self, foundation: &(u32, String)) -> PairState {
+    fn initial_state(&self, foundation: &(u32, Box<str>)) -> PairState {
         let busy = self.pairs.iter().any(|pair| {
             pair.foundation == *foundation && matches!(pair.state, PairState::Waiting | PairState::InProgress)
         });
@@ -209,7 +237,7 @@ impl Generation {
     }
 
     /// RFC 8445 §7.2.5.3.3: success of one pair sets free the others of its foundation.
-    pub(crate) fn unfreeze(&mut self, foundation: &(u32, String)) {
+    pub(crate) fn unfreeze(&mut self, foundation: &(u32, Box<str>)) {
         for pair in &mut self.pairs {
             if pair.state == PairState::Frozen && pair.foundation == *foundation {
                 pair.state = PairState::Waiting;
@@ -222,7 +250,7 @@ impl Generation {
     pub(crate) fn is_thawed(&self, frozen: &Pair) -> bool {
         !self.pairs.iter().any(|pair| {
             let leads = match pair.state {
-                PairState::Waiting => self.budget(pair.path.remote) > 0,
+                PairState::Waiting => self.budget(pair.path) > 0,
                 PairState::InProgress => pair.check.as_ref().is_none_or(|check| check.sent < 2),
                 PairState::Frozen | PairState::Succeeded | PairState::Failed => false,
             };

@@ -1,13 +1,13 @@
 use std::net::SocketAddr;
 
-use proto::{Arrival, Path};
+use proto::{Arrival, Carrier, Path};
 use stun::wire::{Attribute, Class, Message, Method, TransactionId};
 
 use crate::generation::{EarlyCheck, Generation, Remote};
 use crate::local::Local;
 use crate::pair::{Pair, PairState};
 use crate::reply::{Answer, Reply};
-use crate::{Agent, Discard, Kind, LocalCandidate, Role, State};
+use crate::{Agent, Discard, Kind, LocalCandidate, Role, State, TcpType};
 
 impl Agent {
     /// Takes a datagram that arrived.
@@ -43,11 +43,7 @@ impl Agent {
 
     fn handle_request(&mut self, path: Path, message: &Message<'_>) -> Result<(), Discard> {
         // Where no candidate of ours is nobody answers, not even to refuse: the address may have to stay unknown.
-        let is_ours = self
-            .locals
-            .iter()
-            .any(|local| local.given.base == path.local && local.given.carrier == path.carrier);
-        if !is_ours {
+        if !self.is_ours(path) {
             return Err(Discard::UnknownLocal);
         }
         let is_previous = match self.authenticate(message) {
@@ -77,17 +73,30 @@ impl Agent {
         self.counters.requests_received = self.counters.requests_received.wrapping_add(1);
         self.reply(path, message, Answer::Success, is_previous);
         if is_previous {
-            let now = self.now;
+            let (now, is_lite) = (self.now, self.lite.is_some());
             let previous = self.previous.as_mut().filter(|previous| previous.selected_path() == Some(path));
             if let Some(consent) = previous.and_then(|previous| previous.consent.as_mut()) {
-                consent.hear(now);
+                consent.hear_as(now, is_lite);
             }
-        } else if self.generation.peer.is_some() {
-            self.take_check(path, priority, request.nominates);
+            return Ok(());
+        }
+        let nomination = request.nomination(self.config.renomination);
+        let asked = Asked { path, priority, nomination, id: message.transaction() };
+        if self.generation.peer.is_some() {
+            self.take_check(asked);
         } else {
-            self.remember(path, priority, &request);
+            self.remember(asked, &request);
         }
         Ok(())
+    }
+
+    /// Whether a candidate of ours, or the connection that one has opened, is where `path` begins.
+    fn is_ours(&self, path: Path) -> bool {
+        let is_base = |local: &Local| local.given.base == path.local && local.given.carrier == path.carrier;
+        let pairs = [Some(&self.generation), self.previous.as_deref()].into_iter().flatten();
+        let mut opened = pairs.flat_map(|generation| &generation.pairs);
+        self.locals.iter().any(is_base)
+            || (path.carrier == Carrier::Framed && opened.any(|pair| pair.path == path))
     }
 
     /// RFC 8445 §7.3, RFC 8489 §9.1.3. Says whether the request is of the generation before.
@@ -124,6 +133,10 @@ impl Agent {
             (Role::Controlled, Some((Role::Controlled, theirs))) => (theirs, false),
             _ => return true,
         };
+        if self.lite.is_some() {
+            // It cannot be the other way round (RFC 8445 §6.1.1), so the peer has to see it.
+            return false;
+        }
         if theirs == self.tie_break {
             self.tie_break = self.rng.u64(); // else both might change together for ever
         }
@@ -134,19 +147,23 @@ impl Agent {
         true
     }
 
-    fn remember(&mut self, path: Path, priority: u32, request: &Request<'_>) {
+    fn remember(&mut self, asked: Asked, request: &Request<'_>) {
         let ufrag = request.username.and_then(ufrags).map_or("", |(_, theirs)| theirs).to_owned();
         let early = &mut self.generation.early;
-        if let Some(known) = early.iter_mut().find(|known| known.path == path && known.ufrag == ufrag) {
-            known.nominates |= request.nominates;
+        if let Some(known) =
+            early.iter_mut().find(|known| known.asked.path == asked.path && known.ufrag == ufrag)
+        {
+            let nomination = known.asked.nomination.max(asked.nomination);
+            known.asked = Asked { nomination, ..asked };
         } else if early.len() < self.config.max_early_checks {
-            early.push(EarlyCheck { path, priority, nominates: request.nominates, ufrag });
+            early.push(EarlyCheck { asked, ufrag });
         }
     }
 
     /// What an authenticated check of the peer's means (RFC 8445 §7.3.1.3 to §7.3.1.5).
-    pub(crate) fn take_check(&mut self, path: Path, priority: u32, nominates: bool) {
-        if !self.learn_remote(path, priority, nominates) {
+    pub(crate) fn take_check(&mut self, asked: Asked) {
+        let Asked { path, priority, nomination, .. } = asked;
+        if !self.learn_remote(path, priority, nomination > 0) {
             return;
         }
         let Some(id) = self.generation.pair_on(path).or_else(|| self.add_pair_on(path, priority)) else {
@@ -155,11 +172,20 @@ impl Agent {
         let (now, pace) = (self.now, self.config.pace);
         let (is_controlled, is_silent) = (self.role == Role::Controlled, self.state == State::Disconnected);
         let is_selected = self.generation.selected == Some(id);
-        let trigger = self.next_trigger;
+        let (trigger, is_lite) = (self.next_trigger, self.lite.is_some());
         let Some(pair) = self.generation.pair_mut(id) else { return };
         pair.heard = pair.heard.wrapping_add(1);
         let is_new = !std::mem::replace(&mut pair.authenticated, true);
-        pair.peer_nominates |= nominates && is_controlled;
+        if is_controlled {
+            pair.peer_nomination = pair.peer_nomination.max(nomination);
+        }
+        if is_lite {
+            if is_new {
+                self.sync_routes();
+            }
+            return self.take_lite_check(id, &asked);
+        }
+        let is_framed = path.carrier == Carrier::Framed;
         match (pair.state, &mut pair.check) {
             (PairState::Succeeded, check) => {
                 if is_selected && is_silent && check.is_none() {
@@ -167,6 +193,7 @@ impl Agent {
                 }
             }
             // The same request again at once: our first may have met a closed NAT.
+            (_, Some(_)) if is_framed => {}
             (_, Some(check)) => check.due = check.due.min(now.max(check.last + pace.saturating_mul(2))),
             (_, None) => {
                 pair.state = PairState::Waiting;
@@ -186,19 +213,22 @@ impl Agent {
     /// Knows the address that a check came from, as peer-reflexive if need be, and lets one packet more
     /// go there. Says whether there was room.
     fn learn_remote(&mut self, path: Path, priority: u32, nominates: bool) -> bool {
-        let address = path.remote;
         let max_budget = self.config.max_unanswered.saturating_mul(2);
-        if let Some(remote) = self.generation.remote_mut(address) {
+        if let Some(remote) = self.generation.remote_mut(path) {
             remote.budget = remote.budget.map(|budget| budget.saturating_add(1).min(max_budget));
             return true;
         }
         let has_room = self.has_room_to_learn(path.local, nominates);
         let remotes = &mut self.generation.remotes;
         if has_room {
-            let foundation = format!("prflx{}", remotes.len());
+            let foundation = format!("prflx{}", remotes.len()).into_boxed_str();
             let budget = Some(self.config.max_unanswered);
             let kind = Kind::PeerReflexive;
-            remotes.push(Remote { address, kind, priority, foundation, ufrag: None, budget });
+            let Path { carrier, remote: address, .. } = path;
+            // Who came to a listener of ours has opened the connection, and can be reached by no other one.
+            let tcp_type = (carrier == Carrier::Framed).then_some(TcpType::Active);
+            let ufrag = None;
+            remotes.push(Remote { address, carrier, tcp_type, kind, priority, foundation, ufrag, budget });
         }
         has_room
     }
@@ -230,11 +260,11 @@ impl Agent {
     }
 
     fn add_pair_on(&mut self, path: Path, priority: u32) -> Option<crate::pair::PairId> {
-        let local = self
-            .locals
-            .iter()
-            .find(|local| local.given.base == path.local && local.given.kind != Kind::PeerReflexive)?;
-        let remote = self.generation.remotes.iter().find(|remote| remote.address == path.remote);
+        let local = self.locals.iter().find(|local| {
+            let LocalCandidate { base, kind, carrier, .. } = local.given;
+            base == path.local && carrier == path.carrier && kind != Kind::PeerReflexive
+        })?;
+        let remote = self.generation.remote(path);
         let foundation =
             (local.foundation, remote.map(|remote| remote.foundation.clone()).unwrap_or_default());
         let remote_priority = remote.map_or(priority, |remote| remote.priority);
@@ -302,8 +332,11 @@ impl Agent {
         let generation = if is_previous { self.previous.as_deref_mut() } else { Some(&mut self.generation) };
         let Some(generation) = generation else { return };
         if let Some(pair) = generation.pair_mut(pair_id) {
-            let is_same =
-                |local: &&Local| (local.given.address, local.given.base) == (mapped, pair.path.local);
+            pair.answered = now;
+            let is_same = |local: &&Local| {
+                let is_opened = local.is_active() && local.id == pair.local && mapped == pair.path.local;
+                is_opened || (local.given.address, local.given.base) == (mapped, pair.path.local)
+            };
             let known = self.locals.iter().find(is_same);
             pair.local_kind = Some(known.map_or(Kind::PeerReflexive, |local| local.given.kind));
         }
@@ -321,7 +354,7 @@ impl Agent {
         let Some(pair) = generation.pair_mut(pair_id) else { return };
         let Some(check) = pair.check.take_if(|check| check.id == id) else { return };
         if check.sent == 1 {
-            pair.measure(now - check.first);
+            if is_selected { pair.measure(now - check.first) } else { pair.measure_rarely(now - check.first) }
         }
         let is_first = pair.responses == 0;
         pair.responses = pair.responses.wrapping_add(1);
@@ -329,9 +362,10 @@ impl Agent {
         pair.triggered = None;
         pair.error = None;
         let is_new = !std::mem::replace(&mut pair.authenticated, true);
-        let nominated = check.nominate && check.role == self.role && std::mem::take(&mut pair.nominating);
+        let nominated =
+            check.nomination.is_some() && check.role == self.role && std::mem::take(&mut pair.nominating);
         let (path, foundation) = (pair.path, pair.foundation.clone());
-        if let Some(remote) = generation.remote_mut(path.remote) {
+        if let Some(remote) = generation.remote_mut(path) {
             remote.budget = None;
         }
         generation.unfreeze(&foundation);
@@ -350,14 +384,19 @@ impl Agent {
 
     /// RFC 8445 §7.2.5.3.1: an address of ours that only the peer could show.
     fn learn_local(&mut self, path: Path, mapped: SocketAddr) {
-        let is_known =
-            self.locals.iter().any(|local| local.given.address == mapped && local.given.base == path.local);
+        // What a connection of ours begins at is nothing that anybody could connect to.
+        let is_known = path.carrier == Carrier::Framed
+            || self
+                .locals
+                .iter()
+                .any(|local| local.given.address == mapped && local.given.base == path.local);
         if !is_known {
             let given = LocalCandidate {
                 kind: Kind::PeerReflexive,
                 address: mapped,
                 base: path.local,
                 carrier: path.carrier,
+                tcp_type: None,
                 server: Some(path.remote.ip()),
             };
             let _ = self.push_local(given); // too many: then it is not listed
@@ -408,24 +447,43 @@ struct Request<'a> {
     username: Option<&'a str>,
     priority: Option<u32>,
     nominates: bool,
+    nomination: u32,
     role: Option<(Role, u64)>,
+}
+
+/// What an authenticated check of the peer's says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) path: Path,
+    pub(crate) priority: u32,
+    /// 1 for USE-CANDIDATE, the number of a renomination, or 0.
+    pub(crate) nomination: u32,
+    pub(crate) id: TransactionId,
 }
 
 impl<'a> Request<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a few attributes among many")]
     fn read(message: &Message<'a>) -> Self {
-        let mut request = Self { username: None, priority: None, nominates: false, role: None };
+        let mut request =
+            Self { username: None, priority: None, nominates: false, nomination: 0, role: None };
         for attribute in message.attributes() {
             match attribute {
                 Attribute::Username(username) => request.username = Some(username),
                 Attribute::Priority(priority) => request.priority = Some(priority),
                 Attribute::UseCandidate => request.nominates = true,
+                Attribute::Nomination(number) => request.nomination = number,
                 Attribute::IceControlling(tie_break) => request.role = Some((Role::Controlling, tie_break)),
                 Attribute::IceControlled(tie_break) => request.role = Some((Role::Controlled, tie_break)),
                 _ => {}
             }
         }
         request
+    }
+
+    /// As in libwebrtc, where both stand the number counts.
+    fn nomination(&self, knows_numbers: bool) -> u32 {
+        let number = if knows_numbers { self.nomination } else { 0 };
+        number.max(u32::from(self.nominates))
     }
 }
 

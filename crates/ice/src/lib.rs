@@ -49,7 +49,9 @@
 //! |--------|-------|
 //! | `agent` | [`Agent`] and its commands |
 //! | `inbound`, `outbound` | its datagrams in, its datagrams out |
-//! | `nominate` | its timers, the choice of the path, its state |
+//! | `nominate`, `prefer` | its timers, the choice of the path, its state; which pair is better |
+//! | `lite` | what a lite agent does in place of checks |
+//! | `tcp`, `routes`, `pacer` | its connections; the paths that are proved; the pace of many agents |
 //! | `generation` | what a restart replaces: credentials, remote candidates, pairs, consent |
 //! | `pair`, `consent`, `reply` | a pair with its check; a path's consent; responses that wait |
 //! | `candidate`, `local`, `credentials` | what is signalled and what is gathered |
@@ -57,9 +59,10 @@
 //!
 //! # Scope
 //!
-//! Implemented: full agent of one component over UDP; trickle; regular nomination, and nomination by an
-//! aggressive or renominating peer; a lite peer; restart that keeps the path until there is a new one.
-//! Not yet: TCP candidates, being lite. Left to the caller: gathering, names, relays.
+//! Implemented: full and lite agents of one component; UDP, and TCP candidates that open connections or wait for them
+//! (RFC 6544; simultaneous open is read and not used); trickle; regular nomination that measures, renomination as
+//! libwebrtc has it, and nomination by an aggressive peer; restart that keeps the path until there is a new one.
+//! Left to the caller: gathering, names, relays, connections and their framing.
 //!
 //! [RFC 8445]: https://www.rfc-editor.org/rfc/rfc8445
 
@@ -72,23 +75,30 @@ mod error;
 mod event;
 mod generation;
 mod inbound;
+mod lite;
 mod local;
 mod nominate;
 mod outbound;
+mod pacer;
 mod pair;
+mod prefer;
 mod reply;
+mod routes;
 mod stats;
+mod tcp;
 mod timers;
 
 pub use agent::Agent;
 pub use candidate::{Address, Candidate, Kind, TcpType, Transport};
-pub use config::Config;
+pub use config::{Config, Options};
 pub use credentials::Credentials;
 pub use error::{CandidateError, CredentialsError, Discard, ParseError};
 pub use event::{Event, Failure, Role, Route, State};
 pub use local::{CandidateId, LocalCandidate};
+pub use pacer::Pacer;
 pub use pair::PairState;
 pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 pub use stats::{Counters, PairStats, Stats};
 pub use stun::DecodeError;
 pub use timers::Timers;
+pub use tcp::ConnectId;

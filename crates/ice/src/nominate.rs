@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proto::Instant;
+use proto::{Carrier, Instant};
 
 use crate::consent::Consent;
 use crate::generation::Generation;
@@ -33,7 +33,11 @@ impl Agent {
     /// Every input ends so.
     pub(crate) fn finish(&mut self) {
         if self.is_active() {
+            self.pair_with_lite();
             self.nominate();
+            self.keep_backups();
+            self.take_slot();
+            self.open_connections();
             self.give_up();
             self.update_state();
         }
@@ -45,8 +49,7 @@ impl Agent {
         for at in 0..self.generation.pairs.len() {
             let Some(pair) = self.generation.pairs.get(at) else { break };
             let Some(check) = &pair.check else { continue };
-            let is_last =
-                check.sent >= self.requests_allowed(pair) || self.generation.budget(pair.path.remote) == 0;
+            let is_last = check.sent >= self.requests_allowed(pair) || self.generation.budget(pair.path) == 0;
             let is_selected = self.generation.selected == Some(pair.id);
             if !is_last || check.due > now {
                 continue;
@@ -65,8 +68,10 @@ impl Agent {
 
     /// Rc, and one more for each check of the peer's: it is there.
     pub(crate) fn requests_allowed(&self, pair: &Pair) -> u32 {
-        let heard = u32::try_from(pair.heard).unwrap_or(u32::MAX);
-        self.config.max_requests.saturating_add(heard)
+        if pair.path.carrier == Carrier::Framed {
+            return 1;
+        }
+        self.config.max_requests.saturating_add(pair.heard)
     }
 
     fn expire_paths(&mut self) {
@@ -87,19 +92,15 @@ impl Agent {
     /// pending or patience has run out.
     fn nominate(&mut self) {
         let generation = &self.generation;
-        let is_settled =
-            generation.nominated.is_some() || generation.pairs.iter().any(|pair| pair.nominating);
-        if self.role == Role::Controlled || is_settled || generation.peer.is_none() {
+        let is_settled = generation.pairs.iter().any(|pair| pair.nominating);
+        if self.role == Role::Controlled || is_settled || generation.peer.is_none() || self.lite.is_some() {
             return;
         }
-        let Some(best) = self.best_valid() else { return };
-        let is_better = |pair: &&Pair| pair.priority > best.priority && generation.is_hopeful(pair);
-        let has_better = generation.pairs.iter().any(|pair| is_better(&pair));
-        if has_better && self.patience_ends(best) > self.now {
-            return;
-        }
-        let (id, trigger) = (best.id, self.next_trigger);
-        self.next_trigger = self.next_trigger.wrapping_add(1);
+        let wanted = if generation.nominated.is_some() { self.better_pair() } else { self.first_choice() };
+        let Some(id) = wanted else { return };
+        let trigger = self.next_trigger();
+        // Each nomination outranks those before (draft-thatcher-ice-renomination).
+        self.nomination = self.nomination.saturating_add(1);
         if let Some(pair) = self.generation.pair_mut(id) {
             pair.nominating = true;
             pair.check = None;
@@ -107,8 +108,27 @@ impl Agent {
         }
     }
 
-    fn best_valid(&self) -> Option<&Pair> {
-        self.generation.pairs.iter().filter(|pair| pair.is_valid()).max_by_key(|pair| pair.priority)
+    fn first_choice(&self) -> Option<PairId> {
+        let generation = &self.generation;
+        let best = self.best_valid()?;
+        let is_better = |pair: &&Pair| pair.priority > best.priority && generation.is_hopeful(pair);
+        let has_better = generation.pairs.iter().any(|pair| is_better(&pair));
+        (!has_better || self.patience_ends(best) <= self.now).then_some(best.id)
+    }
+
+    /// The place behind all triggered checks there are.
+    pub(crate) const fn next_trigger(&mut self) -> u32 {
+        let trigger = self.next_trigger;
+        self.next_trigger = trigger.wrapping_add(1);
+        trigger
+    }
+
+    /// Has the pair checked next, behind others that are.
+    pub(crate) fn trigger(&mut self, id: PairId) {
+        let trigger = self.next_trigger();
+        if let Some(pair) = self.generation.pair_mut(id).filter(|pair| pair.check.is_none()) {
+            pair.triggered.get_or_insert(trigger);
+        }
     }
 
     /// Three round trips: what is better would have answered by then. A relay is given up later.
@@ -131,15 +151,19 @@ impl Agent {
             || remotes.any(|it| it.address == pair.path.remote && it.kind == Kind::Relayed)
     }
 
-    /// The controlled side's part (RFC 8445 §7.3.1.5): of the valid pairs that the peer asked for the
-    /// best, and one that is not better only when the selected one is silent.
+    /// The controlled side's part (RFC 8445 §7.3.1.5): of the valid pairs that the peer asked for the one with the
+    /// largest number, of several the best, and one that is not better only when the selected one is silent.
     pub(crate) fn follow_nomination(&mut self, id: PairId) {
         let generation = &self.generation;
         let Some(pair) = generation.pair(Some(id)) else { return };
-        let is_asked = self.role == Role::Controlled && pair.peer_nominates && pair.is_valid();
+        let is_asked = self.role == Role::Controlled && pair.peer_nomination > 0 && pair.is_valid();
         let current = generation.pair(generation.nominated);
         let is_better = current.is_none_or(|current| {
-            pair.priority > current.priority || (self.state == State::Disconnected && pair.id != current.id)
+            let (new, old) = (pair.peer_nomination, current.peer_nomination);
+            let is_silent = self.state == State::Disconnected && pair.id != current.id;
+            // RFC 8445 §8.1.1: who follows it nominates once. Those before it may do so again and again.
+            let is_aggressive = !self.remote_options.ice2 && pair.priority > current.priority;
+            new > old || (new == old && (is_aggressive || is_silent))
         });
         if is_asked && is_better {
             self.nominated(id);
@@ -147,11 +171,16 @@ impl Agent {
     }
 
     pub(crate) fn nominated(&mut self, id: PairId) {
+        if self.generation.nominated.is_some_and(|before| before != id) {
+            self.counters.renominations = self.counters.renominations.wrapping_add(1);
+        }
         self.generation.nominated = Some(id);
+        self.nominated_at = self.now;
         self.select(id);
+        self.hang_up_unproved();
         // RFC 8445 §8.1.2: the others are checked no further, but for those the peer asks about.
         for pair in &mut self.generation.pairs {
-            if pair.state == PairState::InProgress && !pair.authenticated {
+            if pair.state == PairState::InProgress && !pair.authenticated && pair.check.is_some() {
                 pair.check = None;
                 pair.state = PairState::Frozen;
             }
@@ -168,7 +197,7 @@ impl Agent {
         }
     }
 
-    fn select(&mut self, id: PairId) {
+    pub(crate) fn select(&mut self, id: PairId) {
         if self.generation.selected == Some(id) {
             return;
         }
@@ -177,6 +206,12 @@ impl Agent {
         let before = self.previous.take().and_then(|previous| previous.selected_path());
         self.sync_routes();
         let path = self.generation.selected_path();
+        if let Some(old) = before.filter(|before| path != Some(*before)) {
+            self.hang_up(old);
+        }
+        if let Some(lite) = &mut self.lite {
+            lite.sent(self.now);
+        }
         if path != before {
             self.events.path = path;
         }
@@ -191,7 +226,7 @@ impl Agent {
         for pair in &mut self.generation.pairs {
             pair.set_priority(self.role);
             pair.nominating = false;
-            pair.peer_nominates = false;
+            pair.peer_nomination = 0;
         }
     }
 
@@ -256,8 +291,10 @@ impl Agent {
 
     /// Checks the selected path now, without waiting for the next consent check.
     fn ask_selected(&mut self) {
-        let trigger = self.next_trigger;
-        self.next_trigger = self.next_trigger.wrapping_add(1);
+        if self.lite.is_some() {
+            return;
+        }
+        let trigger = self.next_trigger();
         let pair = self.generation.selected.and_then(|id| self.generation.pair_mut(id));
         if let Some(pair) = pair.filter(|pair| pair.check.is_none()) {
             pair.triggered.get_or_insert(trigger);
@@ -278,6 +315,9 @@ impl Agent {
             self.check_timeout(),
             self.nomination_timeout(),
             self.patience_timeout(),
+            self.backup_timeout(),
+            self.renomination_timeout(),
+            self.keepalive_due(),
         ]
         .into_iter()
         .flatten()
@@ -288,7 +328,7 @@ impl Agent {
         let consent = generation.consent.as_ref()?;
         let silent = Some(consent.silent_at(&self.config)).filter(|at| *at > self.now);
         let is_used = generation.selected.is_some() && generation.peer.is_some();
-        let due = is_used.then(|| consent.due());
+        let due = (is_used && self.lite.is_none()).then(|| consent.due());
         [Some(consent.expires(&self.config)), silent, due].into_iter().flatten().min()
     }
 

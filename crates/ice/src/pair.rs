@@ -1,6 +1,7 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use proto::{Instant, Path};
+use proto::{Carrier, Instant, Path};
 use stun::wire::TransactionId;
 
 use crate::{CandidateId, Kind, Role};
@@ -31,23 +32,27 @@ pub(crate) struct Pair {
     /// PRIORITY in its checks.
     pub(crate) reflexive_priority: u32,
     pub(crate) priority: u64,
-    pub(crate) foundation: (u32, String),
+    pub(crate) foundation: (u32, Box<str>),
     pub(crate) state: PairState,
     /// What our end is to the peer, by its last answer (RFC 8445 §7.2.5.3.2).
     pub(crate) local_kind: Option<Kind>,
     pub(crate) check: Option<Check>,
     /// Its place in the queue of triggered checks (RFC 8445 §7.3.1.4).
-    pub(crate) triggered: Option<u64>,
+    pub(crate) triggered: Option<u32>,
     /// We are asking for it with USE-CANDIDATE.
     pub(crate) nominating: bool,
-    /// The peer has asked for it with USE-CANDIDATE.
-    pub(crate) peer_nominates: bool,
+    /// The largest number with which the peer has asked for it; 1 stands for USE-CANDIDATE, 0 for nothing.
+    pub(crate) peer_nomination: u32,
     /// The peer has proved its password on it, by a request or a response.
     pub(crate) authenticated: bool,
     pub(crate) round_trip: Option<Duration>,
-    pub(crate) requests: u64,
-    pub(crate) responses: u64,
-    pub(crate) heard: u64,
+    /// When it was last answered.
+    pub(crate) answered: Instant,
+    pub(crate) link: Link,
+    /// Whoever reads them sees no more than what they hold: they begin anew after four thousand million.
+    pub(crate) requests: u32,
+    pub(crate) responses: u32,
+    pub(crate) heard: u32,
     pub(crate) error: Option<u16>,
 }
 
@@ -80,14 +85,44 @@ impl Pair {
         self.nominating = false;
     }
 
+    /// Whether it has, or is to have, a TCP connection of its own.
+    pub(crate) fn is_connection(&self) -> bool {
+        self.path.carrier == Carrier::Framed && self.link != Link::Closed
+    }
+
+    /// Its connection is over, and another one may be opened from `base`.
+    pub(crate) fn reopen(&mut self, base: SocketAddr) {
+        self.fail();
+        self.path.local = base;
+        (self.link, self.state, self.authenticated) = (Link::Closed, PairState::Waiting, false);
+    }
+
     /// RFC 6298 §2, with the weights of TCP.
     pub(crate) fn measure(&mut self, sample: Duration) {
         self.round_trip = Some(smooth(self.round_trip, sample));
+    }
+
+    /// The same where measurements are rare: each counts half.
+    pub(crate) fn measure_rarely(&mut self, sample: Duration) {
+        self.round_trip = Some(self.round_trip.map_or(sample, |old| old.saturating_add(sample) / 2));
     }
 }
 
 pub(crate) fn smooth(old: Option<Duration>, sample: Duration) -> Duration {
     old.map_or(sample, |old| (old.saturating_mul(7).saturating_add(sample)) / 8)
+}
+
+/// How far the connection under a pair is. Over UDP there is none to wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Link {
+    /// Datagrams can be sent.
+    Open,
+    /// To be opened when its turn comes.
+    Closed,
+    /// To be told.
+    Wanted,
+    /// Told, and not open yet.
+    Opening,
 }
 
 /// A check in flight.
@@ -99,8 +134,8 @@ pub(crate) struct Check {
     pub(crate) last: Instant,
     /// When it is sent again, or after the last time given up.
     pub(crate) due: Instant,
-    /// It carries USE-CANDIDATE.
-    pub(crate) nominate: bool,
+    /// It carries USE-CANDIDATE, and in a renomination this number.
+    pub(crate) nomination: Option<u32>,
     /// Our role when it was sent.
     pub(crate) role: Role,
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use proto::Path;
 
-use crate::{PairState, Role, State};
+use crate::generation::Generation;
+use crate::{Agent, PairState, Role, State};
 
 /// What the agent counted, and how its pairs stand.
 #[derive(Clone, Debug)]
@@ -42,6 +43,10 @@ pub struct Counters {
     pub unauthorized: u64,
     /// Checks of ours that the peer refused for their credentials, as far as one may believe it.
     pub refused: u64,
+    /// Times that the path moved from one nominated pair to another.
+    pub renominations: u64,
+    /// Indications that a lite agent sent because it had nothing else to send.
+    pub keepalives_sent: u64,
     /// Role conflicts settled by changing ours.
     pub role_switches: u64,
     /// Datagrams refused with a [`Discard`](crate::Discard).
@@ -72,4 +77,35 @@ pub struct PairStats {
     pub requests_received: u64,
     /// The last error code that the peer answered, authenticated or not.
     pub error: Option<u16>,
+}
+
+impl Agent {
+    /// What was counted, and how the pairs stand, best first.
+    pub fn stats(&self) -> Stats {
+        let Generation { pairs, selected, nominated, remotes, .. } = &self.generation;
+        let mut pairs: Vec<PairStats> = pairs
+            .iter()
+            .map(|pair| PairStats {
+                path: pair.path,
+                state: pair.state,
+                priority: pair.priority,
+                is_selected: *selected == Some(pair.id),
+                is_nominated: *nominated == Some(pair.id),
+                round_trip: pair.round_trip,
+                requests_sent: pair.requests.into(),
+                responses_received: pair.responses.into(),
+                requests_received: pair.heard.into(),
+                error: pair.error,
+            })
+            .collect();
+        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.priority));
+        Stats {
+            state: self.state,
+            role: self.role,
+            local_candidates: self.locals.len(),
+            remote_candidates: remotes.len(),
+            pairs,
+            counters: self.counters,
+        }
+    }
 }

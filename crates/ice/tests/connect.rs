@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a panic is how a test fails"
 )]
 
@@ -255,4 +256,26 @@ fn a_restart_keeps_the_path_until_the_new_one_is_there() {
     assert!(pair.now() - now < Duration::from_millis(500));
     let stale = "candidate:1 1 udp 1 10.0.0.9 9 typ host ufrag old1".parse().unwrap();
     assert_eq!(pair.a.agent.add_remote_candidate(now, stale), Err(ice::CandidateError::OtherGeneration));
+}
+
+/// From the moment at which both know each other, on a way of 100 ms there and back.
+#[test]
+fn a_pair_is_nominated_within_three_round_trips() {
+    for count in [1, 3] {
+        let mut a = Peer::new(Role::Controlling, [1; 32]);
+        let mut b = Peer::new(Role::Controlled, [2; 32]);
+        for number in 0..count {
+            a = a.host(&format!("10.0.0.1:{}", 1000 + number));
+            b = b.host(&format!("10.0.0.2:{}", 2000 + number));
+        }
+        introduce(&mut a, &mut b, epoch());
+        signal(&a, &mut b, epoch());
+        signal(&b, &mut a, epoch());
+        let link = Link { delay: Duration::from_millis(50), ..Link::default() };
+        let mut pair = Pair::new(a, b, link, [1; 32]);
+        let is_nominated = |peer: &Peer| peer.agent.stats().pairs.iter().any(|pair| pair.is_nominated);
+        assert!(pair.run(seconds(5), |pair| is_nominated(&pair.a) && is_nominated(&pair.b)));
+        println!("{count} candidates a side: {:?}", pair.elapsed());
+        assert!(pair.elapsed() <= Duration::from_millis(300), "{count}: {:?}", pair.elapsed());
+    }
 }

@@ -172,7 +172,7 @@ fn candidates_that_cannot_be_used_are_refused() {
     let mut a = Peer::new(Role::Controlling, [1; 32]);
     for (line, error) in [
         ("1 2 udp 1 10.0.0.2 9 typ host", CandidateError::Component),
-        ("1 1 tcp 1 10.0.0.2 9 typ host tcptype passive", CandidateError::Transport),
+        ("1 1 tcp 1 10.0.0.2 9 typ host tcptype so", CandidateError::Transport),
         ("1 1 udp 1 name.local 9 typ host", CandidateError::Hostname),
         ("1 1 udp 1 10.0.0.2 0 typ host", CandidateError::Address),
         ("1 1 udp 1 0.0.0.0 9 typ host", CandidateError::Address),

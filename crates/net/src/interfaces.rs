@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// An address of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,6 +58,21 @@ fn choose(found: &mut Vec<Interface>, states: &BTreeMap<IpAddr, crate::address_s
             state.is_temporary || !temporary.contains(&(state.interface, network(address)))
         })
     });
+}
+
+/// The address that the system would send from to the outside, of each family that leads there. Nothing is sent.
+pub fn default_address(is_ipv4: bool) -> Option<IpAddr> {
+    // Addresses for documentation (RFC 5737, RFC 3849) go where everything goes that is not nearer. The port is the
+    // one that discards.
+    let (any, outside): (SocketAddr, SocketAddr) = if is_ipv4 {
+        (([0, 0, 0, 0], 0).into(), ([192, 0, 2, 1], 9).into())
+    } else {
+        ((Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into())
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(outside).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified() && !address.is_loopback()).then_some(address)
 }
 
 /// An interface with all of its addresses, for multicast on its link.

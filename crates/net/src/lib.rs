@@ -26,6 +26,7 @@
 //! | `transport` | [`Transport`], what an endpoint sends and receives through; tests put a virtual network there |
 //! | `udp` | [`UdpSocket`], through quinn-udp: segmentation offload (GSO, GRO), congestion marks |
 //! | `stream` | [`ByteStream`]: TCP, plain or under TLS, for clients and servers |
+//! | `listener` | [`Listener`]: a TCP port that connections come to |
 //! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
 //! | [`ready`] | which of many sockets have something to do |
 //! | `watch`, `address_states` | changes of the machine's addresses, and which of them are temporary |
@@ -39,6 +40,7 @@ mod address_states;
 mod clock;
 mod entropy;
 mod interfaces;
+mod listener;
 mod multicast;
 pub mod ready;
 mod stream;
@@ -49,7 +51,8 @@ mod watch;
 
 pub use clock::Clock;
 pub use entropy::random_seed;
-pub use interfaces::{Interface, Link, interfaces, links};
+pub use interfaces::{Interface, Link, default_address, interfaces, links};
+pub use listener::Listener;
 pub use stream::ByteStream;
 pub use tls::{TlsClient, TlsError, TlsServer};
 pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};

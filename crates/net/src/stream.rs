@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::{TlsClient, TlsServer};
@@ -53,6 +53,18 @@ impl ByteStream {
     pub fn connect(server: SocketAddr) -> Self {
         let opening = async move {
             let stream = TcpStream::connect(server).await?;
+            without_delay(&stream);
+            Ok(Open::Plain(stream))
+        };
+        Self { state: State::Opening(Box::pin(opening)) }
+    }
+
+    /// One from the address `local`, of which the system chooses the port if it is 0, to `remote`.
+    pub fn connect_from(local: SocketAddr, remote: SocketAddr) -> Self {
+        let opening = async move {
+            let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.bind(local)?;
+            let stream = socket.connect(remote).await?;
             without_delay(&stream);
             Ok(Open::Plain(stream))
         };

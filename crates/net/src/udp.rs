@@ -29,6 +29,19 @@ impl UdpSocket {
         Self::of_system(socket, local)
     }
 
+    /// A socket bound to `address` that others of this program may be bound to as well (SO_REUSEPORT): the system
+    /// gives what comes of one sender to one of them, as long as none comes or goes. To be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and [`Unsupported`](io::ErrorKind::Unsupported) where it does not have that.
+    pub fn bind_shared(address: SocketAddr) -> io::Result<Self> {
+        let socket = shared(address)?;
+        let local = socket.local_addr()?;
+        Self::of_system(socket, local)
+    }
+
     /// A socket for the datagrams of a multicast `group`, on the link of `interface` alone, which it has for
     /// the local end of its paths: an address of the interface, and for IPv6 the number of the interface
     /// as the scope. Other programs may have the group and its port too; what is sent to the group comes
@@ -146,6 +159,20 @@ impl Transport for UdpSocket {
     }
 }
 
+#[cfg(unix)]
+fn shared(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+#[cfg(not(unix))]
+fn shared(_: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 fn train(meta: &RecvMeta) -> Train {
     let ecn = meta.ecn.map(|mark| match mark {
         EcnCodepoint::Ect0 => Ecn::Ect0,
@@ -230,6 +257,39 @@ mod tests {
         }
         assert!(calls < total, "{calls} calls");
         assert_eq!(seen, sent);
+    }
+
+    /// Each of them hears some of many senders, and each sender is heard by one.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn real_sockets_of_one_address_share_its_senders() {
+        let first = UdpSocket::bind_shared(([127, 0, 0, 1], 0).into()).unwrap();
+        let at = first.local_address();
+        let second = UdpSocket::bind_shared(at).unwrap();
+        assert!(UdpSocket::bind(at).is_err(), "one that does not share is kept out");
+        let mut heard = [Vec::new(), Vec::new()];
+        for _ in 0..64 {
+            let from = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let _ = from.send_to(b"x", at).unwrap();
+            let _ = from.send_to(b"y", at).unwrap();
+            let port = from.local_addr().unwrap().port();
+            for _ in 0..2 {
+                let (mut one, mut other) = (vec![0; RECEIVE_BUFFER], vec![0; RECEIVE_BUFFER]);
+                let (place, train) = tokio::select! {
+                    train = poll_fn(|cx| first.poll_receive(cx, &mut one)) => (0, train.unwrap()),
+                    train = poll_fn(|cx| second.poll_receive(cx, &mut other)) => (1, train.unwrap()),
+                };
+                assert_eq!(train.remote.port(), port);
+                heard[place].push(port);
+                // Both may have come as one train.
+                if train.len > train.stride {
+                    break;
+                }
+            }
+        }
+        let [first, second] = heard;
+        assert!(!first.is_empty() && !second.is_empty());
+        assert!(first.iter().all(|port| !second.contains(port)));
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 use crypto::Provider;
 use net::TlsClient;
-use session::{DtlsRole, Limits};
+use session::{AddressPolicy, DtlsRole, Limits};
 
-use crate::{IceServer, IceTransportPolicy};
+use crate::{Certificate, IceServer, IceTransportPolicy};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -13,6 +13,10 @@ pub struct Configuration {
     pub ice_servers: Vec<IceServer>,
     /// Which addresses of ours the peer may learn and use (`iceTransportPolicy`). Default: all.
     pub ice_transport_policy: IceTransportPolicy,
+    /// Which addresses of the peer's candidates are used, where not all are: by its default none of the special-purpose
+    /// ones, private ones included, so that signalling cannot have this machine look into the networks around it.
+    /// Default: all are.
+    pub remote_candidates: Option<AddressPolicy>,
     /// URLs of servers that are used; of more the report tells. Default: 16.
     pub max_server_urls: usize,
     /// Sockets that a connection opens for relaying, one at each address of the endpoint at the most, besides a
@@ -23,6 +27,9 @@ pub struct Configuration {
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
     /// Default: client, as RFC 8842 §5.3 recommends.
     pub answer_dtls_role: DtlsRole,
+    /// Our certificate (`certificates`). Default: none, so that each connection makes one of its own, and peers cannot
+    /// tell by it that they spoke to the same program (RFC 8827 §6.5).
+    pub certificate: Option<Certificate>,
     /// Bytes of messages that a channel holds before `send` waits. Default: 1 MiB.
     pub send_buffer: usize,
     /// Events that are kept for a reader who does not read; of more the oldest states are forgotten. Default:
@@ -39,10 +46,12 @@ impl Default for Configuration {
         Self {
             ice_servers: Vec::new(),
             ice_transport_policy: IceTransportPolicy::All,
+            remote_candidates: None,
             max_server_urls: 16,
             max_relay_sockets: 8,
             tls: None,
             answer_dtls_role: DtlsRole::Client,
+            certificate: None,
             send_buffer: 1024 * 1024,
             max_unread_events: 4096,
             provider: crypto::default_provider(),

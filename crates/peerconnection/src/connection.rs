@@ -122,6 +122,11 @@ impl PeerConnection {
         Ok(DataChannel::new(self.handle.clone(), id))
     }
 
+    /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        self.handle.with(|core| core.session.peer_certificate().map(<[u8]>::to_vec))
+    }
+
     /// The state of the connection as a whole.
     pub fn connection_state(&self) -> ConnectionState {
         self.handle.with(|core| core.session.connection_state())

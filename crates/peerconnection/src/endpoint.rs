@@ -2,18 +2,22 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use net::{Clock, Interface, InterfaceWatch, Transport, UdpSocket};
-use session::Session;
+use net::{Clock, Interface, InterfaceWatch, Transport};
+use proto::Arrival;
 use session::uri::{ParseError, Scheme};
+use session::{ExternalAddress, Pacer, Session, TcpAddresses, TransportParameters};
 
+use crate::addresses::{self, Wishes};
 use crate::connection::{Connection, Handle};
-use crate::ice_server::{Wanted, addresses_of, read_url};
+use crate::ice_server::{Server, Wanted, addresses_of, read_url};
 use crate::names::{Mdns, Names};
 use crate::relay_sockets::{Open, RelaySockets};
-use crate::worker::{Inbox, Networks, Worker};
-use crate::{Configuration, Error, Events, IceTransportPolicy, PeerConnection};
+use crate::strangers::{Stranger, Strangers, WaitingRoom};
+use crate::worker::{Follow, Inbox, Networks, Worker};
+use crate::{Configuration, Error, Events, IceTransportPolicy, IpHandling, PeerConnection, TcpLimits};
 
 /// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
 ///
@@ -31,9 +35,15 @@ pub struct Endpoint {
 struct Shared {
     inbox: Arc<Inbox>,
     clock: Clock,
-    stun: Vec<SocketAddr>,
     mdns: Mdns,
     networks: Arc<Mutex<Networks>>,
+    tcp: TcpAddresses,
+    stun: Vec<SocketAddr>,
+    strangers: Arc<WaitingRoom>,
+    external: Vec<ExternalAddress>,
+    hides_hosts: bool,
+    is_lite: bool,
+    pacer: Arc<Pacer>,
 }
 
 impl Endpoint {
@@ -48,9 +58,59 @@ impl Endpoint {
     ///
     /// If the system has no entropy, the endpoint's task has ended, or a server's URL or credentials cannot be.
     pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
+        let (session, servers, networks) = self.make_session(&configuration)?;
+        self.start(session, servers, &configuration, networks)
+    }
+
+    /// A new connection to a peer with whom no descriptions are exchanged: `parameters` say what they would, and none
+    /// are taken. Channels, candidates and events are as ever.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect), and if a port is 0.
+    pub fn connect_without_sdp(
+        &self,
+        configuration: Configuration,
+        parameters: TransportParameters,
+    ) -> Result<(PeerConnection, Events), Error> {
+        let (mut session, servers, networks) = self.make_session(&configuration)?;
+        session.open_transport(self.shared.clock.now(), parameters)?;
+        self.start(session, servers, &configuration, networks)
+    }
+
+    /// Listens for peers that ask for a ufrag of which no connection knows; `None` if somebody does so already. At most
+    /// [`max_strangers`](EndpointBuilder::max_strangers) of them are there at a time.
+    pub fn strangers(&self) -> Option<Strangers> {
+        Strangers::listen(&self.shared.strangers)
+    }
+
+    /// A new connection with a stranger, as [`connect_without_sdp`](Self::connect_without_sdp) makes it. The request
+    /// that told of it is answered at once, if `parameters` have the password that goes with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect_without_sdp`](Self::connect_without_sdp).
+    pub fn accept(
+        &self,
+        stranger: &Stranger,
+        configuration: Configuration,
+        parameters: TransportParameters,
+    ) -> Result<(PeerConnection, Events), Error> {
+        let (mut session, servers, networks) = self.make_session(&configuration)?;
+        let at = self.shared.clock.now();
+        session.open_transport(at, parameters)?;
+        let arrival = Arrival { path: stranger.path(), ecn: None, at };
+        // Where it is refused, the session counts it, and it will come again.
+        let _ = session.handle_datagram(arrival, &mut stranger.datagram().to_vec());
+        self.start(session, servers, &configuration, networks)
+    }
+
+    /// The worker has to hear of the session before it tells others of another network: who holds the addresses holds
+    /// them until then.
+    fn make_session(&self, configuration: &Configuration) -> Result<Made<'_>, Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
-        let Shared { inbox, clock, stun, mdns, networks } = &*self.shared;
+        let Shared { clock, mdns, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(
             &configuration.ice_servers,
             configuration.max_server_urls,
@@ -59,8 +119,20 @@ impl Endpoint {
         let mut config = session::Config::new(configuration.provider);
         config.answer_dtls_role = configuration.answer_dtls_role;
         config.limits = configuration.limits;
+        config.identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
         config.stun_servers.clone_from(stun);
         config.resolves_names = *mdns != Mdns::Off;
+        config.ice_lite = *is_lite;
+        config.pacer = Some(pacer.clone());
+        let mut gathering = session::Gathering::default();
+        gathering.hides_hosts =
+            *hides_hosts || configuration.ice_transport_policy == IceTransportPolicy::NoHost;
+        gathering.tcp.clone_from(tcp);
+        gathering.external.clone_from(external);
+        gathering.remote_policy.clone_from(&configuration.remote_candidates);
+        if gathering != session::Gathering::default() {
+            config.gathering = Some(Box::new(gathering));
+        }
         let only = configuration.ice_transport_policy == IceTransportPolicy::Relay;
         if only || !servers.is_empty() || !unused.is_empty() {
             let mut relaying = session::Relaying::default();
@@ -68,17 +140,26 @@ impl Endpoint {
             (relaying.only, relaying.unused) = (only, unused);
             config.relaying = Some(Box::new(relaying));
         }
-        let now = clock.now();
-        // The worker hears of the connection before it tells others of another network.
-        let networks = networks.lock().unwrap_or_else(PoisonError::into_inner);
+        let networks = self.shared.networks();
         config.local_addresses.clone_from(&networks.local);
         if *mdns == Mdns::Hide {
             config.host_names = Some(networks.names.clone().into());
         }
+        let now = clock.now();
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
-        let session = session.map_err(|_| Error::Identity)?;
-        let connection = Arc::new(Connection::new(session, *clock, &configuration));
+        Ok((session.map_err(|_| Error::Identity)?, servers, networks))
+    }
+
+    fn start(
+        &self,
+        session: Session,
+        servers: Vec<Server>,
+        configuration: &Configuration,
+        networks: MutexGuard<'_, Networks>,
+    ) -> Result<(PeerConnection, Events), Error> {
+        let Shared { inbox, clock, .. } = &*self.shared;
+        let connection = Arc::new(Connection::new(session, *clock, configuration));
         let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
         drop(networks);
         let networks = self.shared.networks.clone();
@@ -87,11 +168,19 @@ impl Endpoint {
         Ok((PeerConnection::from_handle(handle), events))
     }
 
-    /// The addresses that the sockets are bound to at the moment.
+    /// The addresses that the UDP sockets are bound to at the moment.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.shared.networks().local.clone()
     }
+
+    /// The addresses that TCP connections come to.
+    pub fn tcp_addresses(&self) -> &[SocketAddr] {
+        &self.shared.tcp.listeners
+    }
 }
+
+/// A session that the worker is yet to hear of, its servers, and the addresses that it was made with.
+type Made<'a> = (Session, Vec<Server>, MutexGuard<'a, Networks>);
 
 impl Shared {
     fn networks(&self) -> MutexGuard<'_, Networks> {
@@ -108,29 +197,44 @@ impl Drop for Shared {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Addresses may be hidden.
-        f.debug_struct("Endpoint")
-            .field("sockets", &self.shared.networks().local.len())
-            .finish_non_exhaustive()
+        let sockets = self.shared.networks().local.len();
+        f.debug_struct("Endpoint").field("sockets", &sockets).finish_non_exhaustive()
     }
 }
-
-/// Whether an address of an interface is used.
-pub(crate) type Choose = dyn Fn(&Interface) -> bool + Send + Sync;
 
 /// What an [`Endpoint`] is made with.
 #[derive(Default)]
 pub struct EndpointBuilder {
     stun: Vec<String>,
-    addresses: Vec<IpAddr>,
-    port: u16,
-    loopback: bool,
-    interfaces: Option<Arc<Choose>>,
+    wishes: Wishes,
+    no_udp: bool,
+    tcp_port: Option<u16>,
+    tcp_active: bool,
+    tcp_limits: TcpLimits,
+    external: Vec<ExternalAddress>,
+    lite: bool,
     mdns: Mdns,
     transports: Vec<Arc<dyn Transport>>,
     open: Option<Arc<Open>>,
+    max_strangers: Option<usize>,
 }
 
 impl EndpointBuilder {
+    /// What is done with `.local` names: by default those of peers are asked for, and our own addresses told as they
+    /// are. Where [`transport`](Self::transport) is used nothing is.
+    #[must_use]
+    pub const fn mdns(mut self, policy: Mdns) -> Self {
+        self.mdns = policy;
+        self
+    }
+
+    /// [`Strangers`] at a time: those that wait, and those that the program holds. Of more nothing is kept. Default: 64.
+    #[must_use]
+    pub const fn max_strangers(mut self, limit: usize) -> Self {
+        self.max_strangers = Some(limit);
+        self
+    }
+
     /// Adds a STUN server, `stun:host:port`, that tells how the outside sees us, for every connection. Those of one
     /// connection, and its TURN servers, stand in its [`Configuration`].
     #[must_use]
@@ -140,40 +244,97 @@ impl EndpointBuilder {
     }
 
     /// Binds to this address only; called again, to that one too. By default every address of the machine
-    /// is used but loopback, those included that come later: each is told to the peers of all connections then, and what
-    /// goes is given up.
+    /// is used but loopback.
     #[must_use]
     pub fn address(mut self, address: IpAddr) -> Self {
-        self.addresses.push(address);
+        self.wishes.addresses.push(address);
         self
     }
 
     /// Binds to this port; by default the system chooses.
     #[must_use]
-    pub const fn port(mut self, port: u16) -> Self {
-        self.port = port;
+    pub fn port(mut self, port: u16) -> Self {
+        self.wishes.ports = Some(port..=port);
+        self
+    }
+
+    /// Binds to the first ports of this range that are free, for firewalls that open it; the sockets for relaying, too.
+    #[must_use]
+    pub fn ports(mut self, range: RangeInclusive<u16>) -> Self {
+        self.wishes.ports = Some(range);
+        self
+    }
+
+    /// Uses only addresses of which `filter` says so, of those that the machine has.
+    #[must_use]
+    pub fn interfaces(mut self, filter: impl Fn(&Interface) -> bool + Send + Sync + 'static) -> Self {
+        self.wishes.filter = Some(Arc::new(filter));
+        self
+    }
+
+    /// Which addresses of the machine are used and shown (RFC 8828).
+    #[must_use]
+    pub const fn ip_handling(mut self, handling: IpHandling) -> Self {
+        self.wishes.handling = handling;
+        self
+    }
+
+    /// A NAT that forwards every port has this address in front of `internal`, or of every address of its family where
+    /// that is `None`: peers are told it in place of the address of ours.
+    #[must_use]
+    pub fn external_address(mut self, internal: Option<IpAddr>, external: IpAddr) -> Self {
+        self.external.push(ExternalAddress { internal, external, replaces: true });
+        self
+    }
+
+    /// The same, and peers are told the address of ours as well.
+    #[must_use]
+    pub fn additional_address(mut self, internal: Option<IpAddr>, external: IpAddr) -> Self {
+        self.external.push(ExternalAddress { internal, external, replaces: false });
+        self
+    }
+
+    /// Whether there are UDP sockets. Default: yes.
+    #[must_use]
+    pub const fn udp(mut self, wanted: bool) -> Self {
+        self.no_udp = !wanted;
+        self
+    }
+
+    /// Also listens at this TCP port, on every address: one port for all connections, which peers reach where UDP does
+    /// not pass (RFC 6544). The system chooses the port if it is 0, another one on each address.
+    #[must_use]
+    pub const fn tcp_port(mut self, port: u16) -> Self {
+        self.tcp_port = Some(port);
+        self
+    }
+
+    /// Also opens TCP connections, to peers that listen (RFC 6544). Default: no.
+    #[must_use]
+    pub const fn tcp_active(mut self, wanted: bool) -> Self {
+        self.tcp_active = wanted;
+        self
+    }
+
+    /// How connections to the TCP port are borne with before it is known whose they are.
+    #[must_use]
+    pub const fn tcp_limits(mut self, limits: TcpLimits) -> Self {
+        self.tcp_limits = limits;
+        self
+    }
+
+    /// Whether connections are ICE-lite: peers check, and this side only answers (RFC 8445 §2.4). For servers that every
+    /// peer reaches under their own addresses. Default: no.
+    #[must_use]
+    pub const fn ice_lite(mut self, wanted: bool) -> Self {
+        self.lite = wanted;
         self
     }
 
     /// Also uses the loopback addresses: for connections within this machine.
     #[must_use]
     pub const fn loopback(mut self, wanted: bool) -> Self {
-        self.loopback = wanted;
-        self
-    }
-
-    /// Of the machine's addresses uses only those of which this is true, now and whenever they change.
-    #[must_use]
-    pub fn interfaces(mut self, choose: impl Fn(&Interface) -> bool + Send + Sync + 'static) -> Self {
-        self.interfaces = Some(Arc::new(choose));
-        self
-    }
-
-    /// What is done with `.local` names: by default those of peers are asked for, and our own addresses told as they
-    /// are. Where [`transport`](Self::transport) is used nothing is.
-    #[must_use]
-    pub const fn mdns(mut self, policy: Mdns) -> Self {
-        self.mdns = policy;
+        self.wishes.loopback = wanted;
         self
     }
 
@@ -216,96 +377,77 @@ impl EndpointBuilder {
             );
         }
         let is_system = self.transports.is_empty();
-        let is_follower = is_system && self.addresses.is_empty();
-        let (chosen, port) = (self.chosen(), self.port);
-        let open = self.open.clone().or_else(|| is_system.then(|| Arc::new(open_socket) as Arc<Open>));
-        let transports = if is_system { self.open()? } else { self.transports.clone() };
+        let wishes = self.wishes;
+        let by_system = || {
+            let wishes = wishes.clone();
+            Arc::new(move |address| wishes.socket(address)) as Arc<Open>
+        };
+        let open = self.open.or_else(|| is_system.then(by_system));
+        let own = if is_system { wishes.addresses()? } else { Vec::new() };
+        let transports = match (is_system, self.no_udp) {
+            (false, _) => self.transports,
+            (true, true) => Vec::new(),
+            (true, false) => wishes.sockets(&own)?,
+        };
+        let listeners = match self.tcp_port {
+            Some(port) if is_system => addresses::listeners(&own, port)?,
+            Some(_) | None => Vec::new(),
+        };
+        let mut tcp = TcpAddresses::default();
+        tcp.listeners = listeners.iter().map(net::Listener::local_address).collect();
+        tcp.active = if self.tcp_active { own.clone() } else { Vec::new() };
         let local: Vec<SocketAddr> = transports.iter().map(|transport| transport.local_address()).collect();
-        let relays = RelaySockets::new(open, local.iter().map(SocketAddr::ip).collect(), is_system);
+        let relaying = if is_system { own } else { local.iter().map(SocketAddr::ip).collect() };
+        let relays = RelaySockets::new(open, relaying, is_system);
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
+        let strangers = Arc::new(WaitingRoom::new(self.max_strangers.unwrap_or(MAX_STRANGERS)));
         let mdns = if is_system { self.mdns } else { Mdns::Off };
         let mut names = Names::new(mdns, local.iter().map(SocketAddr::ip).collect());
         let host_names = names.host_names(clock.now());
-        let networks = Arc::new(Mutex::new(Networks {
-            local,
-            names: host_names,
-            tells_interfaces: is_system && mdns != Mdns::Hide,
-        }));
-        let follow = is_follower.then(|| Follow { watch: InterfaceWatch::start(), chosen, port });
-        tokio::spawn(Worker::new(
-            inbox.clone(),
+        let tells_interfaces = is_system && mdns != Mdns::Hide && wishes.handling != IpHandling::DefaultPublic;
+        let networks = Arc::new(Mutex::new(Networks { local, names: host_names, tells_interfaces }));
+        let hides_hosts = wishes.handling == IpHandling::DefaultPublic;
+        let is_follower = is_system && wishes.addresses.is_empty() && !self.no_udp;
+        let follow = is_follower.then(|| Follow { watch: InterfaceWatch::start(), wishes });
+        let tcp_side = (listeners, self.tcp_limits);
+        let network_side = (names, networks.clone(), follow);
+        let worker =
+            Worker::new(inbox.clone(), clock, transports, relays, network_side, tcp_side, strangers.clone());
+        tokio::spawn(worker);
+        let shared = Shared {
+            inbox,
             clock,
-            transports,
-            relays,
-            (names, networks.clone(), follow),
-        ));
-        let stun = stun.into_iter().collect();
-        let shared = Shared { inbox, clock, stun, mdns, networks };
+            mdns,
+            networks,
+            tcp,
+            stun: stun.into_iter().collect(),
+            external: self.external,
+            hides_hosts,
+            is_lite: self.lite,
+            pacer: Arc::new(Pacer::default()),
+            strangers,
+        };
         Ok(Endpoint { shared: Arc::new(shared) })
     }
-
-    fn open(&self) -> Result<Vec<Arc<dyn Transport>>, Error> {
-        let addresses =
-            if self.addresses.is_empty() { self.interface_addresses()? } else { self.addresses.clone() };
-        let mut transports: Vec<Arc<dyn Transport>> = Vec::new();
-        let mut refused = None;
-        for address in addresses {
-            match UdpSocket::bind(SocketAddr::new(address, self.port)) {
-                Ok(socket) => transports.push(Arc::new(socket)),
-                // An interface may have gone meanwhile; the others do.
-                Err(source) => refused = Some(source),
-            }
-        }
-        match (transports.is_empty(), refused) {
-            (false, _) => Ok(transports),
-            (true, Some(source)) => Err(Error::Io { what: "no socket can be bound", source }),
-            (true, None) => Err(Error::NoAddress),
-        }
-    }
-
-    /// Which of the machine's addresses are used.
-    fn chosen(&self) -> Arc<Choose> {
-        let (loopback, choose) = (self.loopback, self.interfaces.clone());
-        Arc::new(move |interface: &Interface| {
-            (loopback || !interface.is_loopback) && choose.as_ref().is_none_or(|choose| choose(interface))
-        })
-    }
-
-    fn interface_addresses(&self) -> Result<Vec<IpAddr>, Error> {
-        let found = net::interfaces();
-        let found =
-            found.map_err(|source| Error::Io { what: "the system does not tell its addresses", source })?;
-        let chosen = self.chosen();
-        let wanted = found.iter().filter(|interface| chosen(interface));
-        let addresses: Vec<IpAddr> = wanted.map(|interface| interface.address).collect();
-        if addresses.is_empty() { Err(Error::NoAddress) } else { Ok(addresses) }
-    }
-}
-
-/// How an endpoint follows the addresses of the machine.
-pub(crate) struct Follow {
-    pub(crate) watch: InterfaceWatch,
-    pub(crate) chosen: Arc<Choose>,
-    pub(crate) port: u16,
 }
 
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stun, addresses, port, loopback, mdns, transports, interfaces: _, open: _ } = self;
+        let Self { stun, wishes, tcp_port, tcp_active, external, lite, mdns, transports, max_strangers, .. } =
+            self;
         f.debug_struct("EndpointBuilder")
             .field("stun", stun)
-            .field("addresses", addresses)
-            .field("port", port)
-            .field("loopback", loopback)
+            .field("wishes", wishes)
+            .field("tcp_port", tcp_port)
+            .field("tcp_active", tcp_active)
+            .field("external", external)
+            .field("lite", lite)
             .field("mdns", mdns)
             .field("transports", transports)
+            .field("max_strangers", max_strangers)
             .finish_non_exhaustive()
     }
-}
-
-fn open_socket(address: SocketAddr) -> io::Result<Arc<dyn Transport>> {
-    Ok(Arc::new(UdpSocket::bind(address)?))
 }
 
 impl PeerConnection {
@@ -318,3 +460,6 @@ impl PeerConnection {
         Endpoint::builder().bind().await?.connect(configuration)
     }
 }
+
+/// [`Strangers`] at a time.
+const MAX_STRANGERS: usize = 64;

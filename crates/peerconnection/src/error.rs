@@ -10,6 +10,9 @@ pub enum Error {
     /// The text is no session description (`RTCError` with `sdp-syntax-error`).
     #[error("no session description: {0}")]
     Sdp(#[from] session::ParseError),
+    /// A connection cannot be begun from such parameters (`InvalidStateError`, `InvalidAccessError`).
+    #[error(transparent)]
+    Parameters(#[from] session::ParametersError),
     /// A candidate was refused (`OperationError`).
     #[error(transparent)]
     Candidate(#[from] session::CandidateError),

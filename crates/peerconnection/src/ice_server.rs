@@ -62,6 +62,9 @@ pub enum IceTransportPolicy {
     /// All of them.
     #[default]
     All,
+    /// All but those of this machine itself: what STUN servers see of it, and what TURN servers lend us. The peer may still
+    /// see the address of ours from which it is spoken to.
+    NoHost,
     /// Those that TURN servers lend us: nothing is sent to anybody but these servers.
     Relay,
 }

@@ -14,11 +14,12 @@
 //! | `connection` | [`PeerConnection`]: offers, answers, candidates, reports |
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
-//! | `configuration`, `ice_server`, `error` | what goes in, what can go wrong |
+//! | `configuration`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream` | a TCP or TLS connection to a TURN server, as if it were a socket |
+//! | `strangers` | [`Strangers`]: peers whom no connection expects |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
 //! # How it behaves
@@ -29,12 +30,15 @@
 //! * An endpoint is one task, however many connections it has; a server has one besides while its name is looked up,
 //!   or it is connected to. A connection with TURN servers has sockets of its own.
 
+mod addresses;
+mod certificate;
 mod channel;
 mod configuration;
 mod connection;
 mod endpoint;
 mod error;
 mod events;
+mod framed_stream;
 mod ice_server;
 mod init;
 mod io;
@@ -42,8 +46,12 @@ mod log;
 mod names;
 mod relay_sockets;
 mod relay_stream;
+mod strangers;
+mod unsent;
 mod worker;
 
+pub use addresses::{IpHandling, TcpLimits};
+pub use certificate::Certificate;
 pub use channel::{DataChannel, Message};
 pub use configuration::Configuration;
 pub use connection::{Description, PeerConnection};
@@ -54,14 +62,16 @@ pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
 pub use names::Mdns;
-pub use net::{RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
+pub use net::{Interface, RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure, GatheringState,
-    IceFailure, IceRole, IceState, InterfaceReport, Limits, LocalName, NameFailure, NameState, Reliability,
-    Report, SdpType, SessionDescription, SignalingState, Stats, UnusedReason, UnusedServer,
+    AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
+    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, InterfaceReport, Limits,
+    LocalName, NameFailure, NameState, ParametersError, PeerCertificate, Reliability, Report, SdpType,
+    SessionDescription, SignalingState, Stats, TransportParameters, UnusedReason, UnusedServer,
 };
+pub use strangers::{Stranger, Strangers};
 
 /// The programs of the README are compiled, and the first of them is run.
 #[cfg(doctest)]

@@ -1,4 +1,5 @@
-//! Sockets that belong to one session each: a TURN server knows its clients by their addresses.
+//! Sockets that belong to one session each: a TURN server knows its clients by their addresses, and a TCP connection
+//! leads to one peer.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,8 +31,10 @@ pub(crate) struct RelaySockets {
 
 struct RelaySocket {
     session: usize,
-    /// Of a connection: where it leads, and to whom.
-    stream: Option<(Path, Server)>,
+    /// Of a connection: where it leads.
+    stream: Option<Path>,
+    /// And to which server, if not to a peer.
+    server: Option<Server>,
     transport: Arc<dyn Transport>,
     signal: Arc<Signal>,
     waker: Waker,
@@ -41,7 +44,10 @@ struct RelaySocket {
 
 impl RelaySocket {
     const fn carrier(&self) -> Carrier {
-        if self.stream.is_some() { Carrier::Stream } else { Carrier::Udp }
+        match self.stream {
+            Some(path) => path.carrier,
+            None => Carrier::Udp,
+        }
     }
 }
 
@@ -89,7 +95,7 @@ impl RelaySockets {
                 Ok(transport) => {
                     own.push(address);
                     opened.push(transport.local_address());
-                    keys.push(self.add(session, None, transport));
+                    keys.push(self.add(session, None, None, transport));
                 }
                 // There may be others, and the report says so if there are none.
                 Err(error) => tracing::debug!(%error, "no socket for relaying"),
@@ -112,13 +118,40 @@ impl RelaySockets {
         server: Server,
     ) {
         let path = stream.path();
-        keys.push(self.add(session, Some((path, server)), stream));
+        keys.push(self.add(session, Some(path), Some(server), stream));
     }
 
-    /// Closes the socket if it is a connection, of which an error is the end; says where it led, and to whom.
-    pub(crate) fn remove_stream(&mut self, key: usize) -> Option<(Path, Server)> {
-        self.sockets.get(&key)?.stream.as_ref()?;
-        self.sockets.remove(&key)?.stream
+    /// Takes a connection to a peer in, for a session.
+    pub(crate) fn add_peer(
+        &mut self,
+        session: usize,
+        keys: &mut Vec<usize>,
+        path: Path,
+        stream: Arc<dyn Transport>,
+    ) {
+        keys.push(self.add(session, Some(path), None, stream));
+    }
+
+    /// Closes a session's connection to its peer, if it has it.
+    pub(crate) fn remove_peer(&mut self, keys: &mut Vec<usize>, path: Path) {
+        let leads_there = |key: &&usize| self.sockets.get(*key).is_some_and(|it| it.stream == Some(path));
+        if let Some(key) = keys.iter().find(leads_there).copied() {
+            self.sockets.remove(&key);
+            keys.retain(|other| *other != key);
+        }
+    }
+
+    /// How many of a session's sockets are connections to its peer.
+    pub(crate) fn count_streams(&self, keys: &[usize]) -> usize {
+        let sockets = keys.iter().filter_map(|key| self.sockets.get(key));
+        sockets.filter(|socket| socket.carrier() == Carrier::Framed).count()
+    }
+
+    /// Closes the socket if it is a connection, of which an error is the end; says where it led, and to which server,
+    /// if not to a peer.
+    pub(crate) fn remove_stream(&mut self, key: usize) -> Option<(Path, Option<Server>)> {
+        let path = self.sockets.get(&key)?.stream?;
+        Some((path, self.sockets.remove(&key)?.server))
     }
 
     /// They are opened at these addresses from now on. Closes those at others, and says which, and whose they were.
@@ -206,8 +239,10 @@ impl RelaySockets {
     /// Sends on that of the session's sockets that is bound to the local address; `None` if none is.
     pub(crate) fn send(&mut self, keys: &[usize], transmit: &Transmit, bytes: &[u8]) -> Option<Sent> {
         let Path { carrier, local, .. } = transmit.path;
-        let is_it =
-            |socket: &RelaySocket| socket.carrier() == carrier && socket.transport.local_address() == local;
+        let is_it = |socket: &RelaySocket| match socket.stream {
+            Some(path) => path == transmit.path,
+            None => carrier == Carrier::Udp && socket.transport.local_address() == local,
+        };
         let key = keys.iter().find(|key| self.sockets.get(*key).is_some_and(is_it))?;
         let socket = self.sockets.get_mut(key)?;
         Some(match socket.transport.poll_send(&mut Context::from_waker(&socket.waker), transmit, bytes) {
@@ -222,14 +257,16 @@ impl RelaySockets {
     fn add(
         &mut self,
         session: usize,
-        stream: Option<(Path, Server)>,
+        stream: Option<Path>,
+        server: Option<Server>,
         transport: Arc<dyn Transport>,
     ) -> usize {
         let key = self.next_key;
         self.next_key = self.next_key.wrapping_add(1);
         let signal = self.ready.signal(Kind::Relay, key);
         let waker = signal.waker();
-        self.sockets.insert(key, RelaySocket { session, stream, transport, signal, waker, kept: None });
+        self.sockets
+            .insert(key, RelaySocket { session, stream, server, transport, signal, waker, kept: None });
         key
     }
 }

@@ -8,6 +8,8 @@ use net::{ByteStream, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Carrier, Path, Transmit};
 use session::frame_len;
 
+use crate::unsent::Unsent;
+
 /// A TCP or TLS connection to a TURN server, whose messages are datagrams here. An error of
 /// [`poll_receive`](Transport::poll_receive) is its end.
 pub(crate) struct RelayStream {
@@ -23,9 +25,7 @@ struct Inner {
     inbound: Vec<u8>,
     /// How much of that is handed out.
     taken: usize,
-    /// What the stream has not taken yet.
-    outbound: Vec<u8>,
-    sent: usize,
+    unsent: Unsent,
 }
 
 impl RelayStream {
@@ -36,7 +36,7 @@ impl RelayStream {
     /// It is not any more.
     pub(crate) fn new(stream: ByteStream, remote: SocketAddr) -> io::Result<Self> {
         let local = stream.local_address().ok_or(io::ErrorKind::NotConnected)?;
-        let inner = Inner { stream, inbound: Vec::new(), taken: 0, outbound: Vec::new(), sent: 0 };
+        let inner = Inner { stream, inbound: Vec::new(), taken: 0, unsent: Unsent::default() };
         Ok(Self { local, remote, inner: Mutex::new(inner) })
     }
 
@@ -60,25 +60,22 @@ impl Transport for RelayStream {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, _: &Transmit, bytes: &[u8]) -> Poll<io::Result<()>> {
-        let mut inner = self.lock();
+        let Inner { stream, unsent, .. } = &mut *self.lock();
         // Its end is told by receiving.
-        if inner.flush(cx).is_err() {
+        if unsent.flush(stream, cx).is_err() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
-        // A server that reads slowly, or not any more, must not hold up what goes elsewhere: as on a link that is
-        // full, it gets lost, and those above slow down.
-        if inner.outbound.len().saturating_sub(inner.sent).saturating_add(bytes.len()) > MAX_UNSENT {
+        if !unsent.has_room(bytes.len()) {
             return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
         }
-        let sent = std::mem::take(&mut inner.sent);
-        inner.outbound.drain(..sent);
-        inner.outbound.extend_from_slice(bytes);
-        Poll::Ready(inner.flush(cx))
+        unsent.push(bytes);
+        Poll::Ready(unsent.flush(stream, cx))
     }
 
     fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Train>> {
         let mut inner = self.lock();
-        inner.flush(cx)?;
+        let Inner { stream, unsent, .. } = &mut *inner;
+        unsent.flush(stream, cx)?;
         loop {
             if let Some(len) = inner.take(buffer)? {
                 return Poll::Ready(Ok(Train { remote: self.remote, len, stride: len, ecn: None }));
@@ -98,22 +95,6 @@ impl Transport for RelayStream {
 }
 
 impl Inner {
-    /// Sends what the stream takes; the rest when it wakes.
-    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while let Some(unsent) = self.outbound.get(self.sent..).filter(|unsent| !unsent.is_empty()) {
-            match self.stream.poll_write(cx, unsent)? {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(count) => self.sent = self.sent.saturating_add(count),
-            }
-        }
-        self.outbound.clear();
-        self.sent = 0;
-        match self.stream.poll_flush(cx) {
-            Poll::Ready(flushed) => flushed,
-            Poll::Pending => Ok(()),
-        }
-    }
-
     /// Moves the next message to `buffer`, if it is whole; its length.
     fn take(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let limit = buffer.len().min(RECEIVE_BUFFER);
@@ -133,8 +114,6 @@ impl fmt::Debug for RelayStream {
     }
 }
 
-/// Bytes that wait for the stream.
-const MAX_UNSENT: usize = 256 * 1024;
 /// Messages of one send.
 const MAX_SEGMENTS: usize = SEND_BUFFER / 1500;
 
@@ -146,6 +125,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::unsent::MAX_UNSENT;
 
     /// A stream, and the server's end of it.
     async fn joined() -> (RelayStream, tokio::net::TcpStream) {
@@ -208,7 +188,7 @@ mod tests {
             }
             assert!(taken < 1_000_000, "nothing is refused");
             let inner = stream.lock();
-            assert!(inner.outbound.len() - inner.sent <= MAX_UNSENT);
+            assert!(inner.unsent.len() <= MAX_UNSENT);
         }
         // All that was taken arrives, in order and whole.
         let mut buffer = vec![0; RECEIVE_BUFFER];
@@ -220,6 +200,6 @@ mod tests {
                 _ = poll_fn(|cx| stream.poll_receive(cx, &mut buffer)) => panic!("nothing was sent"),
             }
         }
-        assert!(stream.lock().outbound.is_empty());
+        assert_eq!(stream.lock().unsent.len(), 0);
     }
 }

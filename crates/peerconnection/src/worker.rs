@@ -8,22 +8,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use net::{Clock, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+use net::{Clock, InterfaceWatch, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 use session::{Demux, LocalName, Route, Target, UnusedServer};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tracing::debug;
 
+use crate::TcpLimits;
 use crate::connection::{Connection, Core};
-use crate::endpoint::Follow;
+use crate::addresses::Wishes;
 use crate::ice_server::{Found, Server};
 use crate::log::Lines;
 use crate::names::Names;
 use crate::relay_sockets::{self, RelaySockets};
+use crate::strangers::WaitingRoom;
+use tcp::Tcp;
 
 mod networks;
 mod servers;
+mod tcp;
 
 /// How the rest of the process reaches a worker.
 #[derive(Default)]
@@ -95,6 +99,12 @@ pub(crate) struct Networks {
     pub(crate) tells_interfaces: bool,
 }
 
+/// How an endpoint follows the addresses of the machine.
+pub(crate) struct Follow {
+    pub(crate) watch: InterfaceWatch,
+    pub(crate) wishes: Wishes,
+}
+
 /// The task's state; the task is this future.
 pub(crate) struct Worker {
     inbox: Arc<Inbox>,
@@ -107,6 +117,7 @@ pub(crate) struct Worker {
     networks: Arc<Mutex<Networks>>,
     /// None where the addresses are what they are.
     follow: Option<Follow>,
+    tcp: Tcp,
     /// Names of servers that are being looked up, for a connection each.
     lookups: JoinSet<(usize, Server, Result<Vec<Found>, UnusedServer>)>,
     demux: Demux,
@@ -118,6 +129,8 @@ pub(crate) struct Worker {
     sleep: Pin<Box<Sleep>>,
     receive_buffer: Vec<u8>,
     send_buffer: Vec<u8>,
+    /// Who asks for somebody who is not there.
+    strangers: Arc<WaitingRoom>,
     /// Told what nobody's datagrams are: their number.
     strays: u64,
     /// What is logged of errors, either way.
@@ -153,8 +166,11 @@ impl Worker {
         transports: Vec<Arc<dyn Transport>>,
         relays: RelaySockets,
         (names, networks, follow): (Names, Arc<Mutex<Networks>>, Option<Follow>),
+        (listeners, limits): (Vec<Listener>, TcpLimits),
+        strangers: Arc<WaitingRoom>,
     ) -> Self {
         Self {
+            strangers,
             inbox,
             clock,
             sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
@@ -162,6 +178,7 @@ impl Worker {
             names,
             networks,
             follow,
+            tcp: Tcp::new(listeners, limits),
             lookups: JoinSet::new(),
             demux: Demux::default(),
             sessions: BTreeMap::new(),
@@ -231,6 +248,7 @@ impl Worker {
                 }
             }
         }
+        more |= self.receive_tcp(cx);
         more |= self.receive_relayed(cx);
         more
     }
@@ -287,14 +305,22 @@ impl Worker {
         let now = self.clock.now();
         let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
         let arrival = Arrival { path, ecn: train.ecn, at: now };
-        let Self { receive_buffer, demux, sessions, dirty, strays, .. } = self;
+        let Self { receive_buffer, demux, sessions, dirty, strays, strangers, .. } = self;
         let datagrams = receive_buffer.get_mut(..train.len).unwrap_or_default().chunks_mut(train.stride);
         // The datagrams of a train nearly always belong to one session: it is locked once.
         let mut open: Option<(usize, MutexGuard<'_, Core>)> = None;
         for datagram in datagrams {
-            let Target::Session(key) = demux.route(path, datagram) else {
-                *strays += 1;
-                continue;
+            let key = match demux.route(path, datagram) {
+                Target::Session(key) => key,
+                Target::Unknown { ufrag, remote_ufrag } => {
+                    *strays += 1;
+                    strangers.enter(path, ufrag, remote_ufrag, datagram);
+                    continue;
+                }
+                Target::Nobody => {
+                    *strays += 1;
+                    continue;
+                }
             };
             if open.as_ref().is_none_or(|(locked, _)| *locked != key) {
                 // The old lock is given back before the next is taken.
@@ -375,8 +401,13 @@ impl Worker {
             // What is due cannot leave before the socket says so.
             let timer = timer.map(|due| if is_blocked { due.max(now + BLOCKED_WAIT) } else { due });
             let over = core.is_over();
-            let gathers = has_streams && core.session.local_description().is_some();
+            let gathers = has_streams && core.session.gathers();
+            let mut requests = Vec::new();
+            requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
             drop(core);
+            // Tasks that connect are heard of from the next turn on.
+            more |= !requests.is_empty();
+            requests.into_iter().for_each(|request| self.carry_out(key, request));
             if gathers {
                 more |= self.open_streams(key);
             }
@@ -410,10 +441,10 @@ impl Worker {
             Some(relay_sockets::Sent::Kept) => return Sent::RelayBlocked,
             None => {}
         }
-        let local = transmit.path.local;
-        let Some(socket) = self.sockets.iter_mut().find(|socket| socket.transport.local_address() == local)
-        else {
-            // The address may be hidden.
+        let Path { carrier, local, .. } = transmit.path;
+        let is_it =
+            |socket: &&mut Socket| carrier == Carrier::Udp && socket.transport.local_address() == local;
+        let Some(socket) = self.sockets.iter_mut().find(is_it) else {
             if self.send_lines.allow(now) {
                 debug!("no socket for a transmit");
             }
@@ -488,12 +519,12 @@ impl Future for Worker {
         }
         if !open && this.sessions.is_empty() {
             this.names.close(cx, this.clock.now());
-            let mut letters = this.inbox.lock();
-            letters.ended = true;
+            this.inbox.lock().ended = true;
             return Poll::Ready(());
         }
-        let due = this.timers.first().map(|(due, _)| *due).into_iter().chain(this.names.poll_timeout()).min();
-        if let Some(due) = due {
+        let timer = this.timers.first().map(|(due, _)| *due);
+        let others = [this.tcp.deadline(), this.names.poll_timeout()];
+        if let Some(due) = timer.into_iter().chain(others.into_iter().flatten()).min() {
             this.sleep.as_mut().reset(this.clock.system(due).into());
             // Polled so that the task is woken; if the time has come already, the next turn sees to it.
             more |= this.sleep.as_mut().poll(cx).is_ready();
@@ -508,6 +539,7 @@ impl Future for Worker {
 impl Drop for Worker {
     /// The runtime may end a worker before its time: then its connections are over too.
     fn drop(&mut self) {
+        self.strangers.close();
         let mut letters = self.inbox.lock();
         letters.ended = true;
         let added = std::mem::take(&mut letters.added);

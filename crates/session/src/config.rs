@@ -3,8 +3,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectivity::{LocalName, TurnServer};
+use connectivity::{AddressPolicy, ExternalAddress, LocalName, TurnServer};
 use crypto::Provider;
+use ice::Pacer;
 use proto::Path;
 use stun::Credentials;
 
@@ -27,11 +28,18 @@ pub struct Config {
     /// Names that stand for the addresses of ours: if it is given, even empty, neither the peer nor any report or figure
     /// learns a host address. An address without a name is no candidate that is told. Default: none.
     pub host_names: Option<Arc<Vec<(IpAddr, LocalName)>>>,
+    /// What is announced besides, and what is not. Default: host candidates of UDP as they are.
+    pub gathering: Option<Box<Gathering>>,
+    /// What paces the checks of several sessions together (RFC 8445 §14.2). Default: nothing.
+    pub pacer: Option<Arc<Pacer>>,
     /// What relays for us, if anything does. Default: nothing.
     pub relaying: Option<Box<Relaying>>,
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
     /// Default: client (RFC 8842 §5.3).
     pub answer_dtls_role: DtlsRole,
+    /// Whether ICE is lite: only the peer checks (RFC 8445 §2.4). For servers whose addresses every peer reaches as
+    /// they are; STUN and TURN servers are not asked. Default: no.
+    pub ice_lite: bool,
     /// What the local ufrags begin with, so that a shared port can be told who they belong to. Default: empty.
     pub ufrag_prefix: String,
     /// How much of everything is kept.
@@ -48,12 +56,39 @@ impl Config {
             stun_servers: Vec::new(),
             resolves_names: false,
             host_names: None,
+            gathering: None,
+            pacer: None,
             relaying: None,
             answer_dtls_role: DtlsRole::Client,
+            ice_lite: false,
             ufrag_prefix: String::new(),
             limits: Limits::default(),
         }
     }
+}
+
+/// Candidates of TCP, external addresses, and what peers are not told.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Gathering {
+    /// Whether the peer is not told of host candidates, unless a server sees one as it is. Default: no.
+    pub hides_hosts: bool,
+    /// Where TCP connections come and go.
+    pub tcp: TcpAddresses,
+    /// Addresses of NATs that forward every port.
+    pub external: Vec<ExternalAddress>,
+    /// Which addresses of the peer's candidates are used, where not all are.
+    pub remote_policy: Option<AddressPolicy>,
+}
+
+/// Where TCP connections come and go (RFC 6544).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TcpAddresses {
+    /// Listeners that the caller has bound.
+    pub listeners: Vec<SocketAddr>,
+    /// Addresses from which connections can be opened.
+    pub active: Vec<IpAddr>,
 }
 
 /// TURN servers, and how they are used; and whether more servers of any kind are to come.

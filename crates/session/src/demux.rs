@@ -39,6 +39,8 @@ pub enum Target<'a> {
     Unknown {
         /// The ufrag that the sender believes to be ours.
         ufrag: &'a str,
+        /// The ufrag that it says is its own.
+        remote_ufrag: &'a str,
     },
     /// To nobody.
     Nobody,
@@ -114,12 +116,12 @@ impl Demux {
             return session.map_or_else(proven, |session| Target::Session(*session));
         }
         // RFC 8445 §7.2.2: the ufrag of the one who is asked stands before the colon.
-        let Some((ufrag, _)) = message.username().and_then(|name| name.split_once(':')) else {
+        let Some((ufrag, remote_ufrag)) = message.username().and_then(|name| name.split_once(':')) else {
             return proven();
         };
         match (self.by_ufrag.get(ufrag), proven()) {
             (Some(session), _) => Target::Session(*session),
-            (None, Target::Nobody) => Target::Unknown { ufrag },
+            (None, Target::Nobody) => Target::Unknown { ufrag, remote_ufrag },
             (None, proven) => proven,
         }
     }
@@ -190,7 +192,7 @@ mod tests {
         let demux = Demux::default();
         let path = testkit::path("10.0.0.1:1", "10.0.0.2:2");
         let request = message(Class::Request, 1, Some("new:theirs"));
-        assert_eq!(demux.route(path, &request), Target::Unknown { ufrag: "new" });
+        assert_eq!(demux.route(path, &request), Target::Unknown { ufrag: "new", remote_ufrag: "theirs" });
         for datagram in [
             message(Class::Request, 1, Some("no colon")),
             message(Class::Request, 1, None),

@@ -57,7 +57,8 @@
 //!
 //! # Scope
 //!
-//! Data channels over one transport. Media sections of a peer's offer are rejected. Not yet: media, pranswer.
+//! Data channels over one transport, agreed on by descriptions, or known beforehand. Media sections of a peer's offer are
+//! rejected. Not yet: media, pranswer.
 
 mod channel;
 mod config;
@@ -74,8 +75,13 @@ mod stats;
 mod transport;
 
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
-pub use config::{Config, DtlsRole, Limits, Relaying, UnusedReason, UnusedServer, WallClock};
-pub use connectivity::{LocalName, NameFailure, NameState, TurnServer, frame_len};
+pub use config::{
+    Config, DtlsRole, Gathering, Limits, Relaying, TcpAddresses, UnusedReason, UnusedServer, WallClock,
+};
+pub use connectivity::{
+    AddressPolicy, Deframer, ExternalAddress, FrameTooLong, LocalName, NameFailure, NameState, TurnServer,
+    frame_header, frame_len,
+};
 pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };
@@ -86,13 +92,13 @@ pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
 pub use ice::{
-    Credentials as IceCredentials, CredentialsError as IceCredentialsError, Failure as IceFailure,
-    Kind as CandidateKind, Role as IceRole,
+    ConnectId as TcpId, Credentials as IceCredentials, CredentialsError as IceCredentialsError,
+    Failure as IceFailure, Kind as CandidateKind, Pacer, Role as IceRole,
 };
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use protocol::{Protocol, protocol_of};
 pub use sdp::{ParseError, SessionDescription};
-pub use session::Session;
+pub use session::{Session, TcpRequest};
 pub use state::Route;
 pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};

@@ -76,6 +76,7 @@ pub(crate) struct LocalParameters<'a> {
     /// SHA-256 of our certificate.
     pub fingerprint: &'a [u8],
     pub tls_id: &'a str,
+    pub is_ice_lite: bool,
     pub setup: Setup,
     pub max_message_size: u64,
     /// With `candidate:` in front.
@@ -94,6 +95,7 @@ pub(crate) struct RemoteParameters {
     /// 0 is without limit.
     pub max_message_size: u64,
     pub is_ice_lite: bool,
+    pub ice_options: ice::Options,
     pub candidates: Vec<String>,
     pub end_of_candidates: bool,
 }
@@ -292,6 +294,10 @@ impl Negotiation {
         self.state = SignalingState::Closed;
     }
 
+    pub(crate) const fn has_local_description(&self) -> bool {
+        self.local.current.is_some() || self.local.pending.is_some()
+    }
+
     /// The local description set last, with the candidates found since.
     pub(crate) fn local_description(
         &self,
@@ -348,7 +354,14 @@ impl Negotiation {
         // RFC 9429 §5.2.1 and §5.3.1: session-level, since it is true of all sections; an answer says `trickle`
         // if the offer does. `ice2` as RFC 8445 §10 asks.
         let trickles = offer.is_none_or(|offer| offer.media().any(|media| media.has_ice_option("trickle")));
-        builder.attribute(Attribute::IceOptions(if trickles { "trickle ice2" } else { "ice2" }));
+        if parameters.is_ice_lite {
+            builder.attribute(Attribute::IceLite);
+        }
+        builder.attribute(Attribute::IceOptions(if trickles {
+            "trickle ice2 renomination"
+        } else {
+            "ice2 renomination"
+        }));
         for (index, section) in sections.iter().enumerate() {
             let offered = offer.and_then(|offer| offer.media().nth(index));
             // RFC 9429 §5.3.1: an answer names a section if the offer does.
@@ -431,6 +444,10 @@ fn transport_parameters(kind: SdpType, media: Media<'_>) -> Result<RemoteParamet
         // RFC 8841 §6.1: 64 KiB where the peer does not say.
         max_message_size: media.max_message_size().unwrap_or(65_536),
         is_ice_lite: media.is_ice_lite(),
+        ice_options: ice::Options {
+            ice2: media.has_ice_option("ice2"),
+            renomination: media.has_ice_option("renomination"),
+        },
         candidates: media.candidates().map(str::to_owned).collect(),
         end_of_candidates: media.has_end_of_candidates(),
     })

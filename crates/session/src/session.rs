@@ -1,7 +1,11 @@
 mod networks;
 mod offer_answer;
 mod relaying;
+mod tcp;
 mod without_sdp;
+
+pub use self::tcp::TcpRequest;
+use self::tcp::TcpRequests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,6 +59,8 @@ pub struct Session {
     /// Candidates of ours, as text, for descriptions.
     candidates: Vec<String>,
     untold: VecDeque<LocalCandidate>,
+    /// TCP connections that are to be opened and closed.
+    connections: Option<Box<TcpRequests>>,
     routes: VecDeque<Route>,
     news: News,
     ending: Ending,
@@ -126,6 +132,7 @@ impl Session {
             restart_offered: false,
             candidates: Vec::new(),
             untold: VecDeque::new(),
+            connections: None,
             routes: VecDeque::new(),
             news: News::default(),
             ending: Ending::No,
@@ -499,6 +506,13 @@ impl Session {
                 // RFC 7675 §5.1: what was consented to with these credentials cannot be asked for with them again.
                 connectivity::Event::StateChanged(ice::State::Failed(ice::Failure::ConsentExpired)) => {
                     is_lost = transport.dtls_state() == DtlsState::Connected;
+                }
+                connectivity::Event::Connect { id, local, remote } => {
+                    let request = TcpRequest::Open { id, local, remote };
+                    self.connections.get_or_insert_default().0.push_back(request);
+                }
+                connectivity::Event::Disconnect(path) => {
+                    self.connections.get_or_insert_default().0.push_back(TcpRequest::Close(path));
                 }
                 connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
             }

@@ -73,7 +73,7 @@ fn offers_and_answers_have_the_lines_they_must_and_none_that_is_forbidden() {
         assert_eq!(all[media], "m=application 9 UDP/DTLS/SCTP webrtc-datachannel");
         assert_eq!(all[media + 1], "c=IN IP4 0.0.0.0");
         assert!(all[..media].contains(&"a=group:BUNDLE 0"), "at session level: {text}");
-        assert_eq!(lines(text, "a=ice-options:"), ["a=ice-options:trickle ice2"]);
+        assert_eq!(lines(text, "a=ice-options:"), ["a=ice-options:trickle ice2 renomination"]);
         assert_eq!(lines(text, "a=mid:"), ["a=mid:0"]);
         assert_eq!(lines(text, "a=setup:"), [setup]);
         assert_eq!(lines(text, "a=sctp-port:"), ["a=sctp-port:5000"]);
@@ -145,7 +145,7 @@ fn an_answer_names_bundles_and_trickles_only_where_the_offer_does() {
     let alone = answer_to(&without(&offer, "a=group:"));
     assert_eq!((lines(&alone, "a=mid:").len(), lines(&alone, "a=group:").len()), (1, 0));
     let still = answer_to(&offer.replace("a=ice-options:trickle ice2", "a=ice-options:ice2"));
-    assert_eq!(lines(&still, "a=ice-options:"), ["a=ice-options:ice2"]);
+    assert_eq!(lines(&still, "a=ice-options:"), ["a=ice-options:ice2 renomination"]);
 }
 
 /// RFC 9429 §5.8.2 and §5.8.3.

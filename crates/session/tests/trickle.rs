@@ -38,7 +38,7 @@ fn a_first_offer_has_credentials_and_options_before_any_candidate() {
     assert_eq!(lines(&offer, "a=candidate"), [""; 0]);
     assert_eq!(lines(&offer, "a=end-of-candidates"), [""; 0]);
     assert_eq!((lines(&offer, "a=ice-ufrag:").len(), lines(&offer, "a=ice-pwd:").len()), (1, 1));
-    assert_eq!(lines(&offer, "a=ice-options:"), ["a=ice-options:trickle ice2"]);
+    assert_eq!(lines(&offer, "a=ice-options:"), ["a=ice-options:trickle ice2 renomination"]);
     // RFC 9429 §5.2.1: no default destination.
     assert_eq!(lines(&offer, "c="), ["c=IN IP4 0.0.0.0"]);
     assert!(lines(&offer, "m=")[0].starts_with("m=application 9 "));

@@ -64,6 +64,7 @@
 //! | `credentials` | [`Credentials`]: a name and a password, prepared |
 //! | `long_term` | [`LongTerm`]: a client's answer to a challenge |
 //! | `authenticator`, `nonce` | [`Authenticator`]: a server's challenge, without keeping state |
+//! | [`discovery`] | [`Discovery`](discovery::Discovery): what the NAT before us does |
 //! | [`uri`] | `stun:` and `turn:` URIs, where servers are said to be |
 //! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
 //!
@@ -72,7 +73,8 @@
 //! Implemented: all classes, methods and attributes of RFC 8489, and those of ICE (RFC 8445), TURN
 //! (RFC 8656, RFC 6062, RFC 8016) and behaviour discovery (RFC 5780); short-term credentials, and
 //! long-term ones with MD5 and SHA-256, hashed names and protection against bid-down; binding requests
-//! with retransmission and refresh; URIs (RFC 7064, RFC 7065). Left to the caller: choosing servers, DNS, sockets, TLS, framing.
+//! with retransmission and refresh; behaviour discovery (RFC 5780): mapping, filtering, hairpin and the life
+//! of mappings, not the handling of fragments; URIs (RFC 7064, RFC 7065). Left to the caller: choosing servers, DNS, sockets, TLS, framing.
 //! Not implemented: the RFC 3489 fallback.
 //!
 //! [RFC 8489]: https://www.rfc-editor.org/rfc/rfc8489
@@ -81,6 +83,7 @@ mod authenticator;
 mod client;
 mod config;
 mod credentials;
+pub mod discovery;
 mod error;
 mod event;
 mod integrity;

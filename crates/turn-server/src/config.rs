@@ -5,6 +5,8 @@ use net::TlsServer;
 use stun::CredentialsError;
 use turn::Users;
 
+use crate::Alternate;
+
 /// What a [`Server`](crate::Server) is made with.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub struct Config {
     /// Where clients are heard over UDP. An unspecified address stands for all of this machine's of its
     /// family but loopback.
     pub udp: Vec<SocketAddr>,
+    /// Where clients find out what their NAT does (RFC 5780), at most one of each family. Default: nowhere.
+    pub alternates: Vec<Alternate>,
     /// Where clients are heard over TCP, likewise. Port 0 is the port that UDP has.
     pub tcp: Vec<SocketAddr>,
     /// Where clients are heard over TLS, likewise.
@@ -26,6 +30,11 @@ pub struct Config {
     pub certificate: Option<TlsServer>,
     /// Who may use it.
     pub users: Users,
+    /// Tasks that relay, each with sockets of its own at the same addresses, between which the system divides the
+    /// clients (SO_REUSEPORT); more than one want a runtime with as many threads. All limits hold for all of them
+    /// together. With more than one no allocation
+    /// goes along with its client to another address (`turn.mobility`). Default: 1.
+    pub workers: usize,
     /// TCP and TLS connections at a time; one beyond is closed at once. Default: 4,096.
     pub max_connections: usize,
     /// Those of one address, over IPv6 of its /64. Default: 128.
@@ -53,10 +62,12 @@ impl Config {
         Self {
             turn: turn::server::Config::new(crypto::default_provider()),
             udp: Vec::new(),
+            alternates: Vec::new(),
             tcp: Vec::new(),
             tls: Vec::new(),
             certificate: None,
             users: Users::default(),
+            workers: 1,
             max_connections: 4096,
             max_connections_per_source: 128,
             max_frame: 64 * 1024,

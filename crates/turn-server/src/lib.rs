@@ -16,8 +16,9 @@
 //!
 //! # How it works
 //!
-//! One task owns every socket, the protocol machine and all buffers, so that nothing on the way of a packet
-//! is locked. It receives many datagrams with one system call, and sends those that go the same way and are
+//! A task, the worker, owns its sockets, a protocol machine and all buffers, so that nothing on the way of a packet
+//! is locked. With several workers each has sockets of its own at the same addresses, between which the system divides
+//! the clients; quotas, ports and reservations are one for all ([`turn::server::Shared`]). It receives many datagrams with one system call, and sends those that go the same way and are
 //! equally long with one as well (GSO).
 //!
 //! A server may have a relay socket for each of sixteen thousand allocations. Asking each of them whether
@@ -36,26 +37,33 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `config` | [`Config`]: where to listen, for whom, within which limits |
+//! | `alternate` | [`Alternate`]: the second address of behaviour discovery |
 //! | `server` | [`Server`], the handle; [`Stats`] |
-//! | `worker` | the task: turns, timers, opening and closing |
+//! | `worker` | a task: turns, timers, opening and closing |
+//! | `bound`, `connections` | the listeners of each worker; how many connections all of them have |
 //! | `outbox` | what is relayed, joined to few sends |
 //! | `stream` | a client's connection over TCP or TLS |
 //! | `frames` | messages out of a stream |
 //!
 //! # Scope
 //!
-//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families. Not implemented: DTLS,
-//! TCP relays (RFC 6062), mobility (RFC 8016), several workers.
+//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families, behaviour discovery (RFC
+//! 5780), with one worker mobility (RFC 8016). Not implemented: DTLS,
+//! TCP relays (RFC 6062).
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
 
+mod alternate;
+mod bound;
 mod config;
+mod connections;
 mod frames;
 mod outbox;
 mod server;
 mod stream;
 mod worker;
 
+pub use alternate::Alternate;
 pub use config::Config;
 pub use net::{TlsError, TlsServer};
 pub use server::{Error, Server, Stats, Stopped};

@@ -1,17 +1,19 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::{Clock, TlsServer, Transport, UdpSocket};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use turn::Users;
-use turn::server::RelayAddress;
+use turn::server::{RelayAddress, Shared};
 
 use crate::Config;
-use crate::worker::{Bound, Command, Worker};
+use crate::bound::Bound;
+use crate::connections::Connections;
+use crate::worker::{Command, Common, Worker};
 
 /// A TURN server that runs until it is dropped or [shut down](Self::shutdown).
 #[derive(Debug)]
@@ -19,6 +21,12 @@ pub struct Server {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
+    workers: Vec<Handle>,
+}
+
+/// A task that relays.
+#[derive(Debug)]
+struct Handle {
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
 }
@@ -49,34 +57,37 @@ impl Server {
     /// A socket cannot be bound, there is no address to relay from, or the system has no entropy.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let mut config = config;
-        let mut bound = Bound { udp: Vec::new(), tcp: Vec::new(), tls: Vec::new() };
-        for address in expand(&config.udp)? {
-            let socket = UdpSocket::bind(address).map_err(|source| Error::Bind { address, source })?;
-            bound.udp.push(socket);
+        config.workers = config.workers.max(1);
+        if config.workers > 1 {
+            // From another address a client comes to another worker, which does not have its allocation.
+            config.turn.mobility = false;
         }
-        for mut address in expand(&config.tcp)? {
-            let beside = bound.udp.iter().map(UdpSocket::local_address);
-            if let (0, Some(udp)) = (address.port(), beside.clone().find(|udp| udp.ip() == address.ip())) {
-                address.set_port(udp.port());
-            }
-            bound.tcp.push(listen(address).await?);
-        }
-        for address in expand(&config.tls)? {
-            if config.certificate.is_none() {
-                return Err(Error::NoCertificate);
-            }
-            bound.tls.push(listen(address).await?);
-        }
-        let udp: Vec<SocketAddr> = bound.udp.iter().map(UdpSocket::local_address).collect();
-        let tcp: Vec<SocketAddr> = bound.tcp.iter().map(|(address, _)| *address).collect();
-        let tls: Vec<SocketAddr> = bound.tls.iter().map(|(address, _)| *address).collect();
+        let (first, discovery) = Bound::first(&config)?;
+        config.turn.discovery.extend(discovery);
+        let udp: Vec<SocketAddr> = first.udp.iter().map(UdpSocket::local_address).collect();
+        let tcp: Vec<SocketAddr> = first.tcp.iter().map(|(address, _)| *address).collect();
+        let tls: Vec<SocketAddr> = first.tls.iter().map(|(address, _)| *address).collect();
         complete(&mut config, [udp.as_slice(), &tcp, &tls].concat())?;
-        let seed = net::random_seed().map_err(Error::Entropy)?;
-        let (commands, inbox) = mpsc::channel(COMMANDS);
-        let worker = Worker::new(Clock::start(), config, bound, inbox, seed);
-        // It has budgets of its own, finer than those of the runtime.
-        let task = tokio::spawn(tokio::task::unconstrained(worker));
-        Ok(Self { udp, tcp, tls, commands, task })
+        let more = (1..config.workers).map(|_| first.another()).collect::<Result<Vec<_>, _>>()?;
+        let common = Common {
+            clock: Clock::start(),
+            users: Arc::new(std::mem::take(&mut config.users)),
+            shared: Shared::new(&config.turn, net::random_seed().map_err(Error::Entropy)?),
+            connections: Arc::new(Connections::new(
+                config.max_connections,
+                config.max_connections_per_source,
+            )),
+            config,
+        };
+        let mut workers = Vec::new();
+        for bound in std::iter::once(first).chain(more) {
+            let seed = net::random_seed().map_err(Error::Entropy)?;
+            let (commands, inbox) = mpsc::channel(COMMANDS);
+            let worker = Worker::new(&common, bound, inbox, seed);
+            // It has budgets of its own, finer than those of the runtime.
+            workers.push(Handle { commands, task: tokio::spawn(tokio::task::unconstrained(worker)) });
+        }
+        Ok(Self { udp, tcp, tls, workers })
     }
 
     /// Where clients are heard: the first address, over UDP if there is one.
@@ -106,9 +117,7 @@ impl Server {
     ///
     /// The runtime has ended it.
     pub async fn stats(&self) -> Result<Stats, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Stats(reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        self.ask(Command::Stats).await
     }
 
     /// Who may use it from now on. Who is not among them any more can renew nothing.
@@ -117,7 +126,8 @@ impl Server {
     ///
     /// The runtime has ended it.
     pub async fn set_users(&self, users: Users) -> Result<(), Stopped> {
-        self.commands.send(Command::Users(Box::new(users))).await.map_err(|_| Stopped)
+        let users = Arc::new(users);
+        self.tell(|| Command::Users(users.clone())).await
     }
 
     /// What clients are shown over TLS from now on. Connections that live go on.
@@ -126,7 +136,7 @@ impl Server {
     ///
     /// The runtime has ended it.
     pub async fn set_certificate(&self, certificate: TlsServer) -> Result<(), Stopped> {
-        self.commands.send(Command::Tls(certificate)).await.map_err(|_| Stopped)
+        self.tell(|| Command::Tls(certificate.clone())).await
     }
 
     /// Makes no more allocations, waits until the last one has ended, `grace` at most, and stops.
@@ -144,39 +154,72 @@ impl Server {
     ///
     /// The runtime has ended it before.
     pub async fn drain(&self, grace: Duration) -> Result<Stats, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Drain(grace, reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        // All of them listen until the last one has ended: the system would give clients to others when one goes.
+        let stats = self.ask(|reply| Command::Drain(grace, reply)).await?;
+        for worker in &self.workers {
+            let (gone, is_gone) = oneshot::channel();
+            worker.commands.send(Command::Stop(gone)).await.map_err(|_| Stopped)?;
+            // It says nothing: it goes.
+            let _ = is_gone.await;
+        }
+        Ok(stats)
+    }
+
+    /// Tells each worker.
+    async fn tell(&self, command: impl Fn() -> Command) -> Result<(), Stopped> {
+        for worker in &self.workers {
+            worker.commands.send(command()).await.map_err(|_| Stopped)?;
+        }
+        Ok(())
+    }
+
+    /// Asks all workers at once; the sum of what they say.
+    async fn ask(&self, command: impl Fn(oneshot::Sender<Stats>) -> Command) -> Result<Stats, Stopped> {
+        let mut answers = Vec::new();
+        for worker in &self.workers {
+            let (reply, answer) = oneshot::channel();
+            worker.commands.send(command(reply)).await.map_err(|_| Stopped)?;
+            answers.push(answer);
+        }
+        let mut sum = Stats::default();
+        for answer in answers {
+            sum.add(&answer.await.map_err(|_| Stopped)?);
+        }
+        Ok(sum)
+    }
+}
+
+impl Stats {
+    /// With what another worker has and counted.
+    fn add(&mut self, other: &Self) {
+        let (turn, more) = (&mut self.turn, &other.turn);
+        turn.allocations = turn.allocations.saturating_add(more.allocations);
+        // Those of all: the latest is what there is.
+        turn.free_ports = more.free_ports;
+        self.udp_sockets = self.udp_sockets.saturating_add(other.udp_sockets);
+        self.connections = self.connections.saturating_add(other.connections);
+        for (sum, more) in [
+            (&mut turn.allocated, more.allocated),
+            (&mut turn.moved, more.moved),
+            (&mut turn.to_peers, more.to_peers),
+            (&mut turn.to_clients, more.to_clients),
+            (&mut turn.relayed_bytes, more.relayed_bytes),
+            (&mut turn.refused, more.refused),
+            (&mut turn.unanswered, more.unanswered),
+            (&mut turn.discarded, more.discarded),
+            (&mut self.refused_connections, other.refused_connections),
+            (&mut self.dropped, other.dropped),
+            (&mut self.failed, other.failed),
+        ] {
+            *sum = sum.wrapping_add(more);
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.workers.iter().for_each(|worker| worker.task.abort());
     }
-}
-
-/// One for each address of this machine where an unspecified one stands for all of them.
-fn expand(addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
-    let mut expanded = Vec::new();
-    for address in addresses {
-        if !address.ip().is_unspecified() {
-            expanded.push(*address);
-            continue;
-        }
-        for interface in net::interfaces().map_err(Error::Interfaces)? {
-            if !interface.is_loopback && interface.address.is_ipv4() == address.is_ipv4() {
-                expanded.push(SocketAddr::new(interface.address, address.port()));
-            }
-        }
-    }
-    Ok(expanded)
-}
-
-async fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), Error> {
-    let fail = |source| Error::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(fail)?;
-    Ok((listener.local_addr().map_err(fail)?, listener))
 }
 
 /// Fills in what is known only once sockets are bound.
@@ -197,6 +240,20 @@ fn complete(config: &mut Config, bound: Vec<SocketAddr>) -> Result<(), Error> {
         turn.listeners.extend(outside.map(|address| SocketAddr::new(relay.external, address.port())));
     }
     turn.listeners.extend(&bound);
+    for address in turn.discovery.iter_mut().flat_map(|discovery| &mut discovery.addresses) {
+        // Seen as relays there are.
+        if let Some(relay) = turn.relays.iter().find(|relay| relay.local == address.local)
+            && address.external == address.local
+        {
+            address.external = relay.external;
+        }
+        turn.listeners.extend(
+            bound
+                .iter()
+                .filter(|bound| bound.ip() == address.local && address.external != address.local)
+                .map(|bound| SocketAddr::new(address.external, bound.port())),
+        );
+    }
     turn.unix_time = Clock::unix_seconds();
     Ok(())
 }
@@ -212,6 +269,8 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// Behaviour discovery needs a second address and a second port beside those of the first listener.
+    Alternate(SocketAddr),
     /// There is nowhere to listen, or to relay from.
     NoAddress,
     /// Clients are to be heard over TLS, and there is nothing to show them.
@@ -226,6 +285,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, source } => write!(f, "cannot listen at {address}: {source}"),
+            Self::Alternate(address) => write!(
+                f,
+                "{address} is no second address and port beside those of the first UDP listener of its family"
+            ),
             Self::NoAddress => f.write_str("no address to listen at or to relay from"),
             Self::NoCertificate => f.write_str("TLS needs a certificate"),
             Self::Interfaces(source) => write!(f, "the addresses of this machine are not known: {source}"),
@@ -238,7 +301,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } | Self::Interfaces(source) | Self::Entropy(source) => Some(source),
-            Self::NoAddress | Self::NoCertificate => None,
+            Self::Alternate(_) | Self::NoAddress | Self::NoCertificate => None,
         }
     }
 }

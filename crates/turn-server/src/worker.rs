@@ -1,23 +1,25 @@
 //! The task: it owns the machine, the sockets, the timers and the buffers.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::ready::{Kind, Ready};
 use net::{ByteStream, Clock, RECEIVE_BUFFER, RECEIVE_TRAINS, TlsServer, Train, Transport, UdpSocket};
 use proto::{Arrival, Batch, Carrier, Instant, Path};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 use tracing::{debug, field, info, trace};
 use turn::Users;
-use turn::server::{Event, Received, Usage, network};
+use turn::server::{Event, Received, Shared, Usage};
 
+use crate::bound::Bound;
+use crate::connections::Connections;
 use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
 use crate::stream::Stream;
 use crate::{Config, Stats};
@@ -26,17 +28,22 @@ use crate::{Config, Stats};
 #[derive(Debug)]
 pub(crate) enum Command {
     Stats(oneshot::Sender<Stats>),
-    Users(Box<Users>),
+    Users(Arc<Users>),
     Tls(TlsServer),
+    /// Answers when its last allocation has ended; it goes on listening.
     Drain(Duration, oneshot::Sender<Stats>),
+    /// Ends; what is sent along is dropped last.
+    Stop(oneshot::Sender<()>),
 }
 
-/// Where clients are heard.
+/// What all workers of a server have in common.
 #[derive(Debug)]
-pub(crate) struct Bound {
-    pub(crate) udp: Vec<UdpSocket>,
-    pub(crate) tcp: Vec<(SocketAddr, TcpListener)>,
-    pub(crate) tls: Vec<(SocketAddr, TcpListener)>,
+pub(crate) struct Common {
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    pub(crate) users: Arc<Users>,
+    pub(crate) shared: Shared,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// The task's state; the task is this future.
@@ -50,8 +57,7 @@ pub(crate) struct Worker {
     sockets: Sockets,
     ready: Ready,
     commands: mpsc::Receiver<Command>,
-    /// How many connections each network has.
-    sources: HashMap<IpAddr, usize>,
+    connections: Arc<Connections>,
     /// When connections have to be looked at.
     timers: BTreeSet<(Instant, usize)>,
     /// Acceptors that had no luck, and when they try again.
@@ -62,12 +68,12 @@ pub(crate) struct Worker {
     trains: Vec<Train>,
     send_buffer: Vec<u8>,
     refused_connections: u64,
+    /// Last, so that whoever waits for it finds nothing of the rest.
+    stopping: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]
 struct Limits {
-    connections: usize,
-    connections_per_source: usize,
     frame: usize,
     first_message: Duration,
     idle: Duration,
@@ -75,28 +81,32 @@ struct Limits {
 
 impl Worker {
     pub(crate) fn new(
-        clock: Clock,
-        config: Config,
+        common: &Common,
         bound: Bound,
         commands: mpsc::Receiver<Command>,
         seed: [u8; 32],
     ) -> Self {
+        let Common { clock, config, users, shared, connections } = common;
         let limits = Limits {
-            connections: config.max_connections,
-            connections_per_source: config.max_connections_per_source,
             frame: config.max_frame.min(RECEIVE_TRAINS * RECEIVE_BUFFER),
             first_message: config.first_message_timeout,
             idle: config.idle_timeout,
         };
         let mut worker = Self {
-            server: turn::Server::new(clock.now(), config.turn, config.users, seed),
-            clock,
+            server: turn::Server::one_of_several(
+                clock.now(),
+                config.turn.clone(),
+                users.clone(),
+                shared.clone(),
+                seed,
+            ),
+            clock: *clock,
             limits,
-            tls: config.certificate,
+            tls: config.certificate.clone(),
             sockets: Sockets { max_unsent: config.max_unsent, ..Sockets::default() },
             ready: Ready::new(),
             commands,
-            sources: HashMap::new(),
+            connections: connections.clone(),
             timers: BTreeSet::new(),
             paused: None,
             draining: None,
@@ -105,6 +115,7 @@ impl Worker {
             trains: Vec::with_capacity(RECEIVE_TRAINS),
             send_buffer: vec![0; SEND_BUFFER],
             refused_connections: 0,
+            stopping: None,
         };
         for socket in bound.udp {
             worker.add_udp(socket, Kind::Listener);
@@ -206,14 +217,7 @@ impl Worker {
     }
 
     fn accept(&mut self, io: TcpStream, remote: SocketAddr, carries: Carries) {
-        let of_source = self.sources.get(&network(remote.ip())).copied().unwrap_or(0);
-        let is_full = self.sockets.by_path.len() >= self.limits.connections
-            || of_source >= self.limits.connections_per_source;
         let Ok(local) = io.local_addr() else { return };
-        if is_full {
-            self.refused_connections = self.refused_connections.wrapping_add(1);
-            return;
-        }
         let path = Path { carrier: Carrier::Stream, local, remote };
         // One from the same port, of whose end we have not heard yet.
         if let Some(old) = self.sockets.by_path.get(&path).copied() {
@@ -224,10 +228,13 @@ impl Worker {
             (Carries::Tls, Some(tls)) => ByteStream::accept_tls(io, tls),
             (Carries::Tls, None) => return,
         };
+        if !self.connections.open(remote.ip()) {
+            self.refused_connections = self.refused_connections.wrapping_add(1);
+            return;
+        }
         let stream = Stream::new(io, path, self.clock.now());
         let key = self.add(Socket::Stream(Box::new(stream)), Kind::Listener);
         self.sockets.by_path.insert(path, key);
-        *self.sources.entry(network(remote.ip())).or_default() += 1;
         self.set_timer(key);
     }
 
@@ -281,12 +288,7 @@ impl Worker {
         self.sockets.slots.try_remove(key);
         self.sockets.by_path.remove(&path);
         self.timers.remove(&(timer, key));
-        if let Entry::Occupied(mut count) = self.sources.entry(network(path.remote.ip())) {
-            *count.get_mut() = count.get().saturating_sub(1);
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
+        self.connections.close(path.remote.ip());
         self.server.client_gone(self.clock.now(), path);
     }
 
@@ -352,10 +354,14 @@ impl Worker {
     fn obey(&mut self, cx: &mut Context<'_>) -> bool {
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {
             match command {
-                None => return self.draining.is_some(),
+                None => return false,
                 // Who does not wait for the answer does not get it.
                 Some(Command::Stats(reply)) => _ = reply.send(self.stats()),
-                Some(Command::Users(users)) => self.server.set_users(*users),
+                Some(Command::Users(users)) => self.server.set_users(users),
+                Some(Command::Stop(gone)) => {
+                    self.stopping = Some(gone);
+                    return false;
+                }
                 Some(Command::Tls(tls)) => self.tls = Some(tls),
                 Some(Command::Drain(grace, reply)) => {
                     self.server.drain();
@@ -439,12 +445,11 @@ impl Future for Worker {
         }
         // A timer that is due may make another one due; the turn ends all the same.
         let is_set = worker.wait(cx);
-        if worker.is_drained() {
-            if let Some((_, reply)) = worker.draining.take() {
-                // Who does not wait for the answer does not get it.
-                let _ = reply.send(worker.stats());
-            }
-            return Poll::Ready(());
+        if worker.is_drained()
+            && let Some((_, reply)) = worker.draining.take()
+        {
+            // Who does not wait for the answer does not get it.
+            let _ = reply.send(worker.stats());
         }
         worker.ready.poll(cx);
         if !(is_set && worker.ready.is_empty()) {

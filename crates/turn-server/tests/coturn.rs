@@ -159,6 +159,35 @@ async fn real_clients_reach_each_other() {
     all(&[&["-y"], &["-y", "-s"], &["-y", "-t"], &["-y", "-c"]], 20).await;
 }
 
+/// RFC 8016: each client goes to another port in the middle, and its relayed address stays.
+#[tokio::test]
+async fn real_clients_that_move_lose_nothing() {
+    let mut runs = tokio::task::JoinSet::new();
+    for extra in [&["-M"][..], &["-M", "-t"], &["-M", "-s"]] {
+        let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
+        runs.spawn(async move { relays_everything(&V4(), &all, 20).await });
+    }
+    while let Some(run) = runs.join_next().await {
+        let Some(stats) = run.unwrap() else { continue };
+        assert!(stats.turn.moved >= 2, "{stats:?}");
+    }
+}
+
+/// Pairs of ports are asked for, so that a token of one worker is shown to another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_clients_of_several_workers_lose_nothing() {
+    for extra in [&["-y"][..], &["-t", "-y"], &[]] {
+        let place = V4();
+        let mut config = config(&place);
+        config.workers = 3;
+        let options = [&USER[..], &["-n", "10", "-m", "20"], extra].concat();
+        let Some((said, stats)) = uclient(&place, config, &options).await else { return };
+        assert_eq!(number(&said, "Total lost packets "), Some(0), "{extra:?}: {said}");
+        assert!(stats.turn.to_peers >= 200 && stats.turn.to_clients >= 200, "{extra:?}: {stats:?}");
+        assert_eq!((stats.dropped, stats.failed), (0, 0), "{stats:?}");
+    }
+}
+
 #[tokio::test]
 async fn real_names_that_end_are_taken_and_wrong_ones_are_not() {
     let place = V4();

@@ -418,6 +418,177 @@ fn a_server_that_lies_is_not_believed() {
     assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Forged)));
 }
 
+/// RFC 8016: with a ticket the relayed address stays what it is; without one there is another.
+#[test]
+fn an_allocation_comes_along_or_is_made_anew() {
+    for (wanted, allowed, loss) in [(true, true, 0), (true, true, 20), (true, false, 0), (false, true, 0)] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = wanted;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), loss);
+        let mut server = support::config();
+        server.mobility = allowed;
+        world.bench = Bench::new(server);
+        let peer: SocketAddr = PEER.parse().unwrap();
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, peer).unwrap();
+        world.run(Duration::from_secs(60));
+        let relayed = world.client.relayed().next().unwrap();
+        for round in 1..=3 {
+            let home = format!("203.0.113.{round}:4000").parse().unwrap();
+            world.client.move_to(world.bench.now, Path { local: home, ..world.client.path() }).unwrap();
+            world.run(Duration::from_secs(60));
+            let now = world.client.relayed().next().unwrap();
+            let stays = wanted && allowed;
+            assert_eq!(now == relayed, stays, "{wanted} {allowed} {loss} {round}");
+            let (moved, lost) =
+                (world.seen(|event| *event == Event::Moved), world.seen(|event| *event == Event::Lost));
+            assert_eq!((moved, lost), if stays { (round, 0) } else { (0, round) });
+            world.loss = 0;
+            assert_eq!(world.send(PEER, b"x"), Ok(5), "in its channel");
+            assert_eq!(world.relayed.pop().unwrap().0, inbound(now, PEER));
+            world.data.clear();
+            world.peer_sends(PEER, b"y");
+            assert_eq!(world.data.len(), 1);
+            world.loss = loss;
+        }
+        let path = world.client.path();
+        assert!(world.client.move_to(world.bench.now, path).is_ok() && world.client.poll_timeout().is_some());
+        world.client.release(world.bench.now);
+        assert!(world.client.move_to(world.bench.now, client("x").path()).is_err());
+    }
+}
+
+/// THREATS T12: tickets are of a bounded length, and from the server's own answers.
+#[test]
+fn a_ticket_that_is_too_long_is_none() {
+    let now = testkit::epoch();
+    for (len, kept) in [(1, true), (512, true), (513, false), (0, false)] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = true;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+        client.allocate(now);
+        let ticket = vec![7; len];
+        let granted = [
+            Attribute::XorRelayedAddress("9.9.9.9:50000".parse().unwrap()),
+            Attribute::Lifetime(600),
+            Attribute::XorMappedAddress(HOME.parse().unwrap()),
+            Attribute::MobilityTicket(&ticket),
+        ];
+        answer(&mut client, now, Class::Success, &granted).unwrap();
+        while client.poll_event().is_some() {}
+        client.move_to(now, Path { local: "203.0.113.1:1".parse().unwrap(), ..client.path() }).unwrap();
+        assert_eq!(client.poll_event() == Some(Event::Lost), !kept, "{len}");
+    }
+}
+
+/// RFC 8656 §7.1: each wish with its attributes, and none of the others'.
+#[test]
+fn an_allocate_says_what_is_wanted_and_no_more() {
+    use stun::wire::AddressFamily;
+    let transport = Attribute::RequestedTransport(17);
+    let asked = |family, additional, lifetime| {
+        let mut config = client::Config::new(crypto::default_provider());
+        (config.family, config.additional, config.lifetime) = (family, additional, lifetime);
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+        client.allocate(testkit::epoch());
+        let mut memory = [0; 200];
+        let mut batch = Batch::new(&mut memory, 1, 200);
+        client.poll_transmit(testkit::epoch(), &mut batch).unwrap();
+        batch.bytes().to_vec()
+    };
+    for (family, additional, lifetime, expected) in [
+        (AddressFamily::V4, false, None, vec![transport]),
+        (
+            AddressFamily::V6,
+            false,
+            None,
+            vec![transport, Attribute::RequestedAddressFamily(AddressFamily::V6)],
+        ),
+        (
+            AddressFamily::V6,
+            true,
+            None,
+            vec![transport, Attribute::AdditionalAddressFamily(AddressFamily::V6)],
+        ),
+        (AddressFamily::V4, false, Some(Duration::from_secs(700)), vec![transport, Attribute::Lifetime(700)]),
+    ] {
+        let bytes = asked(family, additional, lifetime);
+        let attributes: Vec<_> = Message::decode(&bytes).unwrap().attributes().collect();
+        assert_eq!(attributes, expected);
+    }
+}
+
+/// RFC 8656 §7.3.
+#[test]
+fn an_address_of_another_family_is_not_believed() {
+    let now = testkit::epoch();
+    let (v4, v6): (SocketAddr, SocketAddr) =
+        ("9.9.9.9:50000".parse().unwrap(), "[2600::1]:50000".parse().unwrap());
+    for (additional, relayed, taken) in [
+        (false, &[v4][..], true),
+        (false, &[v6], false),
+        (false, &[v4, v6], false),
+        (true, &[v4, v6], true),
+        (true, &[v4], true),
+        (true, &[v6, v4], false),
+        (true, &[v4, v4], false),
+    ] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.additional = additional;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+        client.allocate(now);
+        let mut attributes: Vec<_> = relayed.iter().copied().map(Attribute::XorRelayedAddress).collect();
+        attributes.extend([Attribute::Lifetime(600), Attribute::XorMappedAddress(HOME.parse().unwrap())]);
+        let result = answer(&mut client, now, Class::Success, &attributes);
+        assert_eq!(result.is_ok(), taken, "{additional} {relayed:?}");
+    }
+}
+
+/// RFC 8656 §7.4.
+#[test]
+fn refusals_of_all_kinds_end_the_asking() {
+    for code in [400, 403, 420, 437, 440, 442, 486, 500, 508, 699] {
+        let (now, mut client) = (testkit::epoch(), client("wonderland"));
+        client.allocate(now);
+        answer(&mut client, now, Class::Error, &[error(code)]).unwrap();
+        assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Rejected(code))));
+        assert_eq!(client.poll_timeout(), None, "{code}");
+    }
+}
+
+/// THREATS T12: a server that grants and forgets, again and again, is not asked for ever.
+#[test]
+fn a_server_that_forgets_at_once_is_given_up() {
+    let (mut now, mut client) = (testkit::epoch(), client("wonderland"));
+    let granted = [
+        Attribute::XorRelayedAddress("9.9.9.9:50000".parse().unwrap()),
+        Attribute::Lifetime(600),
+        Attribute::XorMappedAddress(HOME.parse().unwrap()),
+    ];
+    client.permit(now, [8, 8, 4, 4].into()).unwrap();
+    client.allocate(now);
+    for (lived, given_up) in [(1, 4), (60, usize::MAX)] {
+        for round in 1..=10 {
+            answer(&mut client, now, Class::Success, &granted).unwrap();
+            now += Duration::from_secs(lived);
+            answer(&mut client, now, Class::Error, &[error(437)]).unwrap();
+            if round == given_up {
+                assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Rejected(437))));
+                assert_eq!(client.poll_timeout(), None);
+                client = self::client("wonderland");
+                client.permit(now, [8, 8, 4, 4].into()).unwrap();
+                client.allocate(now);
+                break;
+            }
+            assert_eq!(client.poll_event(), Some(Event::Lost), "{lived} {round}");
+        }
+    }
+}
+
 /// Data only of peers that were asked for, from the server's address alone.
 #[test]
 fn data_that_nobody_asked_for_are_dropped() {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::destination::Destination;
 use super::peer;
+use super::relay::Relay;
 use super::sessions::{MAX_SESSIONS, Sessions, Signal, Unavailable};
 use super::terminal::Terminal;
 
@@ -27,6 +28,7 @@ pub(crate) struct Demo {
     pub(crate) sessions: Sessions,
     pub(crate) terminal: Terminal,
     pub(crate) destination: Destination,
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Demo {
@@ -36,8 +38,9 @@ impl Demo {
         sessions: Sessions,
         terminal: Terminal,
         destination: Destination,
+        relay: Option<Relay>,
     ) -> Self {
-        Self { endpoint, sessions, terminal, destination }
+        Self { endpoint, sessions, terminal, destination, relay }
     }
 }
 
@@ -49,6 +52,7 @@ pub(crate) fn router(demo: Arc<Demo>) -> Router {
         .route("/demo.js", get(|| file("text/javascript; charset=utf-8", include_str!("../../page/demo.js"))))
         .route("/plot.js", get(|| file("text/javascript; charset=utf-8", include_str!("../../page/plot.js"))))
         .route("/api/offer", post(offer))
+        .route("/api/servers", get(servers))
         .route("/api/candidates/{id}", get(candidates))
         .layer(DefaultBodyLimit::max(MAX_OFFER))
         .with_state(demo)
@@ -62,6 +66,12 @@ async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
     (headers, text)
+}
+
+/// What the page may connect through.
+async fn servers(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
+    let turn = demo.relay.as_ref().map(Relay::for_page);
+    ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "turn": turn })))
 }
 
 /// A refusal: what was wrong, and what to do.
@@ -106,6 +116,7 @@ async fn offer(
     };
     let mut configuration = Configuration::default();
     configuration.limits.max_channels = MAX_CHANNELS;
+    configuration.ice_servers.extend(demo.relay.as_ref().map(Relay::server));
     let (connection, events) = demo.endpoint.connect(configuration).map_err(|error| internal(&error))?;
     connection.set_remote_description(offer).map_err(|error| refuse_offer(&error))?;
     let answer = connection.create_answer().map_err(|error| internal(&error))?;

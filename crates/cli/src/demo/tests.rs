@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::destination::Destination;
+use super::relay::Relay;
 use super::server::{Demo, router};
 use super::sessions::{MAX_SESSIONS, Sessions};
 use super::terminal::Terminal;
@@ -24,8 +25,12 @@ use super::upload::hex;
 
 /// A demo that serves on a port of the loopback.
 async fn demo(destination: Destination) -> (Arc<Demo>, SocketAddr) {
+    demo_with(destination, None).await
+}
+
+async fn demo_with(destination: Destination, relay: Option<Relay>) -> (Arc<Demo>, SocketAddr) {
     let endpoint = Endpoint::builder().address([127, 0, 0, 1].into()).bind().await.unwrap();
-    let demo = Arc::new(Demo::new(endpoint, Sessions::default(), Terminal::default(), destination));
+    let demo = Arc::new(Demo::new(endpoint, Sessions::default(), Terminal::default(), destination, relay));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(axum::serve(listener, router(demo.clone())).into_future());
@@ -54,8 +59,12 @@ async fn refusal(address: SocketAddr, path: &str, body: Option<String>) -> (u16,
 
 /// A peer in a browser's place, with its offer.
 async fn browser() -> (PeerConnection, Events, Description) {
+    browser_with(Configuration::default()).await
+}
+
+async fn browser_with(configuration: Configuration) -> (PeerConnection, Events, Description) {
     let endpoint = Endpoint::builder().address([127, 0, 0, 1].into()).bind().await.unwrap();
-    let (peer, events) = endpoint.connect(Configuration::default()).unwrap();
+    let (peer, events) = endpoint.connect(configuration).unwrap();
     peer.create_data_channel("chat", DataChannelInit::default()).unwrap();
     let offer = peer.create_offer().unwrap();
     peer.set_local_description(offer.clone()).unwrap();
@@ -238,6 +247,50 @@ async fn connect(address: SocketAddr) -> (PeerConnection, DataChannel) {
     (peer, chat)
 }
 
+/// With a TURN server the page may use nothing else, and chats all the same; what it had is given back.
+#[tokio::test]
+async fn real_a_page_that_may_only_use_the_relay_talks_through_it() {
+    let relay = Relay::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (demo, address) = demo_with(Destination::Nowhere, Some(relay)).await;
+    let (status, said) = request(address, "/api/servers", None).await;
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let text = |name: &str| said["turn"][name].as_str().unwrap().to_owned();
+    assert_eq!((status, text("credential").len()), (200, 32));
+    let mut configuration = Configuration::default();
+    configuration.ice_transport_policy = peerline::IceTransportPolicy::Relay;
+    let url = format!("turn:127.0.0.1:{}?transport=udp", said["turn"]["port"]);
+    configuration
+        .ice_servers
+        .push(peerline::IceServer::new(url).credentials(&text("username"), &text("credential")));
+    let (peer, mut events, offer) = browser_with(configuration).await;
+    let chat = peer.create_data_channel("chat", DataChannelInit::default()).unwrap();
+    let meeting = timeout(LIMIT, meet(address, &peer, &mut events, offer_text(&offer))).await.unwrap();
+    assert!(meeting.is_ok(), "{meeting:?}");
+    chat.send("through the relay").await.unwrap();
+    let echo = timeout(LIMIT, chat.recv()).await.unwrap();
+    assert!(matches!(&echo, Some(Message::Text(text)) if text.contains("through the relay")), "{echo:?}");
+    let relay = demo.relay.as_ref().unwrap();
+    let stats = relay.stats().await;
+    assert!(stats.turn.to_peers > 0 && stats.turn.allocations > 0, "{stats:?}");
+    peer.close();
+    let given_back = async {
+        while relay.stats().await.turn.allocations > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, given_back).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_without_a_relay_the_page_is_told_so() {
+    let (_demo, address) = demo(Destination::Nowhere).await;
+    let (status, said) = request(address, "/api/servers", None).await;
+    assert_eq!((status, said.as_str()), (200, r#"{"turn":null}"#));
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let problem = Relay::start(taken.local_addr().unwrap()).await.unwrap_err().to_string();
+    assert!(problem.contains("in use") && problem.contains("`--turn`"), "{problem}");
+}
+
 #[tokio::test]
 async fn real_a_failure_is_reported_and_frees_the_place() {
     let (demo, address) = demo(Destination::Nowhere).await;
@@ -331,7 +384,7 @@ async fn real_chat_is_echoed_and_uploads_are_hashed_and_kept() {
 async fn real_a_taken_port_is_named_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listen = taken.local_addr().unwrap();
-    let options = super::Options { listen, stun: Vec::new(), save: None };
+    let options = super::Options { listen, stun: Vec::new(), turn: None, save: None };
     let problem = super::run(options).await.unwrap_err().to_string();
     assert!(problem.contains(&format!("port {}", listen.port())), "{problem}");
     assert!(problem.contains("--listen 127.0.0.1:0"), "{problem}");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::channels::Channels;
 use crate::output::Output;
-use crate::{Answer, Refusal};
+use crate::{Answer, Refusal, Ways};
 
 pub(crate) struct Peer {
     connection: PeerConnection,
@@ -20,7 +20,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Makes the connection as `config` wants it.
-    pub(crate) async fn new(config: &Value, output: Output) -> Result<Self, Refusal> {
+    pub(crate) async fn new(config: &Value, ways: &Ways, output: Output) -> Result<Self, Refusal> {
         if config["certificate"] == "rsa" {
             return Err(Refusal::Unsupported("certificate rsa".to_owned()));
         }
@@ -36,7 +36,10 @@ impl Peer {
             configuration.answer_dtls_role = DtlsRole::Server;
         }
         let mdns = if config["mdns"] == true { Mdns::Hide } else { Mdns::Resolve };
-        let endpoint = Endpoint::builder().loopback(config["loopback"] == true).mdns(mdns).bind().await?;
+        let builder = Endpoint::builder().loopback(config["loopback"] == true).mdns(mdns);
+        let builder = builder.ice_lite(ways.lite).udp(!ways.tcp_only).tcp_active(ways.tcp_only);
+        let builder = if ways.tcp_only { builder.tcp_port(0) } else { builder };
+        let endpoint = builder.bind().await?;
         let (connection, events) = endpoint.connect(configuration)?;
         let channels = Channels::new(output.clone());
         tokio::spawn(report(events, connection.clone(), channels.clone(), output.clone()));

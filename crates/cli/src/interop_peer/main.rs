@@ -1,5 +1,6 @@
 //! A peer for interop tests: one peer connection, driven by JSON lines on standard input, reporting by JSON
-//! lines on standard output.
+//! lines on standard output. `--ice-lite` has it leave checks to the other side, `--tcp-only` has it offer candidates of
+//! TCP alone.
 
 #![expect(clippy::indexing_slicing, reason = "a missing member of a JSON value reads as null")]
 
@@ -32,12 +33,21 @@ impl<E: std::error::Error> From<E> for Refusal {
     }
 }
 
+/// How this peer is reached, by its arguments.
+#[derive(Default)]
+struct Ways {
+    lite: bool,
+    tcp_only: bool,
+}
+
 /// What a command came to: the event that answers it, without its `re`.
 type Answer = Result<Value, Refusal>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let output = Output::default();
+    let has = |name: &str| std::env::args().skip(1).any(|argument| argument == name);
+    let ways = Ways { lite: has("--ice-lite"), tcp_only: has("--tcp-only") };
     output.event(json!({
         "ev": "ready", "name": "peerline", "version": env!("CARGO_PKG_VERSION"), "protocol": 1,
     }));
@@ -55,7 +65,7 @@ async fn main() -> ExitCode {
         if ends {
             break_off(&mut peer, &output).await;
         }
-        if let Some(answer) = carry_out(&command, &mut peer, &output).await {
+        if let Some(answer) = carry_out(&command, &ways, &mut peer, &output).await {
             output.answer(&command, answer);
         }
         if ends {
@@ -67,9 +77,9 @@ async fn main() -> ExitCode {
 }
 
 /// Carries a command out; `None` where it answers for itself later.
-async fn carry_out(command: &Value, peer: &mut Option<Peer>, output: &Output) -> Option<Answer> {
+async fn carry_out(command: &Value, ways: &Ways, peer: &mut Option<Peer>, output: &Output) -> Option<Answer> {
     if command["op"] == "config" {
-        return Some(match Peer::new(command, output.clone()).await {
+        return Some(match Peer::new(command, ways, output.clone()).await {
             Ok(made) => {
                 *peer = Some(made);
                 Ok(json!({ "ev": "ok" }))

@@ -50,6 +50,7 @@ fn text(stats: &Stats) -> String {
     }
     for (name, help, value) in [
         ("allocations_made", "Allocations that were ever made", turn.allocated),
+        ("allocations_moved", "Times that one went along with its client to another address", turn.moved),
         ("packets_to_peers", "Datagrams relayed from clients to peers", turn.to_peers),
         ("packets_to_clients", "Datagrams relayed from peers to clients", turn.to_clients),
         ("relayed_bytes", "Bytes of payload relayed either way", turn.relayed_bytes),
@@ -94,6 +95,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 14);
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 15);
     }
 }

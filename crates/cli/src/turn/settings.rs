@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use turn_server::turn::server::RelayAddress;
-use turn_server::{Config, TlsServer};
+use turn_server::{Alternate, Config, TlsServer};
 
 use super::problem::Problem;
 
@@ -32,6 +32,10 @@ pub(crate) struct Settings {
     /// Where clients are heard over TLS; may be given more than once. Needs --certificate and --key.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen_tls: Option<Vec<SocketAddr>>,
+    /// A second address and port, other than those of the first UDP listener of its family, over which clients find
+    /// out what their NAT does (RFC 5780); behind a 1:1 NAT with the address that clients see. One a family.
+    #[arg(long, value_name = "ADDRESS:PORT[=EXTERNAL]")]
+    alternate: Option<Vec<String>>,
     /// The file with the certificate for TLS and those that lead to its authority, in PEM. Read anew on SIGHUP.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -102,6 +106,9 @@ pub(crate) struct Settings {
     /// Refusals a second to a network (/24, /56) of clients that have not shown who they are. Default: 20.
     #[arg(long, value_name = "COUNT")]
     max_refusals_per_second: Option<u32>,
+    /// Tasks that relay, on as many cores, between which the system divides the clients. Default: 1.
+    #[arg(long, value_name = "COUNT")]
+    workers: Option<usize>,
     /// TCP connections at a time. Default: 4096.
     #[arg(long, value_name = "COUNT")]
     max_connections: Option<usize>,
@@ -111,6 +118,10 @@ pub(crate) struct Settings {
     /// Asks clients for the hash of their name in place of the name (RFC 8489 §9.2.4).
     #[arg(long, num_args = 0, default_missing_value = "true")]
     anonymity: Option<bool>,
+    /// Whether clients may take their allocations along to another address (RFC 8016). Default: true, but with several
+    /// workers they may not.
+    #[arg(long, value_name = "BOOL")]
+    mobility: Option<bool>,
     /// Takes the channel numbers 0x5000 to 0x7FFF of clients from before RFC 8656.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     rfc5766_channels: Option<bool>,
@@ -217,6 +228,7 @@ impl Settings {
         config.tcp = [both.as_slice(), self.listen_tcp.as_deref().unwrap_or_default()].concat();
         config.tls = self.listen_tls.clone().unwrap_or_default();
         config.certificate = self.certificate()?;
+        config.alternates = self.alternates()?;
         let turn = &mut config.turn;
         set(&mut turn.realm, self.realm.clone());
         for relay in self.relay.iter().flatten() {
@@ -254,11 +266,37 @@ impl Settings {
         set(&mut turn.max_lifetime, self.max_lifetime.map(Duration::from_secs));
         set(&mut turn.nonce_lifetime, self.nonce_lifetime.map(Duration::from_secs));
         set(&mut turn.anonymity, self.anonymity);
+        set(&mut turn.mobility, self.mobility);
         set(&mut turn.rfc5766_channels, self.rfc5766_channels);
         (turn.max_bandwidth, turn.max_total_bandwidth) = (self.max_bandwidth, self.max_total_bandwidth);
+        if let Some(workers @ (0 | MANY_WORKERS..)) = self.workers {
+            return Err(Problem::Value { option: "workers", value: workers.to_string() });
+        }
+        set(&mut config.workers, self.workers);
         set(&mut config.max_connections, self.max_connections);
         set(&mut config.max_connections_per_source, self.max_connections_per_source);
         Ok(config)
+    }
+
+    /// Where clients find out what their NAT does.
+    fn alternates(&self) -> Result<Vec<Alternate>, Problem> {
+        let mut alternates: Vec<Alternate> = Vec::new();
+        for text in self.alternate.iter().flatten() {
+            let (address, external) = match text.split_once('=') {
+                Some((address, external)) => (address, Some(parse("alternate", external)?)),
+                None => (text.as_str(), None),
+            };
+            let mut alternate = Alternate::at(parse("alternate", address)?);
+            set(&mut alternate.external, external);
+            let address = alternate.address;
+            if alternates.iter().any(|other| other.address.is_ipv4() == address.is_ipv4())
+                || address.is_ipv4() != alternate.external.is_ipv4()
+            {
+                return Err(Problem::Value { option: "alternate", value: text.clone() });
+            }
+            alternates.push(alternate);
+        }
+        Ok(alternates)
     }
 
     /// What clients are shown over TLS.
@@ -277,6 +315,9 @@ impl Settings {
         Duration::from_secs(self.drain.unwrap_or(30))
     }
 }
+
+/// More than any machine has cores for.
+const MANY_WORKERS: usize = 1025;
 
 fn set<T>(to: &mut T, given: Option<T>) {
     if let Some(given) = given {
@@ -379,6 +420,10 @@ mod tests {
             ["--relay", "0.0.0.0"],
             ["--relay", "127.0.0.1=::1"],
             ["--allow-peer", "10.0.0.0/33"],
+            ["--alternate", "127.0.0.2"],
+            ["--workers", "0"],
+            ["--workers", "1025"],
+            ["--alternate", "127.0.0.2:1=::1"],
         ] {
             let problem = settings(&flags, "").unwrap().server().unwrap_err().to_string();
             assert!(
@@ -388,6 +433,11 @@ mod tests {
         }
         let half = settings(&["--certificate", "c.pem"], "").unwrap();
         assert!(half.server().unwrap_err().to_string().contains("--key FILE"));
+        let two = ["--alternate", "127.0.0.2:3479=192.0.2.1", "--alternate", "[::2]:1"];
+        let two = settings(&two, "").unwrap().server().unwrap().alternates;
+        assert_eq!((two[0].external.to_string().as_str(), two.len()), ("192.0.2.1", 2));
+        let twice = settings(&["--alternate", "127.0.0.2:1", "--alternate", "127.0.0.3:1"], "").unwrap();
+        assert!(twice.server().is_err(), "one a family");
         let twice = settings(&["--relay", "127.0.0.1", "--relay", "127.0.0.2"], "").unwrap();
         assert!(twice.server().is_err(), "one a family");
     }

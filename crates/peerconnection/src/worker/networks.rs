@@ -1,11 +1,11 @@
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::task::Context;
 
-use net::{Transport, UdpSocket};
 use tracing::debug;
 
 use super::{Socket, Worker};
+use crate::Error;
 
 /// Networks of the endpoint, and names on them.
 impl Worker {
@@ -33,11 +33,12 @@ impl Worker {
         if follow.watch.poll_changed(cx).is_pending() {
             return;
         }
-        // If the system does not tell, everything stays as it is.
-        let Ok(found) = net::interfaces() else { return };
-        let wanted: Vec<IpAddr> =
-            found.iter().filter(|interface| (follow.chosen)(interface)).map(|it| it.address).collect();
-        let port = follow.port;
+        let wanted = match follow.wishes.addresses() {
+            Ok(wanted) => wanted,
+            Err(Error::NoAddress) => Vec::new(),
+            // If the system does not tell, everything stays as it is.
+            Err(_) => return,
+        };
         let has = |address: &IpAddr| {
             self.sockets.iter().any(|socket| socket.transport.local_address().ip() == *address)
         };
@@ -47,10 +48,10 @@ impl Worker {
             self.sockets.extract_if(.., is_gone).map(|socket| socket.transport.local_address()).collect();
         let mut opened = Vec::new();
         for address in come {
-            match UdpSocket::bind(SocketAddr::new(address, port)) {
-                Ok(socket) => {
-                    opened.push(socket.local_address());
-                    self.sockets.push(Socket { transport: Arc::new(socket), kept: None });
+            match follow.wishes.socket(SocketAddr::new(address, 0)) {
+                Ok(transport) => {
+                    opened.push(transport.local_address());
+                    self.sockets.push(Socket { transport, kept: None });
                 }
                 // It may have gone again.
                 Err(error) => debug!(%error, "no socket at an address that has come"),

@@ -138,6 +138,11 @@ impl Worker {
         let Some((path, server)) = self.relays.remove_stream(socket) else { return false };
         let Some(driven) = self.sessions.get_mut(&session) else { return true };
         driven.relays.retain(|key| *key != socket);
+        let Some(server) = server else {
+            driven.connection.lock().session.tcp_closed(self.clock.now(), path);
+            self.dirty.insert(session);
+            return true;
+        };
         let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Connection };
         let mut core = driven.connection.lock();
         core.session.remove_relay_stream(self.clock.now(), path);

@@ -10,7 +10,9 @@ use super::Session;
 use crate::config::DtlsRole;
 use crate::negotiation::{LocalParameters, Negotiation, RemoteParameters};
 use crate::transport::Transport;
-use crate::{CandidateError, Failure, GatheringState, NegotiationError, Route, SdpType, SignalingState};
+use crate::{
+    CandidateError, Failure, GatheringState, NegotiationError, Route, SdpType, SignalingState, TcpRequest,
+};
 
 impl Session {
     /// Makes an offer with everything added so far.
@@ -238,6 +240,7 @@ impl Session {
             fingerprints,
             max_message_size,
             is_ice_lite,
+            ice_options,
             candidates,
             end_of_candidates,
             tls_id,
@@ -248,6 +251,7 @@ impl Session {
         if is_ice_lite {
             transport.connectivity.set_remote_lite(self.now);
         }
+        transport.connectivity.set_remote_options(self.now, ice_options);
         transport.connectivity.set_remote_credentials(self.now, credentials);
         if transport.dtls_role().is_none() {
             self.channels.set_remote_port(sctp_port);
@@ -298,6 +302,7 @@ impl Session {
         let mut config = connectivity::Config::default();
         config.ice.provider = self.config.provider;
         config.ice.role = role;
+        config.ice.lite = self.config.ice_lite;
         let late = config.ice.give_up.saturating_sub(config.ice.patience);
         config.ice.patience = self.config.limits.ice_patience;
         config.ice.give_up = config.ice.patience.saturating_add(late);
@@ -305,6 +310,13 @@ impl Session {
         config.stun_servers.clone_from(&self.config.stun_servers);
         config.resolves_names = self.config.resolves_names;
         config.host_names = self.config.host_names.as_deref().cloned();
+        config.ice.pacer.clone_from(&self.config.pacer);
+        let gathering = self.config.gathering.as_deref();
+        if let Some(gathering) = gathering {
+            config.hides_hosts = gathering.hides_hosts;
+            config.external.clone_from(&gathering.external);
+            config.remote_policy.clone_from(&gathering.remote_policy);
+        }
         let relaying = self.config.relaying.as_deref();
         if let Some(relaying) = relaying {
             config.turn_servers.clone_from(&relaying.servers);
@@ -319,6 +331,12 @@ impl Session {
         for address in &self.config.local_addresses {
             // One that cannot be a candidate is left out; the report tells.
             let _ = connectivity.add_host(self.now, *address);
+        }
+        for address in gathering.iter().flat_map(|gathering| &gathering.tcp.listeners) {
+            let _ = connectivity.add_tcp_listener(self.now, *address); // as above
+        }
+        for address in gathering.iter().flat_map(|gathering| &gathering.tcp.active) {
+            let _ = connectivity.add_tcp_active(self.now, *address); // as above
         }
         if let Some(relays) = self.relays.take() {
             connectivity.adopt_relays(self.now, relays);
@@ -355,6 +373,11 @@ impl Session {
         // The next transport has the same sockets, and with them the same allocations.
         self.relays = self.relays.take().or_else(|| transport.connectivity.take_relays());
         transport.connectivity.close(self.now);
+        while let Some(event) = transport.connectivity.poll_event() {
+            if let connectivity::Event::Disconnect(path) = event {
+                self.connections.get_or_insert_default().0.push_back(TcpRequest::Close(path));
+            }
+        }
         while let Some(route) = transport.connectivity.poll_route() {
             if let ice::Route::Removed(path) = route {
                 self.routes.push_back(Route::PathRemoved(path));
@@ -408,6 +431,7 @@ impl Session {
             credentials: &credentials,
             fingerprint: fingerprint.as_bytes(),
             tls_id,
+            is_ice_lite: self.config.ice_lite,
             setup,
             max_message_size: self.config.limits.max_message_size,
             candidates: &self.candidates,

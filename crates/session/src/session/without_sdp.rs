@@ -61,12 +61,18 @@ impl Session {
             sctp_port,
             max_message_size,
             is_ice_lite: is_remote_lite,
+            ice_options: ice::Options::default(),
             candidates: candidates.iter().map(as_text).collect(),
             end_of_candidates: false,
         }));
         self.connect(dtls_role);
         self.settle();
         Ok(())
+    }
+
+    /// Whether gathering was begun: by a local description, or from parameters.
+    pub fn gathers(&self) -> bool {
+        self.is_without_sdp || self.negotiation.has_local_description()
     }
 
     /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.

@@ -54,6 +54,8 @@ pub enum Attribute<'a> {
     IceControlled(u64),
     /// ICE-CONTROLLING with its tie-breaker (RFC 8445 §16.1).
     IceControlling(u64),
+    /// NOMINATION (draft-thatcher-ice-renomination): of several nominations the one with the largest number counts.
+    Nomination(u32),
     /// CHANGE-REQUEST (RFC 5780 §7.2): answer from the other address, the other port.
     ChangeRequest {
         /// From the other address.
@@ -129,6 +131,7 @@ impl<'a> Attribute<'a> {
             Self::AlternateServer(_) => ALTERNATE_SERVER,
             Self::Priority(_) => PRIORITY,
             Self::UseCandidate => USE_CANDIDATE,
+            Self::Nomination(_) => NOMINATION,
             Self::IceControlled(_) => ICE_CONTROLLED,
             Self::IceControlling(_) => ICE_CONTROLLING,
             Self::Userhash(_) => USERHASH,
@@ -187,6 +190,10 @@ impl<'a> Attribute<'a> {
             USE_CANDIDATE => value.is_empty().then_some(Self::UseCandidate)?,
             ICE_CONTROLLED => Self::IceControlled(u64::from_be_bytes(value.try_into().ok()?)),
             ICE_CONTROLLING => Self::IceControlling(u64::from_be_bytes(value.try_into().ok()?)),
+            // No standard has it: one of another length is somebody else's.
+            NOMINATION => value
+                .try_into()
+                .map_or(Self::Unknown { kind, value }, |number| Self::Nomination(u32::from_be_bytes(number))),
             USERHASH => Self::Userhash(value.try_into().ok()?),
             PASSWORD_ALGORITHM => Self::PasswordAlgorithm(PasswordAlgorithm::decode(value)?),
             PASSWORD_ALGORITHMS => Self::PasswordAlgorithms(PasswordAlgorithms::decode(value)?),
@@ -273,6 +280,7 @@ impl<'a> Attribute<'a> {
             | Self::MobilityTicket(value) => out.put(value)?,
             Self::Fingerprint(value)
             | Self::Priority(value)
+            | Self::Nomination(value)
             | Self::Lifetime(value)
             | Self::ConnectionId(value) => out.put_u32(*value)?,
             Self::ResponsePort(value) | Self::ChannelNumber(value) => out.put_u32(u32::from(*value) << 16)?,
@@ -323,6 +331,7 @@ const USE_CANDIDATE: u16 = 0x0025;
 const SOFTWARE: u16 = 0x8022;
 const ALTERNATE_SERVER: u16 = 0x8023;
 pub(super) const FINGERPRINT: u16 = 0x8028;
+const NOMINATION: u16 = 0xc001;
 const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802a;
 const CHANGE_REQUEST: u16 = 0x0003;

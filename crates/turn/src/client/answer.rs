@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use proto::Instant;
-use stun::wire::{Attribute, Class, Message, Method};
+use stun::wire::{AddressFamily, Attribute, Class, Message, Method};
 
 use super::event::{Discard, Event, Failure};
 use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Status};
@@ -39,7 +39,10 @@ impl Client {
         let pending = self.pending.swap_remove(place);
         self.was_forged = false;
         match code {
-            None => self.handle_success(now, purpose, granted),
+            None => {
+                self.keep_ticket(purpose, message);
+                self.handle_success(now, purpose, granted);
+            }
             Some(401 | 438) => self.handle_challenge(now, &pending, message),
             Some(code) => self.handle_error(now, purpose, code, message),
         }
@@ -53,6 +56,7 @@ impl Client {
         match purpose {
             Purpose::Allocate => self.fail(failure),
             Purpose::Refresh => self.lose(now),
+            Purpose::Move => self.stay_behind(now),
             Purpose::Release => self.finish_release(),
             Purpose::Permit(_) | Purpose::Bind(..) => self.refuse(purpose, None),
         }
@@ -82,9 +86,16 @@ impl Client {
                 if ![Some(first), additional, Some(mapped)].iter().flatten().all(is_usable) {
                     return Err(Discard::Incomplete);
                 }
+                // RFC 8656 §7.3: of the families that were asked for, in their order.
+                let is_of = |address: SocketAddr, family| AddressFamily::of(address.ip()) == family;
+                let family = if self.config.additional { AddressFamily::V4 } else { self.config.family };
+                let is_wanted = |address| self.config.additional && is_of(address, AddressFamily::V6);
+                if !is_of(first, family) || !additional.is_none_or(is_wanted) {
+                    return Err(Discard::Incomplete);
+                }
                 Ok(Some((Allocation { relayed: first, additional, mapped }, lifetime()?)))
             }
-            Purpose::Refresh => match self.allocation {
+            Purpose::Refresh | Purpose::Move => match self.allocation {
                 Some(allocation) => Ok(Some((allocation, lifetime()?))),
                 None => Err(Discard::UnknownTransaction),
             },
@@ -101,12 +112,14 @@ impl Client {
         match purpose {
             Purpose::Allocate => {
                 self.state = State::Allocated;
+                self.allocated = now;
                 if let Some(Allocation { relayed, additional, mapped }) = self.allocation {
                     self.event = Some(Event::Allocated { relayed, additional, mapped });
                 }
                 self.ask_for_all(now);
             }
             Purpose::Refresh => {}
+            Purpose::Move => self.event = Some(Event::Moved),
             Purpose::Release => self.finish_release(),
             Purpose::Permit(peer) => {
                 let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
@@ -150,6 +163,7 @@ impl Client {
                 self.fail(other.map_or(Failure::Rejected(code), Failure::Redirected));
             }
             Purpose::Refresh => self.lose(now),
+            Purpose::Move => self.stay_behind(now),
             Purpose::Release => self.finish_release(),
             // RFC 8656 §5: the server knows of no allocation.
             Purpose::Permit(_) | Purpose::Bind(..) if code == 437 => self.lose(now),
@@ -168,17 +182,46 @@ impl Client {
                 let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
                 same.into_iter().for_each(|channel| channel.status = Status::Refused(code));
             }
-            Purpose::Allocate | Purpose::Refresh | Purpose::Release => {}
+            Purpose::Allocate | Purpose::Refresh | Purpose::Move | Purpose::Release => {}
         }
     }
 
+    /// The server's latest ticket (RFC 8016 §3.1.3, §3.2.3). One that is longer than any needs to be is none.
+    fn keep_ticket(&mut self, purpose: Purpose, message: &Message<'_>) {
+        if !self.config.mobility || !matches!(purpose, Purpose::Allocate | Purpose::Refresh | Purpose::Move) {
+            return;
+        }
+        let ticket = message.attributes().find_map(|attribute| match attribute {
+            Attribute::MobilityTicket(ticket) => Some(ticket),
+            _ => None,
+        });
+        match ticket.filter(|ticket| (1..=MAX_TICKET).contains(&ticket.len())) {
+            Some(ticket) => self.ticket = Some(ticket.into()),
+            // A refresh without one leaves the one that there is.
+            None if purpose == Purpose::Refresh => {}
+            None => self.ticket = None,
+        }
+    }
+
+    /// The server does not let the allocation go along: another one, from here.
+    fn stay_behind(&mut self, now: Instant) {
+        self.losses = 0;
+        self.lose(now);
+    }
+
     /// The allocation is gone: another one, with all that belonged to it.
-    fn lose(&mut self, now: Instant) {
+    pub(super) fn lose(&mut self, now: Instant) {
         if self.state != State::Allocated {
             return;
         }
+        let is_young = now - self.allocated < SHORT_LIFE;
+        self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
+        if self.losses > MAX_LOSSES {
+            return self.fail(Failure::Rejected(437));
+        }
         self.state = State::Allocating;
         self.allocation = None;
+        self.ticket = None;
         self.refresh = None;
         self.pending.clear();
         let statuses = self.permissions.iter_mut().map(|permission| &mut permission.status);
@@ -200,7 +243,7 @@ fn lifetime_of(message: &Message<'_>) -> Option<u32> {
 const fn method_of(purpose: Purpose) -> Method {
     match purpose {
         Purpose::Allocate => Method::ALLOCATE,
-        Purpose::Refresh | Purpose::Release => Method::REFRESH,
+        Purpose::Refresh | Purpose::Move | Purpose::Release => Method::REFRESH,
         Purpose::Permit(_) => Method::CREATE_PERMISSION,
         Purpose::Bind(..) => Method::CHANNEL_BIND,
     }
@@ -208,5 +251,10 @@ const fn method_of(purpose: Purpose) -> Method {
 
 /// A 401 and then a nonce that has just become stale, and once more for a server that restarts.
 const MAX_CHALLENGES: u32 = 3;
+/// One that is lost sooner was hardly worth having, and so many of them in a row are enough.
+const SHORT_LIFE: Duration = Duration::from_secs(30);
+const MAX_LOSSES: u32 = 3;
+/// RFC 8016 has no bound.
+const MAX_TICKET: usize = 512;
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);

@@ -16,6 +16,8 @@ pub struct Config {
     pub family: AddressFamily,
     /// Whether an IPv6 address is wanted besides an IPv4 one. Default: no.
     pub additional: bool,
+    /// Whether the allocation is to go along to another address of ours (RFC 8016), if the server can. Default: no.
+    pub mobility: bool,
     /// How long the allocation shall live without a refresh. Default: what the server likes, mostly ten minutes.
     pub lifetime: Option<Duration>,
     /// Time before the end of an allocation at which it is refreshed. Default: 1 minute.
@@ -38,6 +40,7 @@ impl Config {
             schedule: Schedule::default(),
             family: AddressFamily::V4,
             additional: false,
+            mobility: false,
             lifetime: None,
             margin: Duration::from_secs(60),
             release_wait: Duration::from_secs(2),

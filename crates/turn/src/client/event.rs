@@ -17,6 +17,8 @@ pub enum Event {
         /// How the server sees the client.
         mapped: SocketAddr,
     },
+    /// The allocation has come along to the path of [`move_to`](super::Client::move_to) (RFC 8016).
+    Moved,
     /// The server has forgotten the allocation. Another one is being asked for, with all its permissions.
     Lost,
     /// The peer may send, and be sent to.
@@ -65,6 +67,7 @@ impl fmt::Display for Failure {
                 // RFC 8656 §19: what the codes mean there.
                 let meaning = match code {
                     403 => ": the server does not do this for us",
+                    437 => ": it forgets what it has just granted",
                     440 => ": it relays no addresses of this family",
                     442 => ": it relays no UDP",
                     486 => ": this user has as many allocations as he may have",

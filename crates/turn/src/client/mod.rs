@@ -41,6 +41,11 @@ pub struct Client {
     login: LongTerm,
     state: State,
     allocation: Option<Allocation>,
+    /// When the allocation was granted, and how many in a row were lost soon after that.
+    allocated: Instant,
+    losses: u32,
+    /// With what the allocation goes along (RFC 8016), the server's latest.
+    ticket: Option<Box<[u8]>>,
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
     pending: Vec<Pending>,
@@ -88,6 +93,8 @@ struct Pending {
 enum Purpose {
     Allocate,
     Refresh,
+    /// A refresh from another address, with the ticket.
+    Move,
     Release,
     Permit(IpAddr),
     Bind(SocketAddr, ChannelNumber),
@@ -104,6 +111,9 @@ impl Client {
             now: Instant::default(),
             state: State::Idle,
             allocation: None,
+            allocated: Instant::default(),
+            losses: 0,
+            ticket: None,
             permissions: Vec::new(),
             channels: Vec::new(),
             pending: Vec::new(),
@@ -143,6 +153,42 @@ impl Client {
         } else {
             self.event = Some(Event::Released);
         }
+    }
+
+    /// Our address is another one, or the way to the server: what is asked goes along `path` from now on, and comes by
+    /// it. The allocation goes along if the server has given a ticket for it (RFC 8016), which [`Event::Moved`] tells;
+    /// otherwise it is lost, and another one is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The client is closed.
+    pub fn move_to(&mut self, now: Instant, path: Path) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        self.check_open()?;
+        if path == self.path {
+            return Ok(());
+        }
+        self.path = path;
+        // What was asked from there is answered to there.
+        let unanswered = std::mem::take(&mut self.pending);
+        match self.state {
+            State::Allocated if self.ticket.is_some() => {
+                self.ask(now, Purpose::Move);
+                for pending in unanswered {
+                    if !matches!(pending.purpose, Purpose::Refresh | Purpose::Move) {
+                        self.ask(now, pending.purpose);
+                    }
+                }
+            }
+            State::Allocated => {
+                self.losses = 0;
+                self.lose(now);
+            }
+            State::Allocating => self.ask(now, Purpose::Allocate),
+            State::Idle | State::Releasing | State::Closed => {}
+        }
+        self.rearm();
+        Ok(())
     }
 
     /// The TCP or TLS connection to the server is over, and with it the allocation (RFC 8656 §5).
@@ -326,7 +372,7 @@ impl Client {
     fn write(&self, pending: &Pending, out: &mut Writer<'_>) -> Result<(), NoSpace> {
         let method = match pending.purpose {
             Purpose::Allocate => Method::ALLOCATE,
-            Purpose::Refresh | Purpose::Release => Method::REFRESH,
+            Purpose::Refresh | Purpose::Move | Purpose::Release => Method::REFRESH,
             Purpose::Permit(_) => Method::CREATE_PERMISSION,
             Purpose::Bind(..) => Method::CHANNEL_BIND,
         };
@@ -344,10 +390,16 @@ impl Client {
                 if let Some(lifetime) = self.config.lifetime {
                     request.attribute(Attribute::Lifetime(seconds(lifetime)))?;
                 }
+                if self.config.mobility {
+                    request.attribute(Attribute::MobilityTicket(&[]))?;
+                }
             }
-            Purpose::Refresh => {
+            Purpose::Refresh | Purpose::Move => {
                 if let Some(lifetime) = self.config.lifetime {
                     request.attribute(Attribute::Lifetime(seconds(lifetime)))?;
+                }
+                if let Some(ticket) = self.ticket.as_ref().filter(|_| pending.purpose == Purpose::Move) {
+                    request.attribute(Attribute::MobilityTicket(ticket))?;
                 }
             }
             Purpose::Release => request.attribute(Attribute::Lifetime(0))?,

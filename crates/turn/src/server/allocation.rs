@@ -7,6 +7,7 @@ use stun::Authenticated;
 use stun::wire::{AddressFamily, TransactionId};
 
 use super::limiter::Bucket;
+use super::mobility::Ticket;
 use super::ports::Parity;
 use crate::wire::ChannelNumber;
 
@@ -32,6 +33,10 @@ pub(super) struct Allocation {
     pub(super) refused_family: Option<(AddressFamily, u16)>,
     /// The next port is kept for whoever shows this.
     pub(super) token: Option<[u8; 8]>,
+    /// Whoever shows this, and whose it is, takes it along (RFC 8016).
+    pub(super) ticket: Option<Ticket>,
+    /// Its client's connection is gone, and no other one has come.
+    pub(super) is_parted: bool,
     pub(super) expires: Instant,
     /// When the user's name ends.
     pub(super) credentials_end: Option<Instant>,
@@ -85,6 +90,8 @@ impl Allocation {
             relays: [None, None],
             refused_family: None,
             token: None,
+            ticket: None,
+            is_parted: false,
             expires,
             credentials_end: None,
             permissions: Vec::new(),

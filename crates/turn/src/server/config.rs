@@ -58,8 +58,24 @@ pub struct Config {
     /// Whether clients may choose channels up to 0x7FFF as in the older RFC 5766 §11, which RFC 8656 §12 ends
     /// at 0x4FFF. Default: no.
     pub rfc5766_channels: bool,
+    /// Whether a client may take its allocation along to another address (RFC 8016). Of several servers that are one
+    /// only that finds an allocation that has it, so that there it is better not allowed. Default: yes.
+    pub mobility: bool,
     /// Which peers are relayed to.
     pub peers: PeerPolicy,
+    /// Where clients find out what their NAT does (RFC 5780), at most one of each family. None: a Binding
+    /// request that asks for that is refused (420).
+    pub discovery: Vec<Discovery>,
+}
+
+/// Two addresses and two ports at which Binding requests are heard, all four of them: those over which a client
+/// finds out what its NAT does (RFC 5780).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Discovery {
+    /// What sockets are bound to, and how clients see it.
+    pub addresses: [RelayAddress; 2],
+    /// The ports at each address.
+    pub ports: [u16; 2],
 }
 
 /// An address that relays have, and how peers see it.
@@ -98,7 +114,9 @@ impl Config {
             max_total_bandwidth: None,
             dont_fragment: true,
             rfc5766_channels: false,
+            mobility: true,
             peers: PeerPolicy::default(),
+            discovery: Vec::new(),
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Stats {
     pub free_ports: usize,
     /// Allocations that were ever made.
     pub allocated: u64,
+    /// Times that one went along with its client to another address (RFC 8016).
+    pub moved: u64,
     /// Datagrams relayed from clients to peers.
     pub to_peers: u64,
     /// Datagrams relayed from peers to clients.

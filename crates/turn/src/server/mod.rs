@@ -3,16 +3,20 @@
 
 mod allocation;
 mod config;
+mod discovery;
 mod event;
 mod limiter;
+mod mobility;
 mod ports;
 mod relay;
 mod reply;
 mod request;
+mod shared;
 mod table;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crypto::{Rng, derive_seed};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
@@ -27,10 +31,11 @@ use crate::Users;
 use crate::policy::embedded;
 use crate::wire::ChannelData;
 
-pub use self::config::{Config, RelayAddress};
+pub use self::config::{Config, Discovery, RelayAddress};
 pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::limiter::network;
 pub use self::relay::{Received, Relay};
+pub use self::shared::Shared;
 
 /// A TURN server (RFC 8656) over UDP relays, without I/O.
 ///
@@ -51,13 +56,14 @@ pub use self::relay::{Received, Relay};
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    users: Users,
+    users: Arc<Users>,
     authenticator: Authenticator,
     now: Instant,
     table: Table,
     replies: VecDeque<Reply>,
     refusals: Limiter,
-    total: Bucket,
+    shared: Shared,
+    relayed_bytes: u64,
     stats: Stats,
     rng: Rng,
     is_draining: bool,
@@ -65,24 +71,38 @@ pub struct Server {
 
 impl Server {
     /// A server for `users`. Equal seeds and inputs give equal bytes.
-    pub fn new(now: Instant, config: Config, users: Users, seed: [u8; 32]) -> Self {
+    pub fn new(now: Instant, config: Config, users: impl Into<Arc<Users>>, seed: [u8; 32]) -> Self {
+        let shared = Shared::new(&config, seed);
+        Self::one_of_several(now, config, users, shared, seed)
+    }
+
+    /// A server that is one with all others of the same `shared`, which have the same configuration: a worker for
+    /// those clients and relays whose sockets it is given. The seed is its own; time is the same for all.
+    pub fn one_of_several(
+        now: Instant,
+        config: Config,
+        users: impl Into<Arc<Users>>,
+        shared: Shared,
+        seed: [u8; 32],
+    ) -> Self {
         let authenticator = Authenticator::new(
             config.provider,
             &config.realm,
             config.nonce_lifetime,
             config.anonymity,
-            derive_seed(&seed, "turn nonces"),
+            derive_seed(shared.seed(), "turn nonces"),
         );
         Self {
             authenticator,
             now,
-            table: Table::new(&config),
+            table: Table::new(&config, shared.clone()),
             replies: VecDeque::with_capacity(config.max_replies),
-            refusals: Limiter::new(config.provider, config.max_refusals_per_second, &seed),
-            total: Bucket::new(now, config.max_total_bandwidth),
+            refusals: Limiter::new(config.provider, config.max_refusals_per_second, shared.seed()),
+            shared,
+            relayed_bytes: 0,
             stats: Stats::default(),
             rng: Rng::new(derive_seed(&seed, "turn server")),
-            users,
+            users: users.into(),
             config,
             is_draining: false,
         }
@@ -96,8 +116,8 @@ impl Server {
 
     /// Who may use the server from now on. What somebody has who is no longer among them he can renew no more,
     /// and loses at its end.
-    pub fn set_users(&mut self, users: Users) {
-        self.users = users;
+    pub fn set_users(&mut self, users: impl Into<Arc<Users>>) {
+        self.users = users.into();
         self.table.mark_stale();
     }
 
@@ -148,10 +168,11 @@ impl Server {
         }
     }
 
-    /// A client's TCP or TLS connection is gone, and its allocation with it (RFC 8656 §5).
+    /// A client's TCP or TLS connection is gone, and its allocation with it (RFC 8656 §5), unless the client has a
+    /// ticket for it (RFC 8016): then nothing is relayed until it has come along, or its time is over.
     pub fn client_gone(&mut self, now: Instant, path: Path) {
         self.advance(now);
-        self.table.remove_client(path);
+        self.table.part_with(path);
     }
 
     /// Advances to `now`. Early and repeated calls are harmless.
@@ -185,8 +206,8 @@ impl Server {
     pub fn stats(&self) -> Stats {
         Stats {
             allocations: self.table.len(),
-            free_ports: self.table.free_ports(),
-            relayed_bytes: self.total.passed(),
+            free_ports: self.shared.free_ports(),
+            relayed_bytes: self.relayed_bytes,
             ..self.stats
         }
     }
@@ -231,16 +252,17 @@ impl Server {
         path: Path,
         message: &Message<'b>,
     ) -> Result<Received<'b>, Discard> {
-        let (mut peer, mut payload) = (None, None);
+        let (mut peer, mut payload, mut may_fragment) = (None, None, true);
         for attribute in message.attributes() {
             match attribute {
                 Attribute::XorPeerAddress(address) => peer = peer.or(Some(address)),
                 Attribute::Data(data) => payload = payload.or(Some(data)),
+                Attribute::DontFragment => may_fragment = self.config.dont_fragment,
                 _ => {}
             }
         }
         // RFC 8656 §11.2: unknown attributes that must be understood make the indication void.
-        if message.unknown_required().next().is_some() {
+        if message.unknown_required().next().is_some() || !may_fragment {
             return Err(Discard::Malformed);
         }
         let (Some(peer), Some(payload)) = (peer, payload) else { return Err(Discard::Incomplete) };
@@ -264,7 +286,8 @@ impl Server {
         let relay = allocation.relay_to(peer.ip()).ok_or(Discard::NoPermission)?;
         let path = Path { carrier: Carrier::Udp, local: relay.local, remote: peer };
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        pass(now, bytes, &mut allocation.from_client, &mut self.total)?;
+        pass(now, bytes, &mut allocation.from_client, &self.shared)?;
+        self.relayed_bytes = self.relayed_bytes.saturating_add(bytes);
         self.stats.to_peers = self.stats.to_peers.wrapping_add(1);
         Ok(Received::Relay(Relay { path, payload, framing: Framing::Bare }))
     }
@@ -278,11 +301,15 @@ impl Server {
     ) -> Result<Received<'b>, Discard> {
         let peer = path.remote;
         let allocation = self.table.of_relay(path.local).ok_or(Discard::NoAllocation)?;
+        if allocation.is_parted {
+            return Err(Discard::NoAllocation);
+        }
         if !allocation.may_relay(now, peer.ip()) {
             return Err(Discard::NoPermission);
         }
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        pass(now, bytes, &mut allocation.from_peers, &mut self.total)?;
+        pass(now, bytes, &mut allocation.from_peers, &self.shared)?;
+        self.relayed_bytes = self.relayed_bytes.saturating_add(bytes);
         let framing = match allocation.channel_to(now, peer) {
             Some(channel) => Framing::Channel(channel),
             None => Framing::Indication(peer, TransactionId(self.rng.array())),
@@ -296,7 +323,7 @@ impl Server {
     /// its client through it, and at its own addresses to relays only, as two clients of one server need.
     fn may_reach(&self, peer: SocketAddr) -> bool {
         !self.config.listeners.contains(&peer)
-            && (!self.is_own(peer.ip()) || self.table.is_external(peer))
+            && (!self.is_own(peer.ip()) || self.shared.is_external(peer))
             && self.may_permit(peer.ip())
     }
 
@@ -313,7 +340,7 @@ impl Server {
 
     /// Answers a stranger, unless strangers of this network had answers enough.
     fn refuse(&mut self, now: Instant, reply: Reply) -> Result<(), Discard> {
-        if !self.refusals.admits(now, reply.path.remote.ip()) {
+        if !self.refusals.admits(self.shared.refusals(), now, reply.path.remote.ip()) {
             self.stats.unanswered = self.stats.unanswered.wrapping_add(1);
             return Err(Discard::Unanswered);
         }
@@ -357,12 +384,11 @@ impl Server {
 }
 
 /// Counts what goes through, if both let it.
-fn pass(now: Instant, bytes: u64, own: &mut Bucket, total: &mut Bucket) -> Result<(), Discard> {
-    if !(own.has_room(now, bytes) && total.has_room(now, bytes)) {
+fn pass(now: Instant, bytes: u64, own: &mut Bucket, shared: &Shared) -> Result<(), Discard> {
+    if !(own.has_room(now, bytes) && shared.total().admits(now, bytes)) {
         return Err(Discard::Bandwidth);
     }
     own.take(bytes);
-    total.take(bytes);
     Ok(())
 }
 

@@ -7,6 +7,9 @@ use stun::wire::{
 };
 use stun::{Authenticated, Authenticator};
 
+use super::discovery::Discovered;
+use super::mobility::Ticket;
+
 /// An answer that waits to be written.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -23,8 +26,9 @@ pub(super) struct Reply {
 #[derive(Debug)]
 pub(super) enum Content {
     Mapped,
+    Discovered(Discovered),
     Allocated(Allocated),
-    Refreshed(u32),
+    Refreshed(u32, Option<Ticket>),
     Done,
     Error(u16),
     /// 401 or 438 with what the client needs to try again.
@@ -40,6 +44,7 @@ pub(super) struct Allocated {
     pub(super) refused: Option<(stun::wire::AddressFamily, u16)>,
     pub(super) lifetime: u32,
     pub(super) token: Option<[u8; 8]>,
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl Reply {
@@ -50,15 +55,23 @@ impl Reply {
         out: &mut Writer<'_>,
     ) -> Result<(), NoSpace> {
         let class = match self.content {
-            Content::Mapped | Content::Allocated(_) | Content::Refreshed(_) | Content::Done => Class::Success,
+            Content::Mapped
+            | Content::Discovered(_)
+            | Content::Allocated(_)
+            | Content::Refreshed(..)
+            | Content::Done => Class::Success,
             Content::Error(_) | Content::Challenge(_) | Content::Unknown(..) => Class::Error,
         };
         let mut message = Encoder::new(out, class, self.method, self.transaction)?;
         let client = self.path.remote;
         match &self.content {
             Content::Mapped => message.attribute(Attribute::XorMappedAddress(client))?,
+            Content::Discovered(discovered) => discovered.write(&mut message)?,
             Content::Allocated(allocated) => allocated.write(client, &mut message)?,
-            Content::Refreshed(lifetime) => message.attribute(Attribute::Lifetime(*lifetime))?,
+            Content::Refreshed(lifetime, ticket) => {
+                message.attribute(Attribute::Lifetime(*lifetime))?;
+                write_ticket(ticket.as_ref(), &mut message)?;
+            }
             Content::Done => {}
             Content::Error(code) => message.attribute(error(*code))?,
             Content::Challenge(code) => {
@@ -90,7 +103,15 @@ impl Allocated {
         if let Some((family, code)) = self.refused {
             message.attribute(Attribute::AddressError(AddressError { family, code, reason: "" }))?;
         }
-        Ok(())
+        write_ticket(self.ticket.as_ref(), message)
+    }
+}
+
+/// RFC 8016 §3.1.3, §3.2.2.
+fn write_ticket(ticket: Option<&Ticket>, message: &mut Encoder<'_, '_>) -> Result<(), NoSpace> {
+    match ticket {
+        Some(ticket) => message.attribute(Attribute::MobilityTicket(ticket.as_bytes())),
+        None => Ok(()),
     }
 }
 
@@ -100,6 +121,7 @@ fn error(code: u16) -> Attribute<'static> {
         400 => "Bad Request",
         401 => "Unauthenticated",
         403 => "Forbidden",
+        405 => "Mobility Forbidden",
         437 => "Allocation Mismatch",
         440 => "Address Family not Supported",
         441 => "Wrong Credentials",

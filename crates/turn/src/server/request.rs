@@ -36,9 +36,14 @@ impl Server {
             content,
         };
         if message.method() == Method::BINDING {
-            return match unknown(message) {
-                Some(content) => self.refuse(now, reply(None, content)),
-                None => self.answer(reply(None, Content::Mapped)),
+            let (from, content) = match unknown(message) {
+                Some(content) => (path, content),
+                None => self.config.answer_binding(path, message, len),
+            };
+            let reply = Reply { path: from, ..reply(None, content) };
+            return match reply.content {
+                Content::Mapped | Content::Discovered(_) => self.answer(reply),
+                _ => self.refuse(now, reply),
             };
         }
         if !METHODS.contains(&message.method()) {
@@ -100,7 +105,7 @@ impl Server {
     ) -> Option<Content> {
         let content = match message.method() {
             Method::ALLOCATE => return self.allocate(now, path, message, user),
-            Method::REFRESH => self.refresh(now, path, message),
+            Method::REFRESH => self.refresh(now, path, message, user),
             Method::CREATE_PERMISSION => self.create_permission(now, path, message),
             _ => self.bind_channel(now, path, message),
         };
@@ -141,6 +146,7 @@ impl Server {
             token: ask.token,
             bandwidth: self.config.max_bandwidth,
             fingerprint: has_fingerprint(message),
+            mobile: ask.mobile && self.config.mobility,
         };
         match self.table.allocate(now, &mut self.rng, wish) {
             // The answer comes with the socket.
@@ -149,18 +155,30 @@ impl Server {
         }
     }
 
-    /// RFC 8656 §8.2.
-    fn refresh(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<Content, u16> {
-        let (mut lifetime, mut family) = (None, None);
+    /// RFC 8656 §8.2; from another address, with a ticket, RFC 8016 §3.2.2.
+    fn refresh(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+        user: &Arc<Authenticated>,
+    ) -> Result<Content, u16> {
+        let (mut lifetime, mut family, mut ticket) = (None, None, None);
         for attribute in message.attributes() {
             match attribute {
+                Attribute::MobilityTicket(shown) => ticket = Some(shown),
                 Attribute::Lifetime(seconds) => lifetime = Some(seconds),
                 Attribute::RequestedAddressFamily(asked) => family = Some(asked),
                 _ => {}
             }
         }
         let granted = self.lifetime(lifetime);
+        // One that is here already has come, and the answer was lost.
+        if let Some(ticket) = ticket.filter(|_| self.table.of_client(path).is_none()) {
+            self.take_along(now, path, ticket, user)?;
+        }
         let allocation = self.table.of_client(path).ok_or(437_u16)?;
+        let ticket = allocation.ticket.filter(|_| ticket.is_some());
         let relays = allocation.relays.iter().flatten();
         let has = |family| relays.clone().any(|relay| AddressFamily::of(relay.local.ip()) == family);
         if family.is_some_and(|family| !has(family)) {
@@ -168,10 +186,10 @@ impl Server {
         }
         if lifetime == Some(0) {
             self.table.remove_client(path);
-            return Ok(Content::Refreshed(0));
+            return Ok(Content::Refreshed(0, None));
         }
         self.table.extend(path, now + granted);
-        Ok(Content::Refreshed(u32::try_from(granted.as_secs()).unwrap_or(u32::MAX)))
+        Ok(Content::Refreshed(u32::try_from(granted.as_secs()).unwrap_or(u32::MAX), ticket))
     }
 
     /// RFC 8656 §10.2: all of its peers or none.
@@ -258,12 +276,13 @@ struct Ask {
     additional: bool,
     parity: Parity,
     token: Option<[u8; 8]>,
+    mobile: bool,
 }
 
 impl Ask {
     fn read(message: &Message<'_>, dont_fragment: bool) -> Result<Self, Content> {
         let (mut transport, mut family, mut additional, mut parity) = (None, None, None, None);
-        let (mut lifetime, mut token, mut fragment) = (None, None, false);
+        let (mut lifetime, mut token, mut fragment, mut ticket) = (None, None, false, None);
         for attribute in message.attributes() {
             match attribute {
                 Attribute::RequestedTransport(protocol) => transport = Some(protocol),
@@ -275,6 +294,7 @@ impl Ask {
                 Attribute::Lifetime(seconds) => lifetime = Some(seconds),
                 Attribute::ReservationToken(shown) => token = Some(shown),
                 Attribute::DontFragment => fragment = true,
+                Attribute::MobilityTicket(shown) => ticket = Some(shown),
                 _ => {}
             }
         }
@@ -288,6 +308,10 @@ impl Ask {
             let mut types = [0; MAX_UNKNOWN];
             types.iter_mut().take(1).for_each(|kind| *kind = Attribute::DontFragment.kind());
             return Err(Content::Unknown(types, 1));
+        }
+        // RFC 8016 §3.1.2: whoever wants one has none.
+        if ticket.is_some_and(|ticket| !ticket.is_empty()) {
+            return error(400);
         }
         // RFC 8656 §7.2: a kept port has its family, and is not kept in pairs.
         let exclusive = token.is_some() && (parity.is_some() || family.is_some() || additional.is_some());
@@ -305,12 +329,13 @@ impl Ask {
             additional: additional.is_some(),
             parity: parity.unwrap_or(Parity::Any),
             token,
+            mobile: ticket.is_some(),
         })
     }
 }
 
 /// When a user's name ends, if it does.
-fn ends(users: &Users, config: &Config, user: &Authenticated) -> Option<Instant> {
+pub(super) fn ends(users: &Users, config: &Config, user: &Authenticated) -> Option<Instant> {
     let seconds = users.ends(user.username())?.saturating_sub(config.unix_time);
     Some(Instant::from_nanos(0) + Duration::from_secs(seconds))
 }

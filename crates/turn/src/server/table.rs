@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,44 +9,28 @@ use slab::Slab;
 use stun::Authenticated;
 use stun::wire::{AddressFamily, Method, TransactionId};
 
-use super::allocation::{Allocation, Relay};
-use super::config::{Config, RelayAddress};
+use super::allocation::Allocation;
+use super::config::Config;
 use super::event::{Event, Usage};
-use super::limiter::{Bucket, network};
-use super::ports::{Parity, Ports};
+use super::limiter::Bucket;
+use super::mobility::Ticket;
+use super::ports::Parity;
 use super::reply::{Allocated, Content, Reply};
+use super::shared::{Ledger, Shared};
 
-/// The allocations, how they are found, what they use up, and when they end.
+/// The allocations, how they are found, and when they end; what they use up is counted in what is shared.
 #[derive(Debug)]
 pub(super) struct Table {
     allocations: Slab<Allocation>,
     by_client: BTreeMap<Path, usize>,
     by_relay: BTreeMap<SocketAddr, usize>,
-    by_external: BTreeMap<SocketAddr, usize>,
     expiries: BTreeSet<(Instant, usize)>,
-    per_user: BTreeMap<Box<str>, usize>,
-    per_source: BTreeMap<IpAddr, usize>,
-    addresses: Vec<(RelayAddress, Ports)>,
-    reservations: Vec<Reservation>,
+    /// Ports that were kept by allocations of this table, while nobody has shown their tokens.
+    reservations: VecDeque<(Instant, [u8; 8])>,
+    max_reservations: usize,
+    shared: Shared,
     /// Bounded by the allocations: each opens and closes its sockets once, begins and ends.
     events: VecDeque<Event>,
-    limits: Limits,
-}
-
-#[derive(Debug)]
-struct Limits {
-    allocations: usize,
-    per_user: usize,
-    per_source: usize,
-    reservations: usize,
-}
-
-/// A port that waits for the one who shows the token (RFC 8656 §7.2).
-#[derive(Debug)]
-struct Reservation {
-    token: [u8; 8],
-    relay: SocketAddr,
-    expires: Instant,
 }
 
 /// An allocation that is asked for.
@@ -63,37 +47,25 @@ pub(super) struct Wish {
     pub(super) token: Option<[u8; 8]>,
     pub(super) bandwidth: Option<u64>,
     pub(super) fingerprint: bool,
+    pub(super) mobile: bool,
 }
 
 impl Table {
-    pub(super) fn new(config: &Config) -> Self {
-        let addresses = config.relays.iter().map(|address| (*address, Ports::new(&config.ports)));
+    pub(super) const fn new(config: &Config, shared: Shared) -> Self {
         Self {
             allocations: Slab::new(),
             by_client: BTreeMap::new(),
             by_relay: BTreeMap::new(),
-            by_external: BTreeMap::new(),
             expiries: BTreeSet::new(),
-            per_user: BTreeMap::new(),
-            per_source: BTreeMap::new(),
-            addresses: addresses.collect(),
-            reservations: Vec::new(),
+            reservations: VecDeque::new(),
+            max_reservations: config.max_reservations,
+            shared,
             events: VecDeque::new(),
-            limits: Limits {
-                allocations: config.max_allocations,
-                per_user: config.max_allocations_per_user,
-                per_source: config.max_allocations_per_source,
-                reservations: config.max_reservations,
-            },
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.allocations.len()
-    }
-
-    pub(super) fn free_ports(&self) -> usize {
-        self.addresses.iter().map(|(_, ports)| ports.free()).sum()
     }
 
     pub(super) fn of_client(&mut self, path: Path) -> Option<&mut Allocation> {
@@ -108,17 +80,12 @@ impl Table {
         self.by_relay.contains_key(&local)
     }
 
-    /// Whether peers know a live relay by this address.
-    pub(super) fn is_external(&self, address: SocketAddr) -> bool {
-        self.by_external.contains_key(&address)
-    }
-
     pub(super) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        let reservation = self.reservations.iter().map(|reservation| reservation.expires).min();
+        let reservation = self.reservations.front().map(|(expires, _)| *expires);
         let allocation = self.expiries.first().map(|(expires, _)| *expires);
         [reservation, allocation].into_iter().flatten().min()
     }
@@ -128,45 +95,59 @@ impl Table {
         while let Some((_, key)) = self.expiries.first().copied().filter(|(expires, _)| *expires <= now) {
             self.remove(key);
         }
-        if self.reservations.iter().any(|reservation| reservation.expires <= now) {
-            let (ended, kept) = std::mem::take(&mut self.reservations)
-                .into_iter()
-                .partition(|reservation| reservation.expires <= now);
-            self.reservations = kept;
-            let ended: Vec<Reservation> = ended;
-            for reservation in ended {
-                self.give(reservation.relay);
-            }
+        while let Some((_, token)) = self.reservations.pop_front_if(|(expires, _)| *expires <= now) {
+            self.shared.ledger().forget(token);
         }
     }
 
     /// Makes an allocation whose sockets are yet to be opened, or says which error the client gets.
     pub(super) fn allocate(&mut self, now: Instant, rng: &mut Rng, wish: Wish) -> Result<(), u16> {
-        let count = |counts: Option<&usize>| counts.copied().unwrap_or(0);
-        if count(self.per_user.get(wish.user.username())) >= self.limits.per_user
-            || count(self.per_source.get(&network(wish.client.remote.ip()))) >= self.limits.per_source
-        {
-            return Err(486);
-        }
-        if self.allocations.len() >= self.limits.allocations {
-            return Err(508);
-        }
         let bucket = || Bucket::new(now, wish.bandwidth);
-        let user = Arc::clone(&wish.user);
+        let (user, source) = (Arc::clone(&wish.user), wish.client.remote.ip());
         let buckets = [bucket(), bucket()];
-        let mut allocation = Allocation::new(wish.client, user, wish.transaction, wish.expires, buckets);
+        let mut allocation =
+            Allocation::new(wish.client, Arc::clone(&user), wish.transaction, wish.expires, buckets);
         allocation.credentials_end = wish.credentials_end;
         allocation.fingerprint = wish.fingerprint;
+        let shared = self.shared.clone();
+        let mut ledger = shared.ledger();
+        ledger.count(user.username(), source)?;
+        if let Err(code) = self.take_ports(&mut ledger, now, rng, &wish, &mut allocation) {
+            ledger.discount(user.username(), source);
+            return Err(code);
+        }
+        drop(ledger);
+        let key = self.insert(allocation);
+        if let Some(allocation) = self.allocations.get_mut(key).filter(|_| wish.mobile) {
+            allocation.ticket = Some(Ticket::new(key, rng));
+        }
+        Ok(())
+    }
+
+    /// The ports of an allocation, and the one that is kept behind them.
+    fn take_ports(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+        rng: &mut Rng,
+        wish: &Wish,
+        allocation: &mut Allocation,
+    ) -> Result<(), u16> {
         let first = match wish.token {
-            Some(token) => self.redeem(token).ok_or(508_u16)?,
-            None => self.take(rng, wish.family, wish.parity)?,
+            Some(token) => ledger.redeem(token).ok_or(508_u16)?,
+            None => ledger.take(rng, wish.family, wish.parity)?,
         };
         if wish.parity == Parity::EvenAndNext {
-            allocation.token = Some(self.reserve(now, rng, first)?);
+            let token = ledger.reserve(rng, first)?;
+            allocation.token = Some(token);
+            if self.reservations.len() >= self.max_reservations {
+                self.reservations.retain(|(_, token)| ledger.is_reserved(*token));
+            }
+            self.reservations.push_back((now + RESERVATION_LIFETIME, token));
         } else if wish.token.is_none() {
             allocation.parity = Some(wish.parity);
         }
-        let second = match wish.additional.then(|| self.take(rng, AddressFamily::V6, Parity::Any)) {
+        let second = match wish.additional.then(|| ledger.take(rng, AddressFamily::V6, Parity::Any)) {
             None => None,
             Some(Ok(relay)) => Some(relay),
             Some(Err(code)) => {
@@ -175,7 +156,6 @@ impl Table {
             }
         };
         allocation.relays = [Some(first), second];
-        self.insert(allocation);
         Ok(())
     }
 
@@ -207,27 +187,29 @@ impl Table {
         let is_first = allocation.relays.first().copied().flatten().is_some_and(|relay| relay.local == local);
         let parity = if is_first { allocation.parity } else { Some(Parity::Any) };
         let parity = parity.filter(|_| tried < MAX_TRIES);
-        let other = parity.and_then(|parity| self.take(rng, family, parity).ok());
-        self.give(local);
+        let mut ledger = self.shared.ledger();
+        let other = parity.and_then(|parity| ledger.take(rng, family, parity).ok());
+        ledger.give(local);
+        drop(ledger);
         self.by_relay.remove(&local);
         let Some(other) = other else {
             let allocation = self.allocations.get(key)?;
             let (reply, token) = (allocation.reply(Content::Error(508)), allocation.token);
             self.remove(key);
             // Of the next port's token nobody has heard.
-            if let Some(next) = token.and_then(|token| self.redeem(token)) {
-                self.give(next.local);
+            if let Some(token) = token {
+                self.shared.ledger().forget(token);
             }
             return Some(reply);
         };
         let allocation = self.allocations.get_mut(key)?;
         allocation.tried = tried;
         for relay in allocation.relays.iter_mut().flatten().filter(|relay| relay.local == local) {
-            self.by_external.remove(&relay.external);
+            self.shared.set_external(relay.external, false);
             *relay = other;
         }
         self.by_relay.insert(other.local, key);
-        self.by_external.insert(other.external, key);
+        self.shared.set_external(other.external, true);
         self.events.push_back(Event::Open(other.local));
         None
     }
@@ -246,90 +228,77 @@ impl Table {
         }
     }
 
+    /// The client's connection is gone: so is what it had, but for what may still go along to another one.
+    pub(super) fn part_with(&mut self, path: Path) {
+        let key = self.by_client.get(&path).copied();
+        match key.and_then(|key| self.allocations.get_mut(key)) {
+            // Of one that is not open yet nobody has the ticket.
+            Some(allocation) if allocation.ticket.is_some() && allocation.is_open() => {
+                allocation.is_parted = true;
+                self.by_client.remove(&path);
+            }
+            Some(_) => self.remove_client(path),
+            None => {}
+        }
+    }
+
     /// The server has other users.
     pub(super) fn mark_stale(&mut self) {
         self.allocations.iter_mut().for_each(|(_, allocation)| allocation.is_stale = true);
     }
 
-    fn insert(&mut self, allocation: Allocation) {
+    /// The allocation that a ticket is of.
+    pub(super) fn of_ticket(&mut self, key: usize, shown: &[u8]) -> Option<&mut Allocation> {
+        let is_right = |allocation: &&mut Allocation| {
+            allocation.is_open() && allocation.ticket.is_some_and(|ticket| ticket.is(shown))
+        };
+        self.allocations.get_mut(key).filter(is_right)
+    }
+
+    /// Gives an allocation another path, which must have none, and counts it for that source; the one it had.
+    pub(super) fn replace_client(&mut self, now: Instant, key: usize, path: Path) -> Result<Path, u16> {
+        let allocation =
+            self.allocations.get_mut(key).filter(|allocation| allocation.expires > now).ok_or(437_u16)?;
+        let old = allocation.client;
+        self.shared.ledger().recount(old.remote.ip(), path.remote.ip())?;
+        allocation.client = path;
+        // The path may be another's since.
+        if !std::mem::take(&mut allocation.is_parted) {
+            self.by_client.remove(&old);
+        }
+        self.by_client.insert(path, key);
+        Ok(old)
+    }
+
+    fn insert(&mut self, allocation: Allocation) -> usize {
         let (client, expires) = (allocation.client, allocation.expires);
-        let (user, relays) = (allocation.user.username().into(), allocation.relays);
+        let relays = allocation.relays;
         let key = self.allocations.insert(allocation);
         self.by_client.insert(client, key);
         self.expiries.insert((expires, key));
-        for count in [
-            self.per_user.entry(user).or_default(),
-            self.per_source.entry(network(client.remote.ip())).or_default(),
-        ] {
-            *count = count.saturating_add(1);
-        }
         for relay in relays.into_iter().flatten() {
             self.by_relay.insert(relay.local, key);
-            self.by_external.insert(relay.external, key);
+            self.shared.set_external(relay.external, true);
             self.events.push_back(Event::Open(relay.local));
         }
+        key
     }
 
     fn remove(&mut self, key: usize) {
         let Some(allocation) = self.allocations.try_remove(key) else { return };
-        self.by_client.remove(&allocation.client);
+        if !allocation.is_parted {
+            self.by_client.remove(&allocation.client);
+        }
         self.expiries.remove(&(allocation.expires, key));
-        release(&mut self.per_user, allocation.user.username());
-        release(&mut self.per_source, &network(allocation.client.remote.ip()));
+        self.shared.ledger().discount(allocation.user.username(), allocation.client.remote.ip());
         if allocation.is_open() {
             self.events.push_back(Event::Ended(allocation.usage()));
         }
         for relay in allocation.relays.into_iter().flatten() {
             self.by_relay.remove(&relay.local);
-            self.by_external.remove(&relay.external);
-            self.give(relay.local);
+            self.shared.set_external(relay.external, false);
+            self.shared.ledger().give(relay.local);
             self.events.push_back(Event::Close(relay.local));
-        }
-    }
-
-    /// A free port at the address of a family.
-    fn take(&mut self, rng: &mut Rng, family: AddressFamily, parity: Parity) -> Result<Relay, u16> {
-        let of_family =
-            |(address, _): &&mut (RelayAddress, Ports)| AddressFamily::of(address.local) == family;
-        let (address, ports) = self.addresses.iter_mut().find(of_family).ok_or(440_u16)?;
-        let port = ports.take(rng, parity).ok_or(508_u16)?;
-        Ok(Relay::new(*address, port))
-    }
-
-    fn give(&mut self, local: SocketAddr) {
-        for (_, ports) in self.addresses.iter_mut().filter(|(address, _)| address.local == local.ip()) {
-            ports.give(local.port());
-        }
-    }
-
-    /// Keeps the port behind `relay`, which was taken with it, for half a minute.
-    fn reserve(&mut self, now: Instant, rng: &mut Rng, relay: Relay) -> Result<[u8; 8], u16> {
-        let next = SocketAddr::new(relay.local.ip(), relay.local.port().saturating_add(1));
-        if self.reservations.len() >= self.limits.reservations {
-            self.give(next);
-            self.give(relay.local);
-            return Err(508);
-        }
-        let token = rng.array();
-        self.reservations.push(Reservation { token, relay: next, expires: now + RESERVATION_LIFETIME });
-        Ok(token)
-    }
-
-    fn redeem(&mut self, token: [u8; 8]) -> Option<Relay> {
-        let same = |reservation: &Reservation| crypto::constant_time_eq(&reservation.token, &token);
-        let place = self.reservations.iter().position(same)?;
-        let local = self.reservations.swap_remove(place).relay;
-        let (address, _) = self.addresses.iter().find(|(address, _)| address.local == local.ip())?;
-        Some(Relay::new(*address, local.port()))
-    }
-}
-
-impl Relay {
-    fn new(address: RelayAddress, port: u16) -> Self {
-        Self {
-            local: SocketAddr::new(address.local, port),
-            external: SocketAddr::new(address.external, port),
-            is_open: false,
         }
     }
 }
@@ -342,6 +311,7 @@ impl Allocation {
             refused: self.refused_family,
             lifetime: u32::try_from((self.expires - now).as_secs()).unwrap_or(u32::MAX),
             token: self.token,
+            ticket: self.ticket,
         }
     }
 
@@ -364,20 +334,6 @@ impl Allocation {
             user: Some(Arc::clone(&self.user)),
             fingerprint: self.fingerprint,
             content,
-        }
-    }
-}
-
-/// Counts one less, and forgets who has none.
-fn release<K, Q>(counts: &mut BTreeMap<K, usize>, key: &Q)
-where
-    K: std::borrow::Borrow<Q> + Ord,
-    Q: Ord + ?Sized,
-{
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(key);
         }
     }
 }

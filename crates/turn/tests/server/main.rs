@@ -12,6 +12,9 @@
 mod support;
 
 mod allocate;
+mod discovery;
 mod hostile;
+mod mobility;
 mod permissions;
 mod quotas;
+mod workers;

@@ -185,3 +185,68 @@ fn old_clients_have_their_channels_where_they_are_allowed() {
         }
     }
 }
+
+/// RFC 8656 §10.2.
+#[test]
+fn all_peers_of_a_request_are_permitted_or_none() {
+    let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
+    let relayed = alice.allocate(&mut bench, &[]).relayed();
+    let peer = |text: &str| Attribute::XorPeerAddress(text.parse().unwrap());
+    for (bad, code) in [("127.0.0.1:1", 403), ("[2600::1]:1", 443)] {
+        for peers in [[peer(PEER), peer(bad)], [peer(bad), peer(PEER)]] {
+            assert_eq!(alice.call(&mut bench, Method::CREATE_PERMISSION, &peers).code(), code);
+            assert_eq!(bench.receive(inbound(relayed, PEER), b"x").err(), Some(Discard::NoPermission));
+        }
+    }
+    let both = [peer(PEER), peer("8.8.8.8:1")];
+    assert_eq!(alice.call(&mut bench, Method::CREATE_PERMISSION, &both).code(), 0);
+    for from in [PEER, "8.8.8.8:77"] {
+        assert!(bench.receive(inbound(relayed, from), b"x").is_ok());
+    }
+}
+
+/// RFC 8656 §12.2.
+#[test]
+fn channels_are_of_the_families_that_there_are() {
+    let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
+    alice.allocate(&mut bench, &[]);
+    assert_eq!(alice.bind(&mut bench, 0x4000, "[2600::1]:1"), 443);
+    assert_eq!(alice.bind(&mut bench, 0x4000, PEER), 0, "the number is free");
+}
+
+/// RFC 8656 §9: nor does an earlier client's permission let anybody in.
+#[test]
+fn a_new_allocation_has_nothing_of_the_old_one() {
+    let (mut bench, mut alice) = (Bench::new(config()), Asker::alice());
+    alice.allocate(&mut bench, &[]);
+    assert_eq!(alice.bind(&mut bench, 0x4000, PEER), 0);
+    assert_eq!(alice.call(&mut bench, Method::REFRESH, &[Attribute::Lifetime(0)]).code(), 0);
+    let relayed = alice.allocate(&mut bench, &[]).relayed();
+    assert_eq!(bench.receive(inbound(relayed, PEER), b"x").err(), Some(Discard::NoPermission));
+    assert_eq!(bench.receive(alice.path, &[0x40, 0, 0, 1, 7]).err(), Some(Discard::NoChannel));
+    assert_eq!(alice.send(&mut bench, PEER, b"x").err(), Some(Discard::NoPermission));
+}
+
+/// RFC 8656 §11.2.
+#[test]
+fn what_must_not_be_fragmented_is_not_sent_where_it_might_be() {
+    for allowed in [true, false] {
+        let mut config = config();
+        config.dont_fragment = allowed;
+        let (mut bench, mut alice) = (Bench::new(config), Asker::alice());
+        alice.allocate(&mut bench, &[]);
+        assert_eq!(alice.permit(&mut bench, PEER), 0);
+        let mut memory = [0; 200];
+        let mut out = turn::Writer::new(&mut memory);
+        let id = stun::wire::TransactionId([9; 12]);
+        let mut message = stun::wire::Encoder::new(&mut out, Class::Indication, Method::SEND, id).unwrap();
+        for attribute in
+            [Attribute::XorPeerAddress(PEER.parse().unwrap()), Attribute::DontFragment, Attribute::Data(b"x")]
+        {
+            message.attribute(attribute).unwrap();
+        }
+        message.finish_without_fingerprint(None).unwrap();
+        let refused = if allowed { None } else { Some(Discard::Malformed) };
+        assert_eq!(bench.receive(alice.path, out.written()).err(), refused);
+    }
+}

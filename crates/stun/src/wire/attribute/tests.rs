@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn every_attribute_of_every_length_is_an_error_or_fine() {
     let mut accepted = 0;
-    for kind in (0..=0x40).chain(0x8000..=0x8040).chain([0xc057, 0xffff]) {
+    for kind in (0..=0x40).chain(0x8000..=0x8040).chain([0xc001, 0xc057, 0xffff]) {
         for len in 0..=40_u16 {
             for fill in [0, 1, 2, 3, 4, 0x41, 0xff] {
                 let mut bytes = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
@@ -67,6 +67,19 @@ fn fixed_sizes_are_minded() {
         if let Some(value) = address.get(..len) {
             assert_eq!(Attribute::decode(XOR_MAPPED_ADDRESS, value, id).is_ok(), len == 8);
         }
+    }
+}
+
+/// As libwebrtc writes it.
+#[test]
+fn a_nomination_is_a_number_of_four_bytes() {
+    let id = TransactionId([9; 12]);
+    let mut memory = [0; 12];
+    Attribute::Nomination(0x0102_0304).encode(&mut Writer::new(&mut memory), id).unwrap();
+    assert_eq!(memory, [0xc0, 0x01, 0, 4, 1, 2, 3, 4, 0, 0, 0, 0]);
+    assert_eq!(Attribute::decode(0xc001, &memory[4..8], id), Ok(Attribute::Nomination(0x0102_0304)));
+    for value in [&[][..], &[1, 2, 3], &[1, 2, 3, 4, 5]] {
+        assert_eq!(Attribute::decode(0xc001, value, id), Ok(Attribute::Unknown { kind: 0xc001, value }));
     }
 }
 
