@@ -100,5 +100,5 @@ pub use pair::PairState;
 pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 pub use stats::{Counters, PairStats, Stats};
 pub use stun::DecodeError;
-pub use timers::Timers;
 pub use tcp::ConnectId;
+pub use timers::Timers;

@@ -405,7 +405,8 @@ impl EndpointBuilder {
         let mdns = if is_system { self.mdns } else { Mdns::Off };
         let mut names = Names::new(mdns, local.iter().map(SocketAddr::ip).collect());
         let host_names = names.host_names(clock.now());
-        let tells_interfaces = is_system && mdns != Mdns::Hide && wishes.handling != IpHandling::DefaultPublic;
+        let tells_interfaces =
+            is_system && mdns != Mdns::Hide && wishes.handling != IpHandling::DefaultPublic;
         let networks = Arc::new(Mutex::new(Networks { local, names: host_names, tells_interfaces }));
         let hides_hosts = wishes.handling == IpHandling::DefaultPublic;
         let is_follower = is_system && wishes.addresses.is_empty() && !self.no_udp;
@@ -434,8 +435,9 @@ impl EndpointBuilder {
 
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stun, wishes, tcp_port, tcp_active, external, lite, mdns, transports, max_strangers, .. } =
-            self;
+        let Self {
+            stun, wishes, tcp_port, tcp_active, external, lite, mdns, transports, max_strangers, ..
+        } = self;
         f.debug_struct("EndpointBuilder")
             .field("stun", stun)
             .field("wishes", wishes)

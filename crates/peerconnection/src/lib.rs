@@ -67,9 +67,9 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
     AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
-    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, InterfaceReport, Limits,
-    LocalName, NameFailure, NameState, ParametersError, PeerCertificate, Reliability, Report, SdpType,
-    SessionDescription, SignalingState, Stats, TransportParameters, UnusedReason, UnusedServer,
+    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, InterfaceReport,
+    Limits, LocalName, NameFailure, NameState, ParametersError, PeerCertificate, Reliability, Report,
+    SdpType, SessionDescription, SignalingState, Stats, TransportParameters, UnusedReason, UnusedServer,
 };
 pub use strangers::{Stranger, Strangers};
 

@@ -16,8 +16,8 @@ use tokio::time::Sleep;
 use tracing::debug;
 
 use crate::TcpLimits;
-use crate::connection::{Connection, Core};
 use crate::addresses::Wishes;
+use crate::connection::{Connection, Core};
 use crate::ice_server::{Found, Server};
 use crate::log::Lines;
 use crate::names::Names;
