@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, spec, tidy};
+use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, nat_matrix, spec, tidy};
 
 /// A step: its name, which is also the command that runs it again, and what it does.
 type Step = (&'static str, fn() -> Result);
@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("deny", chores::deny),
     ("doc", chores::doc),
     ("test", chores::test),
+    ("nat-matrix --check", || nat_matrix::run(true)),
     ("compat", chores::compat),
     ("callgrind", || callgrind::run(false, "")),
     ("sim", || chores::sim(2000, 0, false)),

@@ -17,7 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-ice", &["peerline-proto", "peerline-crypto", "peerline-stun"]),
     (
         "peerline-connectivity",
-        &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-turn", "peerline-ice"],
+        &[
+            "peerline-proto",
+            "peerline-crypto",
+            "peerline-stun",
+            "peerline-turn",
+            "peerline-mdns",
+            "peerline-ice",
+        ],
     ),
     ("peerline-sdp", &[]),
     ("peerline-dtls", &["peerline-proto", "peerline-crypto"]),
@@ -42,7 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "peerline-turn-server",
         &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-turn", "peerline-net"],
     ),
-    ("peerline", &["peerline-proto", "peerline-crypto", "peerline-session", "peerline-net"]),
+    ("peerline", &["peerline-proto", "peerline-crypto", "peerline-mdns", "peerline-session", "peerline-net"]),
     ("peerline-cli", &["peerline", "peerline-turn-server", "peerline-stun", "peerline-net"]),
     ("peerline-testkit", &["peerline-proto", "peerline-crypto"]),
     (
@@ -68,6 +75,9 @@ const FENCED: &[(&str, &[&str])] = &[
     ("quinn-udp", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),
+    ("netlink-packet-core", &["peerline-net"]),
+    ("netlink-packet-route", &["peerline-net"]),
+    ("netlink-sys", &["peerline-net"]),
     ("getrandom", &["peerline-net", "peerline-cli"]),
     ("rand", &[]),
 ];

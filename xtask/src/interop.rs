@@ -32,6 +32,7 @@ const DATA: &[&str] = &[
     "relay-wrong-password",
     "relay-bulk",
     "nat-*",
+    "mdns*",
 ];
 
 /// The few minutes of it that run with every change.
@@ -66,6 +67,7 @@ pub(crate) fn in_ci() -> Vec<String> {
         "nat-cone",
         "nat-symmetric",
         "nat-symmetric-cone",
+        "mdns*",
     ];
     names.map(str::to_owned).to_vec()
 }

@@ -13,6 +13,7 @@ mod graph;
 mod interop;
 mod ledger;
 mod mutants;
+mod nat_matrix;
 mod spec;
 mod threats;
 mod tidy;
@@ -122,6 +123,12 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Two sides behind each pair of NATs and firewalls, against theory; writes docs/nat-matrix.md.
+    NatMatrix {
+        /// Only says whether it is stale.
+        #[arg(long)]
+        check: bool,
+    },
     /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
     Interop {
         /// The other peer: chromium, aiortc, ours.
@@ -164,6 +171,7 @@ fn main() -> ExitCode {
             name => chores::bench(name),
         },
         Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
+        Task::NatMatrix { check } => nat_matrix::run(check),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
     };

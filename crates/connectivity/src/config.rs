@@ -1,5 +1,6 @@
 use std::net::{IpAddr, SocketAddr};
 
+use mdns::LocalName;
 use proto::Path;
 
 use crate::{AddressPolicy, TurnServer};
@@ -42,6 +43,15 @@ pub struct Config {
     /// Whether only relayed addresses are used, so that the peer learns no other one of ours: `iceTransportPolicy`
     /// `relay`.
     pub relay_only: bool,
+    /// Whether the owner asks for the `.local` names that the peer gives in place of addresses: see
+    /// [`poll_name`](crate::Connectivity::poll_name). Otherwise they are counted and ignored. Default: no.
+    pub resolves_names: bool,
+    /// Names of the peer's that are asked for while the connection lives: 10.
+    pub max_names: u16,
+    /// Names that stand for our host addresses. If it is given, even empty, the peer learns no host address: a host
+    /// candidate is announced by its name, and not at all without one; `raddr` is 0.0.0.0; reports leave the addresses out.
+    /// More names can [come later](crate::Connectivity::name_host). Default: none, addresses are told as they are.
+    pub host_names: Option<Vec<(IpAddr, LocalName)>>,
     /// Whether host candidates are not told to the peer, nor where others begin (RFC 8828 §5.2, mode 3), unless a server
     /// sees one as it is. The peer may still see a private address from which it is checked. Default: no.
     pub hides_hosts: bool,
@@ -68,6 +78,9 @@ impl Default for Config {
             turn_streams: Vec::new(),
             awaits_servers: false,
             relay_only: false,
+            resolves_names: false,
+            max_names: 10,
+            host_names: None,
             hides_hosts: false,
             external: Vec::new(),
             remote_policy: None,

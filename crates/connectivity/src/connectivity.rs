@@ -7,8 +7,10 @@ use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
 
 use crate::candidates::{Announced, Showing};
 use crate::gather::{Gatherer, Mapped};
+use crate::names::Names;
+use crate::privacy::HostNames;
 use crate::relay::{Change, Relays};
-use crate::{CandidateError, Config, Discard, Event, Report, SendError, TurnServer};
+use crate::{CandidateError, Config, Discard, Event, SendError, TurnServer};
 
 /// One path to the peer: finds the candidates of ours, checks the ways to the peer's, and carries
 /// datagrams on the one that was agreed on.
@@ -20,26 +22,35 @@ pub struct Connectivity {
     max_datagram: usize,
     pub(crate) now: Instant,
     pub(crate) agent: Agent,
-    gatherer: Gatherer,
+    pub(crate) gatherer: Gatherer,
     /// None without TURN servers.
-    relays: Option<Box<Relays>>,
+    pub(crate) relays: Option<Box<Relays>>,
     pub(crate) relay_only: bool,
     pub(crate) showing: Option<Box<Showing>>,
     /// The agent is lite.
     pub(crate) hosts_only: bool,
+    /// Names that the peer gave in place of addresses; none unless it does.
+    pub(crate) names: Option<Box<Names>>,
+    pub(crate) resolves_names: bool,
+    pub(crate) max_names: u16,
+    pub(crate) max_remotes: u16,
+    /// Where our host addresses are hidden: the names that they are announced by.
+    pub(crate) host_names: Option<Box<HostNames>>,
     /// Remote candidates came, or relayed addresses: permissions may be missing.
     lacks_permissions: bool,
-    hosts: Vec<SocketAddr>,
+    pub(crate) hosts: Vec<SocketAddr>,
+    /// Addresses that cannot be candidates.
+    pub(crate) refused_hosts: u16,
     pub(crate) locals: Vec<Announced>,
     /// Candidates that are to be announced.
     pub(crate) fresh: VecDeque<CandidateId>,
-    is_gathering: bool,
+    pub(crate) is_gathering: bool,
     is_done: bool,
     /// Further servers will be told of.
     awaits_servers: bool,
-    hostnames: u64,
-    refused_candidates: u64,
-    refused_data: u64,
+    pub(crate) hostnames: u64,
+    pub(crate) refused_candidates: u64,
+    pub(crate) refused_data: u64,
 }
 
 /// What a datagram was.
@@ -67,6 +78,9 @@ impl Connectivity {
             turn_streams,
             awaits_servers,
             relay_only,
+            resolves_names,
+            max_names,
+            host_names,
             hides_hosts,
             external,
             remote_policy,
@@ -88,6 +102,7 @@ impl Connectivity {
         for (path, credentials) in turn_streams {
             relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
         }
+        let max_remotes = u16::try_from(ice.max_candidates).unwrap_or(u16::MAX);
         ice.hides_bases |= hides_hosts;
         let agent = Agent::new(now, ice, crypto::derive_seed(&seed, "ice"));
         let seed = crypto::derive_seed(&seed, "gather");
@@ -97,10 +112,16 @@ impl Connectivity {
             gatherer: Gatherer::new(stun_servers, stun, max_clients, seed),
             relays,
             relay_only,
+            names: None,
+            resolves_names,
+            max_names,
+            max_remotes,
+            host_names: host_names.map(|names| Box::new(HostNames::new(names))),
             showing: Showing::new(hides_hosts, external, remote_policy),
             hosts_only,
             lacks_permissions: false,
             hosts: Vec::new(),
+            refused_hosts: 0,
             locals: Vec::new(),
             fresh: VecDeque::new(),
             is_gathering: false,
@@ -124,7 +145,10 @@ impl Connectivity {
         if self.hosts.contains(&address) || self.relay_only {
             return Ok(());
         }
-        self.add_own(LocalCandidate::host(address))?;
+        if let Err(error) = self.add_own(LocalCandidate::host(address)) {
+            self.refused_hosts = self.refused_hosts.saturating_add(1);
+            return Err(error);
+        }
         // There are few, and each has its connection's lifetime.
         self.hosts.reserve_exact(1);
         self.hosts.push(address);
@@ -186,6 +210,13 @@ impl Connectivity {
             relays.ask(self.now);
             self.is_done = false;
         }
+        self.settle();
+    }
+
+    /// A socket for relaying is gone, with the relayed addresses that came by it: their server forgets them in time.
+    pub fn remove_relay_socket(&mut self, now: Instant, address: SocketAddr) {
+        self.now = self.now.max(now);
+        self.relays.iter_mut().for_each(|relays| relays.remove_socket(self.now, address));
         self.settle();
     }
 
@@ -260,6 +291,9 @@ impl Connectivity {
     /// Takes the peer's ufrag and password, and begins to check.
     pub fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
         let now = self.advance(now);
+        if self.agent.remote_credentials().is_some_and(|known| known.ufrag() != remote.ufrag()) {
+            self.names.iter_mut().for_each(|names| names.restart());
+        }
         self.agent.set_remote_credentials(now, remote);
         self.lacks_permissions = true;
     }
@@ -276,25 +310,34 @@ impl Connectivity {
         self.agent.set_remote_options(now, options);
     }
 
-    /// Takes a candidate of the peer's.
+    /// Takes a candidate of the peer's. One with a `.local` name in place of an address is kept until the name is
+    /// known, where [names are resolved](crate::Config::resolves_names).
     ///
     /// # Errors
     ///
     /// It cannot be used; that is counted and does no harm.
     pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) -> Result<(), CandidateError> {
-        let now = self.advance(now);
+        self.advance(now);
+        if candidate.address.ip().is_none() && self.take_named(candidate.clone()) {
+            return Ok(());
+        }
+        self.take_remote_candidate(candidate)?;
+        self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn take_remote_candidate(&mut self, candidate: Candidate) -> Result<(), CandidateError> {
         if !self.is_permitted(&candidate) {
             self.refused_candidates = self.refused_candidates.wrapping_add(1);
             return Err(CandidateError::Policy);
         }
-        self.agent.add_remote_candidate(now, candidate).map_err(|error| {
+        self.agent.add_remote_candidate(self.now, candidate).map_err(|error| {
             let is_name = error == ice::CandidateError::Hostname;
             let count = if is_name { &mut self.hostnames } else { &mut self.refused_candidates };
             *count = count.wrapping_add(1);
             CandidateError::Unusable(error)
         })?;
         self.lacks_permissions = true;
-        self.settle();
         Ok(())
     }
 
@@ -316,7 +359,9 @@ impl Connectivity {
     /// The peer will send no further candidates.
     pub fn end_of_remote_candidates(&mut self, now: Instant) {
         let now = self.advance(now);
-        self.agent.end_of_remote_candidates(now);
+        if self.names.as_mut().is_none_or(|names| names.end()) {
+            self.agent.end_of_remote_candidates(now);
+        }
     }
 
     /// Takes a ufrag and password in place of those that were drawn, where the peer knows ours beforehand: before
@@ -331,6 +376,7 @@ impl Connectivity {
     pub fn restart(&mut self, now: Instant) {
         let now = self.advance(now);
         self.agent.restart(now);
+        self.names.iter_mut().for_each(|names| names.restart());
         self.fresh = self.locals.iter().filter(|local| !local.is_hidden).map(|local| local.id).collect();
         if self.is_gathering {
             self.gather(now);
@@ -476,40 +522,15 @@ impl Connectivity {
         self.agent.role()
     }
 
-    /// The candidates of ours found so far, with the current ufrag.
+    /// The candidates of ours found so far, as they are told, with the current ufrag.
     pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
         let told = self.locals.iter().filter(|local| !local.is_hidden);
-        told.filter_map(|local| self.agent.candidate(local.id))
+        told.filter_map(|local| self.told(self.agent.candidate(local.id)?))
     }
 
     /// Whether every server has answered or failed.
     pub const fn is_gathering_done(&self) -> bool {
         self.is_gathering && self.is_done
-    }
-
-    /// Why it is, or is not, connected.
-    pub fn report(&self) -> Report {
-        Report {
-            stats: self.agent.stats(),
-            selected: self.agent.selected_path(),
-            round_trip: self.agent.round_trip(),
-            local_candidates: self.local_candidates().collect(),
-            remote_candidates: self.agent.remote_candidates().collect(),
-            servers: self.gatherer.report(),
-            remote_options: self.agent.remote_options(),
-            has_remote_credentials: self.agent.remote_credentials().is_some(),
-            relays: self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default(),
-            is_gathering: self.is_gathering && !self.has_answers(),
-            unasked_relays: if self.is_gathering {
-                self.relays.as_ref().map_or(0, |relays| relays.unasked())
-            } else {
-                0
-            },
-            relay_only: self.relay_only,
-            ignored_hostnames: self.hostnames,
-            refused_candidates: self.refused_candidates,
-            refused_data: self.refused_data,
-        }
     }
 
     /// Advances to `now`. Early and repeated calls are harmless.
@@ -593,11 +614,13 @@ impl Connectivity {
         if !self.is_gathering {
             return None;
         }
-        if let Some(id) = self.fresh.pop_front() {
+        while let Some(id) = self.fresh.pop_front() {
             if self.fresh.is_empty() {
                 self.fresh = VecDeque::new();
             }
-            return self.agent.candidate(id).map(Event::Candidate);
+            if let Some(told) = self.agent.candidate(id).and_then(|candidate| self.told(candidate)) {
+                return Some(Event::Candidate(told));
+            }
         }
         if !self.is_done && self.has_answers() {
             self.is_done = true;
@@ -612,7 +635,7 @@ impl Connectivity {
     }
 
     /// Takes what the servers told.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while let Some(Mapped { address, base, server }) = self.gatherer.poll_mapped() {
             let candidate = LocalCandidate::server_reflexive(address, base, server.ip());
             // RFC 8445 §5.1.3: what says nothing new is not announced; nor is an old mapping's address.
@@ -653,12 +676,12 @@ impl Connectivity {
     }
 
     /// The path to the relay's server, if `path` begins at a relayed address.
-    fn carrier_of(&self, path: Path) -> Option<Path> {
+    pub(crate) fn carrier_of(&self, path: Path) -> Option<Path> {
         self.relays.as_ref()?.carrier_of(path)
     }
 
     /// Whether no server's first answer is waited for.
-    fn has_answers(&self) -> bool {
+    pub(crate) fn has_answers(&self) -> bool {
         !self.awaits_servers
             && self.gatherer.is_done()
             && self.relays.as_ref().is_none_or(|relays| relays.is_done())

@@ -31,16 +31,17 @@
 //! | `tcp`, `framing` | TCP candidates (RFC 6544); datagrams on a byte stream (RFC 4571) |
 //! | `gather` | the STUN clients, a server and a base each |
 //! | `relay` | the TURN clients, and datagrams through them |
+//! | `names` | `.local` names that the peer gave in place of addresses |
+//! | `privacy` | host addresses of ours behind names, and reports without them |
 //! | `report` | [`Report`]: why it is not connected, and what to try |
 //! | `config`, `error`, `event` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
 //!
 //! Implemented: host, server-reflexive and relayed candidates over UDP of both families, host candidates over TCP,
-//! trickle, restart; external addresses of NATs that forward every port, hidden host candidates, relays alone.
-//! Remote `.local` names are counted and ignored. Not yet: mDNS, path MTU
-//! discovery.
-//! Left to the caller: sockets, DNS, interfaces.
+//! trickle, restart; external addresses of NATs that forward every port, hidden host candidates, relays alone; remote
+//! `.local` names, and names in place of our host addresses. Not yet: path MTU discovery.
+//! Left to the caller: sockets, DNS and multicast DNS, interfaces.
 
 mod candidates;
 mod config;
@@ -49,6 +50,8 @@ mod error;
 mod event;
 mod framing;
 mod gather;
+mod names;
+mod privacy;
 mod relay;
 mod report;
 mod tcp;
@@ -59,8 +62,10 @@ pub use error::{CandidateError, Discard, SendError};
 pub use event::Event;
 pub use framing::{Deframer, FrameTooLong, frame_header};
 pub use ice::{Candidate, ConnectId, Credentials, CredentialsError, Failure, Kind, Role, Route, State};
+pub use mdns::LocalName;
+pub use names::{NameFailure, NameState};
 pub use proto::{Arrival, Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 pub use relay::{Relays, TurnServer};
-pub use report::{RelayReport, Report, ServerReport};
+pub use report::{RelayReport, Report, ServerReport, Timers};
 pub use turn::PeerPolicy as AddressPolicy;
 pub use turn::wire::{FrameError, frame_len};

@@ -102,6 +102,19 @@ impl Relays {
         of_path.for_each(|relay| relay.client.connection_lost(now));
     }
 
+    /// That socket is gone, and what came by it.
+    pub fn remove_socket(&mut self, now: Instant, address: SocketAddr) {
+        self.sockets.retain(|known| *known != address);
+        let of_socket = |relay: &&mut Relay| {
+            let path = relay.client.path();
+            path.carrier == Carrier::Udp && path.local == address
+        };
+        self.relays.iter_mut().filter(of_socket).for_each(|relay| {
+            relay.client.connection_lost(now);
+            relay.is_pending = false;
+        });
+    }
+
     /// One more server, asked once gathering has begun.
     pub(crate) fn add_server(&mut self, server: TurnServer) {
         let is_known = self.servers.iter().any(|known| known.address == server.address);

@@ -2,8 +2,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ice::{Candidate, Failure, Kind, PairStats, State, Stats};
-use proto::{Carrier, Path};
+use ice::{Address, Candidate, Failure, Kind, PairStats, State, Stats};
+use proto::{Carrier, Instant, Path};
+
+use crate::Connectivity;
+use crate::names::{NameFailure, NameState};
 
 /// Why it is, or is not, connected. Prints itself, with what to try.
 #[derive(Clone, Debug)]
@@ -15,10 +18,16 @@ pub struct Report {
     pub selected: Option<Path>,
     /// Smoothed round trip there.
     pub round_trip: Option<Duration>,
-    /// Candidates of ours.
+    /// Candidates of ours, as the peer may know them.
     pub local_candidates: Vec<Candidate>,
-    /// Candidates of the peer's that are used.
+    /// How many addresses of ours cannot be candidates.
+    pub refused_hosts: u16,
+    /// Whether our host addresses are hidden: they are left out of all of this then.
+    pub hides_hosts: bool,
+    /// Candidates of the peer's that are used. An address that the peer hides behind a name is left out.
     pub remote_candidates: Vec<(SocketAddr, Kind)>,
+    /// Names that the peer gave in place of addresses, and what is known of them.
+    pub names: Vec<(String, NameState)>,
     /// The STUN servers, from each address of ours.
     pub servers: Vec<ServerReport>,
     /// The TURN servers, from each socket of ours that asks them.
@@ -34,12 +43,30 @@ pub struct Report {
     pub is_gathering: bool,
     /// Whether only relayed addresses may be used.
     pub relay_only: bool,
-    /// Candidates of the peer's with a host name, most of them `.local`, which were ignored.
+    /// What happens next by itself.
+    pub timers: Timers,
+    /// Candidates of the peer's with a host name that were ignored.
     pub ignored_hostnames: u64,
     /// Candidates of the peer's that could not be used for another reason.
     pub refused_candidates: u64,
     /// Datagrams from where the peer has not proved itself.
     pub refused_data: u64,
+}
+
+/// How long it is, from the moment of the report, until something happens by itself: what is `None` is not under way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Timers {
+    /// The next thing of all.
+    pub next: Option<Duration>,
+    /// It is said that there is no path, if none is found.
+    pub gives_up: Option<Duration>,
+    /// The peer is asked for its consent on the path.
+    pub asks_consent: Option<Duration>,
+    /// Its consent lapses, if it does not answer.
+    pub consent_expires: Option<Duration>,
+    /// A server is asked, for the first time or again.
+    pub asks_server: Option<Duration>,
 }
 
 /// What a STUN server said, asked from one address of ours.
@@ -78,6 +105,54 @@ pub struct RelayReport {
     pub failure: Option<turn::client::Failure>,
 }
 
+impl Connectivity {
+    /// Why it is, or is not, connected.
+    pub fn report(&self) -> Report {
+        let mut stats = self.agent.stats();
+        stats.pairs.iter_mut().for_each(|pair| pair.path = self.shown(pair.path));
+        let mut servers = self.gatherer.report();
+        servers.iter_mut().for_each(|server| server.base = self.shown_local(server.base));
+        let mut relays = self.relays.as_ref().map(|relays| relays.report()).unwrap_or_default();
+        relays.iter_mut().for_each(|relay| relay.base = self.shown_local(relay.base));
+        let remotes = self.agent.remote_candidates();
+        let unasked = self.relays.as_ref().filter(|_| self.is_gathering).map(|relays| relays.unasked());
+        Report {
+            stats,
+            selected: self.agent.selected_path().map(|path| self.shown(path)),
+            round_trip: self.agent.round_trip(),
+            local_candidates: self.local_candidates().collect(),
+            refused_hosts: self.refused_hosts,
+            hides_hosts: self.host_names.is_some(),
+            remote_candidates: remotes.map(|(address, kind)| (self.shown_remote(address), kind)).collect(),
+            names: self.names.as_ref().map(|names| names.report()).unwrap_or_default(),
+            servers,
+            remote_options: self.agent.remote_options(),
+            has_remote_credentials: self.agent.remote_credentials().is_some(),
+            relays,
+            is_gathering: self.is_gathering && !self.has_answers(),
+            unasked_relays: unasked.unwrap_or_default(),
+            relay_only: self.relay_only,
+            timers: self.timers(),
+            ignored_hostnames: self.hostnames,
+            refused_candidates: self.refused_candidates,
+            refused_data: self.refused_data,
+        }
+    }
+
+    fn timers(&self) -> Timers {
+        let until = |at: Option<Instant>| at.map(|at| at - self.now);
+        let relays = self.relays.as_ref().and_then(|relays| relays.poll_timeout());
+        let ice::Timers { gives_up, asks_consent, consent_expires, .. } = self.agent.timers();
+        Timers {
+            next: until(self.poll_timeout()),
+            gives_up: until(gives_up),
+            asks_consent: until(asks_consent),
+            consent_expires: until(consent_expires),
+            asks_server: until([self.gatherer.poll_timeout(), relays].into_iter().flatten().min()),
+        }
+    }
+}
+
 impl Report {
     /// What to try, in one sentence; `None` when all is well.
     pub fn advice(&self) -> Option<&'static str> {
@@ -97,7 +172,14 @@ impl Report {
             _ if self.relay_only && self.relays.is_empty() => {
                 "Only relayed addresses may be used, and no TURN server is asked: name one that can be reached."
             }
+            _ if self.local_candidates.is_empty() && self.hides_hosts => {
+                "Our addresses are hidden, and there is no name for any: see whether multicast DNS works here, or use a STUN or TURN server."
+            }
+            _ if self.local_candidates.is_empty() && self.refused_hosts > 0 => {
+                "None of our addresses can be used: bind a socket to one that the peer can send to."
+            }
             _ if self.local_candidates.is_empty() => "There is no address of ours: bind a socket.",
+            _ if self.remote_candidates.is_empty() && !self.names.is_empty() => return self.name_advice(),
             _ if self.remote_candidates.is_empty() && self.ignored_hostnames > 0 => {
                 "The peer gave only .local names: let one side be reachable by address, or give the peer's page access to a camera or microphone."
             }
@@ -115,6 +197,18 @@ impl Report {
             State::Checking | State::Failed(_) => {
                 "No check was answered: both sides may be behind strict NATs; use a TURN server."
             }
+        })
+    }
+
+    /// The peer gave names alone, and none of them is known.
+    fn name_advice(&self) -> Option<&'static str> {
+        let is = |wanted: NameState| self.names.iter().any(|(_, state)| *state == wanted);
+        Some(if is(NameState::Asked) {
+            "The peer gave only .local names, which are being asked for: wait."
+        } else if is(NameState::Failed(NameFailure::Unavailable)) {
+            "The peer gave only .local names, and multicast DNS does not work here: let one side be reachable by address, or use a STUN or TURN server."
+        } else {
+            "Nobody on this network answers for the peer's .local names: the peer is elsewhere, or the network stops multicast; use a STUN or TURN server."
         })
     }
 }
@@ -136,16 +230,20 @@ impl fmt::Display for Report {
         let credentials = if self.has_remote_credentials { "known" } else { "missing" };
         writeln!(f, "remote credentials: {credentials}")?;
         writeln!(f, "local candidates: {}", self.local_candidates.len())?;
-        for candidate in &self.local_candidates {
-            match candidate.address.ip() {
-                Some(address) => writeln!(f, "  {} {address}", candidate.kind)?,
-                None => writeln!(f, "  {}", candidate.kind)?,
+        for Candidate { kind, address, .. } in &self.local_candidates {
+            match address {
+                Address::Ip(address) => writeln!(f, "  {kind} {address}")?,
+                Address::Hostname { name, port } => writeln!(f, "  {kind} {name}:{port}")?,
             }
+        }
+        if self.refused_hosts > 0 {
+            writeln!(f, "  addresses that cannot be candidates: {}", self.refused_hosts)?;
         }
         writeln!(f, "remote candidates: {}", self.remote_candidates.len())?;
         for (address, kind) in &self.remote_candidates {
             writeln!(f, "  {kind} {address}")?;
         }
+        self.names.iter().try_for_each(|(name, state)| writeln!(f, "  {name}: {state}"))?;
         if self.ignored_hostnames > 0 || self.refused_candidates > 0 {
             let Self { ignored_hostnames, refused_candidates, .. } = self;
             writeln!(f, "  ignored: {ignored_hostnames} host names, {refused_candidates} others")?;
@@ -157,7 +255,41 @@ impl fmt::Display for Report {
         }
         writeln!(f, "pairs: {}", self.stats.pairs.len())?;
         self.stats.pairs.iter().try_for_each(|pair| write_pair(f, pair))?;
+        writeln!(f, "{}", self.timers)?;
         self.advice().map_or(Ok(()), |advice| writeln!(f, "try: {advice}"))
+    }
+}
+
+impl fmt::Display for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { next, gives_up, asks_consent, consent_expires, asks_server } = *self;
+        f.write_str("timers:")?;
+        let mut is_first = true;
+        for (what, at) in [
+            ("next", next),
+            ("server asked", asks_server),
+            ("given up", gives_up),
+            ("consent asked", asks_consent),
+            ("consent lapses", consent_expires),
+        ] {
+            if let Some(at) = at {
+                let comma = if std::mem::take(&mut is_first) { "" } else { "," };
+                write!(f, "{comma} {what} in {:.3} s", at.as_secs_f64())?;
+            }
+        }
+        if is_first { f.write_str(" none") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for NameState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "asked for",
+            Self::Resolved => "known",
+            Self::Failed(NameFailure::NoAnswer) => "nobody here answers for it",
+            Self::Failed(NameFailure::Unavailable) => "not asked for, as there is no multicast DNS here",
+            Self::Failed(NameFailure::TooMany) => "not asked for, as there are too many names",
+        })
     }
 }
 

@@ -5,21 +5,21 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
+    unreachable_pub,
     reason = "a panic is how a test fails"
 )]
 
-use std::collections::VecDeque;
+mod harness;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connectivity::{Config, Connectivity, Event, Kind, Received, Role, SendError, State, TurnServer};
-use proto::{Arrival, Batch, Instant, Path, Transmit};
+use connectivity::{Config, Connectivity, Kind, Role, State, TurnServer};
+use harness::{Host, SERVER, exchange, is_connected, side, trickle, turn_server};
+use proto::{Arrival, Batch};
 use stun::wire::{Attribute, Class, Encoder, Message, Method};
-use testkit::{HostId, Lan, Link, Machine, Nat, Network, World, epoch};
-use turn::server::{self, RelayAddress};
-use turn::{Server, Users, Writer};
-
-const SERVER: &str = "198.51.100.1:3478";
+use testkit::{HostId, Lan, Link, Nat, Network, World, epoch};
+use turn::Writer;
 
 #[test]
 fn symmetric_nats_on_both_sides_are_joined_by_a_relay() {
@@ -30,7 +30,7 @@ fn symmetric_nats_on_both_sides_are_joined_by_a_relay() {
             is_connected(world, a) && is_connected(world, b)
         }));
         assert!(world.elapsed() < Duration::from_secs(2), "seed {seed}: {:?}", world.elapsed());
-        exchange(&mut world, a, b, seed);
+        exchange(&mut world, a, b);
         // A channel makes it four bytes a datagram.
         let path = side(&mut world, a).selected_path().unwrap();
         let kinds = side(&mut world, a).selected_kinds().unwrap();
@@ -64,7 +64,7 @@ fn with_relays_only_nothing_else_is_told_or_sent_to() {
         assert!(candidate.contains("typ relay raddr 0.0.0.0 rport 9"), "{candidate}");
         assert!(!candidate.contains("192.168") && !candidate.contains("203.0.113"), "{candidate}");
     }
-    exchange(&mut world, a, b, 1);
+    exchange(&mut world, a, b);
     for end in [a, b] {
         assert_eq!(side(&mut world, end).selected_kinds(), Some((Kind::Relayed, Kind::Relayed)));
         let Some(Host::Side { destinations, .. }) = world.machines.get(&end) else { panic!("a side") };
@@ -211,7 +211,7 @@ fn a_relay_that_restarts_is_found_again() {
     let before: Vec<_> = relayed(&mut world, a);
     let (id, _) = world.machines.iter().find(|(_, host)| matches!(host, Host::Server { .. })).unwrap();
     let id = *id;
-    world.machines.insert(id, host_server(9));
+    world.machines.insert(id, Host::server(9));
     // The next refresh of a permission tells.
     world.run(Duration::from_secs(300), |world| {
         trickle(world, a, b);
@@ -230,137 +230,12 @@ fn a_relay_that_restarts_is_found_again() {
         trickle(world, a, b);
         is_connected(world, a) && is_connected(world, b)
     }));
-    exchange(&mut world, a, b, 3);
+    exchange(&mut world, a, b);
 }
 
 fn relayed(world: &mut World<Host>, end: HostId) -> Vec<SocketAddr> {
     let candidates = side(world, end).local_candidates().filter(|candidate| candidate.kind == Kind::Relayed);
     candidates.filter_map(|candidate| candidate.address.ip()).collect()
-}
-
-/// A few datagrams of the largest size each way.
-fn exchange(world: &mut World<Host>, a: HostId, b: HostId, seed: u8) {
-    for round in 0..3_u8 {
-        for (from, to) in [(a, b), (b, a)] {
-            let now = world.now();
-            let Some(Host::Side { side, outbox, .. }) = world.machines.get_mut(&from) else {
-                panic!("a side")
-            };
-            let mut memory = [0; 3000];
-            let mut batch = Batch::new(&mut memory, 2, 1500);
-            for _ in 0..2 {
-                let payload = vec![20 + round; side.max_datagram()];
-                side.send_with(now, &mut batch, |out| Ok::<_, SendError>(out.put(&payload)?)).unwrap();
-            }
-            let transmit = side.finish(&batch).unwrap();
-            let size = transmit.segment_size.unwrap();
-            outbox.extend(batch.bytes().chunks(size).map(|datagram| (transmit.path, datagram.to_vec())));
-            world.exchange();
-            world.run(Duration::from_millis(500), |_| false);
-            let Some(Host::Side { inbox, .. }) = world.machines.get_mut(&to) else { panic!("a side") };
-            let came = std::mem::take(inbox);
-            assert_eq!(came, [vec![20 + round; 1200], vec![20 + round; 1200]], "seed {seed}, round {round}");
-        }
-    }
-}
-
-enum Host {
-    Side {
-        side: Box<Connectivity>,
-        events: Vec<Event>,
-        inbox: Vec<Vec<u8>>,
-        outbox: VecDeque<(Path, Vec<u8>)>,
-        destinations: Vec<SocketAddr>,
-    },
-    Server {
-        server: Box<Server>,
-        relayed: VecDeque<(Path, Vec<u8>)>,
-    },
-}
-
-impl Machine for Host {
-    fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> bool {
-        match self {
-            Self::Side { side, inbox, .. } => match side.handle_datagram(arrival, datagram) {
-                Ok(Received::Data { payload, .. }) => {
-                    inbox.push(payload.to_vec());
-                    true
-                }
-                other => other.is_ok(),
-            },
-            Self::Server { server, relayed } => {
-                let received = server.handle_datagram(arrival, datagram);
-                if let Ok(server::Received::Relay(relay)) = &received {
-                    let mut memory = [0; 2000];
-                    let mut out = Writer::new(&mut memory);
-                    relay.write(&mut out).unwrap();
-                    relayed.push_back((relay.path, out.written().to_vec()));
-                }
-                let is_taken = received.is_ok();
-                while let Some(event) = server.poll_event() {
-                    if let server::Event::Open(address) = event {
-                        server.relay_opened(arrival.at, address);
-                    }
-                }
-                is_taken
-            }
-        }
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        match self {
-            Self::Side { side, .. } => side.handle_timeout(now),
-            Self::Server { server, .. } => server.handle_timeout(now),
-        }
-    }
-    fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
-        match self {
-            Self::Side { side, outbox, destinations, .. } => {
-                let transmit = match outbox.pop_front() {
-                    Some((path, datagram)) => {
-                        batch.append(|out| out.put(&datagram)).unwrap();
-                        batch.finish(path, None)
-                    }
-                    None => side.poll_transmit(now, batch),
-                };
-                destinations.extend(transmit.map(|transmit| transmit.path.remote));
-                transmit
-            }
-            Self::Server { server, relayed } => match relayed.pop_front() {
-                Some((path, datagram)) => {
-                    batch.append(|out| out.put(&datagram)).unwrap();
-                    batch.finish(path, None)
-                }
-                None => server.poll_transmit(now, batch),
-            },
-        }
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        match self {
-            Self::Side { side, .. } => side.poll_timeout(),
-            Self::Server { server, .. } => server.poll_timeout(),
-        }
-    }
-    fn poll_event(&mut self) -> Option<String> {
-        let Self::Side { side, events, .. } = self else { return None };
-        let event = side.poll_event()?;
-        let text = format!("{event:?}");
-        events.push(event);
-        Some(text)
-    }
-}
-
-fn host_server(seed: u8) -> Host {
-    let address: SocketAddr = SERVER.parse().unwrap();
-    let mut config = server::Config::new(crypto::default_provider());
-    config.listeners.push(address);
-    config.relays.push(RelayAddress { local: address.ip(), external: address.ip() });
-    config.peers.allow.push("0.0.0.0/0".parse().unwrap());
-    let mut users = Users::default();
-    users.add(config.provider, &config.realm, "alice", "wonderland").unwrap();
-    Host::Server {
-        server: Box::new(Server::new(epoch(), config, users, [seed; 32])),
-        relayed: VecDeque::new(),
-    }
 }
 
 fn world(nat_a: Nat, nat_b: Nat, seed: u8, change: impl Fn(&mut Config)) -> (World<Host>, HostId, HostId) {
@@ -374,14 +249,13 @@ fn world(nat_a: Nat, nat_b: Nat, seed: u8, change: impl Fn(&mut Config)) -> (Wor
     let b = network.add_host(lan_b, &["192.168.2.2".parse().unwrap()], link);
     let mut world = World::new(network);
     world.max_datagram = 1300;
-    world.machines.insert(s, host_server(7));
+    world.machines.insert(s, Host::server(7));
     let mut sides = [("192.168.1.2", Role::Controlling, 1), ("192.168.2.2", Role::Controlled, 2)].map(
         |(address, role, number)| {
             let mut config = Config::default();
             config.ice.role = role;
             config.stun_servers = vec![server];
-            let credentials = stun::Credentials::new("alice", "wonderland").unwrap();
-            config.turn_servers = vec![TurnServer::new(server, credentials)];
+            config.turn_servers = vec![turn_server()];
             change(&mut config);
             let mut side = Connectivity::new(epoch(), config, [number + 3 * seed; 32]);
             let at = |port| SocketAddr::new(address.parse().unwrap(), port);
@@ -395,42 +269,13 @@ fn world(nat_a: Nat, nat_b: Nat, seed: u8, change: impl Fn(&mut Config)) -> (Wor
     one.set_remote_credentials(epoch(), two.local_credentials().clone());
     two.set_remote_credentials(epoch(), one.local_credentials().clone());
     for (id, side) in [a, b].into_iter().zip(sides) {
-        let (events, inbox, outbox, destinations) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
-        world.machines.insert(id, Host::Side { side: Box::new(side), events, inbox, outbox, destinations });
+        world.machines.insert(id, Host::side(side));
     }
     (world, a, b)
-}
-
-/// Carries the candidates that were announced to the other side.
-fn trickle(world: &mut World<Host>, a: HostId, b: HostId) {
-    let now = world.now();
-    for (from, to) in [(a, b), (b, a)] {
-        let Some(Host::Side { events, .. }) = world.machines.get_mut(&from) else { panic!("a side") };
-        for event in std::mem::take(events) {
-            match event {
-                Event::Candidate(candidate) => {
-                    let _ = side(world, to).add_remote_candidate(now, candidate);
-                }
-                Event::GatheringDone => side(world, to).end_of_remote_candidates(now),
-                _ => {}
-            }
-        }
-    }
-}
-
-fn side(world: &mut World<Host>, id: HostId) -> &mut Connectivity {
-    match world.machines.get_mut(&id) {
-        Some(Host::Side { side, .. }) => side,
-        _ => panic!("not a side"),
-    }
 }
 
 fn allocations(world: &mut World<Host>) -> usize {
     let of =
         |host: &Host| if let Host::Server { server, .. } = host { server.stats().allocations } else { 0 };
     world.machines.values().map(of).sum()
-}
-
-fn is_connected(world: &mut World<Host>, id: HostId) -> bool {
-    matches!(side(world, id).state(), State::Connected | State::Completed)
 }

@@ -35,6 +35,9 @@ pub struct Config {
     pub ufrag_prefix: String,
     /// Candidates a side: 100.
     pub max_candidates: usize,
+    /// Addresses of the peer's that its checks alone have shown, and that have answered none of ours: 10 for each
+    /// address of ours that they came to.
+    pub max_learned: u32,
     /// Pairs: 100 (RFC 8445 §6.1.2.5).
     pub max_pairs: usize,
     /// Time between checks, called Ta: 50 ms, and never less than 5 ms (RFC 8445 §14.2).
@@ -53,7 +56,7 @@ pub struct Config {
     /// The agent gives up then, even with late checks in flight: 44 s.
     pub give_up: Duration,
     /// How long the controlling side waits, once a pair is valid, for one of higher priority: 300 ms
-    /// at most, and less when round trips are short.
+    /// at most, and less when round trips are short; 2 s where what there is goes through a relay.
     pub nomination_patience: Duration,
     /// Whether the path may move to another pair while it is well, where the peer knows renomination too
     /// (draft-thatcher-ice-renomination). Default: yes.
@@ -95,6 +98,7 @@ impl Default for Config {
             hides_bases: false,
             ufrag_prefix: String::new(),
             max_candidates: 100,
+            max_learned: 10,
             max_pairs: 100,
             pace: Duration::from_millis(50),
             rto: Duration::from_millis(500),

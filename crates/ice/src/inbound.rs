@@ -166,7 +166,7 @@ impl Agent {
     /// What an authenticated check of the peer's means (RFC 8445 §7.3.1.3 to §7.3.1.5).
     pub(crate) fn take_check(&mut self, asked: Asked) {
         let Asked { path, priority, nomination, .. } = asked;
-        if !self.learn_remote(path, priority) {
+        if !self.learn_remote(path, priority, nomination > 0) {
             return;
         }
         let Some(id) = self.generation.pair_on(path).or_else(|| self.add_pair_on(path, priority)) else {
@@ -215,14 +215,14 @@ impl Agent {
 
     /// Knows the address that a check came from, as peer-reflexive if need be, and lets one packet more
     /// go there. Says whether there was room.
-    fn learn_remote(&mut self, path: Path, priority: u32) -> bool {
+    fn learn_remote(&mut self, path: Path, priority: u32, nominates: bool) -> bool {
         let max_budget = self.config.max_unanswered.saturating_mul(2);
         if let Some(remote) = self.generation.remote_mut(path) {
             remote.budget = remote.budget.map(|budget| budget.saturating_add(1).min(max_budget));
             return true;
         }
+        let has_room = self.has_room_to_learn(path.local, nominates);
         let remotes = &mut self.generation.remotes;
-        let has_room = remotes.len() < self.config.max_candidates;
         if has_room {
             let foundation = format!("prflx{}", remotes.len()).into_boxed_str();
             let budget = Some(self.config.max_unanswered);
@@ -234,6 +234,32 @@ impl Agent {
             remotes.push(Remote { address, carrier, tcp_type, kind, priority, foundation, ufrag, budget });
         }
         has_room
+    }
+
+    /// Where both sides are behind NATs that map each destination anew, every check shows another address, and none of
+    /// them ever answers: without a limit, checks of those would leave no turn for others, a relay's for example. One
+    /// whose checks have failed makes room, and for one that the peer nominates the oldest does.
+    fn has_room_to_learn(&mut self, base: SocketAddr, nominates: bool) -> bool {
+        let Self { generation, config, .. } = self;
+        let Generation { remotes, pairs, .. } = generation;
+        let is_learned = |remote: &Remote| {
+            let came_here =
+                |pair: &Pair| pair.path.local == base && pair.path.remote == remote.address && pair.heard > 0;
+            remote.kind == Kind::PeerReflexive && remote.budget.is_some() && pairs.iter().any(came_here)
+        };
+        let is_hopeless = |remote: &Remote| {
+            let mut own = pairs.iter().filter(|pair| pair.path.remote == remote.address);
+            is_learned(remote) && own.all(|pair| pair.state == PairState::Failed)
+        };
+        let learned = remotes.iter().filter(|remote| is_learned(remote)).count();
+        let is_full = u32::try_from(learned).is_ok_and(|learned| learned >= config.max_learned);
+        if is_full {
+            let oldest = || remotes.iter().position(is_learned).filter(|_| nominates);
+            let Some(at) = remotes.iter().position(is_hopeless).or_else(oldest) else { return false };
+            let gone = remotes.remove(at);
+            pairs.retain(|pair| pair.path.remote != gone.address);
+        }
+        remotes.len() < config.max_candidates
     }
 
     fn add_pair_on(&mut self, path: Path, priority: u32) -> Option<crate::pair::PairId> {

@@ -86,6 +86,7 @@ mod reply;
 mod routes;
 mod stats;
 mod tcp;
+mod timers;
 
 pub use agent::Agent;
 pub use candidate::{Address, Candidate, Kind, TcpType, Transport};
@@ -100,3 +101,4 @@ pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 pub use stats::{Counters, PairStats, Stats};
 pub use stun::DecodeError;
 pub use tcp::ConnectId;
+pub use timers::Timers;

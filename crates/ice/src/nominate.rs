@@ -134,11 +134,21 @@ impl Agent {
     /// Three round trips: what is better would have answered by then. A relay is given up later.
     fn patience_ends(&self, best: &Pair) -> Instant {
         let most = self.config.nomination_patience;
-        let local = self.locals.iter().find(|local| local.id == best.local);
-        let is_relayed = local.is_some_and(|local| local.given.kind == Kind::Relayed);
         let trips = best.round_trip.unwrap_or(most).saturating_mul(3);
-        let wait = if is_relayed { most } else { trips.max(self.config.pace.saturating_mul(2)).min(most) };
+        let wait = if self.is_relayed(best) {
+            RELAY_PATIENCE
+        } else {
+            trips.max(self.config.pace.saturating_mul(2)).min(most)
+        };
         self.generation.first_valid.unwrap_or(self.now) + wait
+    }
+
+    /// Whether a relay of either side's is on the way.
+    fn is_relayed(&self, pair: &Pair) -> bool {
+        let local = self.locals.iter().find(|local| local.id == pair.local);
+        let mut remotes = self.generation.remotes.iter();
+        local.is_some_and(|local| local.given.kind == Kind::Relayed)
+            || remotes.any(|it| it.address == pair.path.remote && it.kind == Kind::Relayed)
     }
 
     /// The controlled side's part (RFC 8445 §7.3.1.5): of the valid pairs that the peer asked for the one with the
@@ -343,3 +353,7 @@ impl Agent {
         ends.into_iter().map(|wait| started + wait).find(|at| *at > self.now)
     }
 }
+
+/// How long a better pair is waited for where the best so far goes through a relay: it carries data meanwhile, and a direct
+/// path behind a NAT may take a second request, or an address that only checks can show.
+const RELAY_PATIENCE: Duration = Duration::from_secs(2);

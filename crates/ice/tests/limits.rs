@@ -71,7 +71,7 @@ fn sent(peer: &mut Peer, end: Instant) -> Vec<(Instant, Path)> {
 #[test]
 fn the_defaults_are_those_that_are_promised() {
     let config = Config::default();
-    assert_eq!((config.max_candidates, config.max_pairs), (100, 100));
+    assert_eq!((config.max_candidates, config.max_pairs, config.max_learned), (100, 100, 10));
     assert_eq!((config.pace, config.max_unanswered), (Duration::from_millis(50), 9));
     assert_eq!((config.max_early_checks, config.max_replies, config.max_refusals), (4, 16, 5));
     assert_eq!(config.max_attributes, 64);
@@ -105,6 +105,41 @@ fn a_check_makes_the_last_candidate_that_there_may_be() {
         ask(&mut a, &b, number, &[]).unwrap();
         assert_eq!(a.agent.stats().remote_candidates, (number + 1).min(2));
         assert_eq!(a.agent.stats().pairs.len(), (number + 1).min(2));
+    }
+}
+
+/// Two sides behind NATs that map each destination anew show each other address after address, none of which answers.
+#[test]
+fn checks_show_as_many_unanswered_addresses_as_the_limit_and_not_one_more() {
+    let role = |config: &mut Config| config.role = Role::Controlled;
+    let remotes = |a: &Peer| a.agent.remote_candidates().map(|(at, _)| at.port()).collect::<Vec<_>>();
+    for limit in [1, 10] {
+        let (mut a, b) = acquainted(|config| {
+            role(config);
+            config.max_learned = u32::try_from(limit).unwrap();
+        });
+        let controlling = Attribute::IceControlling(1);
+        let ask = |a: &mut Peer, number: usize, to: &str, more: &[Attribute<'_>]| {
+            let (ours, theirs) = (a.agent.local_credentials(), b.agent.local_credentials());
+            let key = IntegrityKey::short_term(crypto::rust_crypto(), ours.password());
+            let all = [&[Attribute::Priority(1), controlling], more].concat();
+            let datagram = request(Some(&format!("{}:{}", ours.ufrag(), theirs.ufrag())), &all, Some(&key));
+            receive(a, Path { local: to.parse().unwrap(), ..from(number) }, epoch(), &datagram).unwrap();
+        };
+        for number in 0..=limit {
+            ask(&mut a, number, A, &[]);
+        }
+        let first: Vec<u16> = (1000..).take(limit).collect();
+        assert_eq!(remotes(&a), first, "each check is answered all the same");
+        // What came to another address of ours is counted apart: nobody there has shown anything yet.
+        let other = "10.0.0.77:1";
+        a.agent.add_local_candidate(epoch(), LocalCandidate::host(other.parse().unwrap())).unwrap();
+        ask(&mut a, 500, other, &[]);
+        assert_eq!(remotes(&a).len(), limit + 1);
+        // And what the peer nominates has room, in place of the oldest.
+        ask(&mut a, 600, A, &[Attribute::UseCandidate]);
+        let now = remotes(&a);
+        assert_eq!((now.len(), now.contains(&1000), now.last()), (limit + 1, false, Some(&1600)));
     }
 }
 

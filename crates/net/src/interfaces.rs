@@ -14,7 +14,9 @@ pub struct Interface {
 }
 
 /// The addresses that can be candidates: no unspecified, multicast or link-local ones (RFC 8445 §5.1.1.1
-/// leaves out what needs a scope), each once.
+/// leaves out what needs a scope), each once. Where the system tells, none that is still being tried or about to go, and of
+/// the IPv6 addresses of one network the temporary ones alone, if there are any: the others tell which machine it is
+/// (RFC 8981).
 ///
 /// # Errors
 ///
@@ -28,7 +30,34 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
             found.push(Interface { name: interface.name, address, is_loopback: address.is_loopback() });
         }
     }
+    #[cfg(target_os = "linux")]
+    if let Ok(states) = crate::address_states::address_states() {
+        choose(&mut found, &states);
+    }
     Ok(found)
+}
+
+/// Leaves out what is not to be used by its state.
+#[cfg(target_os = "linux")]
+fn choose(found: &mut Vec<Interface>, states: &BTreeMap<IpAddr, crate::address_states::AddressState>) {
+    found.retain(|interface| states.get(&interface.address).is_none_or(|state| state.is_usable));
+    let network = |address: IpAddr| match address {
+        IpAddr::V6(v6) => v6.to_bits() >> 64,
+        IpAddr::V4(_) => 0,
+    };
+    let temporary: Vec<(u32, u128)> = found
+        .iter()
+        .filter_map(|interface| Some((interface.address, states.get(&interface.address)?)))
+        .filter(|(_, state)| state.is_temporary)
+        .map(|(address, state)| (state.interface, network(address)))
+        .collect();
+    found.retain(|interface| {
+        let address = interface.address;
+        let state = states.get(&address).filter(|_| address.is_ipv6());
+        state.is_none_or(|state| {
+            state.is_temporary || !temporary.contains(&(state.interface, network(address)))
+        })
+    });
 }
 
 /// The address that the system would send from to the outside, of each family that leads there. Nothing is sent.
@@ -117,6 +146,29 @@ mod tests {
             let link = found.iter().find(|link| link.name == interface.name).unwrap();
             assert!(link.networks.iter().any(|(address, _)| address.ip() == interface.address));
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn temporary_addresses_stand_for_their_network() {
+        use crate::address_states::AddressState;
+        let state = |interface, is_temporary, is_usable| AddressState { interface, is_temporary, is_usable };
+        let all = [
+            ("10.0.0.1", state(1, false, true)),
+            ("2001:db8:0:1::1", state(1, false, true)),
+            ("2001:db8:0:1::2", state(1, true, true)),
+            ("2001:db8:0:1::3", state(1, true, false)),
+            ("2001:db8:0:2::1", state(1, false, true)),
+            ("2001:db8:0:1::4", state(2, false, true)),
+        ];
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        let states = all.iter().map(|(text, state)| (parse(text), *state)).collect();
+        let interface =
+            |text: &str| Interface { name: "eth0".to_owned(), address: parse(text), is_loopback: false };
+        let mut found: Vec<Interface> = all.iter().map(|(text, _)| interface(text)).collect();
+        choose(&mut found, &states);
+        let left: Vec<String> = found.iter().map(|interface| interface.address.to_string()).collect();
+        assert_eq!(left, ["10.0.0.1", "2001:db8:0:1::2", "2001:db8:0:2::1", "2001:db8:0:1::4"]);
     }
 
     #[test]

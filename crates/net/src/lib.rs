@@ -29,11 +29,14 @@
 //! | `listener` | [`Listener`]: a TCP port that connections come to |
 //! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
 //! | [`ready`] | which of many sockets have something to do |
+//! | `watch`, `address_states` | changes of the machine's addresses, and which of them are temporary |
 //! | `multicast` | sockets of a group on one link, for [`UdpSocket::bind_multicast`] |
 //! | `interfaces` | [`interfaces`], the addresses of this machine; [`links`], where they are neighbours of others |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
 
+#[cfg(target_os = "linux")]
+mod address_states;
 mod clock;
 mod entropy;
 mod interfaces;
@@ -44,6 +47,7 @@ mod stream;
 mod tls;
 mod transport;
 mod udp;
+mod watch;
 
 pub use clock::Clock;
 pub use entropy::random_seed;
@@ -53,3 +57,4 @@ pub use stream::ByteStream;
 pub use tls::{TlsClient, TlsError, TlsServer};
 pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};
 pub use udp::UdpSocket;
+pub use watch::InterfaceWatch;

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use net::Clock;
 use proto::Instant;
 use session::{
-    ChannelId, ChannelState, ConnectionState, MessageKind, Outgoing, Report, SdpType, Session,
-    SessionDescription, SignalingState, Stats,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Report, SdpType,
+    Session, SessionDescription, SignalingState, Stats,
 };
 
 use crate::channel::Slot;
 use crate::events::{Event, IceCandidate, NewsQueue};
-use crate::worker::Inbox;
+use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
@@ -146,7 +146,9 @@ impl PeerConnection {
     /// Why it is connected or not: candidates, checks, errors, and what to try. It prints as a page.
     pub fn report(&self) -> Report {
         let now = self.handle.now();
-        self.handle.with(|core| core.session.report(now))
+        let mut report = self.handle.with(|core| core.session.report(now));
+        report.interfaces = self.handle.interfaces();
+        report
     }
 
     /// Closes the connection; the peer is told. Idempotent.
@@ -216,11 +218,29 @@ pub(crate) struct Handle {
     connection: Arc<Connection>,
     inbox: Arc<Inbox>,
     key: usize,
+    networks: Arc<Mutex<Networks>>,
 }
 
 impl Handle {
-    pub(crate) const fn new(connection: Arc<Connection>, inbox: Arc<Inbox>, key: usize) -> Self {
-        Self { connection, inbox, key }
+    pub(crate) const fn new(
+        connection: Arc<Connection>,
+        inbox: Arc<Inbox>,
+        key: usize,
+        networks: Arc<Mutex<Networks>>,
+    ) -> Self {
+        Self { connection, inbox, key, networks }
+    }
+
+    /// The interfaces of the machine, for a report that may tell them.
+    fn interfaces(&self) -> Vec<InterfaceReport> {
+        let networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        let found =
+            if networks.tells_interfaces { net::interfaces().unwrap_or_default() } else { Vec::new() };
+        let report = |net::Interface { name, address, .. }| {
+            let is_used = networks.local.iter().any(|local| local.ip() == address);
+            InterfaceReport { name, address, is_used }
+        };
+        found.into_iter().map(report).collect()
     }
 
     pub(crate) const fn connection(&self) -> &Arc<Connection> {

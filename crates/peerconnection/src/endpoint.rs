@@ -3,9 +3,9 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use net::{Clock, Interface, Transport};
+use net::{Clock, Interface, InterfaceWatch, Transport};
 use proto::Arrival;
 use session::uri::{ParseError, Scheme};
 use session::{ExternalAddress, Pacer, Session, TcpAddresses, TransportParameters};
@@ -13,9 +13,10 @@ use session::{ExternalAddress, Pacer, Session, TcpAddresses, TransportParameters
 use crate::addresses::{self, Wishes};
 use crate::connection::{Connection, Handle};
 use crate::ice_server::{Server, Wanted, addresses_of, read_url};
+use crate::names::{Mdns, Names};
 use crate::relay_sockets::{Open, RelaySockets};
 use crate::strangers::{Stranger, Strangers, WaitingRoom};
-use crate::worker::{Inbox, Worker};
+use crate::worker::{Follow, Inbox, Networks, Worker};
 use crate::{Configuration, Error, Events, IceTransportPolicy, IpHandling, PeerConnection, TcpLimits};
 
 /// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
@@ -34,7 +35,8 @@ pub struct Endpoint {
 struct Shared {
     inbox: Arc<Inbox>,
     clock: Clock,
-    local: Vec<SocketAddr>,
+    mdns: Mdns,
+    networks: Arc<Mutex<Networks>>,
     tcp: TcpAddresses,
     stun: Vec<SocketAddr>,
     strangers: Arc<WaitingRoom>,
@@ -56,8 +58,8 @@ impl Endpoint {
     ///
     /// If the system has no entropy, the endpoint's task has ended, or a server's URL or credentials cannot be.
     pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
-        let (session, servers) = self.make_session(&configuration)?;
-        self.start(session, servers, &configuration)
+        let (session, servers, networks) = self.make_session(&configuration)?;
+        self.start(session, servers, &configuration, networks)
     }
 
     /// A new connection to a peer with whom no descriptions are exchanged: `parameters` say what they would, and none
@@ -71,9 +73,9 @@ impl Endpoint {
         configuration: Configuration,
         parameters: TransportParameters,
     ) -> Result<(PeerConnection, Events), Error> {
-        let (mut session, servers) = self.make_session(&configuration)?;
+        let (mut session, servers, networks) = self.make_session(&configuration)?;
         session.open_transport(self.shared.clock.now(), parameters)?;
-        self.start(session, servers, &configuration)
+        self.start(session, servers, &configuration, networks)
     }
 
     /// Listens for peers that ask for a ufrag of which no connection knows; `None` if somebody does so already. At most
@@ -94,19 +96,21 @@ impl Endpoint {
         configuration: Configuration,
         parameters: TransportParameters,
     ) -> Result<(PeerConnection, Events), Error> {
-        let (mut session, servers) = self.make_session(&configuration)?;
+        let (mut session, servers, networks) = self.make_session(&configuration)?;
         let at = self.shared.clock.now();
         session.open_transport(at, parameters)?;
         let arrival = Arrival { path: stranger.path(), ecn: None, at };
         // Where it is refused, the session counts it, and it will come again.
         let _ = session.handle_datagram(arrival, &mut stranger.datagram().to_vec());
-        self.start(session, servers, &configuration)
+        self.start(session, servers, &configuration, networks)
     }
 
-    fn make_session(&self, configuration: &Configuration) -> Result<(Session, Vec<Server>), Error> {
+    /// The worker has to hear of the session before it tells others of another network: who holds the addresses holds
+    /// them until then.
+    fn make_session(&self, configuration: &Configuration) -> Result<Made<'_>, Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
-        let Shared { clock, local, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
+        let Shared { clock, mdns, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(
             &configuration.ice_servers,
             configuration.max_server_urls,
@@ -117,7 +121,7 @@ impl Endpoint {
         config.limits = configuration.limits;
         config.identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
         config.stun_servers.clone_from(stun);
-        config.local_addresses.clone_from(local);
+        config.resolves_names = *mdns != Mdns::Off;
         config.ice_lite = *is_lite;
         config.pacer = Some(pacer.clone());
         let mut gathering = session::Gathering::default();
@@ -136,10 +140,15 @@ impl Endpoint {
             (relaying.only, relaying.unused) = (only, unused);
             config.relaying = Some(Box::new(relaying));
         }
+        let networks = self.shared.networks();
+        config.local_addresses.clone_from(&networks.local);
+        if *mdns == Mdns::Hide {
+            config.host_names = Some(networks.names.clone().into());
+        }
         let now = clock.now();
         let session =
             Session::new(now, session::WallClock { unix_seconds: Clock::unix_seconds() }, config, seed);
-        Ok((session.map_err(|_| Error::Identity)?, servers))
+        Ok((session.map_err(|_| Error::Identity)?, servers, networks))
     }
 
     fn start(
@@ -147,23 +156,35 @@ impl Endpoint {
         session: Session,
         servers: Vec<Server>,
         configuration: &Configuration,
+        networks: MutexGuard<'_, Networks>,
     ) -> Result<(PeerConnection, Events), Error> {
         let Shared { inbox, clock, .. } = &*self.shared;
         let connection = Arc::new(Connection::new(session, *clock, configuration));
         let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
-        let handle = Arc::new(Handle::new(connection, inbox.clone(), key));
+        drop(networks);
+        let networks = self.shared.networks.clone();
+        let handle = Arc::new(Handle::new(connection, inbox.clone(), key, networks));
         let events = Events::new(&handle);
         Ok((PeerConnection::from_handle(handle), events))
     }
 
-    /// The addresses that the UDP sockets are bound to.
-    pub fn local_addresses(&self) -> &[SocketAddr] {
-        &self.shared.local
+    /// The addresses that the UDP sockets are bound to at the moment.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.shared.networks().local.clone()
     }
 
     /// The addresses that TCP connections come to.
     pub fn tcp_addresses(&self) -> &[SocketAddr] {
         &self.shared.tcp.listeners
+    }
+}
+
+/// A session that the worker is yet to hear of, its servers, and the addresses that it was made with.
+type Made<'a> = (Session, Vec<Server>, MutexGuard<'a, Networks>);
+
+impl Shared {
+    fn networks(&self) -> MutexGuard<'_, Networks> {
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,7 +196,9 @@ impl Drop for Shared {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("local", &self.shared.local).finish()
+        // Addresses may be hidden.
+        let sockets = self.shared.networks().local.len();
+        f.debug_struct("Endpoint").field("sockets", &sockets).finish_non_exhaustive()
     }
 }
 
@@ -190,12 +213,21 @@ pub struct EndpointBuilder {
     tcp_limits: TcpLimits,
     external: Vec<ExternalAddress>,
     lite: bool,
+    mdns: Mdns,
     transports: Vec<Arc<dyn Transport>>,
     open: Option<Arc<Open>>,
     max_strangers: Option<usize>,
 }
 
 impl EndpointBuilder {
+    /// What is done with `.local` names: by default those of peers are asked for, and our own addresses told as they
+    /// are. Where [`transport`](Self::transport) is used nothing is.
+    #[must_use]
+    pub const fn mdns(mut self, policy: Mdns) -> Self {
+        self.mdns = policy;
+        self
+    }
+
     /// [`Strangers`] at a time: those that wait, and those that the program holds. Of more nothing is kept. Default: 64.
     #[must_use]
     pub const fn max_strangers(mut self, limit: usize) -> Self {
@@ -370,16 +402,29 @@ impl EndpointBuilder {
         let inbox = Arc::new(Inbox::default());
         let clock = Clock::start();
         let strangers = Arc::new(WaitingRoom::new(self.max_strangers.unwrap_or(MAX_STRANGERS)));
+        let mdns = if is_system { self.mdns } else { Mdns::Off };
+        let mut names = Names::new(mdns, local.iter().map(SocketAddr::ip).collect());
+        let host_names = names.host_names(clock.now());
+        let tells_interfaces =
+            is_system && mdns != Mdns::Hide && wishes.handling != IpHandling::DefaultPublic;
+        let networks = Arc::new(Mutex::new(Networks { local, names: host_names, tells_interfaces }));
+        let hides_hosts = wishes.handling == IpHandling::DefaultPublic;
+        let is_follower = is_system && wishes.addresses.is_empty() && !self.no_udp;
+        let follow = is_follower.then(|| Follow { watch: InterfaceWatch::start(), wishes });
         let tcp_side = (listeners, self.tcp_limits);
-        tokio::spawn(Worker::new(inbox.clone(), clock, transports, relays, tcp_side, strangers.clone()));
+        let network_side = (names, networks.clone(), follow);
+        let worker =
+            Worker::new(inbox.clone(), clock, transports, relays, network_side, tcp_side, strangers.clone());
+        tokio::spawn(worker);
         let shared = Shared {
             inbox,
             clock,
-            local,
+            mdns,
+            networks,
             tcp,
             stun: stun.into_iter().collect(),
             external: self.external,
-            hides_hosts: wishes.handling == IpHandling::DefaultPublic,
+            hides_hosts,
             is_lite: self.lite,
             pacer: Arc::new(Pacer::default()),
             strangers,
@@ -390,7 +435,9 @@ impl EndpointBuilder {
 
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stun, wishes, tcp_port, tcp_active, external, lite, transports, max_strangers, .. } = self;
+        let Self {
+            stun, wishes, tcp_port, tcp_active, external, lite, mdns, transports, max_strangers, ..
+        } = self;
         f.debug_struct("EndpointBuilder")
             .field("stun", stun)
             .field("wishes", wishes)
@@ -398,6 +445,7 @@ impl fmt::Debug for EndpointBuilder {
             .field("tcp_active", tcp_active)
             .field("external", external)
             .field("lite", lite)
+            .field("mdns", mdns)
             .field("transports", transports)
             .field("max_strangers", max_strangers)
             .finish_non_exhaustive()

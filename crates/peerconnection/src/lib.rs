@@ -15,6 +15,7 @@
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
 //! | `configuration`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
+//! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream` | a TCP or TLS connection to a TURN server, as if it were a socket |
@@ -42,6 +43,7 @@ mod ice_server;
 mod init;
 mod io;
 mod log;
+mod names;
 mod relay_sockets;
 mod relay_stream;
 mod strangers;
@@ -59,14 +61,15 @@ pub use events::{Event, Events, IceCandidate};
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
+pub use names::Mdns;
 pub use net::{Interface, RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
     AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
-    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, Limits,
-    ParametersError, PeerCertificate, Reliability, Report, SdpType, SessionDescription, SignalingState,
-    Stats, TransportParameters, UnusedReason, UnusedServer,
+    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, InterfaceReport,
+    Limits, LocalName, NameFailure, NameState, ParametersError, PeerCertificate, Reliability, Report,
+    SdpType, SessionDescription, SignalingState, Stats, TransportParameters, UnusedReason, UnusedServer,
 };
 pub use strangers::{Stranger, Strangers};
 

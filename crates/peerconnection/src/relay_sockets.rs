@@ -98,7 +98,7 @@ impl RelaySockets {
                     keys.push(self.add(session, None, None, transport));
                 }
                 // There may be others, and the report says so if there are none.
-                Err(error) => tracing::debug!(%error, %address, "no socket for relaying"),
+                Err(error) => tracing::debug!(%error, "no socket for relaying"),
             }
         }
         (opened, own.into_iter().any(reaches))
@@ -152,6 +152,18 @@ impl RelaySockets {
     pub(crate) fn remove_stream(&mut self, key: usize) -> Option<(Path, Option<Server>)> {
         let path = self.sockets.get(&key)?.stream?;
         Some((path, self.sockets.remove(&key)?.server))
+    }
+
+    /// They are opened at these addresses from now on. Closes those at others, and says which, and whose they were.
+    pub(crate) fn set_addresses(&mut self, addresses: Vec<IpAddr>) -> Vec<(usize, usize, SocketAddr)> {
+        let is_gone = |socket: &RelaySocket| {
+            socket.stream.is_none() && !addresses.contains(&socket.transport.local_address().ip())
+        };
+        let gone = self.sockets.extract_if(.., |_, socket| is_gone(socket));
+        let gone =
+            gone.map(|(key, socket)| (key, socket.session, socket.transport.local_address())).collect();
+        self.addresses = addresses;
+        gone
     }
 
     /// Closes the sockets of a session that is over.

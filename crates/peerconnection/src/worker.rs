@@ -2,27 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use net::{Clock, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
+use net::{Clock, InterfaceWatch, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
-use session::{Demux, Route, Target, UnusedServer};
+use session::{Demux, LocalName, Route, Target, UnusedServer};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tracing::debug;
 
 use crate::TcpLimits;
+use crate::addresses::Wishes;
 use crate::connection::{Connection, Core};
 use crate::ice_server::{Found, Server};
 use crate::log::Lines;
+use crate::names::Names;
 use crate::relay_sockets::{self, RelaySockets};
 use crate::strangers::WaitingRoom;
 use tcp::Tcp;
 
+mod networks;
 mod servers;
 mod tcp;
 
@@ -87,12 +90,33 @@ fn wake(mut letters: MutexGuard<'_, Letters>) {
     }
 }
 
+/// The addresses of an endpoint, and names that stand for them where they are hidden.
+#[derive(Debug, Default)]
+pub(crate) struct Networks {
+    pub(crate) local: Vec<SocketAddr>,
+    pub(crate) names: Vec<(IpAddr, LocalName)>,
+    /// Reports say which interfaces there are: not where addresses are hidden, nor past a virtual network.
+    pub(crate) tells_interfaces: bool,
+}
+
+/// How an endpoint follows the addresses of the machine.
+pub(crate) struct Follow {
+    pub(crate) watch: InterfaceWatch,
+    pub(crate) wishes: Wishes,
+}
+
 /// The task's state; the task is this future.
 pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     clock: Clock,
     sockets: Vec<Socket>,
     relays: RelaySockets,
+    /// Multicast DNS.
+    names: Names,
+    /// What connections to come are told of.
+    networks: Arc<Mutex<Networks>>,
+    /// None where the addresses are what they are.
+    follow: Option<Follow>,
     tcp: Tcp,
     /// Names of servers that are being looked up, for a connection each.
     lookups: JoinSet<(usize, Server, Result<Vec<Found>, UnusedServer>)>,
@@ -125,6 +149,8 @@ struct Driven {
     timer: Option<Instant>,
     /// Its own sockets, and the names that are looked up for it.
     relays: Vec<usize>,
+    /// The TURN servers over UDP that it uses.
+    turn_servers: Vec<IpAddr>,
     lookups: usize,
     /// Servers over TCP and TLS, which are connected to once gathering begins.
     streams: Vec<Server>,
@@ -139,6 +165,7 @@ impl Worker {
         clock: Clock,
         transports: Vec<Arc<dyn Transport>>,
         relays: RelaySockets,
+        (names, networks, follow): (Names, Arc<Mutex<Networks>>, Option<Follow>),
         (listeners, limits): (Vec<Listener>, TcpLimits),
         strangers: Arc<WaitingRoom>,
     ) -> Self {
@@ -148,6 +175,9 @@ impl Worker {
             clock,
             sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
             relays,
+            names,
+            networks,
+            follow,
             tcp: Tcp::new(listeners, limits),
             lookups: JoinSet::new(),
             demux: Demux::default(),
@@ -176,6 +206,7 @@ impl Worker {
                 connection,
                 timer: None,
                 relays: Vec::new(),
+                turn_servers: Vec::new(),
                 lookups: 0,
                 streams: Vec::new(),
                 connecting: Vec::new(),
@@ -362,6 +393,9 @@ impl Worker {
                 }
             }
             self.follow_routes(&mut core, key);
+            while let Some(name) = core.session.poll_name() {
+                self.names.resolve(now, key, name);
+            }
             core.spread_news(now);
             let timer = core.session.poll_timeout();
             // What is due cannot leave before the socket says so.
@@ -412,7 +446,7 @@ impl Worker {
             |socket: &&mut Socket| carrier == Carrier::Udp && socket.transport.local_address() == local;
         let Some(socket) = self.sockets.iter_mut().find(is_it) else {
             if self.send_lines.allow(now) {
-                debug!(%local, "no socket for a transmit");
+                debug!("no socket for a transmit");
             }
             return Sent::Batch;
         };
@@ -455,6 +489,7 @@ impl Worker {
             self.relays.close(&driven.relays);
             driven.connecting.iter().for_each(AbortHandle::abort);
         }
+        self.names.forget(key);
         self.demux.remove_session(key);
     }
 }
@@ -474,18 +509,22 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let open = this.read_letters(cx);
+        this.follow_networks(cx);
         this.take_found(cx);
         let mut more = this.receive(cx);
+        more |= this.poll_names(cx);
         this.expire(this.clock.now());
         if this.flush(cx) {
             more |= this.pump(cx) && this.sockets.iter().all(|socket| socket.kept.is_none());
         }
         if !open && this.sessions.is_empty() {
+            this.names.close(cx, this.clock.now());
             this.inbox.lock().ended = true;
             return Poll::Ready(());
         }
         let timer = this.timers.first().map(|(due, _)| *due);
-        if let Some(due) = timer.into_iter().chain(this.tcp.deadline()).min() {
+        let others = [this.tcp.deadline(), this.names.poll_timeout()];
+        if let Some(due) = timer.into_iter().chain(others.into_iter().flatten()).min() {
             this.sleep.as_mut().reset(this.clock.system(due).into());
             // Polled so that the task is woken; if the time has come already, the next turn sees to it.
             more |= this.sleep.as_mut().poll(cx).is_ready();

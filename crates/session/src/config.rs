@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectivity::{AddressPolicy, ExternalAddress, TurnServer};
+use connectivity::{AddressPolicy, ExternalAddress, LocalName, TurnServer};
 use crypto::Provider;
 use ice::Pacer;
 use proto::Path;
@@ -22,6 +22,12 @@ pub struct Config {
     pub local_addresses: Vec<SocketAddr>,
     /// STUN servers that tell how the outside sees us.
     pub stun_servers: Vec<SocketAddr>,
+    /// Whether the caller asks for the `.local` names of the peer's candidates: see
+    /// [`poll_name`](crate::Session::poll_name). Default: no, they are ignored.
+    pub resolves_names: bool,
+    /// Names that stand for the addresses of ours: if it is given, even empty, neither the peer nor any report or figure
+    /// learns a host address. An address without a name is no candidate that is told. Default: none.
+    pub host_names: Option<Arc<Vec<(IpAddr, LocalName)>>>,
     /// What is announced besides, and what is not. Default: host candidates of UDP as they are.
     pub gathering: Option<Box<Gathering>>,
     /// What paces the checks of several sessions together (RFC 8445 §14.2). Default: nothing.
@@ -48,6 +54,8 @@ impl Config {
             identity: None,
             local_addresses: Vec::new(),
             stun_servers: Vec::new(),
+            resolves_names: false,
+            host_names: None,
             gathering: None,
             pacer: None,
             relaying: None,

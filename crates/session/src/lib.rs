@@ -79,7 +79,8 @@ pub use config::{
     Config, DtlsRole, Gathering, Limits, Relaying, TcpAddresses, UnusedReason, UnusedServer, WallClock,
 };
 pub use connectivity::{
-    AddressPolicy, Deframer, ExternalAddress, FrameTooLong, TurnServer, frame_header, frame_len,
+    AddressPolicy, Deframer, ExternalAddress, FrameTooLong, LocalName, NameFailure, NameState, TurnServer,
+    frame_header, frame_len,
 };
 pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
@@ -99,5 +100,5 @@ pub use protocol::{Protocol, protocol_of};
 pub use sdp::{ParseError, SessionDescription};
 pub use session::{Session, TcpRequest};
 pub use state::Route;
-pub use stats::{Ignored, Report, Stats};
+pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};

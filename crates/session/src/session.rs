@@ -1,3 +1,4 @@
+mod networks;
 mod offer_answer;
 mod relaying;
 mod tcp;
@@ -475,6 +476,7 @@ impl Session {
     fn settle(&mut self) {
         let now = self.now;
         self.end_when_given_back();
+        let mut is_lost = false;
         let Some(transport) = &mut self.transport else { return self.update_states() };
         while let Some(event) = transport.connectivity.poll_event() {
             match event {
@@ -500,6 +502,10 @@ impl Session {
                     if let Some(rtt) = transport.connectivity.round_trip() {
                         self.channels.set_round_trip(rtt);
                     }
+                }
+                // RFC 7675 §5.1: what was consented to with these credentials cannot be asked for with them again.
+                connectivity::Event::StateChanged(ice::State::Failed(ice::Failure::ConsentExpired)) => {
+                    is_lost = transport.dtls_state() == DtlsState::Connected;
                 }
                 connectivity::Event::Connect { id, local, remote } => {
                     let request = TcpRequest::Open { id, local, remote };
@@ -532,6 +538,9 @@ impl Session {
                     }
                 }
             }
+        }
+        if is_lost && self.ending == Ending::No {
+            self.call_for_restart();
         }
         self.follow_ufrag();
         self.update_states();

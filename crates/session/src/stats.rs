@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use proto::{Instant, Path};
@@ -13,7 +14,7 @@ use crate::{
 pub struct Stats {
     /// Since the epoch of the caller's clock.
     pub at: Instant,
-    /// Where data goes.
+    /// Where data goes; an address that is hidden behind a `.local` name is 0.0.0.0 or `::` here.
     pub selected_path: Option<Path>,
     /// What the local end of that path is, as the peer sees it: `host`, `srflx`, `prflx`, `relay`.
     pub local_kind: Option<ice::Kind>,
@@ -82,10 +83,24 @@ pub struct Report {
     pub signaling: SignalingState,
     /// Figures.
     pub stats: Stats,
+    /// Interfaces of the machine, with the addresses that could be used; filled in by whoever knows them. Empty where host
+    /// addresses are hidden.
+    pub interfaces: Vec<InterfaceReport>,
     /// Servers that were asked for and are not used.
     pub unused_servers: Vec<UnusedServer>,
     /// Candidates, pairs with their checks, servers with their answers; once there is a transport.
     pub connectivity: Option<connectivity::Report>,
+}
+
+/// An address of an interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InterfaceReport {
+    /// The interface's name.
+    pub name: String,
+    /// The address.
+    pub address: IpAddr,
+    /// Whether a socket is bound there.
+    pub is_used: bool,
 }
 
 impl Session {
@@ -93,7 +108,10 @@ impl Session {
     pub fn stats(&self, now: Instant) -> Stats {
         let transport = self.transport.as_ref();
         let dtls = transport.and_then(|transport| transport.dtls());
-        let path = transport.and_then(|transport| transport.connectivity.selected_path());
+        let path = transport.and_then(|transport| {
+            let connectivity = &transport.connectivity;
+            connectivity.selected_path().map(|path| connectivity.shown(path))
+        });
         let kinds = transport.and_then(|transport| transport.connectivity.selected_kinds());
         Stats {
             at: now,
@@ -120,6 +138,7 @@ impl Session {
             gathering: self.gathering_state(),
             signaling: self.signaling_state(),
             stats: self.stats(now),
+            interfaces: Vec::new(),
             unused_servers: self.unused_servers().to_vec(),
             connectivity: self.transport.as_ref().map(|transport| transport.connectivity.report()),
         }
@@ -143,6 +162,9 @@ impl fmt::Display for Report {
             f,
             "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP"
         )?;
+        for InterfaceReport { name, address, is_used } in &self.interfaces {
+            writeln!(f, "interface {name}: {address}{}", if *is_used { "" } else { ", not used" })?;
+        }
         self.unused_servers.iter().try_for_each(|server| writeln!(f, "{server}"))?;
         match &self.connectivity {
             Some(report) => report.fmt(f),

@@ -34,7 +34,8 @@
 //! | [`conformance`] | the rules of `docs/architecture.md` that hold for every machine, checked |
 //! | `link` | [`Link`] and [`Pipe`]: delay, jitter, loss, duplication, reordering, corruption, bandwidth, MTU |
 //! | `pair` | [`Pair`], two machines and a link each way |
-//! | `nat` | [`Nat`], translation and filtering as RFC 4787 names them |
+//! | `nat` | [`Nat`], translation and filtering as RFC 4787 names them, and firewalls |
+//! | [`reach`] | which hosts can meet directly through their NATs, by theory |
 //! | `network` | [`Network`], any number of hosts behind any number of NATs |
 //! | `scale` | [`scaled`], how much of a long test is run |
 //! | `capture` | [`Capture`], packets for dissectors that others have written |
@@ -50,6 +51,7 @@ mod nat;
 mod network;
 mod null;
 mod pair;
+pub mod reach;
 mod scale;
 mod trace;
 mod world;
@@ -57,7 +59,7 @@ mod world;
 pub use capture::Capture;
 pub use link::{Bursts, Link, Pipe};
 pub use machine::{Machine, epoch, path, transmit_packet};
-pub use nat::{Dependence, Nat};
+pub use nat::{Dependence, Nat, Passage, Ports};
 pub use network::{HostId, Lan, Network};
 pub use null::null_provider;
 pub use pair::Pair;

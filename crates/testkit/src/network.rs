@@ -178,7 +178,9 @@ impl Network {
         // Otherwise it leaves by the NAT that this network is behind.
         let Lan::Behind(number) = lan else { return };
         let Some(router) = self.nats.get_mut(number) else { return };
-        packet.source = router.translator.outbound(now, packet.source, packet.destination);
+        let Packet { source, destination, carrier, .. } = packet;
+        let Some(seen) = router.translator.outbound(now, carrier, source, destination) else { return };
+        packet.source = seen;
         if router.translator.outside() == to {
             if router.translator.hairpin() {
                 self.enter(now, number, packet, datagram);
@@ -191,7 +193,8 @@ impl Network {
 
     fn enter(&mut self, now: Instant, nat: usize, mut packet: Packet, datagram: &[u8]) {
         let Some(router) = self.nats.get_mut(nat) else { return };
-        if let Some(inside) = router.translator.inbound(now, packet.destination.port(), packet.source) {
+        let Packet { source, destination, carrier, .. } = packet;
+        if let Some(inside) = router.translator.inbound(now, carrier, destination.port(), source) {
             packet.destination = inside;
             self.route(now, Lan::Behind(nat), packet, datagram);
         }

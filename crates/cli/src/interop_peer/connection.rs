@@ -4,7 +4,7 @@ use std::path::Path;
 
 use peerline::{
     CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint,
-    Event, Events, IceCandidate, IceServer, IceTransportPolicy, PeerConnection, Reliability, TlsClient,
+    Event, Events, IceCandidate, IceServer, IceTransportPolicy, Mdns, PeerConnection, Reliability, TlsClient,
 };
 use serde_json::{Value, json};
 
@@ -24,9 +24,6 @@ impl Peer {
         if config["certificate"] == "rsa" {
             return Err(Refusal::Unsupported("certificate rsa".to_owned()));
         }
-        if config["mdns"] == true {
-            return Err(Refusal::Unsupported("mdns".to_owned()));
-        }
         let mut configuration = Configuration::default();
         configuration.ice_servers = ice_servers(config);
         if let Some(file) = std::env::var_os("INTEROP_CA_FILE").filter(|file| !file.is_empty()) {
@@ -38,7 +35,8 @@ impl Peer {
         if config["dtlsRole"] == "server" {
             configuration.answer_dtls_role = DtlsRole::Server;
         }
-        let builder = Endpoint::builder().loopback(config["loopback"] == true);
+        let mdns = if config["mdns"] == true { Mdns::Hide } else { Mdns::Resolve };
+        let builder = Endpoint::builder().loopback(config["loopback"] == true).mdns(mdns);
         let builder = builder.ice_lite(ways.lite).udp(!ways.tcp_only).tcp_active(ways.tcp_only);
         let builder = if ways.tcp_only { builder.tcp_port(0) } else { builder };
         let endpoint = builder.bind().await?;

@@ -123,6 +123,7 @@ impl Worker {
                     core.session.add_relay_socket(now, address);
                 }
                 if is_reached {
+                    driven.turn_servers.push(server.address.ip());
                     // RFC 8656 §3.1: it is a STUN server besides, which tells how the shared sockets are seen.
                     core.session.add_stun_server(now, server.address);
                     core.session.add_turn_server(now, server);

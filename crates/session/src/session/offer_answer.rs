@@ -179,7 +179,7 @@ impl Session {
     /// # Errors
     ///
     /// If it is none, belongs nowhere, or no remote description was set yet. Candidates that cannot be used
-    /// here (TCP, `.local` names) are no error.
+    /// here (TCP, and `.local` names that nobody asks for) are no error.
     pub fn add_remote_candidate(
         &mut self,
         now: Instant,
@@ -308,6 +308,8 @@ impl Session {
         config.ice.give_up = config.ice.patience.saturating_add(late);
         config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
         config.stun_servers.clone_from(&self.config.stun_servers);
+        config.resolves_names = self.config.resolves_names;
+        config.host_names = self.config.host_names.as_deref().cloned();
         config.ice.pacer.clone_from(&self.config.pacer);
         let gathering = self.config.gathering.as_deref();
         if let Some(gathering) = gathering {

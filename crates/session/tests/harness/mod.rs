@@ -11,7 +11,7 @@ use session::{
     ChannelId, Config, ConnectionState, Discard, Event, Incoming, Outgoing, SdpType, Session, WallClock,
 };
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
-use testkit::{HostId, Lan, Link, Machine, Network, World};
+use testkit::{HostId, Lan, Link, Machine, Nat, Network, World};
 
 /// When the tests take place, for certificates.
 pub const CLOCK: WallClock = WallClock { unix_seconds: 1_800_000_000 };
@@ -216,16 +216,14 @@ pub struct Two {
 impl Two {
     /// With a TURN server in the public network, which knows `alice` by the password `wonderland`.
     pub fn with_relay(configs: [Config; 2], address: SocketAddr) -> Self {
-        let mut config = turn::server::Config::new(crypto::rust_crypto());
-        config.listeners.push(address);
-        config.relays.push(turn::server::RelayAddress { local: address.ip(), external: address.ip() });
-        config.peers.allow.push("0.0.0.0/0".parse().unwrap());
-        let mut users = turn::Users::default();
-        users.add(config.provider, &config.realm, "alice", "wonderland").unwrap();
-        let server = turn::Server::new(testkit::epoch(), config, users, [9; 32]);
-        let mut two = Self::with(configs, near());
+        Self::behind([&[], &[]], configs, address)
+    }
+
+    /// The same, each side behind NATs, from the inside to the outside.
+    pub fn behind(nats: [&[Nat]; 2], configs: [Config; 2], address: SocketAddr) -> Self {
+        let mut two = Self::placed(nats, configs, near());
         let host = two.world.network.add_host(Lan::Public, &[address.ip()], Link::default());
-        two.world.machines.insert(host, Node::Relay(Box::new(server), VecDeque::new()));
+        two.world.machines.insert(host, relay(address, 9));
         // What a relay puts around a datagram comes on top.
         two.world.max_datagram = 1300;
         two
@@ -237,14 +235,23 @@ impl Two {
     }
 
     pub fn with(configs: [Config; 2], link: Link) -> Self {
+        Self::placed([&[], &[]], configs, link)
+    }
+
+    fn placed(nats: [&[Nat]; 2], configs: [Config; 2], link: Link) -> Self {
         let mut network = Network::new([7; 32]);
         let addresses = configs.each_ref().map(|config| config.local_addresses[0]);
-        let up = |network: &mut Network, address: SocketAddr| {
-            let host = network.add_host(Lan::Public, &[address.ip()], Link::default());
+        let hosts = [0, 1].map(|side| {
+            let mut lan = Lan::Public;
+            for (depth, nat) in nats[side].iter().rev().enumerate() {
+                let octet = u8::try_from(side).unwrap() + 1;
+                let outside = if depth == 0 { [203, 0, 113, octet] } else { [100, 64, octet, octet] };
+                lan = network.add_nat(lan, outside.into(), *nat);
+            }
+            let host = network.add_host(lan, &[addresses[side].ip()], Link::default());
             network.set_links(host, link.clone(), Link::default());
             host
-        };
-        let hosts = addresses.map(|address| up(&mut network, address));
+        });
         let clock = network.add_host(Lan::Public, &[], Link::default());
         let mut world = World::new(network);
         world.machines.insert(clock, Node::Clock(None));
@@ -402,6 +409,18 @@ impl Two {
         let reports = [0, 1].map(|side| self.session(side).report(now).to_string());
         format!("{}\n{}\n{trace}", reports[0], reports[1])
     }
+}
+
+/// A TURN server, which knows `alice` by the password `wonderland`.
+pub fn relay(address: SocketAddr, seed: u8) -> Node {
+    let mut config = turn::server::Config::new(crypto::rust_crypto());
+    config.listeners.push(address);
+    config.relays.push(turn::server::RelayAddress { local: address.ip(), external: address.ip() });
+    config.peers.allow.push("0.0.0.0/0".parse().unwrap());
+    let mut users = turn::Users::default();
+    users.add(config.provider, &config.realm, "alice", "wonderland").unwrap();
+    let server = turn::Server::new(testkit::epoch(), config, users, [seed; 32]);
+    Node::Relay(Box::new(server), VecDeque::new())
 }
 
 /// 10 ms, nothing lost.
