@@ -5,8 +5,11 @@ mod problem;
 mod settings;
 mod users;
 
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -14,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use tracing_subscriber::filter::LevelFilter;
-use turn_server::{Server, Stats};
+use turn_server::{Server, Stats, Stopped};
 
 pub(crate) use problem::Problem;
 pub(crate) use settings::Settings as Options;
@@ -86,17 +89,31 @@ async fn reload(options: &Options, realm: &str, server: &Server) -> Result<(), P
 
 /// Makes no more allocations, and waits for those that live.
 async fn drain(server: &Server, grace: Duration, signals: &mut Signals) -> Result<(), Problem> {
-    let stats = server.stats().await.map_err(|_| Problem::Stopped)?;
-    info!(allocations = stats.turn.allocations, seconds = grace.as_secs(), "ending");
-    let ending = server.drain(grace);
-    tokio::pin!(ending);
+    let mut ending = pin!(server.drain(grace));
+    let mut ended = None;
+    let mut counting = pin!(server.stats());
+    // The server hears of its end before it is asked: when the line below is read, no more allocations are made.
+    let left = poll_fn(|cx| {
+        if ended.is_none()
+            && let Poll::Ready(stats) = ending.as_mut().poll(cx)
+        {
+            ended = Some(stats);
+        }
+        counting.as_mut().poll(cx)
+    });
+    let left = left.await.map_err(|_| Problem::Stopped)?;
+    info!(allocations = left.turn.allocations, seconds = grace.as_secs(), "ending");
+    let told = |stats: Result<Stats, Stopped>| {
+        let Stats { turn, .. } = stats.map_err(|_| Problem::Stopped)?;
+        info!(cut_off = turn.allocations, made = turn.allocated, bytes = turn.relayed_bytes, "ended");
+        Ok(())
+    };
+    if let Some(stats) = ended {
+        return told(stats);
+    }
     loop {
         tokio::select! {
-            stats = &mut ending => {
-                let Stats { turn, .. } = stats.map_err(|_| Problem::Stopped)?;
-                info!(cut_off = turn.allocations, made = turn.allocated, bytes = turn.relayed_bytes, "ended");
-                return Ok(());
-            }
+            stats = &mut ending => return told(stats),
             wanted = signals.next() => if wanted == Wanted::End {
                 info!("ended at once");
                 return Ok(());

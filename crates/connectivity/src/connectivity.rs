@@ -1,3 +1,5 @@
+mod servers;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use crate::gather::{Gatherer, Mapped};
 use crate::names::Names;
 use crate::privacy::HostNames;
 use crate::relay::{Change, Relays};
-use crate::{CandidateError, Config, Discard, Event, SendError, TurnServer};
+use crate::{CandidateError, Config, Discard, Event, SendError};
 
 /// One path to the peer: finds the candidates of ours, checks the ways to the peer's, and carries
 /// datagrams on the one that was agreed on.
@@ -158,100 +160,6 @@ impl Connectivity {
         }
         self.settle();
         Ok(())
-    }
-
-    /// A UDP socket of ours is bound to `address` that no other connection uses: once gathering has begun it asks
-    /// the TURN servers. A server knows its clients by their address, so two that share one share an allocation.
-    pub fn add_relay_socket(&mut self, now: Instant, address: SocketAddr) {
-        self.now = self.now.max(now);
-        let Some(relays) = &mut self.relays else { return };
-        relays.add_socket(address);
-        if self.is_gathering {
-            relays.ask(self.now);
-            self.is_done = false;
-        }
-        self.settle();
-    }
-
-    /// There is a STUN server at `address`: asked from every host address once gathering has begun. Where only relays
-    /// are used it is not.
-    pub fn add_stun_server(&mut self, now: Instant, address: SocketAddr) {
-        self.now = self.now.max(now);
-        if self.relay_only || self.hosts_only || !self.gatherer.add_server(address) || !self.is_gathering {
-            return;
-        }
-        for host in &self.hosts {
-            self.gatherer.ask(self.now, *host);
-        }
-        self.is_done = false;
-    }
-
-    /// There is a TURN server: asked from the sockets for relaying once gathering has begun. To be called only where
-    /// servers were [announced](Config::awaits_servers), or there was one from the beginning.
-    pub fn add_turn_server(&mut self, now: Instant, server: TurnServer) {
-        self.now = self.now.max(now);
-        let Some(relays) = &mut self.relays else { return };
-        relays.add_server(server);
-        if self.is_gathering {
-            relays.ask(self.now);
-            self.is_done = false;
-        }
-        self.settle();
-    }
-
-    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](crate::Carrier)), which asks it once
-    /// gathering has begun; each message of it is a datagram. To be called where
-    /// [`add_turn_server`](Self::add_turn_server) may be.
-    pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: stun::Credentials) {
-        self.now = self.now.max(now);
-        let Some(relays) = &mut self.relays else { return };
-        relays.add_stream(path, credentials);
-        if self.is_gathering {
-            relays.ask(self.now);
-            self.is_done = false;
-        }
-        self.settle();
-    }
-
-    /// A socket for relaying is gone, with the relayed addresses that came by it: their server forgets them in time.
-    pub fn remove_relay_socket(&mut self, now: Instant, address: SocketAddr) {
-        self.now = self.now.max(now);
-        self.relays.iter_mut().for_each(|relays| relays.remove_socket(self.now, address));
-        self.settle();
-    }
-
-    /// That connection is over, with the relayed addresses that came by it.
-    pub fn remove_relay_stream(&mut self, now: Instant, path: Path) {
-        self.now = self.now.max(now);
-        self.relays.iter_mut().for_each(|relays| relays.remove_stream(self.now, path));
-        self.settle();
-    }
-
-    /// No further servers will be told of: see [`Config::awaits_servers`].
-    pub fn end_of_servers(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        self.awaits_servers = false;
-    }
-
-    /// Takes the relays out, with their allocations. They belong to sockets, not to credentials: who begins anew on
-    /// the same sockets gives them to the next one by [`adopt_relays`](Self::adopt_relays), because a server has one
-    /// allocation for each socket (RFC 8656 §6.2). The relayed candidates are gone.
-    pub fn take_relays(&mut self) -> Option<Box<Relays>> {
-        let relays = self.relays.take()?;
-        let given = self.locals.iter().filter_map(|local| self.agent.given_candidate(local.id));
-        let relayed = given.filter(|given| given.kind == Kind::Relayed);
-        let relayed: Vec<SocketAddr> = relayed.map(|given| given.address).collect();
-        relayed.into_iter().for_each(|address| self.remove_relayed(address));
-        Some(relays)
-    }
-
-    /// Goes on with relays of another one, in place of its own, which must not have asked yet.
-    pub fn adopt_relays(&mut self, now: Instant, relays: Box<Relays>) {
-        self.now = self.now.max(now);
-        let relays = self.relays.insert(relays);
-        relays.forget_told();
-        self.is_done = false;
-        self.settle();
     }
 
     /// The socket bound to `address` is gone, with the candidates and paths that begin there.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use stun::discovery::{self, Discovery, Event, Findings};
-use testkit::{Dependence, HostId, Lan, Link, Machine, Nat, Network, World, epoch};
+use testkit::{Dependence, HostId, Lan, Link, Machine, Nat, Network, Ports, World, epoch};
 use turn::server::{self, RelayAddress};
 use turn::{Arrival, Batch, Instant, Server, Transmit, Users};
 
@@ -122,7 +122,8 @@ fn every_nat_is_told_for_what_it_is() {
     for mapping in ALL {
         for filtering in ALL {
             for (hairpin, preserve_port) in [(false, false), (false, true), (true, false), (true, true)] {
-                let nat = Nat { mapping, filtering, hairpin, preserve_port, ..Nat::cone() };
+                let ports = if preserve_port { Ports::Preserved } else { Ports::Random };
+                let nat = Nat { mapping, filtering, hairpin, ports, ..Nat::cone() };
                 let (event, found, elapsed) = find(Some(nat), &link(), discovery::Config::default(), true);
                 assert_eq!(event, Some(Event::Finished), "{nat:?}");
                 assert!(
