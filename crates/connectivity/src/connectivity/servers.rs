@@ -37,7 +37,7 @@ impl Connectivity {
     }
 
     /// There is a TURN server: asked from the sockets for relaying once gathering has begun. To be called only where
-    /// servers were [announced](Config::awaits_servers), or there was one from the beginning.
+    /// servers were [announced](crate::Config::awaits_servers), or there was one from the beginning.
     pub fn add_turn_server(&mut self, now: Instant, server: TurnServer) {
         self.now = self.now.max(now);
         let Some(relays) = &mut self.relays else { return };
@@ -77,7 +77,7 @@ impl Connectivity {
         self.settle();
     }
 
-    /// No further servers will be told of: see [`Config::awaits_servers`].
+    /// No further servers will be told of: see [`awaits_servers`](crate::Config::awaits_servers).
     pub fn end_of_servers(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.awaits_servers = false;
