@@ -74,8 +74,9 @@ impl Stream for Strangers {
 
 impl Drop for Strangers {
     fn drop(&mut self) {
+        let mut guests = self.waiting_room.lock();
         self.waiting_room.is_open.store(false, Ordering::Release);
-        self.waiting_room.lock().untold = VecDeque::new();
+        guests.untold = VecDeque::new();
     }
 }
 
@@ -157,6 +158,10 @@ impl WaitingRoom {
             return;
         }
         let mut guests = self.lock();
+        // Who listened may have left meanwhile.
+        if !self.is_open.load(Ordering::Acquire) {
+            return;
+        }
         let is_waiting =
             guests.untold.iter().any(|(from, wanted, ..)| *from == path && wanted.as_str() == ufrag);
         if is_waiting || guests.told.iter().any(|(from, wanted)| *from == path && wanted == ufrag) {
