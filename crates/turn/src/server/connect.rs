@@ -103,6 +103,11 @@ impl Server {
         self.table.peer_gone(connection);
     }
 
+    /// Whether a client's connection was joined to a peer's, so that it has no messages any more.
+    pub fn is_joined(&self, path: Path) -> bool {
+        self.table.is_joined(path)
+    }
+
     /// How many bytes of one side of a joined connection may be taken now, `limit` at most. None where the allocation, or
     /// all together, have relayed as many as they may for the moment: whoever sends has to wait.
     pub fn stream_room(
@@ -179,6 +184,28 @@ impl Server {
         self.table.open_connection(&mut self.rng, &wanted, relay, answer)
     }
 
+    /// Whose ConnectionBind it is, if it is signed with what the client was given along its control connection, from the same
+    /// address: the number of a connection is taken once, so that a request that others repeat is worth nothing.
+    pub(super) fn identify_by_connection(
+        &self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+    ) -> Option<Arc<Authenticated>> {
+        if message.method() != Method::CONNECTION_BIND {
+            return None;
+        }
+        let allocation = self.table.of_waiting(id_of(message)?)?;
+        let ended = allocation.credentials_end.is_some_and(|end| end <= now);
+        let control = allocation.client.remote;
+        if control.ip() != path.remote.ip() || allocation.is_stale || ended {
+            return None;
+        }
+        let user = &allocation.user;
+        self.authenticator.authenticate_again(now, control, message, user).ok()?;
+        Some(Arc::clone(user))
+    }
+
     /// A ConnectionBind request (RFC 6062 §5.4), along a connection that has nothing to do with an allocation yet.
     pub(super) fn bind_connection(
         &mut self,
@@ -186,7 +213,7 @@ impl Server {
         message: &Message<'_>,
         user: &Arc<Authenticated>,
     ) -> Result<Content, u16> {
-        let id = connection_of(message).ok_or(400_u16)?;
+        let id = id_of(message).ok_or(400_u16)?;
         if path.carrier == Carrier::Udp || self.table.of_client(path).is_some() {
             return Err(400);
         }
@@ -196,8 +223,15 @@ impl Server {
     }
 }
 
+/// Which connection a ConnectionBind is about, if it is one: for whoever hands it to the server that has it. Says nothing on
+/// its worth.
+pub fn connection_of(datagram: &[u8]) -> Option<ConnectionId> {
+    let message = Message::decode(datagram).ok()?;
+    if message.method() == Method::CONNECTION_BIND { id_of(&message) } else { None }
+}
+
 /// Which connection a message is about.
-pub(super) fn connection_of(message: &Message<'_>) -> Option<ConnectionId> {
+fn id_of(message: &Message<'_>) -> Option<ConnectionId> {
     message.attributes().find_map(|attribute| match attribute {
         Attribute::ConnectionId(number) => Some(ConnectionId::new(number)),
         _ => None,

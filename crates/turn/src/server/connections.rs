@@ -8,6 +8,7 @@ use crypto::Rng;
 use proto::{Instant, Path};
 use stun::Authenticated;
 
+use super::allocation::Allocation;
 use super::event::Event;
 use super::reply::{Content, Reply};
 use super::table::Table;
@@ -218,8 +219,19 @@ impl Table {
         Some(self.disconnect(id))
     }
 
+    /// The allocation of one that the client has not come for.
+    pub(super) fn of_waiting(&self, id: ConnectionId) -> Option<&Allocation> {
+        let connection = self.connections.live.get(&id)?;
+        let is_waiting = matches!(connection.phase, Phase::Waiting);
+        self.allocations.get(connection.allocation).filter(|_| is_waiting)
+    }
+
+    pub(super) fn is_joined(&self, path: Path) -> bool {
+        self.connections.by_client.contains_key(&path)
+    }
+
     /// Where the allocation of one that is joined is in the table.
-    pub(super) fn of_joined(&mut self, id: ConnectionId) -> Option<&mut super::allocation::Allocation> {
+    pub(super) fn of_joined(&mut self, id: ConnectionId) -> Option<&mut Allocation> {
         let connection = self.connections.live.get(&id)?;
         let is_joined = matches!(connection.phase, Phase::Joined(_));
         self.allocations.get_mut(connection.allocation).filter(|_| is_joined)

@@ -36,7 +36,7 @@ use crate::policy::embedded;
 use crate::wire::ChannelData;
 
 pub use self::config::{Config, Discovery, RelayAddress};
-pub use self::connect::Direction;
+pub use self::connect::{Direction, connection_of};
 pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::limiter::network;
 pub use self::relay::{Received, Relay};

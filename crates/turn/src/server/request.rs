@@ -78,6 +78,9 @@ impl Server {
         message: &Message<'_>,
     ) -> Result<Arc<Authenticated>, Refusal> {
         let unix = self.config.unix_time.saturating_add(now.since_epoch().as_secs());
+        if let Some(user) = self.identify_by_connection(now, path, message) {
+            return Ok(user);
+        }
         let allocation = self.table.of_client(path);
         if let Some(allocation) = allocation.as_ref().filter(|allocation| !allocation.is_stale) {
             let ended = allocation.credentials_end.is_some_and(|end| end <= now);

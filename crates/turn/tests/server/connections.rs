@@ -177,6 +177,30 @@ fn a_client_connects_and_comes_for_the_connection() {
     is_clean(&bench);
 }
 
+/// What the control connection was challenged with holds for what the client comes for, from the same address, and saves a
+/// round trip; from elsewhere, or signed with another password, it does not.
+#[test]
+fn a_client_that_comes_for_a_connection_is_known_by_its_control_connection() {
+    let mut bench = Bench::new(with_tcp());
+    let (mut alice, _) = allocated(&mut bench);
+    let id = connected(&mut bench, &mut alice, PEER);
+    let number = Attribute::ConnectionId(id.number());
+    let bind = alice.request(Method::CONNECTION_BIND, &[number]);
+    let other = alice.request(Method::CONNECTION_BIND, &[Attribute::ConnectionId(id.number() ^ 1)]);
+    let refresh = alice.request(Method::REFRESH, &[]);
+    let mut forged = bind.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let (here, there) =
+        (over_tcp("198.51.100.7:5000", "alice").path, over_tcp("198.51.100.8:5000", "alice").path);
+    for (path, request) in [(here, &forged), (here, &other), (here, &refresh), (there, &bind)] {
+        let code = bench.ask(path, request).unwrap().code();
+        assert!([401, 438].contains(&code), "{code}");
+    }
+    assert_eq!(bench.ask(here, &bind).unwrap().code(), 0);
+    let again = over_tcp("198.51.100.7:5001", "alice").path;
+    assert_eq!(bench.ask(again, &bind).unwrap().code(), 438, "once");
+}
+
 #[test]
 fn either_side_ends_the_other() {
     let mut bench = Bench::new(with_tcp());
