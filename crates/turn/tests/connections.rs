@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "a panic is how a test fails"
 )]
 
@@ -261,7 +262,7 @@ fn a_server_that_lies_of_connections_is_not_believed() {
     let mut world = World::new(|_, _| {});
     world.events();
     let now = world.bench.now;
-    let mut says = |world: &mut World, mut bytes: Vec<u8>| {
+    let says = |world: &mut World, mut bytes: Vec<u8>| {
         let arrival = Arrival { path: path(4000), ecn: None, at: now };
         world.client.handle_datagram(arrival, &mut bytes).map(|_| ())
     };
