@@ -389,9 +389,15 @@ fn no_special_address_nor_the_server_nor_the_relay_itself_is_connected_to() {
     let (mut alice, relay) = allocated(&mut bench);
     let other = over_tcp("198.51.100.8:1", "bob").call(&mut bench, Method::ALLOCATE, &[TCP]).relayed();
     let of_udp = Asker::new("198.51.100.9:1", "bob", "wonderland").allocate(&mut bench, &[]).relayed();
-    for special in special_addresses() {
-        assert_eq!(connect(&mut bench, &mut alice, &special), Some(403), "{special}");
+    let mut count = 0;
+    for special in crate::hostile::special() {
+        let special = SocketAddr::new(special, 80);
+        assert_eq!(connect(&mut bench, &mut alice, &special.to_string()), Some(403), "{special}");
+        let arrived = bench.server.peer_arrived(bench.now, relay, special);
+        assert_eq!(arrived, Err(Discard::NoPermission), "{special}");
+        count += 1;
     }
+    assert!(count >= 200, "{count}");
     for own in ["192.0.2.1:3478", "192.0.2.1:80", &relay.to_string(), &of_udp.to_string()] {
         assert_eq!(connect(&mut bench, &mut alice, own), Some(403), "{own}");
     }
@@ -414,32 +420,6 @@ fn no_special_address_nor_the_server_nor_the_relay_itself_is_connected_to() {
     assert_eq!(udp.permit(&mut bench, &relay.to_string()), 0);
     assert!(matches!(udp.send(&mut bench, &relay.to_string(), b"x"), Err(Discard::NoPermission)));
     assert!(udp.send(&mut bench, &of_udp.to_string(), b"x").is_ok());
-}
-
-/// Some of each kind; the policy's own tests have them all.
-fn special_addresses() -> Vec<String> {
-    let v4 = [
-        "127.0.0.1",
-        "10.0.0.1",
-        "192.168.1.1",
-        "172.16.0.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",
-        "224.0.0.1",
-        "255.255.255.255",
-    ];
-    let v6 = [
-        "::1",
-        "fe80::1",
-        "fc00::1",
-        "::ffff:127.0.0.1",
-        "64:ff9b::7f00:1",
-        "2002:7f00:1::",
-        "::",
-        "ff02::1",
-    ];
-    v4.iter().map(|ip| format!("{ip}:80")).chain(v6.iter().map(|ip| format!("[{ip}]:80"))).collect()
 }
 
 #[test]
@@ -485,6 +465,48 @@ fn allocated_from(bench: &mut Bench, port: u16) -> (Asker, SocketAddr) {
     let mut alice = over_tcp(&format!("198.51.100.7:{port}"), "alice");
     let relayed = alice.call(bench, Method::ALLOCATE, &[TCP]).relayed();
     (alice, relayed)
+}
+
+/// THREATS T3: whatever becomes of connections, nothing of them is left.
+#[test]
+fn connections_and_listeners_never_leak() {
+    let mut few = with_tcp();
+    few.ports = 50_000..=50_003;
+    let mut bench = Bench::new(few);
+    let free = bench.server.stats().free_ports;
+    let mut alice = alice();
+    for round in 0..testkit::scaled_at_least(100_000, 1_000) {
+        assert_eq!(alice.call(&mut bench, Method::ALLOCATE, &[TCP]).code(), 0, "{round}");
+        let relay = *bench.listeners.first().unwrap();
+        alice.permit(&mut bench, PEER);
+        let id = connected(&mut bench, &mut alice, PEER);
+        let arrived = bench.server.peer_arrived(bench.now, relay, "8.8.4.4:1".parse().unwrap()).unwrap();
+        bench.poll().unwrap();
+        assert_eq!(connect(&mut bench, &mut alice, "8.8.4.4:2"), None);
+        let (opening, ..) = wanted(&mut bench);
+        let data = over_tcp("198.51.100.7:5000", "alice").path;
+        let request = alice.request(Method::CONNECTION_BIND, &[Attribute::ConnectionId(id.number())]);
+        assert_eq!(bench.ask(data, &request).unwrap().code(), 0, "{round}");
+        match round % 5 {
+            0 => bench.server.peer_gone(bench.now, id),
+            1 => bench.server.client_gone(bench.now, data),
+            2 => bench.server.peer_failed(bench.now, opening),
+            3 => bench.server.peer_gone(bench.now, arrived),
+            _ => {}
+        }
+        while bench.poll().is_some() {}
+        if round % 2 == 0 {
+            bench.sleep(Duration::from_secs(600));
+        } else {
+            alice.call(&mut bench, Method::REFRESH, &[Attribute::Lifetime(0)]);
+        }
+        while bench.poll().is_some() {}
+        bench.wishes.clear();
+        let stats = bench.server.stats();
+        assert_eq!((stats.free_ports, stats.connections, stats.allocations), (free, 0, 0), "{round}");
+        assert!(bench.listeners.is_empty() && bench.sockets.is_empty(), "{round}");
+        assert_eq!(bench.server.poll_timeout(), None, "{round}");
+    }
 }
 
 /// A listener that cannot be had is another port's.
