@@ -175,6 +175,20 @@ impl Ledger {
         Ok(())
     }
 
+    /// One of a user goes on under another name, if that may have one more.
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), u16> {
+        if from == to {
+            return Ok(());
+        }
+        let count = self.per_user.get(to).copied().unwrap_or(0);
+        if count >= self.limits.per_user {
+            return Err(486);
+        }
+        self.per_user.insert(to.into(), count.saturating_add(1));
+        release(&mut self.per_user, from);
+        Ok(())
+    }
+
     /// A free port at the address of a family.
     pub(super) fn take(
         &mut self,
