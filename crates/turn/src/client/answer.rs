@@ -41,6 +41,7 @@ impl Client {
         self.was_forged = false;
         match code {
             None => {
+                self.former = None;
                 self.keep_ticket(purpose, message);
                 self.handle_success(now, purpose, granted);
             }
@@ -148,7 +149,11 @@ impl Client {
             Err(stun::ChallengeError::Refused)
                 if self.state == State::Allocated && pending.purpose != Purpose::Move =>
             {
-                self.be_refused();
+                if self.former.is_some() {
+                    self.go_back_to_former(now, pending.purpose);
+                } else {
+                    self.be_refused();
+                }
             }
             Err(error) => {
                 if pending.purpose == Purpose::Release {
@@ -167,7 +172,7 @@ impl Client {
         self.event = Some(Event::CredentialsRefused);
     }
 
-    /// The server does not let another name go on with what it has granted (RFC 8656 §5).
+    /// The server does not know the new name, or does not let it go on with what another one has (RFC 8656 §5).
     fn go_back_to_former(&mut self, now: Instant, purpose: Purpose) {
         if let Some(former) = self.former.take() {
             self.login.set_credentials(*former);
