@@ -128,6 +128,8 @@ pub struct UnusedServer {
 pub enum UnusedReason {
     /// It is to be spoken to in a way that is not supported: TURN over DTLS, STUN over TCP, TLS or DTLS.
     Transport,
+    /// Another URL of the same server was faster.
+    Slower,
     /// No connection over TCP or TLS comes about.
     Connection,
     /// Nobody knows its name, or nobody answered in time.
@@ -143,6 +145,7 @@ impl fmt::Display for UnusedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
             UnusedReason::Transport => "TURN over DTLS, and STUN over anything but UDP, are not supported",
+            UnusedReason::Slower => "another of its URLs was faster",
             UnusedReason::Connection => "no connection to it comes about",
             UnusedReason::Name => "its name is not known",
             UnusedReason::Socket => "no socket could be opened for it",
