@@ -14,6 +14,7 @@ mod interop;
 mod ledger;
 mod mutants;
 mod nat_matrix;
+mod roaming;
 mod spec;
 mod threats;
 mod tidy;
@@ -123,6 +124,21 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Two whole sessions whose network changes: addresses, NATs, outages, TURN servers, black holes.
+    Roaming {
+        /// How many seeds of each scenario.
+        #[arg(long, default_value_t = 200)]
+        seeds: u64,
+        /// The first of them; with `--seeds 1` it replays one.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Only scenarios whose name has this in it.
+        #[arg(long, default_value = "", conflicts_with = "write")]
+        scenario: String,
+        /// Writes docs/roaming.md.
+        #[arg(long)]
+        write: bool,
+    },
     /// Two sides behind each pair of NATs and firewalls, against theory; writes docs/nat-matrix.md.
     NatMatrix {
         /// Only says whether it is stale.
@@ -171,6 +187,7 @@ fn main() -> ExitCode {
             name => chores::bench(name),
         },
         Task::Sim { seeds, seed, write } => chores::sim(seeds, seed, write),
+        Task::Roaming { seeds, seed, scenario, write } => roaming::run(seeds, seed, &scenario, write),
         Task::NatMatrix { check } => nat_matrix::run(check),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
         Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),

@@ -410,6 +410,18 @@ impl Connectivity {
         self.agent.note_authenticated(now);
     }
 
+    /// Something above speaks against the selected path: what was sent is not acknowledged, or the peer's data come on
+    /// another one. It is checked now, and if that has no answer for a while, another valid path is preferred; a relay
+    /// that it goes through is asked whether it is still there.
+    pub fn doubt_path(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.doubt_path(now);
+        if let (Some(path), Some(relays)) = (self.agent.selected_path(), &mut self.relays) {
+            relays.probe(now, path);
+        }
+        self.settle();
+    }
+
     /// The largest datagram that is sent, in bytes.
     pub const fn max_datagram(&self) -> usize {
         self.max_datagram
@@ -512,6 +524,7 @@ impl Connectivity {
                     self.relays.iter_mut().for_each(|relays| relays.bind(self.now, path));
                     Event::PathSelected(path)
                 }
+                ice::Event::PathRevived => Event::PathRevived,
                 ice::Event::RoleSwitched(role) => Event::RoleSwitched(role),
                 ice::Event::StateChanged(state) => Event::StateChanged(state),
                 ice::Event::Connect { id, local, remote } => Event::Connect { id, local, remote },

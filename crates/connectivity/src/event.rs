@@ -15,6 +15,8 @@ pub enum Event {
     StateChanged(State),
     /// Data goes this way from now on.
     PathSelected(Path),
+    /// That way was silent or doubted, and the peer has been heard on it again.
+    PathRevived,
     /// A TCP connection is to be opened: say what becomes of it by
     /// [`tcp_opened`](crate::Connectivity::tcp_opened) or [`tcp_failed`](crate::Connectivity::tcp_failed).
     Connect {

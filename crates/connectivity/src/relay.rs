@@ -124,6 +124,18 @@ impl Relays {
         }
     }
 
+    /// The credentials for a server are these from now on: for what it has granted, and for what it will be asked.
+    pub fn set_credentials(&mut self, now: Instant, server: SocketAddr, credentials: &Credentials) {
+        let servers = self.servers.iter_mut().filter(|known| known.address == server);
+        let streams = self.streams.iter_mut().filter(|(path, _)| path.remote == server);
+        let known = servers.map(|known| &mut known.credentials).chain(streams.map(|(_, known)| known));
+        known.for_each(|known| known.clone_from(credentials));
+        for relay in self.relays.iter_mut().filter(|relay| relay.client.path().remote == server) {
+            relay.credentials.clone_from(credentials);
+            let _ = relay.client.set_credentials(now, credentials.clone()); // closed: it is asked anew with them
+        }
+    }
+
     /// Has everything that there is be told again, to somebody else.
     pub(crate) fn forget_told(&mut self) {
         self.relays.iter_mut().for_each(|relay| relay.addresses = [None; 2]);
@@ -229,6 +241,13 @@ impl Relays {
     pub(crate) fn bind(&mut self, now: Instant, path: Path) {
         if let Some(relay) = self.of_mut(path.local) {
             let _ = relay.client.bind_channel(now, path.remote); // too many: indications do too
+        }
+    }
+
+    /// Asks the server of a relayed path whether it still knows of the allocation.
+    pub(crate) fn probe(&mut self, now: Instant, path: Path) {
+        if let Some(relay) = self.of_mut(path.local) {
+            relay.client.probe(now);
         }
     }
 

@@ -241,6 +241,11 @@ impl Channels {
         self.association.oversized()
     }
 
+    /// See [`Association::path_revived`].
+    pub fn path_revived(&mut self, now: Instant) {
+        self.association.path_revived(now);
+    }
+
     /// See [`Association::set_round_trip`].
     pub fn set_round_trip(&mut self, rtt: Duration) {
         self.association.set_round_trip(rtt);

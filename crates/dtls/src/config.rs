@@ -25,14 +25,18 @@ pub struct Config {
     /// Bytes of the largest handshake datagram, until `set_max_datagram` says otherwise. Default: 1,200,
     /// which fits any path that carries IPv6 (RFC 8200 §5) below a relay's framing.
     pub max_datagram: usize,
+    /// Bytes of the largest datagram of a flight that was sent twice in vain, since the path may not carry larger ones
+    /// (RFC 6347 §4.1.1.1). Default: 548, which fits what every host of IPv4 takes (RFC 791 §3.1).
+    pub small_datagram: usize,
     /// Without a measured round trip: the first wait for an answer, doubled each time. Default: 1 s (RFC 6347 §4.2.4.1).
     pub first_wait: Duration,
     /// Without a measured round trip: how long a handshake may take. Default: 60 s, the longest wait of RFC 6347 §4.2.4.1.
     pub give_up: Duration,
     /// With a measured round trip: the shortest first wait, which is otherwise two round trips. Default: 50 ms.
     pub shortest_wait: Duration,
-    /// With a measured round trip: the longest wait. Default: 1 s, less than RFC 6347 §4.2.4.1 has, since
-    /// the path is known to carry datagrams and its consent checks already say when it does not.
+    /// With a measured round trip: the longest wait, unless two round trips are longer. Default: 500 ms, less than
+    /// RFC 6347 §4.2.4.1 has, since the path is known to carry datagrams and its consent checks already say when it does
+    /// not.
     pub longest_wait: Duration,
     /// With a measured round trip: how long a handshake may take. Default: 30 s (RFC 7675 §5.1: consent ends then).
     pub give_up_on_path: Duration,
@@ -69,10 +73,11 @@ impl Config {
             srtp_profiles: Vec::new(),
             srtp_required: false,
             max_datagram: 1200,
+            small_datagram: 548,
             first_wait: Duration::from_secs(1),
             give_up: Duration::from_secs(60),
             shortest_wait: Duration::from_millis(50),
-            longest_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_millis(500),
             give_up_on_path: Duration::from_secs(30),
             max_retransmissions: 64,
             max_certificate: 16 << 10,

@@ -45,6 +45,8 @@ pub struct Connection {
     closed: Option<CloseReason>,
     alert: Option<Alert>,
     max_datagram: usize,
+    /// A flight had to be cut into small datagrams.
+    is_small: bool,
     events: Events,
     stats: Stats,
 }
@@ -145,6 +147,7 @@ impl Connection {
             closed: None,
             alert: None,
             max_datagram: config.max_datagram.max(MIN_DATAGRAM),
+            is_small: false,
             events: Events::default(),
             stats: Stats::default(),
             role,
@@ -163,6 +166,20 @@ impl Connection {
     /// UDP payload; at least 100. A flight that was cut to another size is cut anew when it is sent again.
     pub fn set_max_datagram(&mut self, bytes: usize) {
         self.max_datagram = bytes.max(MIN_DATAGRAM);
+    }
+
+    /// Whether the handshake had to do with small datagrams: larger ones may not get through, or much is lost.
+    pub const fn has_backed_off(&self) -> bool {
+        self.is_small
+    }
+
+    /// The largest datagram of the flight.
+    fn flight_datagram(&self) -> usize {
+        if self.is_small {
+            self.max_datagram.min(self.config.small_datagram.max(MIN_DATAGRAM))
+        } else {
+            self.max_datagram
+        }
     }
 
     /// Takes a datagram of the peer, whose records are decrypted in place and lent one by one.
@@ -256,7 +273,7 @@ impl Connection {
     /// there is none, or no room for it.
     pub fn poll_packet(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
         self.now = self.now.max(now);
-        let beyond = out.room().saturating_sub(self.max_datagram);
+        let beyond = out.room().saturating_sub(self.flight_datagram());
         if out.reserve_tail(beyond).is_err() {
             return false;
         }
@@ -620,6 +637,7 @@ impl Connection {
     fn resend(&mut self) {
         if !self.flight.is_empty() && !self.flight.is_due() && self.timing.take_repeat() {
             self.flight.rewind();
+            self.is_small |= self.timing.repeats() >= SMALL_AFTER && self.handshake.is_some();
             self.stats.retransmissions = self.stats.retransmissions.wrapping_add(1);
         }
     }
@@ -653,6 +671,8 @@ const RESERVED_LABELS: [&[u8]; 5] =
     [b"client finished", b"server finished", b"master secret", b"extended master secret", b"key expansion"];
 /// Room for a piece of any message with its headers and tag.
 const MIN_DATAGRAM: usize = 100;
+/// Times that a flight is sent again as it was: losses alone explain that many.
+const SMALL_AFTER: u32 = 2;
 
 #[cfg(test)]
 mod tests;

@@ -42,11 +42,11 @@ impl Timing {
     }
 
     pub(crate) fn set_round_trip(&mut self, rtt: Duration, config: &Config) {
-        let first = rtt.saturating_mul(2).max(config.shortest_wait).min(config.longest_wait);
+        let trips = rtt.saturating_mul(2).min(LONGEST_TRIPS);
         let is_first_wait = self.wait == self.first_wait;
-        self.first_wait = first;
-        self.longest_wait = config.longest_wait;
-        self.wait = if is_first_wait { first } else { self.wait.min(config.longest_wait) };
+        self.first_wait = trips.max(config.shortest_wait);
+        self.longest_wait = trips.max(config.longest_wait);
+        self.wait = if is_first_wait { self.first_wait } else { self.wait.min(self.longest_wait) };
         if self.give_up.is_some() {
             self.give_up = Some(self.started + config.give_up_on_path);
         }
@@ -76,6 +76,11 @@ impl Timing {
         self.repeats_left = left;
         self.retransmit = None;
         true
+    }
+
+    /// How often the flight was sent again.
+    pub(crate) const fn repeats(&self) -> u32 {
+        self.max_repeats.saturating_sub(self.repeats_left)
     }
 
     /// Whether the wait is over; the next one is longer.
@@ -119,6 +124,8 @@ impl Timing {
     }
 }
 
+/// Two round trips are not taken for more than this.
+const LONGEST_TRIPS: Duration = Duration::from_secs(2);
 /// No flight is repeated on a stranger's word sooner than this after it was sent.
 const SHORTEST_REPEAT: Duration = Duration::from_millis(25);
 

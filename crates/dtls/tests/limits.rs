@@ -187,3 +187,20 @@ fn a_flight_is_cut_to_the_limit_of_a_datagram() {
         flight.iter().map(Vec::len).collect::<Vec<_>>()
     );
 }
+
+/// RFC 6347 §4.1.1.1: what was sent twice in vain may be too large for the path.
+#[test]
+fn a_flight_that_was_sent_twice_in_vain_is_cut_into_small_datagrams() {
+    for (limit, longest) in [(100, 100), (101, 101), (1, 100)] {
+        let mut client = client(|config| config.small_datagram = limit);
+        for (second, is_small) in [(1, false), (3, true), (7, true)] {
+            let now = testkit::epoch() + Duration::from_secs(second);
+            client.connection.handle_timeout(now);
+            let flight = client.datagrams(now);
+            assert_eq!(client.connection.has_backed_off(), is_small, "{limit} {second}");
+            assert_eq!(flight.len() > 1, is_small, "{limit} {second}");
+            assert_eq!(flight[0].len() == longest, is_small, "{limit} {second}");
+        }
+    }
+    assert_eq!(limited(|_| {}).small_datagram, 548);
+}

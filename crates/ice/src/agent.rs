@@ -5,6 +5,7 @@ use crypto::Rng;
 use proto::{Carrier, Instant, Path};
 use stun::wire::{Class, Message, TransactionId, is_stun};
 
+use crate::consent::Consent;
 use crate::generation::{Generation, Peer, Remote};
 use crate::inbound::ufrags;
 use crate::lite::Lite;
@@ -479,12 +480,22 @@ impl Agent {
         let now = self.now;
         let was_silent = self.state == State::Disconnected;
         if let Some(consent) = self.active_mut().and_then(|generation| generation.consent.as_mut()) {
-            consent.hear(now);
+            let quiet = consent.hear_data(now);
+            // Looked at then, and not with each of these.
+            self.timeout = self.timeout.map(|timeout| timeout.min(quiet));
         }
         self.note_lite();
         if was_silent {
             self.finish();
         }
+    }
+
+    /// Something above speaks against the selected path: what was sent is not acknowledged, or the peer's data come on
+    /// another one. It is checked now, and if that has no answer for a while, another valid path is preferred.
+    pub fn doubt_path(&mut self, now: Instant) {
+        self.begin(now);
+        self.doubt_selected();
+        self.finish();
     }
 
     /// The agent's state.
@@ -567,7 +578,10 @@ impl Agent {
         let Events { role, path, state } = &mut self.events;
         let role = role.take().map(Event::RoleSwitched);
         let path = || path.take().map(Event::PathSelected);
-        role.or_else(path).or_else(|| state.take().map(Event::StateChanged))
+        let news = role.or_else(path).or_else(|| state.take().map(Event::StateChanged));
+        let consent = if news.is_none() { self.generation.consent.as_mut() } else { None };
+        let has_revived = consent.is_some_and(Consent::take_revival);
+        news.or_else(|| has_revived.then_some(Event::PathRevived))
     }
 
     /// Gives back what the tables have grown by and do not need.

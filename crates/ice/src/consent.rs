@@ -13,6 +13,13 @@ pub(crate) struct Consent {
     answered: Instant,
     /// The last authenticated sign of life, requests included.
     heard: Instant,
+    /// Since when it is doubted that the path still carries anything: nothing was heard since.
+    doubted: Option<Instant>,
+    last_doubt: Option<Instant>,
+    /// A doubt was dispelled, which nobody was told yet.
+    revived: bool,
+    /// When the silence after data becomes strange.
+    quiet: Option<Instant>,
     due: Instant,
     /// The latest first.
     in_flight: [(TransactionId, Instant); IN_FLIGHT],
@@ -25,6 +32,10 @@ impl Consent {
         Self {
             answered: now,
             heard: now,
+            doubted: None,
+            last_doubt: None,
+            revived: false,
+            quiet: None,
             due: now + interval(config, rng),
             in_flight: [(TransactionId([0; 12]), now); IN_FLIGHT],
             in_flight_len: 0,
@@ -85,6 +96,55 @@ impl Consent {
     /// An authenticated request, which shows life but is no consent.
     pub(crate) fn hear(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
+        self.revived |= self.doubted.take().is_some();
+    }
+
+    /// Authenticated data: the next are expected soon. Says when it is strange that none have come.
+    pub(crate) fn hear_data(&mut self, now: Instant) -> Instant {
+        self.hear(now);
+        *self.quiet.insert(now + QUIET)
+    }
+
+    /// Something speaks against the path. Says whether it is to be checked now: not when it is already, nor again and
+    /// again.
+    pub(crate) fn doubt(&mut self, now: Instant) -> bool {
+        let is_recent = self.last_doubt.is_some_and(|last| last + DOUBT > now);
+        let begins = self.doubted.is_none() && !is_recent;
+        if begins {
+            (self.doubted, self.last_doubt) = (Some(now), Some(now));
+        }
+        begins
+    }
+
+    /// Whether the silence after data has just become strange.
+    pub(crate) fn is_quiet(&mut self, now: Instant) -> bool {
+        self.quiet.take_if(|quiet| *quiet <= now).is_some_and(|quiet| self.heard + QUIET <= quiet)
+    }
+
+    /// Whether the path is doubted.
+    pub(crate) const fn is_doubted(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// The path is silent, which speaks against it for good.
+    pub(crate) fn fall_silent(&mut self, now: Instant) {
+        self.doubted.get_or_insert(now);
+    }
+
+    /// Whether a doubt was dispelled since the last call.
+    pub(crate) const fn take_revival(&mut self) -> bool {
+        std::mem::replace(&mut self.revived, false)
+    }
+
+    /// When a doubt that nothing has dispelled is enough to prefer another path: after two requests in vain.
+    pub(crate) fn doubtful_at(&self, round_trip: Option<Duration>) -> Option<Instant> {
+        let trips = round_trip.unwrap_or(DOUBT).saturating_mul(2).min(DOUBT);
+        Some(self.doubted? + DOUBT / 2 + trips)
+    }
+
+    /// When the silence after data becomes strange.
+    pub(crate) const fn quiet_at(&self) -> Option<Instant> {
+        self.quiet
     }
 }
 
@@ -94,6 +154,10 @@ fn interval(config: &Config, rng: &mut Rng) -> Duration {
     (config.consent_interval.saturating_mul(percent) / 100).max(LEAST_INTERVAL)
 }
 
+/// Doubts that come more often than this are one.
+const DOUBT: Duration = Duration::from_secs(1);
+/// A flow of data that pauses for longer costs one check each time.
+const QUIET: Duration = Duration::from_millis(2500);
 /// More than 30 s hold at intervals of at least 4 s.
 const IN_FLIGHT: usize = MAX_LEN as usize;
 const MAX_LEN: u8 = 8;

@@ -13,6 +13,8 @@ pub enum Event {
     StateChanged(State),
     /// Data goes this way from now on.
     PathSelected(Path),
+    /// That way was silent or doubted, and the peer has been heard on it again.
+    PathRevived,
     /// A TCP connection is to be opened (RFC 6544): say what becomes of it by
     /// [`tcp_opened`](crate::Agent::tcp_opened) or [`tcp_failed`](crate::Agent::tcp_failed). There are as many as
     /// [`max_connections`](crate::Config::max_connections) at a time.

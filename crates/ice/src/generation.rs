@@ -200,6 +200,7 @@ impl Generation {
             foundation,
             state,
             local_kind: None,
+            mapped: None,
             check: None,
             triggered: None,
             nominating: false,

@@ -210,6 +210,10 @@ impl Agent {
         if is_selected && let Some(consent) = &mut self.generation.consent {
             consent.hear(now);
         }
+        // The peer has another address, as behind a NAT that has forgotten the last one.
+        if is_new && !is_selected && self.generation.nominated.is_some() {
+            self.doubt_selected();
+        }
         self.follow_nomination(id);
     }
 
@@ -311,7 +315,9 @@ impl Agent {
             Class::Success => {
                 let mapped = message.mapped_address().ok_or(Discard::Incomplete)?;
                 self.counters.responses_received = self.counters.responses_received.wrapping_add(1);
-                self.take_success(is_previous, pair_id, id, mapped);
+                if self.take_success(is_previous, pair_id, id, mapped) {
+                    self.nominate_again(pair_id);
+                }
             }
             Class::Request | Class::Indication | Class::Error => {
                 let code = error.ok_or(Discard::Incomplete)?;
@@ -323,17 +329,18 @@ impl Agent {
         Ok(())
     }
 
-    /// RFC 8445 §7.2.5.3.
+    /// RFC 8445 §7.2.5.3. Says whether the peer sees us elsewhere than before on the path in use.
     fn take_success(
         &mut self,
         is_previous: bool,
         pair_id: crate::pair::PairId,
         id: TransactionId,
         mapped: SocketAddr,
-    ) {
+    ) -> bool {
         let now = self.now;
         let generation = if is_previous { self.previous.as_deref_mut() } else { Some(&mut self.generation) };
-        let Some(generation) = generation else { return };
+        let Some(generation) = generation else { return false };
+        let mut has_moved = false;
         if let Some(pair) = generation.pair_mut(pair_id) {
             pair.answered = now;
             let is_same = |local: &&Local| {
@@ -342,6 +349,8 @@ impl Agent {
             };
             let known = self.locals.iter().find(is_same);
             pair.local_kind = Some(known.map_or(Kind::PeerReflexive, |local| local.given.kind));
+            let before = pair.mapped.replace(mapped);
+            has_moved = before.is_some_and(|before| before != mapped);
         }
         let is_selected = generation.selected == Some(pair_id);
         if is_selected && let Some(consent) = &mut generation.consent {
@@ -354,8 +363,9 @@ impl Agent {
                 pair.responses = pair.responses.wrapping_add(1);
             }
         }
-        let Some(pair) = generation.pair_mut(pair_id) else { return };
-        let Some(check) = pair.check.take_if(|check| check.id == id) else { return };
+        let has_moved = has_moved && is_selected && !is_previous;
+        let Some(pair) = generation.pair_mut(pair_id) else { return false };
+        let Some(check) = pair.check.take_if(|check| check.id == id) else { return has_moved };
         if check.sent == 1 {
             if is_selected { pair.measure(now - check.first) } else { pair.measure_rarely(now - check.first) }
         }
@@ -383,6 +393,7 @@ impl Agent {
             self.select_best();
             self.follow_nomination(pair_id);
         }
+        has_moved
     }
 
     /// RFC 8445 §7.2.5.3.1: an address of ours that only the peer could show.

@@ -26,6 +26,9 @@ impl Agent {
         if self.is_active() && self.timeout.is_some_and(|due| due <= self.now) {
             self.expire_checks();
             self.expire_paths();
+            if self.generation.consent.as_mut().is_some_and(|consent| consent.is_quiet(self.now)) {
+                self.doubt_selected();
+            }
             self.finish();
         }
     }
@@ -35,6 +38,7 @@ impl Agent {
         if self.is_active() {
             self.pair_with_lite();
             self.nominate();
+            self.call_for_nomination();
             self.keep_backups();
             self.take_slot();
             self.open_connections();
@@ -54,11 +58,13 @@ impl Agent {
             if !is_last || check.due > now {
                 continue;
             }
+            let is_doubted = self.generation.consent.as_ref().is_some_and(Consent::is_doubted);
             let Some(pair) = self.generation.pairs.get_mut(at) else { break };
             if is_selected {
                 // Consent decides on the selected path; while it is silent it is asked again and again.
                 pair.check = None;
-                pair.triggered = (self.state == State::Disconnected).then_some(self.next_trigger);
+                let asks_on = is_doubted || self.state == State::Disconnected;
+                pair.triggered = asks_on.then_some(self.next_trigger);
                 pair.nominating = false;
             } else {
                 pair.fail();
@@ -97,7 +103,23 @@ impl Agent {
             return;
         }
         let wanted = if generation.nominated.is_some() { self.better_pair() } else { self.first_choice() };
-        let Some(id) = wanted else { return };
+        if let Some(id) = wanted {
+            self.nominate_pair(id);
+        }
+    }
+
+    /// The peer sees us at another address than before, as when a NAT has forgotten us: for it that is another pair, which
+    /// it uses when it is asked to.
+    pub(crate) fn nominate_again(&mut self, id: PairId) {
+        let is_choice = self.role == Role::Controlling && self.generation.nominated == Some(id);
+        let is_settled = self.generation.pairs.iter().any(|pair| pair.nominating);
+        // Whoever says something else each time is not followed each time.
+        if is_choice && !is_settled && self.nominated_at + LEAST_BETWEEN <= self.now {
+            self.nominate_pair(id);
+        }
+    }
+
+    fn nominate_pair(&mut self, id: PairId) {
         let trigger = self.next_trigger();
         // Each nomination outranks those before (draft-thatcher-ice-renomination).
         self.nomination = self.nomination.saturating_add(1);
@@ -106,6 +128,29 @@ impl Agent {
             pair.check = None;
             pair.triggered = Some(trigger);
         }
+    }
+
+    /// The controlled side knows a way that works, and the other one does not know it yet, though it should: its checks or
+    /// our answers are lost. Each check of ours that comes through lets it try again at once.
+    fn call_for_nomination(&mut self) {
+        if self.call_due().is_some_and(|due| due <= self.now)
+            && let Some(selected) = self.generation.selected
+        {
+            self.trigger(selected);
+        }
+    }
+
+    /// When the controlled side checks once more a path that the other one should have nominated long ago.
+    fn call_due(&self) -> Option<Instant> {
+        let generation = &self.generation;
+        let is_waiting =
+            self.role == Role::Controlled && generation.nominated.is_none() && self.lite.is_none();
+        let pair = generation.pair(generation.selected.filter(|_| is_waiting && !self.remote_lite))?;
+        let since = generation.first_valid?.max(pair.answered);
+        let is_asking = pair.check.is_some() || pair.triggered.is_some();
+        let lasts = generation.first_valid? + LONGEST_CALL;
+        let due = since + if since > generation.first_valid? { self.config.rto } else { FIRST_CALL };
+        (!is_asking && due <= lasts).then_some(due)
     }
 
     fn first_choice(&self) -> Option<PairId> {
@@ -282,11 +327,37 @@ impl Agent {
             self.state = state;
             self.events.state = Some(state);
             if state == State::Disconnected {
+                let now = self.now;
+                self.active_mut()
+                    .and_then(|used| used.consent.as_mut())
+                    .into_iter()
+                    .for_each(|it| it.fall_silent(now));
                 self.ask_selected();
             } else if matches!(state, State::Connected | State::Completed) {
                 self.give_back();
             }
         }
+    }
+
+    /// Something speaks against the selected path: it is checked at once.
+    pub(crate) fn doubt_selected(&mut self) {
+        let is_used =
+            self.is_active() && self.generation.selected.is_some() && self.generation.peer.is_some();
+        let now = self.now;
+        if is_used && self.generation.consent.as_mut().is_some_and(|consent| consent.doubt(now)) {
+            self.ask_selected();
+        }
+    }
+
+    /// Whether nothing comes on the selected path any more, as far as is known.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.state == State::Disconnected
+            || self.doubtful_at(&self.generation).is_some_and(|at| at <= self.now)
+    }
+
+    fn doubtful_at(&self, generation: &Generation) -> Option<Instant> {
+        let round_trip = generation.pair(generation.selected).and_then(|pair| pair.round_trip);
+        generation.consent.as_ref()?.doubtful_at(round_trip)
     }
 
     /// Checks the selected path now, without waiting for the next consent check.
@@ -314,6 +385,7 @@ impl Agent {
             self.next_send(),
             self.check_timeout(),
             self.nomination_timeout(),
+            self.call_due().filter(|due| *due > self.now),
             self.patience_timeout(),
             self.backup_timeout(),
             self.renomination_timeout(),
@@ -329,7 +401,9 @@ impl Agent {
         let silent = Some(consent.silent_at(&self.config)).filter(|at| *at > self.now);
         let is_used = generation.selected.is_some() && generation.peer.is_some();
         let due = (is_used && self.lite.is_none()).then(|| consent.due());
-        [Some(consent.expires(&self.config)), silent, due].into_iter().flatten().min()
+        let doubt = [consent.quiet_at(), self.doubtful_at(generation)].into_iter().flatten();
+        let doubt = doubt.filter(|at| *at > self.now).min();
+        [Some(consent.expires(&self.config)), silent, due, doubt].into_iter().flatten().min()
     }
 
     fn check_timeout(&self) -> Option<Instant> {
@@ -354,6 +428,11 @@ impl Agent {
     }
 }
 
+/// When the controlled side begins to call for a nomination, and how long it goes on.
+const FIRST_CALL: Duration = Duration::from_secs(1);
+const LONGEST_CALL: Duration = Duration::from_secs(30);
+/// Between two nominations of one pair.
+const LEAST_BETWEEN: Duration = Duration::from_secs(1);
 /// How long a better pair is waited for where the best so far goes through a relay: it carries data meanwhile, and a direct
 /// path behind a NAT may take a second request, or an address that only checks can show.
 const RELAY_PATIENCE: Duration = Duration::from_secs(2);

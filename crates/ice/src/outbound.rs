@@ -197,7 +197,9 @@ impl Agent {
         } else if sent >= self.requests_allowed(pair) {
             self.config.rto.saturating_mul(self.config.last_wait)
         } else {
-            rto.saturating_mul(1 << sent.saturating_sub(1).min(16))
+            // Towards a peer that has shown its password it is loss, and hardly for being too many.
+            let most = if pair.authenticated { 1 } else { 16 };
+            rto.saturating_mul(1 << sent.saturating_sub(1).min(most))
         }
     }
 }

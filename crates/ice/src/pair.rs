@@ -36,6 +36,8 @@ pub(crate) struct Pair {
     pub(crate) state: PairState,
     /// What our end is to the peer, by its last answer (RFC 8445 §7.2.5.3.2).
     pub(crate) local_kind: Option<Kind>,
+    /// How the peer last saw us.
+    pub(crate) mapped: Option<SocketAddr>,
     pub(crate) check: Option<Check>,
     /// Its place in the queue of triggered checks (RFC 8445 §7.3.1.4).
     pub(crate) triggered: Option<u32>,

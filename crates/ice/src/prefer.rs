@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::{Carrier, Instant};
 
 use crate::pair::{Pair, PairId};
-use crate::{Agent, Kind, Role, State};
+use crate::{Agent, Kind, Role};
 
 impl Agent {
     /// Of the valid pairs the one to use: of highest priority, unless another of its class is much faster.
@@ -25,7 +25,7 @@ impl Agent {
             return None;
         }
         let current = generation.pair(generation.nominated)?;
-        let is_silent = self.state == State::Disconnected;
+        let is_silent = self.is_silent();
         let silent_since = generation.consent.as_ref().map(|consent| consent.heard());
         let has_failed = is_silent
             && silent_since.is_none_or(|since| since + self.config.disconnected_after * 2 <= self.now);
@@ -93,7 +93,7 @@ impl Agent {
         match generation.pair(generation.nominated) {
             None => generation.nominated.is_none(),
             // The peer is gone, or this way to it: whatever else there is may work.
-            Some(_) if self.state == State::Disconnected => true,
+            Some(_) if self.is_silent() => true,
             Some(current) => self.may_renominate() && pair.priority > current.priority,
         }
     }
@@ -142,7 +142,7 @@ impl Agent {
     }
 
     fn backup_due(&self, pair: &Pair) -> Instant {
-        let is_silent = self.state == State::Disconnected;
+        let is_silent = self.is_silent();
         let interval = if is_silent { self.config.rto } else { self.config.backup_interval };
         // A better class is not left waiting for its second measurement, nor one that was never measured.
         pair.answered + interval

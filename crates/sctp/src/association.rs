@@ -222,6 +222,19 @@ impl Association {
         }
     }
 
+    /// What is below has seen that the path, which had carried nothing for a while, does so again, or that another one has
+    /// taken its place: what was sent in vain is sent again now, and not only when the time-out that has grown meanwhile
+    /// is over (RFC 9260 §6.3.3 lets it). No more than the window of that time-out is sent.
+    pub fn path_revived(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.errors == 0 || self.flight.is_empty() || self.state == State::Closed {
+            return;
+        }
+        self.flight.all_lost();
+        self.sender.recovery = self.flight.packet();
+        self.timers.retransmit = Some(self.now + self.round_trip.rto(&self.config));
+    }
+
     /// A round-trip time that was measured below, for the time before there are measurements here.
     pub fn set_round_trip(&mut self, rtt: Duration) {
         self.round_trip.seed(rtt);

@@ -267,7 +267,12 @@ impl Session {
         if let Some(transport) = &mut self.transport {
             transport.handle_timeout(self.now);
             if transport.dtls_state() == DtlsState::Connected {
+                let in_vain = self.channels.association_stats().timeouts;
                 self.channels.handle_timeout(self.now);
+                // Nothing is acknowledged: it may be the path.
+                if self.channels.association_stats().timeouts != in_vain {
+                    transport.connectivity.doubt_path(self.now);
+                }
             }
         }
         self.settle();
@@ -499,10 +504,10 @@ impl Session {
                 connectivity::Event::GatheringDone => self.news.gathering_is(GatheringState::Complete),
                 connectivity::Event::PathSelected(_) => {
                     transport.begin_dtls(now);
-                    if let Some(rtt) = transport.connectivity.round_trip() {
-                        self.channels.set_round_trip(rtt);
-                    }
+                    self.channels.set_round_trip(transport.round_trip());
+                    self.channels.path_revived(now);
                 }
+                connectivity::Event::PathRevived => self.channels.path_revived(now),
                 // RFC 7675 §5.1: what was consented to with these credentials cannot be asked for with them again.
                 connectivity::Event::StateChanged(ice::State::Failed(ice::Failure::ConsentExpired)) => {
                     is_lost = transport.dtls_state() == DtlsState::Connected;

@@ -118,7 +118,7 @@ impl Transport {
     /// The peer may speak first, on a valid path that is not selected yet.
     fn make_dtls(&mut self, now: Instant) -> Option<&mut dtls::Connection> {
         let role = self.dtls_role?;
-        let round_trip = self.connectivity.round_trip();
+        let round_trip = self.round_trip();
         let max_datagram = self.connectivity.max_datagram();
         Some(self.dtls.get_or_insert_with(|| {
             let (config, seed) = (self.dtls_config.clone(), *self.dtls_seed.expose());
@@ -127,7 +127,7 @@ impl Transport {
                 DtlsRole::Server => dtls::Connection::server(now, config, seed),
             };
             connection.set_max_datagram(max_datagram);
-            connection.set_round_trip(round_trip.unwrap_or(ASSUMED_ROUND_TRIP));
+            connection.set_round_trip(round_trip);
             connection
         }))
     }
@@ -183,9 +183,15 @@ impl Transport {
     /// The peer's data came on `path`: it is not silent, though a check or its answer be lost (RFC 7675 §5.1: that is
     /// no consent). Said often enough for who waits for seconds.
     pub(crate) fn note_authenticated(&mut self, now: Instant, path: Path) {
-        if now - self.noted >= NOTE_INTERVAL && self.connectivity.selected_path() == Some(path) {
-            self.noted = now;
-            self.connectivity.note_authenticated(now);
+        if now - self.noted < NOTE_INTERVAL {
+            return;
+        }
+        self.noted = now;
+        match self.connectivity.selected_path() {
+            Some(selected) if selected == path => self.connectivity.note_authenticated(now),
+            // It may have seen sooner than we that the other one is dead.
+            Some(_) => self.connectivity.doubt_path(now),
+            None => {}
         }
     }
 
@@ -281,10 +287,20 @@ impl Transport {
         self.connectivity.finish(batch)
     }
 
+    /// As ICE has measured it. A check that had to be repeated measures nothing.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.connectivity.round_trip().unwrap_or(ASSUMED_ROUND_TRIP)
+    }
+
     /// The largest packet that fits into one record in one datagram.
     pub(crate) fn max_packet(&self) -> usize {
         let datagram = self.connectivity.max_datagram();
-        self.dtls.as_ref().map_or(datagram, |connection| connection.max_plaintext(datagram))
+        self.dtls.as_ref().map_or(datagram, |connection| {
+            // What the handshake has needed data need, too.
+            let small = self.dtls_config.small_datagram;
+            let datagram = if connection.has_backed_off() { datagram.min(small) } else { datagram };
+            connection.max_plaintext(datagram)
+        })
     }
 
     /// Has DTLS tell the peer that it ends.

@@ -120,6 +120,23 @@ impl LongTerm {
         Ok(())
     }
 
+    /// Takes another name and password, for the same realm and with the nonce that is known, and gives the former ones back.
+    pub fn set_credentials(&mut self, credentials: Credentials) -> Credentials {
+        if let Some(challenge) = &mut self.challenge {
+            let kind = challenge.algorithm.as_ref().map_or(PasswordAlgorithm::Md5, |(kind, _)| *kind);
+            match credentials.key(self.provider, &challenge.realm, kind) {
+                Some(key) => {
+                    challenge.key = if challenge.algorithm.is_some() { key.with_sha256() } else { key };
+                    let hash = || userhash(self.provider, credentials.username(), &challenge.realm);
+                    challenge.userhash = challenge.userhash.is_some().then(hash);
+                }
+                // Then it is challenged once more.
+                None => self.challenge = None,
+            }
+        }
+        std::mem::replace(&mut self.credentials, credentials)
+    }
+
     /// Whether the answer to an authenticated request is the server's. Where algorithms were offered the
     /// longer code is demanded (RFC 8489 §9.2.4, §9.2.5).
     ///

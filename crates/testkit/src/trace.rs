@@ -11,11 +11,18 @@ pub struct Trace {
     hash: Box<dyn Hash>,
     count: u64,
     last: VecDeque<String>,
+    /// Where machines write what is noted here.
+    pub(crate) memory: Vec<u8>,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { hash: crypto::rust_crypto().hash(HashAlgorithm::Sha256), count: 0, last: VecDeque::new() }
+        Self {
+            hash: crypto::rust_crypto().hash(HashAlgorithm::Sha256),
+            count: 0,
+            last: VecDeque::new(),
+            memory: Vec::new(),
+        }
     }
 }
 

@@ -97,6 +97,15 @@ impl Users {
         if self.named.contains_key(name) { None } else { Self::end_of(name) }
     }
 
+    /// Whether two names are one user's: the same, or such as end at different times and are of the same user behind the
+    /// colon. Without one nothing tells whose they are.
+    pub(crate) fn is_same(&self, one: &str, other: &str) -> bool {
+        let both_end = self.ends(one).is_some() && self.ends(other).is_some();
+        let users = one.split_once(':').zip(other.split_once(':'));
+        one == other
+            || both_end && users.is_some_and(|((_, one), (_, other))| one == other && !one.is_empty())
+    }
+
     /// The seconds since 1970 in front of the colon. A sign, a blank or no digit at all is no time.
     fn end_of(name: &str) -> Option<u64> {
         let digits = name.split_once(':').map_or(name, |(time, _)| time);
@@ -193,6 +202,25 @@ mod tests {
         }
         let found = users(&[b"north", b"south", b"east"]).find(NOW, Name::Username("1790000001:a"));
         assert!(found.iter().flatten().all(|found| key(found) != key(&right)), "two secrets are kept");
+    }
+
+    #[test]
+    fn names_that_end_are_the_same_user_by_what_stands_behind_the_colon() {
+        let (mut users, provider) = (users(&[b"north"]), crypto::default_provider());
+        for name in ["alice", "1790000009:carol"] {
+            users.add(provider, "r", name, "wonderland").unwrap();
+        }
+        for (one, other, is_same) in [
+            ("alice", "alice", true),
+            ("1790000001:alice", "1790003601:alice", true),
+            ("1790000001:alice", "1790003601:bob", false),
+            ("1790000001:alice", "alice", false),
+            ("1790000001:", "1790003601:", false),
+            ("1790000001", "1790003601", false),
+            ("1790000001:carol", "1790000009:carol", false),
+        ] {
+            assert_eq!(users.is_same(one, other), is_same, "{one} {other}");
+        }
     }
 
     #[test]

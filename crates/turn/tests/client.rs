@@ -639,3 +639,109 @@ fn equal_seeds_give_equal_bytes_and_no_secret_shows() {
     assert_eq!(first(&mut a), first(&mut b));
     assert!(!format!("{a:?}").contains("wonderland"));
 }
+
+/// Doubts of the owner's find a server that has begun anew within a round trip, and nobody is asked again and again.
+#[test]
+fn a_probe_finds_out_that_the_server_has_forgotten_us() {
+    let mut world = World::new(client("wonderland"), 0);
+    world.client.probe(world.bench.now);
+    assert_eq!(world.client.poll_timeout(), None, "there is nothing to ask for");
+    world.client.allocate(world.bench.now);
+    world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+    world.run(Duration::from_secs(10));
+    let before = world.client.stats().requests;
+    for _ in 0..100 {
+        world.client.probe(world.bench.now);
+        world.run(Duration::from_millis(49));
+    }
+    assert_eq!(world.client.stats().requests, before + 1, "one in five seconds");
+    assert_eq!(world.seen(|event| *event == Event::Lost), 0);
+    let now = world.bench.now + Duration::from_secs(1);
+    world.bench = Bench::new(config());
+    world.bench.now = now;
+    world.client.probe(now);
+    world.run(Duration::from_millis(10));
+    assert_eq!((world.seen(|event| *event == Event::Lost), world.seen(is_allocated)), (1, 2));
+    assert_eq!(world.send(PEER, b"x"), Ok(5), "in a channel");
+}
+
+/// The server, which shares the secret `north`, at `unix` seconds when the test begins.
+fn rest_bench(unix: u64) -> Bench {
+    let mut config = config();
+    config.unix_time = unix - testkit::epoch().since_epoch().as_secs();
+    Bench::new(config)
+}
+
+fn rest(name: &str) -> Credentials {
+    use base64::Engine as _;
+    let hmac = crypto::default_provider().hmac(crypto::HashAlgorithm::Sha1, b"north");
+    let code = hmac.sign(&[name.as_bytes()]);
+    Credentials::new(name, &base64::engine::general_purpose::STANDARD.encode(code.as_bytes())).unwrap()
+}
+
+/// Credentials that end are renewed while an allocation is in use: before, or when it was refused but still lives.
+#[test]
+fn credentials_are_renewed_without_losing_anything() {
+    const NOW: u64 = 1_790_000_000;
+    for (renewed_after, refusals) in [(100, 0), (280, 1)] {
+        let credentials = rest(&format!("{}:alice", NOW + 200));
+        let config = client::Config::new(crypto::default_provider());
+        let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), 0);
+        world.bench = rest_bench(NOW);
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+        for second in 1..2000 {
+            world.run(Duration::from_secs(1));
+            if second == renewed_after {
+                let now = world.bench.now;
+                world.client.set_credentials(now, rest(&format!("{}:alice", NOW + 9000))).unwrap();
+            }
+            assert_eq!(world.send(PEER, b"x"), Ok(5), "after {second} s");
+            world.peer_sends(PEER, b"y");
+            assert_eq!(world.data.len(), second, "after {second} s");
+        }
+        assert_eq!(world.relayed.len(), 1999);
+        assert_eq!(world.seen(|event| *event == Event::CredentialsRefused), refusals, "{:?}", world.events);
+        assert_eq!(world.seen(|event| *event == Event::Lost), 0);
+        assert_eq!(world.bench.server.stats().allocated, 1);
+    }
+}
+
+/// Nobody renews them: what was granted is used to its end, and then it is over.
+#[test]
+fn credentials_that_are_not_renewed_end_with_what_they_got() {
+    const NOW: u64 = 1_790_000_000;
+    let credentials = rest(&format!("{}:alice", NOW + 200));
+    let config = client::Config::new(crypto::default_provider());
+    let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), 0);
+    world.bench = rest_bench(NOW);
+    world.client.allocate(world.bench.now);
+    world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+    world.run(Duration::from_secs(295));
+    assert!(world.send(PEER, b"x").is_ok(), "the permission lasts for five minutes");
+    let asked = world.client.stats().requests;
+    world.run(Duration::from_secs(290));
+    assert_eq!(world.client.stats().requests, asked, "nobody is asked in vain");
+    world.run(Duration::from_secs(20));
+    assert_eq!(world.events.last(), Some(&Event::Failed(Failure::Challenge(stun::ChallengeError::Refused))));
+    assert_eq!(world.client.poll_timeout(), None);
+}
+
+/// Of another user's name a server takes nothing for what the first has: the former name stays in use.
+#[test]
+fn a_server_that_insists_on_the_former_name_goes_on_being_asked_under_it() {
+    for (name, password) in [("bob", "wonderland"), ("bob", "wrong"), ("nobody", "wonderland")] {
+        let mut world = World::new(client("wonderland"), 0);
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+        world.run(Duration::from_secs(10));
+        let (now, other) = (world.bench.now, Credentials::new(name, password).unwrap());
+        world.client.set_credentials(now, other.clone()).unwrap();
+        world.run(Duration::from_secs(4000));
+        assert_eq!((world.seen(|event| *event == Event::Lost), world.seen(is_allocated)), (0, 1), "{name}");
+        assert_eq!(world.send(PEER, b"x"), Ok(5), "in a channel");
+        assert_eq!(world.bench.server.stats().allocated, 1);
+        world.client.release(world.bench.now);
+        assert!(world.client.set_credentials(now, other).is_err());
+    }
+}

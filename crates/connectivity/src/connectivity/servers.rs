@@ -63,6 +63,19 @@ impl Connectivity {
         self.settle();
     }
 
+    /// Name and password for the TURN server at `address` are these from now on, as where such that end were renewed.
+    /// Relayed addresses stay, if the server lets them.
+    pub fn set_turn_credentials(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        credentials: &stun::Credentials,
+    ) {
+        let now = self.advance(now);
+        self.relays.iter_mut().for_each(|relays| relays.set_credentials(now, address, credentials));
+        self.settle();
+    }
+
     /// A socket for relaying is gone, with the relayed addresses that came by it: their server forgets them in time.
     pub fn remove_relay_socket(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);

@@ -140,7 +140,10 @@ impl Association {
             self.close(CloseReason::HandshakeTimedOut);
             return;
         }
-        self.round_trip.back_off();
+        // Behind a checked path it is loss rather than congestion: there is hardly anything in flight yet.
+        if self.errors == 1 || self.errors > QUICK_HANDSHAKES {
+            self.round_trip.back_off();
+        }
         match self.state {
             State::CookieWait => self.replies.init = true,
             State::CookieEchoed(_) => self.replies.cookie_echo = true,
@@ -212,3 +215,5 @@ pub(super) fn expired(timer: &mut Option<Instant>, now: Instant) -> bool {
 }
 
 const MAX_PROBES: u32 = 2;
+/// Handshakes that are sent again without waiting longer each time.
+const QUICK_HANDSHAKES: u32 = 10;

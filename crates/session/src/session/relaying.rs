@@ -35,6 +35,27 @@ impl Session {
         self.settle();
     }
 
+    /// Name and password for the TURN server at `address` are these from now on: where they are such that end
+    /// (draft-uberti-behave-turn-rest), before they do, or at least before what was granted under them lapses. Relayed
+    /// addresses stay, and nothing is lost meanwhile; a server that insists on the former name keeps them under that one for
+    /// as long as it takes it.
+    pub fn set_turn_credentials(&mut self, now: Instant, address: SocketAddr, credentials: &Credentials) {
+        self.advance(now);
+        let relaying = self.relaying();
+        let servers = relaying.servers.iter_mut().filter(|known| known.address == address);
+        let streams = relaying.streams.iter_mut().filter(|(path, _)| path.remote == address);
+        let known = servers.map(|known| &mut known.credentials).chain(streams.map(|(_, known)| known));
+        known.for_each(|known| known.clone_from(credentials));
+        let now = self.now;
+        if let Some(relays) = &mut self.relays {
+            relays.set_credentials(now, address, credentials);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.set_turn_credentials(now, address, credentials);
+        }
+        self.settle();
+    }
+
     /// A UDP socket of the caller's is bound to `address` that no other session uses: it asks the TURN servers of
     /// its family.
     pub fn add_relay_socket(&mut self, now: Instant, address: SocketAddr) {

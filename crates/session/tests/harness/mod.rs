@@ -211,6 +211,8 @@ pub struct Two {
     pub seen: [Vec<Event>; 2],
     /// Candidates are carried to the other side.
     pub trickles: bool,
+    /// How often [`run`](Self::run) looks.
+    pub tick: Duration,
 }
 
 impl Two {
@@ -260,6 +262,11 @@ impl Two {
             let session = Session::new(world.now(), CLOCK, config, seed).unwrap();
             world.machines.insert(hosts[number], Node::Peer(Box::new(Peer::new(session))));
         }
+        Self::of(world, hosts, clock)
+    }
+
+    /// Of a world that is there already, with these two peers and this clock.
+    pub fn of(world: World<Node>, hosts: [HostId; 2], clock: HostId) -> Self {
         Self {
             world,
             hosts,
@@ -267,6 +274,7 @@ impl Two {
             early: [Vec::new(), Vec::new()],
             seen: [Vec::new(), Vec::new()],
             trickles: true,
+            tick: Duration::from_millis(20),
         }
     }
 
@@ -322,9 +330,9 @@ impl Two {
         loop {
             let now = self.now();
             if let Some(Node::Clock(due)) = self.world.machines.get_mut(&self.clock) {
-                *due = Some(end.min(now + Duration::from_millis(20)));
+                *due = Some(end.min(now + self.tick));
             }
-            self.world.run(Duration::from_millis(20).min(end - now), |_| false);
+            self.world.run(self.tick.min(end - now), |_| false);
             self.carry();
             if done(self) {
                 return true;

@@ -30,7 +30,8 @@ impl Client {
             return Err(Discard::Malformed);
         }
         // A challenge cannot be signed, and a redirection need not be (RFC 8489 §9.2.5, §10).
-        if self.login.key().is_some() && !matches!(code, Some(401 | 438 | 300)) {
+        let is_other_user = code == Some(441) && self.former.is_some();
+        if self.login.key().is_some() && !matches!(code, Some(401 | 438 | 300)) && !is_other_user {
             self.login.verify(message).map_err(|_| {
                 self.was_forged = true;
                 Discard::Forged
@@ -41,11 +42,13 @@ impl Client {
         self.was_forged = false;
         match code {
             None => {
+                self.former = None;
                 self.keep_ticket(purpose, message);
                 self.keep_connection(purpose, message);
                 self.handle_success(now, purpose, granted);
             }
             Some(401 | 438) => self.handle_challenge(now, &pending, message),
+            Some(_) if is_other_user => self.go_back_to_former(now, purpose),
             Some(code) => self.handle_error(now, purpose, code, message),
         }
         self.rearm();
@@ -110,6 +113,7 @@ impl Client {
         if let Some((allocation, lifetime)) = granted {
             let margin = self.config.margin.min(lifetime / 2);
             self.refresh = Some(now + (lifetime - margin));
+            self.ends = now + lifetime;
             self.allocation = Some(allocation);
         }
         match purpose {
@@ -145,6 +149,15 @@ impl Client {
                 self.ask_again(now, pending.purpose, challenges);
             }
             Ok(()) => self.fail(Failure::Rejected(438)),
+            Err(stun::ChallengeError::Refused)
+                if self.state == State::Allocated && pending.purpose != Purpose::Move =>
+            {
+                if self.former.is_some() {
+                    self.go_back_to_former(now, pending.purpose);
+                } else {
+                    self.be_refused();
+                }
+            }
             Err(error) => {
                 if pending.purpose == Purpose::Release {
                     self.finish_release();
@@ -153,6 +166,22 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// The credentials have ended: what was granted under them lasts as long as it lasts.
+    fn be_refused(&mut self) {
+        self.is_refused = true;
+        self.pending.clear();
+        self.event = Some(Event::CredentialsRefused);
+    }
+
+    /// The server does not know the new name, or does not let it go on with what another one has (RFC 8656 §5).
+    fn go_back_to_former(&mut self, now: Instant, purpose: Purpose) {
+        if let Some(former) = self.former.take() {
+            self.login.set_credentials(*former);
+        }
+        self.ask(now, purpose);
+        self.ask_anew(now);
     }
 
     fn handle_error(&mut self, now: Instant, purpose: Purpose, code: u16, message: &Message<'_>) {

@@ -27,6 +27,8 @@ pub struct Config {
     pub lifetime: Option<Duration>,
     /// Time before the end of an allocation at which it is refreshed. Default: 1 minute.
     pub margin: Duration,
+    /// Between two [probes](super::Client::probe). Default: 5 s.
+    pub probe_interval: Duration,
     /// How long a release waits for its answer. Default: 2 s.
     pub release_wait: Duration,
     /// Peers with a permission. Default: 128.
@@ -50,6 +52,7 @@ impl Config {
             mobility: false,
             lifetime: None,
             margin: Duration::from_secs(60),
+            probe_interval: Duration::from_secs(5),
             release_wait: Duration::from_secs(2),
             max_permissions: 128,
             max_channels: 128,

@@ -21,6 +21,9 @@ pub enum Event {
     },
     /// The allocation has come along to the path of [`move_to`](super::Client::move_to) (RFC 8016).
     Moved,
+    /// The server takes the credentials no more, as when they have ended. What it has granted is used until it lapses;
+    /// [`set_credentials`](super::Client::set_credentials) keeps it from that.
+    CredentialsRefused,
     /// The server has forgotten the allocation. Another one is being asked for, with all its permissions; connections to
     /// peers, and what was asked of them, are lost.
     Lost,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crypto::{Rng, derive_seed};
 use proto::{Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 use stun::wire::{AddressFamily, Attribute, Class, Encoder, Method};
-use stun::{Credentials, LongTerm, Transaction};
+use stun::{ChallengeError, Credentials, LongTerm, Transaction};
 
 use self::grant::{Channel, Grant, Permission, Status};
 use crate::wire::ChannelNumber;
@@ -42,6 +42,10 @@ pub struct Client {
     path: Path,
     now: Instant,
     login: LongTerm,
+    /// What was used before [`set_credentials`](Client::set_credentials), for a server that insists on it.
+    former: Option<Box<Credentials>>,
+    /// The server takes the credentials no more: what was granted is used to its end.
+    is_refused: bool,
     state: State,
     allocation: Option<Allocation>,
     /// When the allocation was granted, and how many in a row were lost soon after that.
@@ -54,7 +58,11 @@ pub struct Client {
     pending: Vec<Pending>,
     /// When the allocation is refreshed, and when the release is given up.
     refresh: Option<Instant>,
+    /// When the allocation ends unless it is refreshed.
+    ends: Instant,
     release: Option<Instant>,
+    /// When doubts last had the server asked.
+    probed: Option<Instant>,
     /// The earliest of all timers.
     timeout: Option<Instant>,
     /// The latest on the allocation, and whether it was lost before.
@@ -112,6 +120,8 @@ impl Client {
     pub fn new(config: Config, credentials: Credentials, path: Path, seed: [u8; 32]) -> Self {
         Self {
             login: LongTerm::new(config.provider, credentials),
+            former: None,
+            is_refused: false,
             config,
             path,
             now: Instant::default(),
@@ -124,7 +134,9 @@ impl Client {
             channels: Vec::new(),
             pending: Vec::new(),
             refresh: None,
+            ends: Instant::default(),
             release: None,
+            probed: None,
             timeout: None,
             event: None,
             is_lost: false,
@@ -198,6 +210,34 @@ impl Client {
         Ok(())
     }
 
+    /// Name and password are these from now on, as where such that end were renewed. The server is asked at once whether
+    /// it takes them for what it has granted; one that insists on the former name (RFC 8656 §5) goes on being asked under
+    /// that. Nothing is interrupted meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The client is closed.
+    pub fn set_credentials(&mut self, now: Instant, credentials: Credentials) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        self.check_open()?;
+        self.former = Some(Box::new(self.login.set_credentials(credentials)));
+        self.is_refused = false;
+        self.ask_anew(now);
+        Ok(())
+    }
+
+    /// What is in flight was signed otherwise, and is asked again.
+    fn ask_anew(&mut self, now: Instant) {
+        let unanswered = std::mem::take(&mut self.pending);
+        if self.state == State::Allocated {
+            self.ask(now, Purpose::Refresh);
+        }
+        for pending in unanswered {
+            self.ask(now, pending.purpose);
+        }
+        self.rearm();
+    }
+
     /// The TCP or TLS connection to the server is over, and with it the allocation (RFC 8656 §5).
     pub fn connection_lost(&mut self, now: Instant) {
         self.advance(now);
@@ -205,6 +245,18 @@ impl Client {
             State::Closed => {}
             State::Releasing => self.finish_release(),
             State::Idle | State::Allocating | State::Allocated => self.fail(Failure::Disconnected),
+        }
+    }
+
+    /// There are doubts whether the server still knows of the allocation: it is refreshed now. A server that has begun anew
+    /// says that it does not, and another one is asked for. No more than one such request is in flight, and none within
+    /// [`Config::probe_interval`] of the last.
+    pub fn probe(&mut self, now: Instant) {
+        let now = self.advance(now);
+        let is_due = self.probed.is_none_or(|last| last + self.config.probe_interval <= now);
+        if self.state == State::Allocated && is_due && !self.is_refused {
+            self.probed = Some(now);
+            self.ask(now, Purpose::Refresh);
         }
     }
 
@@ -272,6 +324,12 @@ impl Client {
         while let Some(place) = self.pending.iter().position(|pending| pending.transaction.has_failed(now)) {
             let purpose = self.pending.swap_remove(place).purpose;
             self.handle_silence(now, purpose);
+        }
+        if self.is_refused {
+            if self.ends <= now {
+                self.fail(Failure::Challenge(ChallengeError::Refused));
+            }
+            return self.rearm();
         }
         if self.refresh.take_if(|due| *due <= now).is_some() {
             self.ask(now, Purpose::Refresh);
@@ -434,6 +492,7 @@ impl Client {
     /// Nothing is asked or relayed any more.
     fn close(&mut self) {
         self.state = State::Closed;
+        self.is_refused = false;
         self.allocation = None;
         self.event = None;
         self.is_lost = false;
@@ -463,6 +522,10 @@ impl Client {
         let channels =
             self.channels.iter().filter(|channel| !in_flight(Purpose::Bind(channel.key.0, channel.key.1)));
         let renewals = permissions.filter_map(Grant::renewal).chain(channels.filter_map(Grant::renewal));
+        if self.is_refused {
+            self.timeout = [Some(self.ends), self.release].into_iter().flatten().chain(pending).min();
+            return;
+        }
         self.timeout = pending.chain(renewals).chain(self.refresh).chain(self.release).min();
     }
 

@@ -94,13 +94,12 @@ impl Server {
         let find = |name: stun::Name<'_>| self.users.find(unix, name);
         let user = Arc::new(self.authenticator.authenticate(now, path.remote, message, find)?);
         if let Some(allocation) = allocation {
-            if allocation.user.username() != user.username() {
+            if !self.users.is_same(allocation.user.username(), user.username()) {
                 return Err(Refusal::OtherUser);
             }
-            // Under the password, the secret or the algorithm of now.
-            allocation.credentials_end = ends(&self.users, &self.config, &user);
-            allocation.user = Arc::clone(&user);
-            allocation.is_stale = false;
+            // Under the password, the secret, the time or the algorithm of now.
+            let end = ends(&self.users, &self.config, &user);
+            self.table.renew_user(path, &user, end).map_err(|_| Refusal::OtherUser)?;
         }
         Ok(user)
     }

@@ -229,6 +229,25 @@ impl Ledger {
         release(&mut self.connections_per_user, user);
     }
 
+    /// One of a user goes on under another name with so many connections, if that may have one more, and those.
+    pub(super) fn rename(&mut self, from: &str, to: &str, connections: usize) -> Result<(), u16> {
+        if from == to {
+            return Ok(());
+        }
+        let count = self.per_user.get(to).copied().unwrap_or(0);
+        let connected = self.connections_per_user.get(to).copied().unwrap_or(0).saturating_add(connections);
+        if count >= self.limits.per_user || connected > self.limits.connections_per_user {
+            return Err(486);
+        }
+        self.per_user.insert(to.into(), count.saturating_add(1));
+        release(&mut self.per_user, from);
+        if connections > 0 {
+            self.connections_per_user.insert(to.into(), connected);
+            (0..connections).for_each(|_| release(&mut self.connections_per_user, from));
+        }
+        Ok(())
+    }
+
     /// A free port at the address of a family.
     pub(super) fn take(
         &mut self,

@@ -76,6 +76,23 @@ impl Table {
         self.allocations.get_mut(*self.by_client.get(&path)?)
     }
 
+    /// The allocation of this client goes on under these credentials.
+    pub(super) fn renew_user(
+        &mut self,
+        client: Path,
+        user: &Arc<Authenticated>,
+        end: Option<Instant>,
+    ) -> Result<(), u16> {
+        let shared = self.shared.clone();
+        let Some(allocation) = self.of_client(client) else { return Ok(()) };
+        let (from, to) = (allocation.user.username(), user.username());
+        shared.ledger().rename(from, to, allocation.connections.len())?;
+        allocation.user = Arc::clone(user);
+        allocation.credentials_end = end;
+        allocation.is_stale = false;
+        Ok(())
+    }
+
     pub(super) fn of_relay(&mut self, relay: SocketAddr) -> Option<&mut Allocation> {
         self.allocations.get_mut(*self.by_relay.get(&relay)?)
     }

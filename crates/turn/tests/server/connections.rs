@@ -356,6 +356,43 @@ fn connections_have_their_limits() {
     is_clean(&bench);
 }
 
+/// A time-limited name that is renewed takes its connections along, and frees those of the name before.
+#[test]
+fn connections_go_along_with_a_name_that_is_renewed() {
+    use base64::Engine as _;
+    let mut config = with_tcp();
+    config.unix_time = 1_790_000_000 - testkit::epoch().since_epoch().as_secs();
+    config.max_connections_per_user = 2;
+    let mut bench = Bench::new(config);
+    let named = |from: &str, end: u64| {
+        let name = format!("{end}:anyone");
+        let hmac = crypto::default_provider().hmac(crypto::HashAlgorithm::Sha1, b"north");
+        let code = hmac.sign(&[name.as_bytes()]);
+        let password = base64::engine::general_purpose::STANDARD.encode(code.as_bytes());
+        let mut asker = Asker::new(from, &name, &password);
+        asker.path.carrier = Carrier::Stream;
+        asker
+    };
+    let mut first = named("198.51.100.7:1", 1_790_001_000);
+    assert_eq!(first.call(&mut bench, Method::ALLOCATE, &[TCP]).code(), 0);
+    assert_eq!(
+        [connect(&mut bench, &mut first, "8.8.4.4:1"), connect(&mut bench, &mut first, "8.8.4.4:2")],
+        [None; 2]
+    );
+    let mut renewed = named("198.51.100.7:1", 1_790_002_000);
+    renewed.meet(&mut bench);
+    assert_eq!(renewed.call(&mut bench, Method::REFRESH, &[]).code(), 0);
+    assert_eq!(connect(&mut bench, &mut renewed, "8.8.4.4:3"), Some(486), "the two count");
+    let mut other = named("198.51.100.7:2", 1_790_001_000);
+    assert_eq!(other.call(&mut bench, Method::ALLOCATE, &[TCP]).code(), 0);
+    assert_eq!(connect(&mut bench, &mut other, "8.8.4.4:1"), None, "the name before has none left");
+    bench.wishes.clear();
+    bench.sleep(Duration::from_secs(30));
+    while bench.poll().is_some() {}
+    assert_eq!(bench.server.stats().connections, 0);
+    assert_eq!(connect(&mut bench, &mut renewed, "8.8.4.4:3"), None, "nothing is counted twice");
+}
+
 /// What cannot be answered or announced does not come about.
 #[test]
 fn nothing_is_joined_that_cannot_be_answered() {
