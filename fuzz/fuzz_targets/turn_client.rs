@@ -16,7 +16,7 @@ use stun::wire::{
 };
 use stun::{Credentials, IntegrityKey};
 use turn::client::{Client, Config, Event, Received, SendError};
-use turn::wire::{ChannelData, ChannelNumber};
+use turn::wire::{ChannelData, ChannelNumber, ConnectionId};
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -71,6 +71,21 @@ enum Step {
         peer: u8,
         len: u8,
     },
+    /// Of an allocation of connections (RFC 6062).
+    Connect {
+        peer: u8,
+    },
+    /// The server says that a peer has come.
+    Attempt {
+        peer: u8,
+        number: Option<u32>,
+    },
+    /// A connection that comes for a peer's, and an answer to it of any kind.
+    Come {
+        number: u32,
+        code: u16,
+        is_signed: bool,
+    },
     Sleep {
         milliseconds: u32,
     },
@@ -96,9 +111,9 @@ struct World {
     moved: u32,
 }
 
-fuzz_target!(|input: (bool, bool, Vec<Step>)| {
-    let (is_stream, additional, steps) = input;
-    let mut world = World::new(is_stream, additional);
+fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
+    let (is_stream, additional, tcp, steps) = input;
+    let mut world = World::new(is_stream, additional, tcp);
     for step in steps.into_iter().take(200) {
         world.take(step);
         world.drain();
@@ -115,10 +130,11 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
 });
 
 impl World {
-    fn new(is_stream: bool, additional: bool) -> Self {
+    fn new(is_stream: bool, additional: bool, tcp: bool) -> Self {
         let mut config = Config::new(testkit::null_provider());
         (config.max_permissions, config.max_channels, config.additional) = (4, 3, additional);
         config.mobility = true;
+        (config.tcp, config.max_connections) = (tcp, 4);
         let path = Path {
             carrier: if is_stream { Carrier::Stream } else { Carrier::Udp },
             local: ([198, 51, 100, 1], 4000).into(),
@@ -204,6 +220,15 @@ impl World {
                 }
             }
             Step::Send { peer, len } => self.send(peer, len),
+            Step::Connect { peer } => _ = self.client.connect(self.now, address(peer)),
+            Step::Attempt { peer, number } => {
+                let mut attributes = vec![Attribute::XorPeerAddress(address(peer))];
+                attributes.extend(number.map(Attribute::ConnectionId));
+                let id = TransactionId([9; 12]);
+                let bytes = write(Class::Indication, Method::CONNECTION_ATTEMPT, id, &attributes, None);
+                self.receive(self.path, &bytes);
+            }
+            Step::Come { number, code, is_signed } => self.come(number, code, is_signed),
             Step::Sleep { milliseconds } => {
                 self.now = self.now + Duration::from_millis(u64::from(milliseconds % 4_000_000));
             }
@@ -215,8 +240,9 @@ impl World {
         self.asked.get(place).copied()
     }
 
-    fn note(&mut self, (_, _, peer): (TransactionId, Method, Option<IpAddr>)) {
-        self.granted.extend(peer);
+    fn note(&mut self, (_, method, peer): (TransactionId, Method, Option<IpAddr>)) {
+        // A connection to a peer lets nobody in.
+        self.granted.extend(peer.filter(|_| method != Method::CONNECT));
     }
 
     fn grant(&mut self, back: u8, lifetime: u32, additional: bool) {
@@ -229,8 +255,47 @@ impl World {
             attributes.extend(additional.then_some(Attribute::XorRelayedAddress(address(6))));
             attributes.push(Attribute::XorMappedAddress(self.path.local));
         }
+        if asked.1 == Method::CONNECT {
+            attributes.push(Attribute::ConnectionId(lifetime));
+        }
         self.note(asked);
         self.answer(asked, Class::Success, &attributes, true);
+    }
+
+    /// A connection of ours asks, and is answered once.
+    fn come(&mut self, number: u32, code: u16, is_signed: bool) {
+        let path = Path { local: ([198, 51, 100, 1], 3999).into(), ..self.path };
+        let id = ConnectionId::new(number);
+        let Ok(mut data) = self.client.bind_connection(self.now, id, path) else { return };
+        assert!(!self.is_released);
+        let mut memory = [0; 2000];
+        let mut batch = Batch::new(&mut memory, 1, 2000);
+        assert!(data.poll_transmit(self.now, &mut batch).is_some_and(|transmit| transmit.path == path));
+        let asked = Message::decode(batch.bytes()).expect("a client writes what can be read");
+        let kind = if self.with_sha256 { PasswordAlgorithm::Sha256 } else { PasswordAlgorithm::Md5 };
+        let key = credentials().key(testkit::null_provider(), &self.realm, kind).expect("a known algorithm");
+        let key = if self.with_sha256 { key.with_sha256() } else { key };
+        let (class, attributes) = match code % 1000 {
+            0 => (Class::Success, vec![]),
+            code => (
+                Class::Error,
+                vec![
+                    Attribute::ErrorCode(ErrorCode { code: code.max(300), reason: "" }),
+                    Attribute::Realm("r"),
+                    Attribute::Nonce("n"),
+                ],
+            ),
+        };
+        let key = is_signed.then_some(&key);
+        let answer = write(class, Method::CONNECTION_BIND, asked.transaction(), &attributes, key);
+        let _ = data.handle_datagram(Arrival { path, ecn: None, at: self.now }, &answer);
+        let mut batch = Batch::new(&mut memory, 1, 2000);
+        let _ = data.poll_transmit(self.now, &mut batch);
+        while let Some(due) = data.poll_timeout() {
+            data.handle_timeout(due);
+        }
+        // It is told once what has become of it.
+        assert!(data.poll_event().is_some() && data.poll_event().is_none());
     }
 
     fn challenge(&mut self, back: u8, stale: bool, realm: u8, nonce: u8, algorithms: u8) {
@@ -324,6 +389,9 @@ impl World {
         while let Some(event) = self.client.poll_event() {
             if let Event::Allocated { relayed, mapped, .. } = event {
                 assert!(!relayed.ip().is_unspecified() && relayed.port() != 0 && mapped.port() != 0);
+            }
+            if let Event::Attempted { peer, .. } = event {
+                assert!(self.granted.contains(&peer.ip()), "{peer} was never granted");
             }
         }
         assert!(self.client.poll_timeout().is_none_or(|due| due > self.now));

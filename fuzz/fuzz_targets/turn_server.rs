@@ -2,7 +2,7 @@
 //! without a permission, keeps within its limits, and has nothing left when everything has ended.
 #![no_main]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use libfuzzer_sys::fuzz_target;
 use proto::{Arrival, Batch, Carrier, Instant, Path, Writer};
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
 use stun::{Credentials, LongTerm};
-use turn::server::{Config, Event, Received, RelayAddress, Server};
+use turn::server::{Config, Direction, Event, Received, RelayAddress, Server};
+use turn::wire::ConnectionId;
 use turn::{Users, wire::ChannelData};
 
 #[derive(Arbitrary, Debug)]
@@ -63,6 +64,37 @@ enum Step {
     Failed {
         relay: u8,
     },
+    /// TCP allocations (RFC 6062): client 3 comes over TCP, as do those that come for connections.
+    AllocateTcp,
+    Connect {
+        peer: u8,
+    },
+    /// The socket of a connection that is wanted is open, or cannot be.
+    Opened {
+        which: u8,
+        is_open: bool,
+    },
+    Arrive {
+        relay: u8,
+        peer: u8,
+    },
+    /// A connection of number `port` comes for one of the server's, perhaps with other bits in its number.
+    Join {
+        port: u8,
+        which: u8,
+        change: u32,
+    },
+    Carry {
+        which: u8,
+        to_peer: bool,
+        len: u16,
+    },
+    PeerGone {
+        which: u8,
+    },
+    DataGone {
+        port: u8,
+    },
     Sleep {
         seconds: u8,
     },
@@ -88,6 +120,9 @@ struct World {
     now: Instant,
     count: u32,
     ticket: Vec<u8>,
+    listeners: BTreeSet<SocketAddr>,
+    /// Connections of the server's that are not over, and to which connection of a client each is joined.
+    connections: BTreeMap<ConnectionId, Option<Path>>,
 }
 
 fuzz_target!(|steps: Vec<Step>| {
@@ -96,11 +131,14 @@ fuzz_target!(|steps: Vec<Step>| {
         world.take(step);
         world.drain();
         assert!(world.server.stats().allocations <= 3);
+        assert_eq!(world.server.stats().connections, world.connections.len());
+        assert!(world.connections.len() <= 4);
     }
     world.now = world.now + Duration::from_secs(4000);
     world.drain();
     let stats = world.server.stats();
     assert_eq!((stats.allocations, stats.free_ports, world.sockets.len()), (0, 16, 0));
+    assert_eq!((stats.connections, world.connections.len(), world.listeners.len()), (0, 0, 0));
 });
 
 impl World {
@@ -113,6 +151,8 @@ impl World {
         }
         (config.ports, config.max_allocations) = (50_000..=50_007, 3);
         (config.max_permissions, config.max_channels) = (4, 3);
+        (config.tcp_relays, config.max_connections_per_allocation) = (true, 3);
+        (config.max_connections, config.max_connections_per_user) = (4, 4);
         let mut users = Users::default();
         users.add(provider, &config.realm, "alice", "wonderland").expect("a name");
         let side = |n: u8| Side {
@@ -132,6 +172,8 @@ impl World {
             now,
             count: 0,
             ticket: Vec::new(),
+            listeners: BTreeSet::new(),
+            connections: BTreeMap::new(),
         }
     }
 
@@ -185,6 +227,57 @@ impl World {
                 // An open one does not fail any more.
                 self.server.relay_failed(self.now, local);
             }
+            Step::AllocateTcp => {
+                self.request(3, Method::ALLOCATE, &[Attribute::RequestedTransport(6)]);
+            }
+            Step::Connect { peer } => {
+                self.request(3, Method::CONNECT, &[Attribute::XorPeerAddress(address(peer))]);
+            }
+            Step::Opened { which, is_open } => {
+                let Some(id) = self.connection(which) else { return };
+                if is_open {
+                    self.server.peer_connected(self.now, id);
+                } else if self.connections.get(&id).is_some_and(Option::is_none) {
+                    let before = self.server.stats().connections;
+                    self.server.peer_failed(self.now, id);
+                    // Only one that was not open yet.
+                    if self.server.stats().connections < before {
+                        self.connections.remove(&id);
+                    }
+                }
+            }
+            Step::Arrive { relay, peer } => {
+                let Some(relay) = self.listeners.iter().nth(usize::from(relay) % 4).copied() else { return };
+                if let Ok(id) = self.server.peer_arrived(self.now, relay, address(peer)) {
+                    assert!(!address(peer).ip().is_loopback());
+                    assert!(self.connections.insert(id, None).is_none());
+                }
+            }
+            Step::Join { port, which, change } => {
+                let Some(id) = self.connection(which) else { return };
+                let number = id.number() ^ change;
+                let path = data_path(port);
+                if self.server.is_joined(path) {
+                    return;
+                }
+                let before = self.server.stats().joined;
+                self.request_along(3, path, Method::CONNECTION_BIND, &[Attribute::ConnectionId(number)]);
+                let known = self.connections.contains_key(&ConnectionId::new(number));
+                assert!(known || self.server.stats().joined == before, "nobody makes a number");
+            }
+            Step::Carry { which, to_peer, len } => {
+                let Some(id) = self.connection(which) else { return };
+                let direction = if to_peer { Direction::ToPeer } else { Direction::ToClient };
+                let room = self.server.stream_room(self.now, id, direction, len.into());
+                assert!(room == 0 || self.connections.get(&id).is_some_and(Option::is_some));
+                self.server.stream_relayed(self.now, id, direction, room);
+            }
+            Step::PeerGone { which } => {
+                let Some(id) = self.connection(which) else { return };
+                self.server.peer_gone(self.now, id);
+                self.connections.remove(&id);
+            }
+            Step::DataGone { port } => self.server.client_gone(self.now, data_path(port)),
             Step::Sleep { seconds } => self.now = self.now + Duration::from_secs(seconds.into()),
             Step::Move { client, change } => {
                 let mut ticket = self.ticket.clone();
@@ -206,7 +299,16 @@ impl World {
         &self.sides[usize::from(client) % self.sides.len()]
     }
 
+    fn connection(&self, which: u8) -> Option<ConnectionId> {
+        self.connections.keys().nth(usize::from(which) % 4).copied()
+    }
+
     fn request(&mut self, client: u8, method: Method, attributes: &[Attribute<'_>]) {
+        self.request_along(client, self.side(client).path, method, attributes);
+    }
+
+    /// With what a client knows, along another connection.
+    fn request_along(&mut self, client: u8, path: Path, method: Method, attributes: &[Attribute<'_>]) {
         self.count += 1;
         let mut id = [7; 12];
         id[..4].copy_from_slice(&self.count.to_be_bytes());
@@ -219,7 +321,7 @@ impl World {
         }
         side.login.write(&mut request).expect("room");
         request.finish_without_fingerprint(side.login.key()).expect("room");
-        self.receive(side.path, out.written());
+        self.receive(path, out.written());
     }
 
     fn send(&mut self, client: u8, peer: u8, data: &[u8]) {
@@ -256,6 +358,21 @@ impl World {
                     self.server.relay_opened(self.now, address);
                 }
                 Event::Close(address) => assert!(self.sockets.remove(&address)),
+                Event::Listen(address) => {
+                    assert!(self.listeners.insert(address));
+                    self.server.relay_opened(self.now, address);
+                }
+                Event::Unlisten(address) => assert!(self.listeners.remove(&address)),
+                Event::Connect { connection, relay, peer } => {
+                    assert!(self.listeners.contains(&relay));
+                    assert!(!peer.ip().is_loopback() && peer != ([192, 0, 2, 1], 3478).into());
+                    assert!(self.connections.insert(connection, None).is_none());
+                }
+                Event::Join { connection, client } => {
+                    // One that was over in the same turn is told of next.
+                    self.connections.entry(connection).and_modify(|joined| *joined = Some(client));
+                }
+                Event::Disconnect { connection, .. } => _ = self.connections.remove(&connection),
                 _ => {}
             }
         }
@@ -269,12 +386,24 @@ impl World {
                 _ => None,
             });
             self.ticket = ticket.unwrap_or_else(|| std::mem::take(&mut self.ticket));
-            let side = self.sides.iter_mut().find(|side| side.path == transmit.path).expect("to a client");
+            let Some(side) = self.sides.iter_mut().find(|side| side.path == transmit.path) else {
+                assert_eq!(transmit.path.remote.ip(), self.sides[3].path.remote.ip(), "to a client");
+                continue;
+            };
             if message.error_code().is_some_and(|error| [401, 438].contains(&error.code)) {
                 let _ = side.login.handle_challenge(&message);
             }
         }
         assert!(self.server.poll_timeout().is_none_or(|due| due > self.now));
+    }
+}
+
+/// Of a connection that comes for another, from where client 3 is.
+fn data_path(port: u8) -> Path {
+    Path {
+        carrier: Carrier::Stream,
+        local: ([192, 0, 2, 1], 3478).into(),
+        remote: ([198, 51, 100, 3], 5000 + u16::from(port % 4)).into(),
     }
 }
 

@@ -57,7 +57,7 @@ impl FromStr for Candidate {
         if line.len() > MAX_LINE {
             return Err(ParseError::TooLong);
         }
-        let line = line.trim();
+        let line = line.trim_ascii();
         let line = line.strip_prefix("a=").unwrap_or(line);
         let line = line.strip_prefix("candidate:").unwrap_or(line);
         let mut words = line.split_ascii_whitespace();

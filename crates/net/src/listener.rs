@@ -27,6 +27,19 @@ impl Listener {
         Ok(Self { listener, address })
     }
 
+    /// Likewise, at a port from which [`ByteStream::connect_beside`] opens connections too. No listener of anybody else is
+    /// there, nor will be.
+    ///
+    /// # Errors
+    ///
+    /// The address is not ours, the port is taken, or the system has no such ports.
+    pub fn bind_for_both(address: SocketAddr) -> io::Result<Self> {
+        let listener = Self::bind(address)?;
+        // Afterwards: before, it would let it listen where somebody else does.
+        share_port(&listener.listener)?;
+        Ok(listener)
+    }
+
     /// Where it listens.
     pub const fn local_address(&self) -> SocketAddr {
         self.address
@@ -39,5 +52,46 @@ impl Listener {
     /// Those of the system, as where too many files are open; it can be asked again.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(ByteStream, SocketAddr)>> {
         self.listener.poll_accept(cx).map_ok(|(stream, remote)| (ByteStream::plain(stream), remote))
+    }
+}
+
+#[cfg(unix)]
+fn share_port(listener: &TcpListener) -> io::Result<()> {
+    socket2::SockRef::from(listener).set_reuse_port(true)
+}
+
+#[cfg(not(unix))]
+fn share_port(_: &TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+    #[tokio::test]
+    async fn real_connections_come_to_and_leave_from_one_port() {
+        let (both, other) =
+            (Listener::bind_for_both(HERE.into()).unwrap(), Listener::bind(HERE.into()).unwrap());
+        let mut out = ByteStream::connect_beside(both.local_address(), other.local_address());
+        poll_fn(|cx| out.poll_open(cx)).await.unwrap();
+        let (_, from) = poll_fn(|cx| other.poll_accept(cx)).await.unwrap();
+        assert_eq!(from, both.local_address());
+        let mut come = ByteStream::connect(both.local_address());
+        poll_fn(|cx| come.poll_open(cx)).await.unwrap();
+        let accepted = tokio::time::timeout(Duration::from_secs(5), poll_fn(|cx| both.poll_accept(cx))).await;
+        assert_eq!(accepted.unwrap().unwrap().1, come.local_address().unwrap());
+    }
+
+    #[tokio::test]
+    async fn real_such_a_port_is_nobody_elses() {
+        let both = Listener::bind_for_both(HERE.into()).unwrap();
+        assert!(Listener::bind_for_both(both.local_address()).is_err());
+        assert!(Listener::bind(both.local_address()).is_err());
     }
 }

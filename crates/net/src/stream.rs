@@ -71,6 +71,24 @@ impl ByteStream {
         Self { state: State::Opening(Box::pin(opening)) }
     }
 
+    /// One from the address and port `local`, where a listener of [`Listener::bind_for_both`](crate::Listener::bind_for_both)
+    /// is, to `remote`.
+    pub fn connect_beside(local: SocketAddr, remote: SocketAddr) -> Self {
+        let opening = async move {
+            let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            #[cfg(unix)]
+            {
+                socket.set_reuseaddr(true)?;
+                socket.set_reuseport(true)?;
+            }
+            socket.bind(local)?;
+            let stream = socket.connect(remote).await?;
+            without_delay(&stream);
+            Ok(Open::Plain(stream))
+        };
+        Self { state: State::Opening(Box::pin(opening)) }
+    }
+
     /// One to `server`, under TLS, which has to prove that it is `name`: a host name or an address.
     ///
     /// # Errors
@@ -140,6 +158,18 @@ impl ByteStream {
         match ready!(self.open(cx))? {
             Open::Plain(_) => Poll::Ready(Ok(())),
             Open::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    /// Says that no more is sent. What was taken before has to be flushed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection: it is over.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.open(cx))? {
+            Open::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Open::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 

@@ -22,6 +22,27 @@ impl LongTerm {
         Self { provider, credentials, challenge: None }
     }
 
+    /// Another one that begins with what this one knows of the server: for one more connection to it.
+    pub fn another(&self) -> Self {
+        let challenge = self.challenge.as_ref().and_then(|known| {
+            let kind = known.algorithm.as_ref().map_or(PasswordAlgorithm::Md5, |(kind, _)| *kind);
+            let key = self.credentials.key(self.provider, &known.realm, kind)?;
+            Some(Challenge {
+                realm: known.realm.clone(),
+                nonce: known.nonce.clone(),
+                algorithm: known.algorithm.clone(),
+                userhash: known.userhash,
+                key: if known.algorithm.is_some() { key.with_sha256() } else { key },
+            })
+        });
+        Self { provider: self.provider, credentials: self.credentials.clone(), challenge }
+    }
+
+    /// Begins anew, as if nothing were known of the server.
+    pub fn forget(&mut self) {
+        self.challenge = None;
+    }
+
     /// The key of requests and of their answers; none before the first challenge.
     pub fn key(&self) -> Option<&IntegrityKey> {
         self.challenge.as_ref().map(|challenge| &challenge.key)

@@ -44,6 +44,11 @@ pub struct Config {
     pub max_frame: usize,
     /// Bytes that wait for a client that reads slowly; a message beyond is dropped. Default: 64 KiB.
     pub max_unsent: usize,
+    /// Bytes that wait each way between a peer and a client that are joined, where one reads more slowly than the other
+    /// sends (`turn.tcp_relays`): no more is read of it until they are gone. Default: 32 KiB.
+    pub max_unsent_data: usize,
+    /// Between a peer and a client that are joined, when one of them has ended and the other says nothing. Default: 30 seconds.
+    pub half_closed_timeout: Duration,
     /// From the opening of a connection, its TLS handshake included, to the end of its first message. Default: 10 seconds.
     pub first_message_timeout: Duration,
     /// Without anything from the client on a connection. Permissions are renewed every five minutes
@@ -72,6 +77,8 @@ impl Config {
             max_connections_per_source: 128,
             max_frame: 64 * 1024,
             max_unsent: 64 * 1024,
+            max_unsent_data: 32 * 1024,
+            half_closed_timeout: Duration::from_secs(30),
             first_message_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(900),
         }

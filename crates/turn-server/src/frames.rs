@@ -12,7 +12,12 @@ impl Inbound {
         max_frame.saturating_sub(self.kept.len())
     }
 
-    /// Has `each` take the messages that are whole with `fresh`, and keeps the rest; how many there were.
+    /// What has come and is not taken.
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Has `each` take the messages that are whole with `fresh`, as long as it wants, and keeps the rest; how many it took.
     ///
     /// Nothing is copied of a stream whose reads end where its messages do.
     ///
@@ -23,7 +28,7 @@ impl Inbound {
         &mut self,
         fresh: &[u8],
         max_frame: usize,
-        mut each: impl FnMut(&[u8]),
+        mut each: impl FnMut(&[u8]) -> Next,
     ) -> Result<usize, FrameError> {
         let mut kept = std::mem::take(&mut self.kept);
         let joined = !kept.is_empty();
@@ -34,9 +39,15 @@ impl Inbound {
         let mut count = 0_usize;
         while let Some(len) = frame_len(rest, max_frame)? {
             let Some((frame, after)) = rest.split_at_checked(len) else { break };
-            each(frame);
+            let next = each(frame);
+            if next == Next::Leave {
+                break;
+            }
             rest = after;
             count = count.saturating_add(1);
+            if next == Next::Pause {
+                break;
+            }
         }
         if joined {
             let done = kept.len().saturating_sub(rest.len());
@@ -48,6 +59,17 @@ impl Inbound {
         }
         Ok(count)
     }
+}
+
+/// What becomes of a stream behind a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Next {
+    /// It is read on.
+    Continue,
+    /// The message is taken, and what is behind it may be none.
+    Pause,
+    /// The message is not taken either.
+    Leave,
 }
 
 #[cfg(test)]
@@ -82,7 +104,11 @@ mod tests {
         let (mut inbound, mut seen) = (Inbound::default(), Vec::new());
         for piece in pieces {
             let before = seen.len();
-            let count = inbound.feed(piece, LIMIT, |frame| seen.push(frame.to_vec())).unwrap();
+            let count = inbound.feed(piece, LIMIT, |frame| {
+                seen.push(frame.to_vec());
+                Next::Continue
+            });
+            let count = count.unwrap();
             assert_eq!(count, seen.len() - before);
         }
         assert_eq!(inbound.room(LIMIT), LIMIT, "nothing is left over");
@@ -101,16 +127,47 @@ mod tests {
         assert_eq!(read(&single), frames, "byte by byte");
     }
 
+    /// Behind a message that is the last one, or that is another's, everything is there still, wherever it was cut.
+    #[test]
+    fn a_stream_that_is_no_more_of_messages_keeps_every_byte() {
+        let (bytes, frames) = stream();
+        let last = 5;
+        let behind = frames[..=last].concat().len();
+        for next in [Next::Pause, Next::Leave] {
+            for at in 0..=bytes.len() {
+                let (mut inbound, mut seen) = (Inbound::default(), 0);
+                let mut pieces = Vec::new();
+                for piece in [&bytes[..at], &bytes[at..]] {
+                    if seen > last {
+                        pieces.extend_from_slice(piece);
+                        continue;
+                    }
+                    let fed = inbound.feed(piece, LIMIT, |_| {
+                        seen += 1;
+                        if seen > last { next } else { Next::Continue }
+                    });
+                    assert!(fed.is_ok());
+                }
+                let rest = [inbound.take_rest(), pieces].concat();
+                let from = if next == Next::Pause { behind } else { behind - frames[last].len() };
+                assert!(rest == bytes[from..], "{next:?} at {at}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_message_or_too_long_ends_the_stream() {
         let mut inbound = Inbound::default();
         let mut count = 0;
-        let none = inbound.feed(&[0x80, 0, 0, 0], LIMIT, |_| count += 1);
+        let none = inbound.feed(&[0x80, 0, 0, 0], LIMIT, |_| {
+            count += 1;
+            Next::Continue
+        });
         assert_eq!((none, count), (Err(FrameError::NotTurn), 0));
-        let long = Inbound::default().feed(&[0x40, 0, 1, 0], 255, |_| {});
+        let long = Inbound::default().feed(&[0x40, 0, 1, 0], 255, |_| Next::Continue);
         assert_eq!(long, Err(FrameError::TooLong));
         let mut inbound = Inbound::default();
-        assert_eq!(inbound.feed(&[0x40, 0, 0, 200, 1], 255, |_| {}), Ok(0));
+        assert_eq!(inbound.feed(&[0x40, 0, 0, 200, 1], 255, |_| Next::Continue), Ok(0));
         assert_eq!(inbound.room(255), 250);
     }
 }

@@ -41,15 +41,15 @@
 //! | `server` | [`Server`], the handle; [`Stats`] |
 //! | `worker` | a task: turns, timers, opening and closing |
 //! | `bound`, `connections` | the listeners of each worker; how many connections all of them have |
+//! | `data` | connections of TCP allocations: listening, connecting, carrying bytes |
 //! | `outbox` | what is relayed, joined to few sends |
 //! | `stream` | a client's connection over TCP or TLS |
 //! | `frames` | messages out of a stream |
 //!
 //! # Scope
 //!
-//! Implemented: clients over UDP, TCP and TLS, UDP relays, both address families, behaviour discovery (RFC
-//! 5780), with one worker mobility (RFC 8016). Not implemented: DTLS,
-//! TCP relays (RFC 6062).
+//! Implemented: clients over UDP, TCP and TLS, UDP relays, TCP relays (RFC 6062, not on Windows), both address families,
+//! behaviour discovery (RFC 5780), with one worker mobility (RFC 8016). Not implemented: DTLS.
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
 
@@ -57,6 +57,7 @@ mod alternate;
 mod bound;
 mod config;
 mod connections;
+mod data;
 mod frames;
 mod outbox;
 mod server;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use net::ready::Signal;
-use net::{Transport, UdpSocket};
+use net::{Listener, Transport, UdpSocket};
 use proto::{Batch, Carrier, Ecn, Path, Transmit};
 use slab::Slab;
 use tokio::net::TcpListener;
@@ -25,6 +25,8 @@ pub(crate) enum Socket {
     /// A listener or a relay.
     Udp(UdpSocket),
     Acceptor(TcpListener, Carries),
+    /// Of connections of peers.
+    Relay(Listener),
     Stream(Box<Stream>),
 }
 
@@ -63,7 +65,7 @@ impl Sockets {
     fn udp(&self, local: SocketAddr) -> Option<&UdpSocket> {
         match &self.slots.get(*self.by_address.get(&local)?)?.socket {
             Socket::Udp(socket) => Some(socket),
-            Socket::Acceptor(..) | Socket::Stream(_) => None,
+            Socket::Acceptor(..) | Socket::Relay(_) | Socket::Stream(_) => None,
         }
     }
 

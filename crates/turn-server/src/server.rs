@@ -57,7 +57,7 @@ impl Server {
     /// A socket cannot be bound, there is no address to relay from, or the system has no entropy.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let mut config = config;
-        config.workers = config.workers.max(1);
+        config.workers = config.workers.clamp(1, MAX_WORKERS);
         if config.workers > 1 {
             // From another address a client comes to another worker, which does not have its allocation.
             config.turn.mobility = false;
@@ -69,7 +69,10 @@ impl Server {
         let tls: Vec<SocketAddr> = first.tls.iter().map(|(address, _)| *address).collect();
         complete(&mut config, [udp.as_slice(), &tcp, &tls].concat())?;
         let more = (1..config.workers).map(|_| first.another()).collect::<Result<Vec<_>, _>>()?;
+        let (handovers, inboxes): (Vec<_>, Vec<_>) =
+            (0..config.workers).map(|_| mpsc::channel(HANDOVERS)).unzip();
         let common = Common {
+            handovers,
             clock: Clock::start(),
             users: Arc::new(std::mem::take(&mut config.users)),
             shared: Shared::new(&config.turn, net::random_seed().map_err(Error::Entropy)?),
@@ -80,10 +83,10 @@ impl Server {
             config,
         };
         let mut workers = Vec::new();
-        for bound in std::iter::once(first).chain(more) {
+        for (bound, handed) in std::iter::once(first).chain(more).zip(inboxes.into_iter().enumerate()) {
             let seed = net::random_seed().map_err(Error::Entropy)?;
             let (commands, inbox) = mpsc::channel(COMMANDS);
-            let worker = Worker::new(&common, bound, inbox, seed);
+            let worker = Worker::new(&common, bound, inbox, handed, seed);
             // It has budgets of its own, finer than those of the runtime.
             workers.push(Handle { commands, task: tokio::spawn(tokio::task::unconstrained(worker)) });
         }
@@ -196,6 +199,7 @@ impl Stats {
         turn.allocations = turn.allocations.saturating_add(more.allocations);
         // Those of all: the latest is what there is.
         turn.free_ports = more.free_ports;
+        turn.connections = turn.connections.saturating_add(more.connections);
         self.udp_sockets = self.udp_sockets.saturating_add(other.udp_sockets);
         self.connections = self.connections.saturating_add(other.connections);
         for (sum, more) in [
@@ -204,6 +208,7 @@ impl Stats {
             (&mut turn.to_peers, more.to_peers),
             (&mut turn.to_clients, more.to_clients),
             (&mut turn.relayed_bytes, more.relayed_bytes),
+            (&mut turn.joined, more.joined),
             (&mut turn.refused, more.refused),
             (&mut turn.unanswered, more.unanswered),
             (&mut turn.discarded, more.discarded),
@@ -318,5 +323,9 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
+/// Connections on their way from one worker to another.
+const HANDOVERS: usize = 64;
+/// What the numbers of connections tell apart.
+const MAX_WORKERS: usize = 1024;
 /// Commands that wait.
 const COMMANDS: usize = 16;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use net::ByteStream;
 use proto::{Instant, NoSpace, Path, Writer};
 
+use crate::data::Half;
 use crate::frames::Inbound;
 
 /// A client's connection, over TCP or TLS.
@@ -21,6 +22,8 @@ pub(crate) struct Stream {
     pub(crate) heard: Option<Instant>,
     /// When it is looked at next.
     pub(crate) timer: Instant,
+    /// If it carries no messages, but what a peer and a client say to each other.
+    pub(crate) half: Option<Half>,
 }
 
 impl Stream {
@@ -34,12 +37,35 @@ impl Stream {
             opened,
             heard: None,
             timer: opened,
+            half: None,
         }
     }
 
     /// When it has been silent for too long, if it stays so.
     pub(crate) fn deadline(&self, first_message: Duration, idle: Duration) -> Instant {
+        if let Some(half) = &self.half {
+            return half.alive + half.patience;
+        }
         self.heard.map_or_else(|| self.opened + first_message, |heard| heard + idle)
+    }
+
+    /// Whether it is open.
+    ///
+    /// # Errors
+    ///
+    /// It does not open.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_open(cx)
+    }
+
+    /// Says that nothing more is sent, after everything that was is gone.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_shutdown(cx)
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbound.is_empty()
     }
 
     /// Reads into `buffer`; 0 at the end of the stream.
@@ -68,6 +94,27 @@ impl Stream {
             self.outbound.truncate(waiting);
         }
         is_whole
+    }
+
+    /// Sends bytes, of which those wait that the system does not take: only where nothing waits.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system: the connection is gone.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() && self.is_flushed() {
+            match self.io.poll_write(cx, rest)? {
+                Poll::Pending => self.keep(rest),
+                Poll::Ready(count) => rest = rest.get(count..).unwrap_or_default(),
+            }
+        }
+        self.flush(cx)
+    }
+
+    /// Has bytes wait behind those that do.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        self.outbound.extend_from_slice(bytes);
     }
 
     /// Sends what the system takes; the rest when it wakes.

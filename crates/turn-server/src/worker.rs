@@ -20,6 +20,8 @@ use turn::server::{Event, Received, Shared, Usage};
 
 use crate::bound::Bound;
 use crate::connections::Connections;
+use crate::data::{Data, is_bind};
+use crate::frames::Next;
 use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
 use crate::stream::Stream;
 use crate::{Config, Stats};
@@ -44,30 +46,33 @@ pub(crate) struct Common {
     pub(crate) users: Arc<Users>,
     pub(crate) shared: Shared,
     pub(crate) connections: Arc<Connections>,
+    /// To each worker, for connections that are its.
+    pub(crate) handovers: Vec<mpsc::Sender<Box<Stream>>>,
 }
 
 /// The task's state; the task is this future.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    server: turn::Server,
-    clock: Clock,
+    pub(crate) server: turn::Server,
+    pub(crate) clock: Clock,
     limits: Limits,
     /// What clients are shown over TLS.
     tls: Option<TlsServer>,
-    sockets: Sockets,
+    pub(crate) sockets: Sockets,
+    pub(crate) data: Data,
     ready: Ready,
     commands: mpsc::Receiver<Command>,
-    connections: Arc<Connections>,
+    pub(crate) connections: Arc<Connections>,
     /// When connections have to be looked at.
-    timers: BTreeSet<(Instant, usize)>,
+    pub(crate) timers: BTreeSet<(Instant, usize)>,
     /// Acceptors that had no luck, and when they try again.
     paused: Option<(Instant, Vec<usize>)>,
     draining: Option<(Instant, oneshot::Sender<Stats>)>,
     sleep: Pin<Box<Sleep>>,
-    receive_buffer: Vec<u8>,
+    pub(crate) receive_buffer: Vec<u8>,
     trains: Vec<Train>,
     send_buffer: Vec<u8>,
-    refused_connections: u64,
+    pub(crate) refused_connections: u64,
     /// Last, so that whoever waits for it finds nothing of the rest.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -84,9 +89,10 @@ impl Worker {
         common: &Common,
         bound: Bound,
         commands: mpsc::Receiver<Command>,
+        (place, handed): (usize, mpsc::Receiver<Box<Stream>>),
         seed: [u8; 32],
     ) -> Self {
-        let Common { clock, config, users, shared, connections } = common;
+        let Common { clock, config, users, shared, connections, .. } = common;
         let limits = Limits {
             frame: config.max_frame.min(RECEIVE_TRAINS * RECEIVE_BUFFER),
             first_message: config.first_message_timeout,
@@ -104,6 +110,7 @@ impl Worker {
             limits,
             tls: config.certificate.clone(),
             sockets: Sockets { max_unsent: config.max_unsent, ..Sockets::default() },
+            data: Data::new(common, place, handed),
             ready: Ready::new(),
             commands,
             connections: connections.clone(),
@@ -129,7 +136,7 @@ impl Worker {
         worker
     }
 
-    fn add(&mut self, socket: Socket, kind: Kind) -> usize {
+    pub(crate) fn add(&mut self, socket: Socket, kind: Kind) -> usize {
         let entry = self.sockets.slots.vacant_entry();
         let key = entry.key();
         let signal = self.ready.signal(kind, key);
@@ -150,6 +157,8 @@ impl Worker {
         let may_have_more = match &slot.socket {
             Socket::Udp(_) => self.serve_udp(key),
             Socket::Acceptor(..) => self.serve_acceptor(key),
+            Socket::Relay(_) => self.serve_relay(key),
+            Socket::Stream(stream) if stream.half.is_some() => self.serve_half(key),
             Socket::Stream(_) => self.serve_stream(key),
         };
         self.follow();
@@ -207,13 +216,18 @@ impl Worker {
                 Poll::Ready(Err(error)) => {
                     // Without a pause one without file descriptors would spin here.
                     debug!(%error, "accept");
-                    let until = self.clock.now() + ACCEPT_PAUSE;
-                    self.paused.get_or_insert((until, Vec::new())).1.push(key);
+                    self.pause(key);
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// Asks an acceptor again a little later.
+    pub(crate) fn pause(&mut self, key: usize) {
+        let until = self.clock.now() + ACCEPT_PAUSE;
+        self.paused.get_or_insert((until, Vec::new())).1.push(key);
     }
 
     fn accept(&mut self, io: TcpStream, remote: SocketAddr, carries: Carries) {
@@ -240,7 +254,7 @@ impl Worker {
 
     /// One read, and what it completes.
     fn serve_stream(&mut self, key: usize) -> bool {
-        let Self { server, clock, limits, sockets, receive_buffer, send_buffer, .. } = self;
+        let Self { limits, sockets, receive_buffer, .. } = self;
         let Some((stream, waker)) = sockets.stream(key) else { return false };
         let cx = &mut Context::from_waker(waker);
         let room = stream.inbound.room(limits.frame);
@@ -253,16 +267,30 @@ impl Worker {
                 return false;
             }
         };
-        let (path, at) = (stream.path, clock.now());
+        self.take_messages(key, read)
+    }
+
+    /// Takes the messages that are whole with as many bytes of the buffer; whether the stream goes on.
+    pub(crate) fn take_messages(&mut self, key: usize, fresh: usize) -> bool {
+        let Self { server, clock, limits, sockets, data, receive_buffer, send_buffer, .. } = self;
+        let Some((stream, _)) = sockets.stream(key) else { return false };
+        let (path, at, is_new) = (stream.path, clock.now(), stream.heard.is_none());
         let mut inbound = std::mem::take(&mut stream.inbound);
-        let fresh = receive_buffer.get(..read).unwrap_or_default();
-        let mut outbox = Outbox::new(sockets, send_buffer);
+        let fresh = receive_buffer.get(..fresh).unwrap_or_default();
+        let (mut outbox, mut is_first, mut owner) = (Outbox::new(sockets, send_buffer), is_new, None);
         let fed = inbound.feed(fresh, limits.frame, |frame| {
+            // Only before anything was said to it.
+            owner = data.other_owner(frame).filter(|_| std::mem::take(&mut is_first));
+            if owner.is_some() {
+                return Next::Leave;
+            }
             match server.handle_datagram(Arrival { path, ecn: None, at }, frame) {
                 Ok(Received::Relay(relay)) => outbox.push(&relay, None),
+                Ok(Received::Consumed) if is_bind(frame) && server.is_joined(path) => return Next::Pause,
                 Ok(Received::Consumed) => {}
                 Err(discard) => trace!(from = %path.remote, %discard, "dropped"),
             }
+            Next::Continue
         });
         outbox.finish();
         match (fed, self.sockets.stream(key)) {
@@ -271,7 +299,7 @@ impl Worker {
                 if count > 0 {
                     stream.heard = Some(at);
                 }
-                true
+                owner.is_none_or(|owner| self.hand_over(key, owner))
             }
             (Err(error), _) => {
                 debug!(from = %path.remote, %error, "a stream that cannot be read on");
@@ -282,7 +310,7 @@ impl Worker {
         }
     }
 
-    fn close_stream(&mut self, key: usize) {
+    pub(crate) fn close_stream(&mut self, key: usize) {
         let Some((stream, _)) = self.sockets.stream(key) else { return };
         let (path, timer) = (stream.path, stream.timer);
         self.sockets.slots.try_remove(key);
@@ -292,7 +320,7 @@ impl Worker {
         self.server.client_gone(self.clock.now(), path);
     }
 
-    fn set_timer(&mut self, key: usize) {
+    pub(crate) fn set_timer(&mut self, key: usize) {
         let Some((stream, _)) = self.sockets.stream(key) else { return };
         stream.timer = stream.deadline(self.limits.first_message, self.limits.idle);
         let timer = stream.timer;
@@ -300,7 +328,7 @@ impl Worker {
     }
 
     /// Opens, closes, answers and flushes until the machine wants nothing more.
-    fn follow(&mut self) {
+    pub(crate) fn follow(&mut self) {
         let now = self.clock.now();
         while self.open_and_close(now) | self.reply(now) {}
         while let Some(key) = self.sockets.unflushed.pop() {
@@ -316,24 +344,29 @@ impl Worker {
         let mut any = false;
         while let Some(event) = self.server.poll_event() {
             any = true;
-            match event {
-                Event::Open(address) => match UdpSocket::bind(address) {
+            match &event {
+                Event::Open(address) => match UdpSocket::bind(*address) {
                     Ok(socket) => {
                         self.add_udp(socket, Kind::Relay);
-                        self.server.relay_opened(now, address);
+                        self.server.relay_opened(now, *address);
                     }
                     Err(error) => {
                         debug!(%address, %error, "a relay cannot be bound");
-                        self.server.relay_failed(now, address);
+                        self.server.relay_failed(now, *address);
                     }
                 },
                 Event::Close(address) => {
-                    if let Some(key) = self.sockets.by_address.remove(&address) {
+                    if let Some(key) = self.sockets.by_address.remove(address) {
                         self.sockets.slots.try_remove(key);
                     }
                 }
-                Event::Began(usage) => write_down(&usage, "allocation began"),
-                Event::Ended(usage) => write_down(&usage, "allocation ended"),
+                Event::Listen(_)
+                | Event::Unlisten(_)
+                | Event::Connect { .. }
+                | Event::Join { .. }
+                | Event::Disconnect { .. } => self.follow_data(now, &event),
+                Event::Began(usage) => write_down(usage, "allocation began"),
+                Event::Ended(usage) => write_down(usage, "allocation ended"),
                 other => debug!(?other, "an event nobody knows"),
             }
         }
@@ -365,7 +398,10 @@ impl Worker {
                 Some(Command::Tls(tls)) => self.tls = Some(tls),
                 Some(Command::Drain(grace, reply)) => {
                     self.server.drain();
-                    self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(..)));
+                    // Clients of TCP allocations still come for connections of peers.
+                    if !self.data.is_allowed {
+                        self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(..)));
+                    }
                     self.draining = Some((self.clock.now() + grace, reply));
                 }
             }
@@ -378,7 +414,8 @@ impl Worker {
         let paused = self.paused.as_ref().map(|(until, _)| *until);
         let draining = self.draining.as_ref().map(|(until, _)| *until);
         let connection = self.timers.first().map(|(at, _)| *at);
-        let next = [self.server.poll_timeout(), paused, draining, connection].into_iter().flatten().min();
+        let next = [self.server.poll_timeout(), paused, draining, connection, self.data.throttled_until()];
+        let next = next.into_iter().flatten().min();
         let Some(next) = next else { return true };
         let at = tokio::time::Instant::from_std(self.clock.system(next));
         if self.sleep.deadline() != at {
@@ -408,6 +445,7 @@ impl Worker {
                 slot.waker.wake_by_ref();
             }
         }
+        self.unthrottle(now);
         self.follow();
     }
 
@@ -438,6 +476,7 @@ impl Future for Worker {
         if !worker.obey(cx) {
             return Poll::Ready(());
         }
+        worker.take_over(cx);
         for _ in 0..TURNS {
             worker.ready.poll(cx);
             let Some(key) = worker.ready.pop() else { break };

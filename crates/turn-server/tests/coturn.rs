@@ -154,6 +154,52 @@ async fn real_clients_over_tls_lose_nothing() {
     }
 }
 
+/// RFC 6062: connections from one client's relay to another's, which implies `-t`, `-y` and `-c`.
+#[tokio::test]
+async fn real_clients_of_tcp_relays_lose_nothing() {
+    let mut runs = tokio::task::JoinSet::new();
+    for (extra, workers) in
+        [(&["-T"][..], 1), (&["-T", "-t"], 1), (&["-T", "-l", "1200"], 1), (&["-T", "-m", "20"], 3)]
+    {
+        let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
+        runs.spawn(async move {
+            let mut config = config(&V4());
+            (config.turn.tcp_relays, config.workers) = (true, workers);
+            // Each of them connects to each other one.
+            (config.turn.max_connections_per_allocation, config.turn.max_connections_per_user) = (64, 1000);
+            config.max_connections_per_source = 1000;
+            let (said, stats) = uclient(&V4(), config, &all).await?;
+            Some((said, stats, workers))
+        });
+    }
+    while let Some(run) = runs.join_next().await {
+        let Some((said, stats, workers)) = run.unwrap() else { continue };
+        assert_eq!(number(&said, "Total lost packets "), Some(0), "{workers} workers: {stats:?} {said}");
+        let (sent, received) = (number(&said, "tot_send_msgs="), number(&said, "tot_recv_msgs="));
+        assert!(received == sent && received.is_some_and(|count| count >= 20), "{said}");
+        assert!(stats.turn.joined >= 2 && stats.turn.relayed_bytes > 0, "{stats:?}");
+        assert_eq!((stats.dropped, stats.failed, stats.refused_connections), (0, 0, 0), "{stats:?}");
+        // Whatever the client leaves behind ends with its control connections.
+        assert_eq!(stats.turn.to_peers, 0, "{stats:?}");
+    }
+}
+
+/// The same where clients, their control connections and those that they come for peers by are under TLS.
+#[tokio::test]
+async fn real_clients_of_tcp_relays_over_tls_lose_nothing() {
+    let Some(certificate) = support::Certificate::new() else { return };
+    let place = V4();
+    let mut config = config(&place);
+    (config.tls, config.udp, config.tcp) = (std::mem::take(&mut config.tcp), Vec::new(), Vec::new());
+    config.certificate = Some(certificate.server());
+    config.turn.tcp_relays = true;
+    let options = [&USER[..], &["-n", "10", "-m", "2", "-T", "-S"]].concat();
+    let Some((said, stats)) = uclient(&place, config, &options).await else { return };
+    assert_eq!(number(&said, "Total lost packets "), Some(0), "{said}");
+    assert!(number(&said, "tot_recv_msgs=").is_some_and(|count| count >= 20), "{said}");
+    assert!(stats.turn.joined >= 2, "{stats:?}");
+}
+
 #[tokio::test]
 async fn real_clients_reach_each_other() {
     all(&[&["-y"], &["-y", "-s"], &["-y", "-t"], &["-y", "-c"]], 20).await;

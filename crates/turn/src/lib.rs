@@ -44,9 +44,9 @@
 //! # Scope
 //!
 //! Implemented: allocations over UDP for clients over UDP, TCP and TLS, both address families and both at
-//! once, permissions, channels, Send and Data, redirection, mobility (RFC 8016); in the server even and reserved ports, quotas,
-//! bandwidth and time-limited names. Left to the caller: sockets, TLS, cutting streams into messages, reading configuration. Not
-//! implemented: TCP allocations (RFC 6062), ICMP errors to clients.
+//! once, permissions, channels, Send and Data, redirection, mobility (RFC 8016), TCP allocations (RFC 6062); in the server
+//! even and reserved ports, quotas, bandwidth and time-limited names. Left to the caller: sockets, TLS, cutting streams into
+//! messages, carrying the bytes of connections, reading configuration. Not implemented: ICMP errors to clients.
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
 

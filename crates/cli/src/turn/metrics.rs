@@ -44,13 +44,15 @@ fn text(stats: &Stats) -> String {
         ("allocations", "Allocations that live", turn.allocations),
         ("free_ports", "Ports of relay addresses that are free", turn.free_ports),
         ("udp_sockets", "UDP sockets that are open", stats.udp_sockets),
-        ("connections", "TCP connections that are open", stats.connections),
+        ("connections", "TCP connections of clients that are open", stats.connections),
+        ("peer_connections", "Connections of TCP relays to peers, open or on their way", turn.connections),
     ] {
         register(&mut registry, name, help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
     }
     for (name, help, value) in [
         ("allocations_made", "Allocations that were ever made", turn.allocated),
         ("allocations_moved", "Times that one went along with its client to another address", turn.moved),
+        ("connections_joined", "Connections of clients that went on in one of a peer's", turn.joined),
         ("packets_to_peers", "Datagrams relayed from clients to peers", turn.to_peers),
         ("packets_to_clients", "Datagrams relayed from peers to clients", turn.to_clients),
         ("relayed_bytes", "Bytes of payload relayed either way", turn.relayed_bytes),
@@ -95,6 +97,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 15);
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 17);
     }
 }

@@ -115,6 +115,18 @@ pub(crate) struct Settings {
     /// TCP connections of an address. Default: 128.
     #[arg(long, value_name = "COUNT")]
     max_connections_per_source: Option<usize>,
+    /// Has clients over TCP and TLS relay connections too (RFC 6062), to and from peers.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    tcp_relays: Option<bool>,
+    /// Connections to peers that all TCP relays have together. Default: 1024.
+    #[arg(long, value_name = "COUNT")]
+    max_peer_connections: Option<usize>,
+    /// Those of a user name. Default: 64.
+    #[arg(long, value_name = "COUNT")]
+    max_peer_connections_per_user: Option<usize>,
+    /// Those of an allocation. Default: 16.
+    #[arg(long, value_name = "COUNT")]
+    max_peer_connections_per_allocation: Option<usize>,
     /// Asks clients for the hash of their name in place of the name (RFC 8489 §9.2.4).
     #[arg(long, num_args = 0, default_missing_value = "true")]
     anonymity: Option<bool>,
@@ -267,6 +279,10 @@ impl Settings {
         set(&mut turn.nonce_lifetime, self.nonce_lifetime.map(Duration::from_secs));
         set(&mut turn.anonymity, self.anonymity);
         set(&mut turn.mobility, self.mobility);
+        set(&mut turn.tcp_relays, self.tcp_relays);
+        set(&mut turn.max_connections, self.max_peer_connections);
+        set(&mut turn.max_connections_per_user, self.max_peer_connections_per_user);
+        set(&mut turn.max_connections_per_allocation, self.max_peer_connections_per_allocation);
         set(&mut turn.rfc5766_channels, self.rfc5766_channels);
         (turn.max_bandwidth, turn.max_total_bandwidth) = (self.max_bandwidth, self.max_total_bandwidth);
         if let Some(workers @ (0 | MANY_WORKERS..)) = self.workers {
@@ -359,14 +375,17 @@ mod tests {
         let file = "realm = 'there'\nlisten = ['127.0.0.1:1', '127.0.0.1:2']\nmax-allocations = 5\n\
                     relay = ['127.0.0.1=192.0.2.1']\nports = '5000-5009'\nallow-peer = ['10.0.0.0/8']\n\
                     user = ['alice:wonderland']\nanonymity = true\nlog-format = 'json'\n";
-        let all = settings(&["--realm", "here", "--max-lifetime", "700", "--listen-tcp", "[::1]:9"], file);
+        let all = settings(
+            &["--realm", "here", "--max-lifetime", "700", "--listen-tcp", "[::1]:9", "--tcp-relays"],
+            file,
+        );
         let all = all.unwrap();
         let config = all.server().unwrap();
         assert_eq!((config.turn.realm.as_str(), config.turn.max_allocations), ("here", 5));
         assert_eq!((config.udp.len(), config.tcp.len(), config.turn.ports), (2, 3, 5000..=5009));
         assert_eq!(config.turn.relays[0].external, "192.0.2.1".parse::<IpAddr>().unwrap());
         assert_eq!(config.turn.max_lifetime, Duration::from_secs(700));
-        assert!(config.turn.anonymity && !config.turn.rfc5766_channels);
+        assert!(config.turn.anonymity && !config.turn.rfc5766_channels && config.turn.tcp_relays);
         assert!(config.turn.peers.permits([10, 1, 1, 1].into()));
         assert_eq!((all.log_format, all.drain()), (Some(LogFormat::Json), Duration::from_secs(30)));
         assert!(!format!("{all:?}").contains("wonderland"));
@@ -393,6 +412,7 @@ mod tests {
         let every: Vec<SocketAddr> =
             ["0.0.0.0:3478", "[::]:3478"].iter().map(|text| text.parse().unwrap()).collect();
         assert_eq!((&config.udp, &config.tcp), (&every, &every));
+        assert!(!config.turn.tcp_relays, "who wants them says so");
         let one = settings(&["--listen-udp", "127.0.0.1:5"], "").unwrap().server().unwrap();
         assert_eq!((one.udp.len(), one.tcp.len()), (1, 0), "what is named is all there is");
     }

@@ -22,6 +22,17 @@ fn lines_of_other_stacks_survive() {
     assert_eq!(firefox.transport, Transport::Udp);
 }
 
+/// What ends a word and what ends the line are the same.
+#[test]
+fn only_the_blanks_between_words_are_blanks_around_them() {
+    for blank in ['\u{b}', '\u{85}', '\u{a0}'] {
+        let candidate: Candidate =
+            format!("1 1 udp 1 10.0.0.1 9 typ host note {blank}x{blank}").parse().unwrap();
+        assert_eq!(candidate.extensions, [("note".to_owned(), format!("{blank}x{blank}"))]);
+        assert_eq!(candidate.to_string().parse(), Ok(candidate));
+    }
+}
+
 #[test]
 fn names_are_told_from_addresses() {
     let parse = |host: &str| format!("1 1 udp 1 {host} 9 typ host").parse::<Candidate>();

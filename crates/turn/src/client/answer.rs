@@ -6,6 +6,7 @@ use std::time::Duration;
 use proto::Instant;
 use stun::wire::{AddressFamily, Attribute, Class, Message, Method};
 
+use super::data::connection_of;
 use super::event::{Discard, Event, Failure};
 use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Status};
 use super::{Allocation, Client, Pending, Purpose, State};
@@ -43,6 +44,7 @@ impl Client {
             None => {
                 self.former = None;
                 self.keep_ticket(purpose, message);
+                self.keep_connection(purpose, message);
                 self.handle_success(now, purpose, granted);
             }
             Some(401 | 438) => self.handle_challenge(now, &pending, message),
@@ -61,7 +63,7 @@ impl Client {
             Purpose::Refresh => self.lose(now),
             Purpose::Move => self.stay_behind(now),
             Purpose::Release => self.finish_release(),
-            Purpose::Permit(_) | Purpose::Bind(..) => self.refuse(purpose, None),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(purpose, None),
         }
     }
 
@@ -102,6 +104,7 @@ impl Client {
                 Some(allocation) => Ok(Some((allocation, lifetime()?))),
                 None => Err(Discard::UnknownTransaction),
             },
+            Purpose::Connect(_) => connection_of(message).ok_or(Discard::Incomplete).map(|_| None),
             Purpose::Release | Purpose::Permit(_) | Purpose::Bind(..) => Ok(None),
         }
     }
@@ -122,7 +125,7 @@ impl Client {
                 }
                 self.ask_for_all(now);
             }
-            Purpose::Refresh => {}
+            Purpose::Refresh | Purpose::Connect(_) => {}
             Purpose::Move => self.event = Some(Event::Moved),
             Purpose::Release => self.finish_release(),
             Purpose::Permit(peer) => {
@@ -195,8 +198,8 @@ impl Client {
             Purpose::Move => self.stay_behind(now),
             Purpose::Release => self.finish_release(),
             // RFC 8656 §5: the server knows of no allocation.
-            Purpose::Permit(_) | Purpose::Bind(..) if code == 437 => self.lose(now),
-            Purpose::Permit(_) | Purpose::Bind(..) => self.refuse(purpose, Some(code)),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) if code == 437 => self.lose(now),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(purpose, Some(code)),
         }
     }
 
@@ -211,7 +214,15 @@ impl Client {
                 let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
                 same.into_iter().for_each(|channel| channel.status = Status::Refused(code));
             }
+            Purpose::Connect(peer) => self.news.push_back(Event::NotConnected(peer, code)),
             Purpose::Allocate | Purpose::Refresh | Purpose::Move | Purpose::Release => {}
+        }
+    }
+
+    /// What a Connect has led to (RFC 6062 §4.3).
+    fn keep_connection(&mut self, purpose: Purpose, message: &Message<'_>) {
+        if let (Purpose::Connect(peer), Some(connection)) = (purpose, connection_of(message)) {
+            self.news.push_back(Event::Connected { connection, peer });
         }
     }
 
@@ -252,6 +263,7 @@ impl Client {
         self.allocation = None;
         self.ticket = None;
         self.refresh = None;
+        self.news.clear();
         self.pending.clear();
         let statuses = self.permissions.iter_mut().map(|permission| &mut permission.status);
         for status in statuses.chain(self.channels.iter_mut().map(|channel| &mut channel.status)) {
@@ -275,6 +287,7 @@ const fn method_of(purpose: Purpose) -> Method {
         Purpose::Refresh | Purpose::Move | Purpose::Release => Method::REFRESH,
         Purpose::Permit(_) => Method::CREATE_PERMISSION,
         Purpose::Bind(..) => Method::CHANNEL_BIND,
+        Purpose::Connect(_) => Method::CONNECT,
     }
 }
 

@@ -12,6 +12,11 @@ pub struct Config {
     pub provider: &'static dyn Provider,
     /// When a request is sent again and given up.
     pub schedule: Schedule,
+    /// Whether the relayed address is one of TCP (RFC 6062), for connections instead of datagrams: over TCP and TLS alone.
+    /// Default: no.
+    pub tcp: bool,
+    /// Connections to peers that are asked for, or that nobody has heard of yet. Default: 16.
+    pub max_connections: usize,
     /// The family of the relayed address. Default: IPv4 (RFC 8656 §7.1).
     pub family: AddressFamily,
     /// Whether an IPv6 address is wanted besides an IPv4 one. Default: no.
@@ -40,6 +45,8 @@ impl Config {
         Self {
             provider,
             schedule: Schedule::default(),
+            tcp: false,
+            max_connections: 16,
             family: AddressFamily::V4,
             additional: false,
             mobility: false,

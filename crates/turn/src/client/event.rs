@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use proto::NoSpace;
 use stun::ChallengeError;
 
+use crate::wire::ConnectionId;
+
 /// What became known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -22,7 +24,8 @@ pub enum Event {
     /// The server takes the credentials no more, as when they have ended. What it has granted is used until it lapses;
     /// [`set_credentials`](super::Client::set_credentials) keeps it from that.
     CredentialsRefused,
-    /// The server has forgotten the allocation. Another one is being asked for, with all its permissions.
+    /// The server has forgotten the allocation. Another one is being asked for, with all its permissions; connections to
+    /// peers, and what was asked of them, are lost.
     Lost,
     /// The peer may send, and be sent to.
     Permitted(IpAddr),
@@ -30,6 +33,24 @@ pub enum Event {
     Refused(IpAddr, Option<u16>),
     /// What goes to the peer costs four bytes from now on.
     ChannelBound(SocketAddr),
+    /// The server has connected to the peer: a connection of [`bind_connection`](super::Client::bind_connection) goes on in it.
+    Connected {
+        /// Its number.
+        connection: ConnectionId,
+        /// To whom.
+        peer: SocketAddr,
+    },
+    /// The server has not connected to the peer; the number says why (403: forbidden, 446: there is one, 447: it does not
+    /// answer), none is no answer.
+    NotConnected(SocketAddr, Option<u16>),
+    /// A peer that is permitted has connected to the relayed address: a connection of
+    /// [`bind_connection`](super::Client::bind_connection) goes on in it.
+    Attempted {
+        /// Its number.
+        connection: ConnectionId,
+        /// Who.
+        peer: SocketAddr,
+    },
     /// The allocation is given back, or the server did not care to answer.
     Released,
     /// It is over; nothing is asked any more.
@@ -72,7 +93,7 @@ impl fmt::Display for Failure {
                     403 => ": the server does not do this for us",
                     437 => ": it forgets what it has just granted",
                     440 => ": it relays no addresses of this family",
-                    442 => ": it relays no UDP",
+                    442 => ": it relays nothing of this kind",
                     486 => ": this user has as many allocations as he may have",
                     508 => ": it has no room",
                     _ => "",
@@ -101,6 +122,8 @@ pub enum Discard {
     NoChannel,
     /// Data of a peer that there is no permission for.
     NoPermission,
+    /// As many connections as may be wait to be heard of.
+    Full,
 }
 
 impl fmt::Display for Discard {
@@ -113,6 +136,7 @@ impl fmt::Display for Discard {
             Self::Incomplete => "an answer without what it must carry",
             Self::NoChannel => "the channel is not bound",
             Self::NoPermission => "no permission for the peer",
+            Self::Full => "too many connections that nobody has heard of",
         })
     }
 }
@@ -123,7 +147,7 @@ impl std::error::Error for Discard {}
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There is no allocation, or none of the peer's family.
+    /// There is no allocation of datagrams, or none of the peer's family.
     NoAllocation,
     /// The server has not permitted the peer yet.
     NoPermission,
@@ -157,6 +181,10 @@ pub enum CommandError {
     Full,
     /// The client is released or has failed.
     Closed,
+    /// The allocation is of datagrams, or of connections, where it would have to be of the other kind.
+    WrongTransport,
+    /// There is no allocation, or not yet.
+    NoAllocation,
 }
 
 impl fmt::Display for CommandError {
@@ -164,6 +192,8 @@ impl fmt::Display for CommandError {
         f.write_str(match self {
             Self::Full => "too many peers",
             Self::Closed => "the client is closed",
+            Self::WrongTransport => "the allocation is of the other kind",
+            Self::NoAllocation => "there is no allocation",
         })
     }
 }

@@ -2,10 +2,12 @@
 
 mod answer;
 mod config;
+mod data;
 mod event;
 mod grant;
 mod relay;
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use self::grant::{Channel, Grant, Permission, Status};
 use crate::wire::ChannelNumber;
 
 pub use self::config::Config;
+pub use self::data::{DataConnection, DataEvent};
 pub use self::event::{CommandError, Discard, Event, Failure, SendError, Stats};
 pub use self::relay::Received;
 
@@ -65,6 +68,8 @@ pub struct Client {
     /// The latest on the allocation, and whether it was lost before.
     event: Option<Event>,
     is_lost: bool,
+    /// What is to be said of connections to peers: with those that are asked for as many as may be.
+    news: VecDeque<Event>,
     /// An answer came that was not signed well: what to say when no better one comes.
     was_forged: bool,
     stats: Stats,
@@ -106,6 +111,7 @@ enum Purpose {
     Release,
     Permit(IpAddr),
     Bind(SocketAddr, ChannelNumber),
+    Connect(SocketAddr),
 }
 
 impl Client {
@@ -134,6 +140,7 @@ impl Client {
             timeout: None,
             event: None,
             is_lost: false,
+            news: VecDeque::new(),
             was_forged: false,
             stats: Stats::default(),
             rng: Rng::new(derive_seed(&seed, "turn client")),
@@ -281,10 +288,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The client is closed, or [`Config::max_channels`] peers have one.
+    /// The client is closed, [`Config::max_channels`] peers have one, or the allocation is of connections.
     pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) -> Result<(), CommandError> {
         let now = self.advance(now);
         self.check_open()?;
+        if self.config.tcp {
+            return Err(CommandError::WrongTransport);
+        }
         if self.channels.iter().any(|channel| channel.key.0 == peer) {
             return Ok(());
         }
@@ -364,6 +374,9 @@ impl Client {
         if let Some(event) = self.event.take() {
             return Some(event);
         }
+        if let Some(news) = self.news.pop_front() {
+            return Some(news);
+        }
         for permission in self.permissions.iter_mut().filter(|permission| permission.is_news) {
             permission.is_news = false;
             match permission.status {
@@ -433,12 +446,13 @@ impl Client {
             Purpose::Refresh | Purpose::Move | Purpose::Release => Method::REFRESH,
             Purpose::Permit(_) => Method::CREATE_PERMISSION,
             Purpose::Bind(..) => Method::CHANNEL_BIND,
+            Purpose::Connect(_) => Method::CONNECT,
         };
         let mut request = Encoder::new(out, Class::Request, method, pending.transaction.id())?;
         let seconds = |lifetime: Duration| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
         match pending.purpose {
             Purpose::Allocate => {
-                request.attribute(Attribute::RequestedTransport(UDP))?;
+                request.attribute(Attribute::RequestedTransport(if self.config.tcp { TCP } else { UDP }))?;
                 if self.config.additional {
                     request.attribute(Attribute::AdditionalAddressFamily(AddressFamily::V6))?;
                 } else if self.config.family != AddressFamily::V4 {
@@ -469,6 +483,7 @@ impl Client {
                 request.attribute(Attribute::ChannelNumber(number.number()))?;
                 request.attribute(Attribute::XorPeerAddress(peer))?;
             }
+            Purpose::Connect(peer) => request.attribute(Attribute::XorPeerAddress(peer))?,
         }
         self.login.write(&mut request)?;
         request.finish_without_fingerprint(self.login.key())
@@ -481,6 +496,7 @@ impl Client {
         self.allocation = None;
         self.event = None;
         self.is_lost = false;
+        self.news.clear();
         self.pending.clear();
         self.permissions.clear();
         self.channels.clear();
@@ -519,5 +535,6 @@ impl Client {
     }
 }
 
-/// The protocol number of UDP.
+/// The protocol numbers of RFC 8656 and RFC 6062.
 const UDP: u8 = 17;
+const TCP: u8 = 6;

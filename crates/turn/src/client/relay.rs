@@ -74,7 +74,7 @@ impl Client {
     ) -> Result<(), E> {
         let now = self.now;
         let family = |relayed: SocketAddr| relayed.is_ipv4() == peer.is_ipv4();
-        if self.state != State::Allocated || !self.relayed().any(family) {
+        if self.state != State::Allocated || self.config.tcp || !self.relayed().any(family) {
             return Err(SendError::NoAllocation.into());
         }
         if !self.permissions.iter().any(|permission| permission.key == peer.ip() && permission.is_held(now)) {
@@ -126,6 +126,9 @@ impl Client {
         }
         let message =
             Message::decode_within(datagram, self.config.max_attributes).map_err(|_| Discard::Malformed)?;
+        if (message.class(), message.method()) == (Class::Indication, Method::CONNECTION_ATTEMPT) {
+            return self.handle_attempt(now, &message).map(|()| None);
+        }
         if (message.class(), message.method()) != (Class::Indication, Method::DATA) {
             return self.handle_answer(now, &message).map(|()| None);
         }
@@ -139,7 +142,9 @@ impl Client {
             }
         }
         let (Some(peer), Some(payload)) = (peer, payload) else { return Err(Discard::Incomplete) };
-        if !self.permissions.iter().any(|permission| permission.key == peer.ip() && permission.is_held(now)) {
+        let is_permitted =
+            self.permissions.iter().any(|permission| permission.key == peer.ip() && permission.is_held(now));
+        if self.config.tcp || !is_permitted {
             return Err(Discard::NoPermission);
         }
         let start = payload.as_ptr().addr().saturating_sub(datagram.as_ptr().addr());

@@ -9,7 +9,8 @@ use stun::wire::{AddressFamily, TransactionId};
 use super::limiter::Bucket;
 use super::mobility::Ticket;
 use super::ports::Parity;
-use crate::wire::ChannelNumber;
+use super::shared::Transport;
+use crate::wire::{ChannelNumber, ConnectionId};
 
 /// What a client has on this server.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(super) struct Allocation {
     pub(super) tried: u32,
     /// What another port in place of the first must be; none in place of a kept one, nor of one with a next one kept.
     pub(super) parity: Option<Parity>,
+    /// What is relayed.
+    pub(super) transport: Transport,
+    /// To peers, of one over TCP.
+    pub(super) connections: Vec<ConnectionId>,
     /// The address that was asked for, and the one of the other family.
     pub(super) relays: [Option<Relay>; 2],
     /// The other family was asked for, and there is no address of it.
@@ -87,6 +92,8 @@ impl Allocation {
             is_stale: false,
             tried: 0,
             parity: None,
+            transport: Transport::Udp,
+            connections: Vec::new(),
             relays: [None, None],
             refused_family: None,
             token: None,

@@ -61,6 +61,19 @@ pub struct Config {
     /// Whether a client may take its allocation along to another address (RFC 8016). Of several servers that are one
     /// only that finds an allocation that has it, so that there it is better not allowed. Default: yes.
     pub mobility: bool,
+    /// Whether clients over TCP and TLS may have allocations over TCP (RFC 6062), by which they open connections to peers and
+    /// accept those of peers that they have permitted. No browser asks for them. Default: no.
+    pub tcp_relays: bool,
+    /// Connections of a TCP allocation to peers, those that are being opened or wait for the client included. Default: 16.
+    pub max_connections_per_allocation: usize,
+    /// Those of a user name. Default: 64.
+    pub max_connections_per_user: usize,
+    /// Those of all. Default: 1,024.
+    pub max_connections: usize,
+    /// How long a connection to a peer may take to open. Default: 30 seconds, the least that RFC 6062 §5.2 has.
+    pub connect_timeout: Duration,
+    /// How long a connection of a peer waits for the client to come for it. Default: 30 seconds (RFC 6062 §5.2, §5.3).
+    pub bind_timeout: Duration,
     /// Which peers are relayed to.
     pub peers: PeerPolicy,
     /// Where clients find out what their NAT does (RFC 5780), at most one of each family. None: a Binding
@@ -115,6 +128,12 @@ impl Config {
             dont_fragment: true,
             rfc5766_channels: false,
             mobility: true,
+            tcp_relays: false,
+            max_connections_per_allocation: 16,
+            max_connections_per_user: 64,
+            max_connections: 1024,
+            connect_timeout: Duration::from_secs(30),
+            bind_timeout: Duration::from_secs(30),
             peers: PeerPolicy::default(),
             discovery: Vec::new(),
         }

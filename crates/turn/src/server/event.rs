@@ -5,6 +5,8 @@ use std::sync::Arc;
 use proto::Path;
 use stun::Authenticated;
 
+use crate::wire::ConnectionId;
+
 /// What the caller is to do, and what it may want to write down.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -14,6 +16,37 @@ pub enum Event {
     Open(SocketAddr),
     /// Close that socket.
     Close(SocketAddr),
+    /// Listen for TCP connections of peers at this address, and say [`relay_opened`](super::Server::relay_opened) or
+    /// [`relay_failed`](super::Server::relay_failed); each is told by [`peer_arrived`](super::Server::peer_arrived).
+    Listen(SocketAddr),
+    /// Listen there no longer.
+    Unlisten(SocketAddr),
+    /// Open a TCP connection to a peer, from the relayed address, at whose port the listener is too, and say
+    /// [`peer_connected`](super::Server::peer_connected) or [`peer_failed`](super::Server::peer_failed).
+    Connect {
+        /// What it is called from now on.
+        connection: ConnectionId,
+        /// From where.
+        relay: SocketAddr,
+        /// To where.
+        peer: SocketAddr,
+    },
+    /// A client has come for a connection. Once the answer that waits for it is sent, what follows its request goes to the
+    /// peer as it is, and what comes of the peer goes to it, as fast as both take it and as
+    /// [`stream_room`](super::Server::stream_room) says.
+    Join {
+        /// Which one.
+        connection: ConnectionId,
+        /// The client's connection, which has no messages any more.
+        client: Path,
+    },
+    /// Close a connection to a peer, and the client's that was joined to it.
+    Disconnect {
+        /// Which one.
+        connection: ConnectionId,
+        /// The client's, if it is still there.
+        client: Option<Path>,
+    },
     /// All sockets of an allocation are open.
     Began(Usage),
     /// That allocation is over.
@@ -60,6 +93,10 @@ pub struct Stats {
     pub to_clients: u64,
     /// Bytes of payload relayed either way.
     pub relayed_bytes: u64,
+    /// Connections of TCP allocations to peers, open or on their way.
+    pub connections: usize,
+    /// Connections of clients that were ever joined to one of a peer's.
+    pub joined: u64,
     /// Requests answered with an error.
     pub refused: u64,
     /// Refusals not sent because there were too many.
@@ -90,6 +127,8 @@ pub enum Discard {
     Incomplete,
     /// More than the allocation, or all together, may relay.
     Bandwidth,
+    /// There are as many connections as there may be.
+    Full,
 }
 
 impl fmt::Display for Discard {
@@ -104,6 +143,7 @@ impl fmt::Display for Discard {
             Self::NoPermission => "no permission for the peer",
             Self::Incomplete => "the indication lacks the peer or the data",
             Self::Bandwidth => "more than may be relayed",
+            Self::Full => "as many connections as there may be",
         })
     }
 }

@@ -70,13 +70,30 @@ impl Total {
 
     /// Whether `bytes` more may go through, which are then counted.
     pub(super) fn admits(&self, now: Instant, bytes: u64) -> bool {
+        self.fill(now, bytes, true)
+    }
+
+    /// How many bytes may go through.
+    pub(super) fn room(&self, now: Instant) -> u64 {
+        let Some(rate) = self.rate else { return u64::MAX };
+        let ahead = self.empty.load(Ordering::Relaxed).saturating_sub(nanoseconds(now));
+        let free = SECOND.as_nanos().saturating_sub(u128::from(ahead));
+        u64::try_from(free.saturating_mul(u128::from(rate)) / SECOND.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Counts bytes that went through, whether they might or not: between `room` and this others count too.
+    pub(super) fn take(&self, now: Instant, bytes: u64) {
+        self.fill(now, bytes, false);
+    }
+
+    fn fill(&self, now: Instant, bytes: u64, is_bounded: bool) -> bool {
         let Some(rate) = self.rate else { return true };
         let now = nanoseconds(now);
         let cost = u128::from(bytes).saturating_mul(SECOND.as_nanos()).div_ceil(u128::from(rate.max(1)));
         let cost = u64::try_from(cost).unwrap_or(u64::MAX);
         let fill = |empty: u64| {
             let after = empty.max(now).saturating_add(cost);
-            (u128::from(after.saturating_sub(now)) <= SECOND.as_nanos()).then_some(after)
+            (!is_bounded || u128::from(after.saturating_sub(now)) <= SECOND.as_nanos()).then_some(after)
         };
         self.empty.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fill).is_ok()
     }
@@ -109,7 +126,12 @@ impl Bucket {
 
     /// Whether `bytes` more may go through.
     pub(super) fn has_room(&mut self, now: Instant, bytes: u64) -> bool {
-        let Some(rate) = self.rate else { return true };
+        self.room(now) >= bytes
+    }
+
+    /// How many bytes may go through.
+    pub(super) fn room(&mut self, now: Instant) -> u64 {
+        let Some(rate) = self.rate else { return u64::MAX };
         let elapsed = now - self.at;
         let drained = elapsed.as_nanos().saturating_mul(u128::from(rate)) / SECOND.as_nanos();
         let drained = u64::try_from(drained).unwrap_or(u64::MAX);
@@ -120,7 +142,7 @@ impl Bucket {
             let whole = Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX));
             self.at = (self.at + whole).min(now);
         }
-        self.filled.saturating_add(bytes) <= rate
+        rate.saturating_sub(self.filled)
     }
 
     /// Counts bytes that went through.

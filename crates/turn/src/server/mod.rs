@@ -3,6 +3,8 @@
 
 mod allocation;
 mod config;
+mod connect;
+mod connections;
 mod discovery;
 mod event;
 mod limiter;
@@ -23,21 +25,24 @@ use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 use stun::wire::{Attribute, Class, Message, Method, TransactionId};
 use stun::{Authenticator, Refusal};
 
+use self::allocation::Allocation;
 use self::limiter::{Bucket, Limiter};
 use self::relay::Framing;
 use self::reply::{Content, Reply};
+use self::shared::Transport;
 use self::table::Table;
 use crate::Users;
 use crate::policy::embedded;
 use crate::wire::ChannelData;
 
 pub use self::config::{Config, Discovery, RelayAddress};
+pub use self::connect::{Direction, connection_of};
 pub use self::event::{Discard, Event, Stats, Usage};
 pub use self::limiter::network;
 pub use self::relay::{Received, Relay};
 pub use self::shared::Shared;
 
-/// A TURN server (RFC 8656) over UDP relays, without I/O.
+/// A TURN server (RFC 8656) over UDP relays, and TCP ones (RFC 6062), without I/O.
 ///
 /// The caller binds sockets when it is told to, hands in every datagram with the path it came by, sends
 /// what is to be relayed at once, and what [`poll_transmit`](Self::poll_transmit) writes. A datagram of a
@@ -169,9 +174,13 @@ impl Server {
     }
 
     /// A client's TCP or TLS connection is gone, and its allocation with it (RFC 8656 §5), unless the client has a
-    /// ticket for it (RFC 8016): then nothing is relayed until it has come along, or its time is over.
+    /// ticket for it (RFC 8016): then nothing is relayed until it has come along, or its time is over. Likewise of one that was
+    /// joined to a peer's, which ends too.
     pub fn client_gone(&mut self, now: Instant, path: Path) {
         self.advance(now);
+        if self.table.data_client_gone(path) {
+            return;
+        }
         self.table.part_with(path);
     }
 
@@ -179,6 +188,12 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
         self.table.expire(now);
+        while let Some(late) = self.table.expire_connection(now) {
+            if let Some(reply) = late {
+                self.stats.refused = self.stats.refused.wrapping_add(1);
+                self.push(reply);
+            }
+        }
     }
 
     /// Appends the answer that waits longest.
@@ -208,6 +223,7 @@ impl Server {
             allocations: self.table.len(),
             free_ports: self.shared.free_ports(),
             relayed_bytes: self.relayed_bytes,
+            connections: self.table.connections.len(),
             ..self.stats
         }
     }
@@ -276,10 +292,11 @@ impl Server {
         peer: SocketAddr,
         payload: &'b [u8],
     ) -> Result<Received<'b>, Discard> {
-        if !self.may_reach(peer) {
+        if !self.may_reach(peer, Transport::Udp) {
             return Err(Discard::NoPermission);
         }
-        let allocation = self.table.of_client(path).ok_or(Discard::NoAllocation)?;
+        let is_udp = |allocation: &&mut Allocation| allocation.transport == Transport::Udp;
+        let allocation = self.table.of_client(path).filter(is_udp).ok_or(Discard::NoAllocation)?;
         if !allocation.may_relay(now, peer.ip()) {
             return Err(Discard::NoPermission);
         }
@@ -301,7 +318,7 @@ impl Server {
     ) -> Result<Received<'b>, Discard> {
         let peer = path.remote;
         let allocation = self.table.of_relay(path.local).ok_or(Discard::NoAllocation)?;
-        if allocation.is_parted {
+        if allocation.is_parted || allocation.transport != Transport::Udp {
             return Err(Discard::NoAllocation);
         }
         if !allocation.may_relay(now, peer.ip()) {
@@ -321,9 +338,9 @@ impl Server {
 
     /// Whether a relay may send to `peer` at all: never to where the server listens, so that nobody becomes
     /// its client through it, and at its own addresses to relays only, as two clients of one server need.
-    fn may_reach(&self, peer: SocketAddr) -> bool {
+    fn may_reach(&self, peer: SocketAddr, transport: Transport) -> bool {
         !self.config.listeners.contains(&peer)
-            && (!self.is_own(peer.ip()) || self.shared.is_external(peer))
+            && (!self.is_own(peer.ip()) || self.shared.is_external(peer, transport))
             && self.may_permit(peer.ip())
     }
 

@@ -9,6 +9,7 @@ use stun::{Authenticated, Authenticator};
 
 use super::discovery::Discovered;
 use super::mobility::Ticket;
+use crate::wire::ConnectionId;
 
 /// An answer that waits to be written.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ pub(super) enum Content {
     Allocated(Allocated),
     Refreshed(u32, Option<Ticket>),
     Done,
+    /// What a client is to come for (RFC 6062 §5.2).
+    Connected(ConnectionId),
+    /// A peer has come: not an answer, but an indication (RFC 6062 §5.3).
+    Attempt(ConnectionId, SocketAddr),
     Error(u16),
     /// 401 or 438 with what the client needs to try again.
     Challenge(u16),
@@ -59,7 +64,9 @@ impl Reply {
             | Content::Discovered(_)
             | Content::Allocated(_)
             | Content::Refreshed(..)
+            | Content::Connected(_)
             | Content::Done => Class::Success,
+            Content::Attempt(..) => Class::Indication,
             Content::Error(_) | Content::Challenge(_) | Content::Unknown(..) => Class::Error,
         };
         let mut message = Encoder::new(out, class, self.method, self.transaction)?;
@@ -73,6 +80,11 @@ impl Reply {
                 write_ticket(ticket.as_ref(), &mut message)?;
             }
             Content::Done => {}
+            Content::Connected(id) => message.attribute(Attribute::ConnectionId(id.number()))?,
+            Content::Attempt(id, peer) => {
+                message.attribute(Attribute::XorPeerAddress(*peer))?;
+                message.attribute(Attribute::ConnectionId(id.number()))?;
+            }
             Content::Error(code) => message.attribute(error(*code))?,
             Content::Challenge(code) => {
                 // Without words: whoever asked may not be who gets the answer.
@@ -127,6 +139,8 @@ fn error(code: u16) -> Attribute<'static> {
         441 => "Wrong Credentials",
         442 => "Unsupported Transport",
         443 => "Peer Address Family Mismatch",
+        446 => "Connection Already Exists",
+        447 => "Connection Timeout or Failure",
         486 => "Allocation Quota Reached",
         508 => "Insufficient Capacity",
         _ => "",

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::{Instant, Path};
+use proto::{Carrier, Instant, Path};
 use stun::wire::{AddressFamily, Attribute, Message, Method};
 use stun::{Authenticated, Refusal};
 
@@ -12,6 +12,7 @@ use super::allocation::BindError;
 use super::event::Discard;
 use super::ports::Parity;
 use super::reply::{Content, MAX_UNKNOWN, Reply};
+use super::shared::Transport;
 use super::table::Wish;
 use super::{Config, Server};
 use crate::Users;
@@ -46,8 +47,14 @@ impl Server {
                 _ => self.refuse(now, reply),
             };
         }
-        if !METHODS.contains(&message.method()) {
+        let is_of_connections = CONNECTION_METHODS.contains(&message.method()) && self.config.tcp_relays;
+        if !(METHODS.contains(&message.method()) || is_of_connections) {
             return Err(Discard::Unexpected);
+        }
+        // What one of these leads to cannot be told later.
+        if is_of_connections && self.replies.len() >= self.config.max_replies {
+            self.stats.unanswered = self.stats.unanswered.wrapping_add(1);
+            return Err(Discard::Unanswered);
         }
         let user = match self.identify(now, path, message) {
             Ok(user) => user,
@@ -71,6 +78,9 @@ impl Server {
         message: &Message<'_>,
     ) -> Result<Arc<Authenticated>, Refusal> {
         let unix = self.config.unix_time.saturating_add(now.since_epoch().as_secs());
+        if let Some(user) = self.identify_by_connection(now, path, message) {
+            return Ok(user);
+        }
         let allocation = self.table.of_client(path);
         if let Some(allocation) = allocation.as_ref().filter(|allocation| !allocation.is_stale) {
             let ended = allocation.credentials_end.is_some_and(|end| end <= now);
@@ -106,6 +116,11 @@ impl Server {
             Method::ALLOCATE => return self.allocate(now, path, message, user),
             Method::REFRESH => self.refresh(now, path, message, user),
             Method::CREATE_PERMISSION => self.create_permission(now, path, message),
+            Method::CONNECT => {
+                let asked = self.connect(now, path, message, user, has_fingerprint(message));
+                return asked.err().map(Content::Error);
+            }
+            Method::CONNECTION_BIND => self.bind_connection(path, message, user),
             _ => self.bind_channel(now, path, message),
         };
         Some(content.unwrap_or_else(Content::Error))
@@ -129,7 +144,7 @@ impl Server {
         if self.is_draining {
             return Some(Content::Error(508));
         }
-        let ask = match Ask::read(message, self.config.dont_fragment) {
+        let ask = match Ask::read(message, &self.config, path.carrier) {
             Ok(ask) => ask,
             Err(content) => return Some(content),
         };
@@ -139,13 +154,15 @@ impl Server {
             transaction: message.transaction(),
             expires: now + self.lifetime(ask.lifetime),
             credentials_end: ends(&self.users, &self.config, user),
+            transport: ask.transport,
             family: ask.family,
             additional: ask.additional,
             parity: ask.parity,
             token: ask.token,
             bandwidth: self.config.max_bandwidth,
             fingerprint: has_fingerprint(message),
-            mobile: ask.mobile && self.config.mobility,
+            // Its connections would stay behind.
+            mobile: ask.mobile && self.config.mobility && ask.transport == Transport::Udp,
         };
         match self.table.allocate(now, &mut self.rng, wish) {
             // The answer comes with the socket.
@@ -228,15 +245,16 @@ impl Server {
                 _ => {}
             }
         }
-        if self.table.of_client(path).is_none() {
-            return Err(437);
+        let allocation = self.table.of_client(path).ok_or(437_u16)?;
+        if allocation.transport != Transport::Udp {
+            return Err(403);
         }
         let channel = if self.config.rfc5766_channels { ChannelNumber::rfc5766 } else { ChannelNumber::new };
         let (Some(number), Some(peer)) = (number.and_then(channel), peer) else { return Err(400) };
         if let Some(code) = self.objection(path, peer.ip()) {
             return Err(code);
         }
-        if !self.may_reach(peer) {
+        if !self.may_reach(peer, Transport::Udp) {
             return Err(403);
         }
         let (max_channels, max_permissions) = (self.config.max_channels, self.config.max_permissions);
@@ -252,7 +270,7 @@ impl Server {
     }
 
     /// Why a peer's address is none for this client.
-    fn objection(&mut self, path: Path, peer: IpAddr) -> Option<u16> {
+    pub(super) fn objection(&mut self, path: Path, peer: IpAddr) -> Option<u16> {
         // Ports are looked at when something is sent: here there may be none.
         if !self.may_permit(peer) {
             return Some(403);
@@ -270,6 +288,7 @@ impl Server {
 
 /// What an Allocate asks for.
 struct Ask {
+    transport: Transport,
     lifetime: Option<u32>,
     family: AddressFamily,
     additional: bool,
@@ -279,7 +298,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn read(message: &Message<'_>, dont_fragment: bool) -> Result<Self, Content> {
+    fn read(message: &Message<'_>, config: &Config, carrier: Carrier) -> Result<Self, Content> {
         let (mut transport, mut family, mut additional, mut parity) = (None, None, None, None);
         let (mut lifetime, mut token, mut fragment, mut ticket) = (None, None, false, None);
         for attribute in message.attributes() {
@@ -298,12 +317,18 @@ impl Ask {
             }
         }
         let error = |code| Err(Content::Error(code));
-        match transport {
+        let transport = match transport {
             None => return error(400),
-            Some(UDP) => {}
+            Some(UDP) => Transport::Udp,
+            Some(TCP) if config.tcp_relays => Transport::Tcp,
             Some(_) => return error(442),
+        };
+        // RFC 6062 §5.1.
+        let is_of_datagrams = fragment || token.is_some() || parity.is_some() || carrier == Carrier::Udp;
+        if transport == Transport::Tcp && is_of_datagrams {
+            return error(400);
         }
-        if fragment && !dont_fragment {
+        if fragment && !config.dont_fragment {
             let mut types = [0; MAX_UNKNOWN];
             types.iter_mut().take(1).for_each(|kind| *kind = Attribute::DontFragment.kind());
             return Err(Content::Unknown(types, 1));
@@ -323,6 +348,7 @@ impl Ask {
             return error(440);
         }
         Ok(Self {
+            transport,
             lifetime,
             family,
             additional: additional.is_some(),
@@ -355,5 +381,7 @@ fn unknown(message: &Message<'_>) -> Option<Content> {
 
 const METHODS: [Method; 4] =
     [Method::ALLOCATE, Method::REFRESH, Method::CREATE_PERMISSION, Method::CHANNEL_BIND];
-/// The protocol number of UDP.
+const CONNECTION_METHODS: [Method; 2] = [Method::CONNECT, Method::CONNECTION_BIND];
+/// The protocol numbers of RFC 8656 and RFC 6062.
 const UDP: u8 = 17;
+const TCP: u8 = 6;

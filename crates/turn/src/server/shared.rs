@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crypto::Rng;
@@ -11,8 +11,10 @@ use stun::wire::AddressFamily;
 
 use super::allocation::Relay;
 use super::config::{Config, RelayAddress};
+use super::connections::{MAX_OWNERS, owner_of};
 use super::limiter::{Slots, Total, network};
 use super::ports::{Parity, Ports};
+use crate::wire::ConnectionId;
 
 /// What several [`Server`](super::Server)s share, each with sockets and clients of its own, that listen at the same
 /// addresses: quotas, ports and reservations hold for all of them together, a nonce of one is a nonce of each.
@@ -25,8 +27,10 @@ pub struct Shared(Arc<Inner>);
 struct Inner {
     seed: [u8; 32],
     ledger: Mutex<Ledger>,
-    /// Which ports of an address, as peers see it, are live relays.
-    live: Vec<(IpAddr, Box<[AtomicU64]>)>,
+    /// Which ports of an address, as peers see it, are live relays, over UDP and over TCP.
+    live: Vec<(IpAddr, [Box<[AtomicU64]>; 2])>,
+    /// How many servers there are.
+    servers: AtomicU32,
     total: Total,
     refusals: Slots,
 }
@@ -39,6 +43,8 @@ pub(super) struct Ledger {
     per_source: BTreeMap<IpAddr, usize>,
     addresses: Vec<(RelayAddress, Ports)>,
     reservations: Vec<Reservation>,
+    connections: usize,
+    connections_per_user: BTreeMap<Box<str>, usize>,
     limits: Limits,
 }
 
@@ -48,6 +54,17 @@ struct Limits {
     per_user: usize,
     per_source: usize,
     reservations: usize,
+    connections: usize,
+    connections_per_user: usize,
+}
+
+/// What is relayed by an allocation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Transport {
+    /// Datagrams (RFC 8656).
+    Udp,
+    /// Connections (RFC 6062).
+    Tcp,
 }
 
 /// A port that waits for the one who shows the token (RFC 8656 §7.2).
@@ -68,17 +85,22 @@ impl Shared {
             per_source: BTreeMap::new(),
             addresses: addresses.collect(),
             reservations: Vec::new(),
+            connections: 0,
+            connections_per_user: BTreeMap::new(),
             limits: Limits {
                 allocations: config.max_allocations,
                 per_user: config.max_allocations_per_user,
                 per_source: config.max_allocations_per_source,
                 reservations: config.max_reservations,
+                connections: config.max_connections,
+                connections_per_user: config.max_connections_per_user,
             },
         };
         Self(Arc::new(Inner {
             seed,
             ledger: Mutex::new(ledger),
-            live: config.relays.iter().map(|relay| (relay.external, words())).collect(),
+            live: config.relays.iter().map(|relay| (relay.external, [words(), words()])).collect(),
+            servers: AtomicU32::new(0),
             total: Total::new(config.max_total_bandwidth),
             refusals: Slots::new(),
         }))
@@ -92,6 +114,17 @@ impl Shared {
     /// Ports that are free for all servers.
     pub fn free_ports(&self) -> usize {
         self.ledger().addresses.iter().map(|(_, ports)| ports.free()).sum()
+    }
+
+    /// Which of the servers, in the order in which they were made, has a connection of this number: of those that hear a
+    /// ConnectionBind (RFC 6062 §4.3) only that can carry it out.
+    pub fn owner_of(&self, connection: ConnectionId) -> usize {
+        owner_of(connection)
+    }
+
+    /// Counts one more server: its place among them.
+    pub(super) fn enrol(&self) -> u32 {
+        self.0.servers.fetch_add(1, Ordering::Relaxed) % MAX_OWNERS
     }
 
     pub(super) fn seed(&self) -> &[u8; 32] {
@@ -112,21 +145,22 @@ impl Shared {
     }
 
     /// Whether peers know a live relay by this address.
-    pub(super) fn is_external(&self, address: SocketAddr) -> bool {
-        self.word(address).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    pub(super) fn is_external(&self, address: SocketAddr, transport: Transport) -> bool {
+        self.word(address, transport).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
     }
 
     /// Takes note of whether it is one.
-    pub(super) fn set_external(&self, address: SocketAddr, is_live: bool) {
-        match self.word(address) {
+    pub(super) fn set_external(&self, address: SocketAddr, transport: Transport, is_live: bool) {
+        match self.word(address, transport) {
             Some((word, bit)) if is_live => _ = word.fetch_or(bit, Ordering::Relaxed),
             Some((word, bit)) => _ = word.fetch_and(!bit, Ordering::Relaxed),
             None => {}
         }
     }
 
-    fn word(&self, address: SocketAddr) -> Option<(&AtomicU64, u64)> {
-        let (_, words) = self.0.live.iter().find(|(ip, _)| *ip == address.ip())?;
+    fn word(&self, address: SocketAddr, transport: Transport) -> Option<(&AtomicU64, u64)> {
+        let (_, [udp, tcp]) = self.0.live.iter().find(|(ip, _)| *ip == address.ip())?;
+        let words = if transport == Transport::Udp { udp } else { tcp };
         Some((words.get(usize::from(address.port() / 64))?, 1 << (address.port() % 64)))
     }
 }
@@ -175,17 +209,42 @@ impl Ledger {
         Ok(())
     }
 
-    /// One of a user goes on under another name, if that may have one more.
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), u16> {
+    /// Counts a connection to a peer of a user, unless he, or all together, have as many as may be.
+    pub(super) fn count_connection(&mut self, user: &str) -> Result<(), u16> {
+        let of_user = self.connections_per_user.get(user).copied().unwrap_or(0);
+        if of_user >= self.limits.connections_per_user {
+            return Err(486);
+        }
+        if self.connections >= self.limits.connections {
+            return Err(508);
+        }
+        self.connections = self.connections.saturating_add(1);
+        self.connections_per_user.insert(user.into(), of_user.saturating_add(1));
+        Ok(())
+    }
+
+    /// It is over.
+    pub(super) fn discount_connection(&mut self, user: &str) {
+        self.connections = self.connections.saturating_sub(1);
+        release(&mut self.connections_per_user, user);
+    }
+
+    /// One of a user goes on under another name with so many connections, if that may have one more, and those.
+    pub(super) fn rename(&mut self, from: &str, to: &str, connections: usize) -> Result<(), u16> {
         if from == to {
             return Ok(());
         }
         let count = self.per_user.get(to).copied().unwrap_or(0);
-        if count >= self.limits.per_user {
+        let connected = self.connections_per_user.get(to).copied().unwrap_or(0).saturating_add(connections);
+        if count >= self.limits.per_user || connected > self.limits.connections_per_user {
             return Err(486);
         }
         self.per_user.insert(to.into(), count.saturating_add(1));
         release(&mut self.per_user, from);
+        if connections > 0 {
+            self.connections_per_user.insert(to.into(), connected);
+            (0..connections).for_each(|_| release(&mut self.connections_per_user, from));
+        }
         Ok(())
     }
 

@@ -11,26 +11,28 @@ use stun::wire::{AddressFamily, Method, TransactionId};
 
 use super::allocation::Allocation;
 use super::config::Config;
+use super::connections::Connections;
 use super::event::{Event, Usage};
 use super::limiter::Bucket;
 use super::mobility::Ticket;
 use super::ports::Parity;
 use super::reply::{Allocated, Content, Reply};
-use super::shared::{Ledger, Shared};
+use super::shared::{Ledger, Shared, Transport};
 
 /// The allocations, how they are found, and when they end; what they use up is counted in what is shared.
 #[derive(Debug)]
 pub(super) struct Table {
-    allocations: Slab<Allocation>,
+    pub(super) allocations: Slab<Allocation>,
     by_client: BTreeMap<Path, usize>,
     by_relay: BTreeMap<SocketAddr, usize>,
     expiries: BTreeSet<(Instant, usize)>,
     /// Ports that were kept by allocations of this table, while nobody has shown their tokens.
     reservations: VecDeque<(Instant, [u8; 8])>,
     max_reservations: usize,
-    shared: Shared,
-    /// Bounded by the allocations: each opens and closes its sockets once, begins and ends.
-    events: VecDeque<Event>,
+    pub(super) connections: Connections,
+    pub(super) shared: Shared,
+    /// Bounded by the allocations and their connections: each opens and closes its sockets once, begins and ends.
+    pub(super) events: VecDeque<Event>,
 }
 
 /// An allocation that is asked for.
@@ -41,6 +43,7 @@ pub(super) struct Wish {
     pub(super) transaction: TransactionId,
     pub(super) expires: Instant,
     pub(super) credentials_end: Option<Instant>,
+    pub(super) transport: Transport,
     pub(super) family: AddressFamily,
     pub(super) additional: bool,
     pub(super) parity: Parity,
@@ -51,7 +54,7 @@ pub(super) struct Wish {
 }
 
 impl Table {
-    pub(super) const fn new(config: &Config, shared: Shared) -> Self {
+    pub(super) fn new(config: &Config, shared: Shared) -> Self {
         Self {
             allocations: Slab::new(),
             by_client: BTreeMap::new(),
@@ -59,6 +62,7 @@ impl Table {
             expiries: BTreeSet::new(),
             reservations: VecDeque::new(),
             max_reservations: config.max_reservations,
+            connections: Connections::new(shared.enrol()),
             shared,
             events: VecDeque::new(),
         }
@@ -81,7 +85,8 @@ impl Table {
     ) -> Result<(), u16> {
         let shared = self.shared.clone();
         let Some(allocation) = self.of_client(client) else { return Ok(()) };
-        shared.ledger().rename(allocation.user.username(), user.username())?;
+        let (from, to) = (allocation.user.username(), user.username());
+        shared.ledger().rename(from, to, allocation.connections.len())?;
         allocation.user = Arc::clone(user);
         allocation.credentials_end = end;
         allocation.is_stale = false;
@@ -90,6 +95,18 @@ impl Table {
 
     pub(super) fn of_relay(&mut self, relay: SocketAddr) -> Option<&mut Allocation> {
         self.allocations.get_mut(*self.by_relay.get(&relay)?)
+    }
+
+    /// The allocation of a client, and its place.
+    pub(super) fn entry_of_client(&mut self, path: Path) -> Option<(usize, &mut Allocation)> {
+        let key = *self.by_client.get(&path)?;
+        Some((key, self.allocations.get_mut(key)?))
+    }
+
+    /// The allocation of a relay, and its place.
+    pub(super) fn entry_of_relay(&mut self, relay: SocketAddr) -> Option<(usize, &mut Allocation)> {
+        let key = *self.by_relay.get(&relay)?;
+        Some((key, self.allocations.get_mut(key)?))
     }
 
     pub(super) fn is_relay(&self, local: SocketAddr) -> bool {
@@ -103,7 +120,7 @@ impl Table {
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         let reservation = self.reservations.front().map(|(expires, _)| *expires);
         let allocation = self.expiries.first().map(|(expires, _)| *expires);
-        [reservation, allocation].into_iter().flatten().min()
+        [reservation, allocation, self.connections.next_deadline()].into_iter().flatten().min()
     }
 
     /// Ends what has come to its end.
@@ -125,6 +142,7 @@ impl Table {
             Allocation::new(wish.client, Arc::clone(&user), wish.transaction, wish.expires, buckets);
         allocation.credentials_end = wish.credentials_end;
         allocation.fingerprint = wish.fingerprint;
+        allocation.transport = wish.transport;
         let shared = self.shared.clone();
         let mut ledger = shared.ledger();
         ledger.count(user.username(), source)?;
@@ -219,14 +237,15 @@ impl Table {
             return Some(reply);
         };
         let allocation = self.allocations.get_mut(key)?;
+        let transport = allocation.transport;
         allocation.tried = tried;
         for relay in allocation.relays.iter_mut().flatten().filter(|relay| relay.local == local) {
-            self.shared.set_external(relay.external, false);
+            self.shared.set_external(relay.external, transport, false);
             *relay = other;
         }
         self.by_relay.insert(other.local, key);
-        self.shared.set_external(other.external, true);
-        self.events.push_back(Event::Open(other.local));
+        self.shared.set_external(other.external, transport, true);
+        self.events.push_back(transport.open(other.local));
         None
     }
 
@@ -288,20 +307,26 @@ impl Table {
 
     fn insert(&mut self, allocation: Allocation) -> usize {
         let (client, expires) = (allocation.client, allocation.expires);
-        let relays = allocation.relays;
+        let (relays, transport) = (allocation.relays, allocation.transport);
         let key = self.allocations.insert(allocation);
         self.by_client.insert(client, key);
         self.expiries.insert((expires, key));
         for relay in relays.into_iter().flatten() {
             self.by_relay.insert(relay.local, key);
-            self.shared.set_external(relay.external, true);
-            self.events.push_back(Event::Open(relay.local));
+            self.shared.set_external(relay.external, transport, true);
+            self.events.push_back(transport.open(relay.local));
         }
         key
     }
 
     fn remove(&mut self, key: usize) {
+        let connections = self.allocations.get(key).map(|allocation| allocation.connections.clone());
+        for connection in connections.into_iter().flatten() {
+            // Who waits for an answer to a Connect has no allocation any more.
+            self.disconnect(connection);
+        }
         let Some(allocation) = self.allocations.try_remove(key) else { return };
+        let transport = allocation.transport;
         if !allocation.is_parted {
             self.by_client.remove(&allocation.client);
         }
@@ -312,9 +337,25 @@ impl Table {
         }
         for relay in allocation.relays.into_iter().flatten() {
             self.by_relay.remove(&relay.local);
-            self.shared.set_external(relay.external, false);
+            self.shared.set_external(relay.external, transport, false);
             self.shared.ledger().give(relay.local);
-            self.events.push_back(Event::Close(relay.local));
+            self.events.push_back(transport.close(relay.local));
+        }
+    }
+}
+
+impl Transport {
+    const fn open(self, local: SocketAddr) -> Event {
+        match self {
+            Self::Udp => Event::Open(local),
+            Self::Tcp => Event::Listen(local),
+        }
+    }
+
+    const fn close(self, local: SocketAddr) -> Event {
+        match self {
+            Self::Udp => Event::Close(local),
+            Self::Tcp => Event::Unlisten(local),
         }
     }
 }

@@ -33,7 +33,7 @@ fn special_addresses_are_not_reached_by_any_method() {
 }
 
 /// A few of each range of the registries, in every form in which IPv6 carries IPv4.
-fn special() -> Vec<IpAddr> {
+pub(crate) fn special() -> Vec<IpAddr> {
     let v4 = [
         "0.0.0.1",
         "10.0.0.1",

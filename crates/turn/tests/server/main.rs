@@ -12,6 +12,7 @@
 mod support;
 
 mod allocate;
+mod connections;
 mod discovery;
 mod hostile;
 mod mobility;

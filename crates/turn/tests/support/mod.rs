@@ -18,6 +18,10 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     /// Sockets that the server has now.
     pub(crate) sockets: BTreeSet<SocketAddr>,
+    /// Listeners for TCP connections of peers that the server has now.
+    pub(crate) listeners: BTreeSet<SocketAddr>,
+    /// What it wants of connections, until a test looks.
+    pub(crate) wishes: Vec<Event>,
     /// What it says of allocations, and whether they are over.
     pub(crate) usages: Vec<(Usage, bool)>,
 }
@@ -80,7 +84,8 @@ impl Bench {
         users.add_secret(config.provider, b"north");
         let now = testkit::epoch();
         let server = Server::new(now, config, users, [1; 32]);
-        Self { server, now, sockets: BTreeSet::new(), usages: Vec::new() }
+        let (sockets, listeners) = (BTreeSet::new(), BTreeSet::new());
+        Self { server, now, sockets, listeners, wishes: Vec::new(), usages: Vec::new() }
     }
 
     pub(crate) fn sleep(&mut self, duration: Duration) {
@@ -102,6 +107,16 @@ impl Bench {
                 }
                 Event::Began(usage) => self.usages.push((usage, false)),
                 Event::Ended(usage) => self.usages.push((usage, true)),
+                Event::Listen(address) => {
+                    assert!(self.listeners.insert(address), "{address} is listened at already");
+                    self.server.relay_opened(self.now, address);
+                }
+                Event::Unlisten(address) => {
+                    assert!(self.listeners.remove(&address), "nobody listens at {address}")
+                }
+                wish @ (Event::Connect { .. } | Event::Join { .. } | Event::Disconnect { .. }) => {
+                    self.wishes.push(wish);
+                }
                 other => panic!("{other:?}"),
             }
         }
