@@ -56,7 +56,17 @@ const LAYERS: &[(&str, &[&str])] = &[
             "peerline-net",
         ],
     ),
-    ("peerline", &["peerline-proto", "peerline-crypto", "peerline-mdns", "peerline-session", "peerline-net"]),
+    (
+        "peerline",
+        &[
+            "peerline-proto",
+            "peerline-crypto",
+            "peerline-mdns",
+            "peerline-dtls",
+            "peerline-session",
+            "peerline-net",
+        ],
+    ),
     ("peerline-cli", &["peerline", "peerline-turn-server", "peerline-stun", "peerline-net"]),
     ("peerline-testkit", &["peerline-proto", "peerline-crypto"]),
     (

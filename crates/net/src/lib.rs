@@ -51,7 +51,7 @@ mod watch;
 
 pub use clock::Clock;
 pub use entropy::random_seed;
-pub use interfaces::{Interface, Link, default_address, interfaces, links};
+pub use interfaces::{Interface, Link, default_address, interfaces, links, source_address};
 pub use listener::Listener;
 pub use stream::ByteStream;
 pub use tls::{KeyAndChain, TlsClient, TlsError, TlsServer};

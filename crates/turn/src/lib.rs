@@ -43,7 +43,7 @@
 //!
 //! # Scope
 //!
-//! Implemented: allocations over UDP for clients over UDP, TCP and TLS, both address families and both at
+//! Implemented: allocations over UDP for clients over UDP, TCP, TLS and DTLS, both address families and both at
 //! once, permissions, channels, Send and Data, redirection, mobility (RFC 8016); in the server even and reserved ports, quotas,
 //! bandwidth and time-limited names. Left to the caller: sockets, TLS, cutting streams into messages, reading configuration. Not
 //! implemented: TCP allocations (RFC 6062), ICMP errors to clients.
