@@ -90,6 +90,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const FENCED: &[(&str, &[&str])] = &[
     ("tokio", &["peerline-net", "peerline-turn-server", "peerline", "peerline-cli"]),
     ("quinn-udp", &["peerline-net"]),
+    ("domain", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),
     ("netlink-packet-core", &["peerline-net"]),

@@ -52,8 +52,12 @@ async fn find(text: &str) -> Result<SocketAddr, Problem> {
     match uri.host() {
         Host::Ip(ip) => Ok(SocketAddr::new(*ip, uri.port())),
         Host::Name(name) => {
-            let found = tokio::net::lookup_host((name.as_str(), uri.port())).await;
-            let mut found = found.map_err(|error| unknown(error.to_string()))?.collect::<Vec<_>>();
+            let resolver = net::Resolver::default();
+            let found = match uri.service() {
+                Some(service) => resolver.service(&service, name, uri.port()).await,
+                None => resolver.addresses(name, uri.port()).await,
+            };
+            let mut found = found.map_err(|error| unknown(error.to_string()))?;
             // A NAT is a matter of IPv4, if there is any.
             found.sort_by_key(SocketAddr::is_ipv6);
             found.first().copied().ok_or_else(|| unknown("it has no address".to_owned()))

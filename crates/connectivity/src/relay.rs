@@ -176,6 +176,12 @@ impl Relays {
         self.poll_timeout().is_none()
     }
 
+    /// Whether the server at this address has lent us one of its own.
+    pub(crate) fn is_lent_by(&self, server: SocketAddr) -> bool {
+        let mut its = self.relays.iter().filter(|relay| relay.client.path().remote == server);
+        its.any(|relay| relay.addresses.iter().any(Option::is_some))
+    }
+
     /// Whether nobody's first answer is waited for.
     pub(crate) fn is_done(&self) -> bool {
         !self.relays.iter().any(|relay| relay.is_pending)

@@ -106,6 +106,11 @@ pub struct RelayReport {
 }
 
 impl Connectivity {
+    /// Whether the TURN server at this address relays for us at the moment.
+    pub fn is_relayed_by(&self, server: SocketAddr) -> bool {
+        self.relays.as_ref().is_some_and(|relays| relays.is_lent_by(server))
+    }
+
     /// Why it is, or is not, connected.
     pub fn report(&self) -> Report {
         let mut stats = self.agent.stats();

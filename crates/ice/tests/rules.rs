@@ -175,6 +175,38 @@ fn link_local_addresses_pair_among_themselves_and_families_do_not_mix() {
     assert_eq!(paths, expected.into());
 }
 
+/// RFC 8421 §4: where one family leads nowhere, the other does not wait until all of it has been tried.
+#[test]
+fn the_families_are_checked_in_turns() {
+    let with_hosts = |mut peer: Peer, side: u8| {
+        // In the order in which a machine may have them: one family behind the other.
+        for host in 1..=4 {
+            peer = peer.host(&format!("[2001:db8:{side}::{host}]:1"));
+        }
+        for host in 1..=4 {
+            peer = peer.host(&format!("10.0.{side}.{host}:1"));
+        }
+        peer
+    };
+    let mut a = with_hosts(Peer::new(Role::Controlling, [1; 32]), 1);
+    let mut b = with_hosts(Peer::new(Role::Controlled, [2; 32]), 2);
+    introduce(&mut a, &mut b, epoch());
+    signal(&b, &mut a, epoch());
+    let mut families = Vec::new();
+    let mut known = BTreeSet::new();
+    for (_, to, _) in asked(&mut a, seconds(3)) {
+        if known.insert(to) {
+            families.push(to.remote.is_ipv4());
+        }
+    }
+    assert_eq!(families.len(), 32, "each address of ours to each of the peer's of its family");
+    for best in [1_usize, 2, 3, 4] {
+        let checked = &families[..2 * best * best];
+        let v4 = checked.iter().filter(|is_v4| **is_v4).count();
+        assert_eq!(v4, best * best, "of the {best} best addresses of each family: {checked:?}");
+    }
+}
+
 #[test]
 fn a_reflexive_candidate_is_checked_from_its_base_and_once() {
     let mut a = Peer::new(Role::Controlling, [1; 32]).host(A);

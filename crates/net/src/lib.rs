@@ -32,6 +32,7 @@
 //! | `watch`, `address_states` | changes of the machine's addresses, and which of them are temporary |
 //! | `multicast` | sockets of a group on one link, for [`UdpSocket::bind_multicast`] |
 //! | `interfaces` | [`interfaces`], the addresses of this machine; [`links`], where they are neighbours of others |
+//! | `names` | [`Resolver`], from the names of servers and services to addresses |
 //! | `clock` | [`Clock`], from the system's time to [`proto::Instant`] |
 //! | `entropy` | [`random_seed`] |
 
@@ -42,6 +43,7 @@ mod entropy;
 mod interfaces;
 mod listener;
 mod multicast;
+mod names;
 pub mod ready;
 mod stream;
 mod tls;
@@ -53,6 +55,7 @@ pub use clock::Clock;
 pub use entropy::random_seed;
 pub use interfaces::{Interface, Link, default_address, interfaces, links, source_address};
 pub use listener::Listener;
+pub use names::Resolver;
 pub use stream::ByteStream;
 pub use tls::{KeyAndChain, TlsClient, TlsError, TlsServer};
 pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};

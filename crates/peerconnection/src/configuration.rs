@@ -1,3 +1,6 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crypto::Provider;
 use net::TlsClient;
 use session::{AddressPolicy, DtlsRole, Limits};
@@ -19,6 +22,12 @@ pub struct Configuration {
     pub remote_candidates: Option<AddressPolicy>,
     /// URLs of servers that are used; of more the report tells. Default: 16.
     pub max_server_urls: usize,
+    /// Whom to ask where the servers are that have names, in this order. Default: nobody, so that the system is asked.
+    pub name_servers: Vec<SocketAddr>,
+    /// How much sooner than the next one each URL of an [`IceServer`] that relays is tried: first those over UDP, then
+    /// the connections in the order of their URLs. Once one of them relays, no further one is tried. With zero all
+    /// are used, at once. Default: 250 ms, as RFC 8305 §5 recommends for connections.
+    pub relay_head_start: Duration,
     /// Sockets that a connection opens for relaying, one at each address of the endpoint at the most, besides a
     /// connection to each server over TCP or TLS. Default: 8.
     pub max_relay_sockets: usize,
@@ -48,6 +57,8 @@ impl Default for Configuration {
             ice_transport_policy: IceTransportPolicy::All,
             remote_candidates: None,
             max_server_urls: 16,
+            name_servers: Vec::new(),
+            relay_head_start: Duration::from_millis(250),
             max_relay_sockets: 8,
             tls: None,
             answer_dtls_role: DtlsRole::Client,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use net::{Clock, Interface, InterfaceWatch, Transport};
+use net::{Clock, Interface, InterfaceWatch, Resolver, Transport};
 use proto::Arrival;
 use session::uri::{ParseError, Scheme};
 use session::{ExternalAddress, Pacer, Session, TcpAddresses, TransportParameters};
@@ -111,11 +111,7 @@ impl Endpoint {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
         let Shared { clock, mdns, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
-        let Wanted { servers, unused } = Wanted::read(
-            &configuration.ice_servers,
-            configuration.max_server_urls,
-            configuration.tls.as_ref(),
-        )?;
+        let Wanted { servers, unused } = Wanted::read(configuration)?;
         let mut config = session::Config::new(configuration.provider);
         config.answer_dtls_role = configuration.answer_dtls_role;
         config.limits = configuration.limits;
@@ -370,7 +366,7 @@ impl EndpointBuilder {
             if uri.scheme() != Scheme::Stun {
                 return Err(Error::Url { url: url.clone(), reason: ParseError::Scheme });
             }
-            let found = addresses_of(&uri).await;
+            let found = addresses_of(&uri, &Resolver::default()).await;
             stun.extend(
                 found
                     .map_err(|source| Error::Io { what: "the name of a STUN server is not known", source })?,

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -5,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crypto::SecretBytes;
-use net::{ByteStream, TlsClient, TlsError};
+use net::{ByteStream, Resolver, TlsClient, TlsError};
 use proto::Path;
 use session::uri::{Host, Transport, Uri};
 use session::{Credentials, TurnServer, UnusedReason, UnusedServer};
 
-use crate::Error;
 use crate::relay_association::RelayAssociation;
 use crate::relay_stream::RelayStream;
+use crate::{Configuration, Error};
 
 /// Servers that help to find a path, under one name and password (`RTCIceServer`).
 ///
@@ -35,9 +36,10 @@ pub struct IceServer {
 
 impl IceServer {
     /// The server at `url`: `stun:host:port` (RFC 7064), `turn:host:port?transport=udp` or `tcp`, or, over TLS,
-    /// `turns:host:port` (RFC 7065), over DTLS with `?transport=udp` behind; port and transport may be left out. Over TLS
-    /// and DTLS the server proves its name ([`Configuration::tls`](crate::Configuration::tls)). `stuns:` is not used,
-    /// and the report says so: a server asked over TLS sees a TCP port of ours, not those that peers are to reach.
+    /// `turns:host:port` (RFC 7065), over DTLS with `?transport=udp` behind; port and transport may be left out. A name
+    /// without a port is that of a domain whose services DNS knows, or of the server. Over TLS and DTLS the server proves
+    /// its name ([`Configuration::tls`]). `stuns:` is not used, and the report says so: a server asked over TLS sees a
+    /// TCP port of ours, not those that peers are to reach.
     pub fn new(url: impl Into<String>) -> Self {
         Self { urls: vec![url.into()], username: String::new(), credential: SecretBytes::new(&[]) }
     }
@@ -87,6 +89,12 @@ pub(crate) struct Server {
     pub credentials: Option<Credentials>,
     /// Whom to believe over TLS; the authorities of this machine if nothing is said.
     pub tls: Option<TlsClient>,
+    /// Who knows where it is.
+    pub resolver: Resolver,
+    /// The [`IceServer`] whose URL it is.
+    pub group: usize,
+    /// How long others of its group have been tried when its turn comes.
+    pub head_start: Duration,
     /// How often its connection was lost or could not be had again.
     pub losses: u32,
 }
@@ -101,14 +109,18 @@ pub(crate) enum Found {
 }
 
 impl Wanted {
-    /// Reads what was configured, of at most `limit` URLs.
+    /// Reads what was configured.
     ///
     /// # Errors
     ///
     /// A URL is none; a TURN server has no name and password, or one that cannot be.
-    pub(crate) fn read(given: &[IceServer], limit: usize, tls: Option<&TlsClient>) -> Result<Self, Error> {
+    pub(crate) fn read(configuration: &Configuration) -> Result<Self, Error> {
         let mut wanted = Self::default();
-        for server in given {
+        let resolver = match configuration.name_servers.as_slice() {
+            [] => Resolver::default(),
+            servers => Resolver::asking(servers),
+        };
+        for (group, server) in configuration.ice_servers.iter().enumerate() {
             for url in &server.urls {
                 let uri = read_url(url)?;
                 let credentials = if uri.is_turn() { Some(read_credentials(&uri, server)?) } else { None };
@@ -116,25 +128,46 @@ impl Wanted {
                 let is_possible = uri.is_turn() || (uri.transport() == Transport::Udp && !uri.is_secure());
                 let reason = if !is_possible {
                     UnusedReason::Transport
-                } else if wanted.servers.len() >= limit {
+                } else if wanted.servers.len() >= configuration.max_server_urls {
                     UnusedReason::TooMany
                 } else {
-                    wanted.servers.push(Server { uri, credentials, tls: tls.cloned(), losses: 0 });
+                    wanted.servers.push(Server {
+                        uri,
+                        credentials,
+                        tls: configuration.tls.clone(),
+                        resolver: resolver.clone(),
+                        group,
+                        head_start: Duration::ZERO,
+                        losses: 0,
+                    });
                     continue;
                 };
                 wanted.unused.push(UnusedServer { uri: uri.to_string(), reason });
             }
         }
+        wanted.give_head_starts(configuration.relay_head_start);
         Ok(wanted)
+    }
+
+    fn give_head_starts(&mut self, head_start: Duration) {
+        let datagrams = self.servers.iter().filter(|server| server.uri.is_turn() && !server.is_stream());
+        // All of a group's servers over UDP are tried first, together.
+        let datagrams: BTreeSet<usize> = datagrams.map(|server| server.group).collect();
+        let mut ahead: BTreeMap<usize, u32> = datagrams.into_iter().map(|group| (group, 1)).collect();
+        for server in self.servers.iter_mut().filter(|server| server.is_stream()) {
+            let ahead = ahead.entry(server.group).or_default();
+            server.head_start = head_start.saturating_mul(*ahead);
+            *ahead += 1;
+        }
     }
 }
 
 impl Server {
-    /// Where it is: its address, or the first of each family that its name has.
+    /// Where it is: its address, or the first of each family that its name has, or the service in DNS of that name.
     /// Over TCP, TLS and DTLS a connection to one of them besides.
     /// None of these steps takes longer than `patience`.
     pub(crate) async fn look_up(self, patience: Duration) -> Result<Vec<Found>, UnusedServer> {
-        let addresses = addresses_of(&self.uri);
+        let addresses = addresses_of(&self.uri, &self.resolver);
         self.find_among(addresses, patience).await
     }
 
@@ -148,14 +181,16 @@ impl Server {
         let found = tokio::time::timeout(patience, addresses).await;
         let found = found.ok().and_then(Result::ok).unwrap_or_default();
         let of_family = |v4: bool| found.iter().copied().find(|address| address.is_ipv4() == v4);
-        let addresses = [of_family(false), of_family(true)].into_iter().flatten();
+        let first = [of_family(false), of_family(true)].into_iter().flatten();
         if found.is_empty() {
             return Err(unused(UnusedReason::Name));
         }
         if !self.is_stream() {
-            return Ok(addresses.map(|address| self.at(address)).collect());
+            return Ok(first.map(|address| self.at(address)).collect());
         }
-        for address in addresses {
+        // A service may be at several machines.
+        let others = found.iter().filter(|address| first.clone().all(|tried| tried != **address));
+        for address in first.clone().chain(others.copied()).take(MAX_CONNECTS) {
             match tokio::time::timeout(patience, self.connect(address)).await {
                 Ok(Ok(found)) => return Ok(vec![found]),
                 Ok(Err(error)) => tracing::debug!(server = %self.uri, %address, %error, "no connection"),
@@ -163,6 +198,11 @@ impl Server {
             }
         }
         Err(unused(UnusedReason::Connection))
+    }
+
+    /// Whether both came from one URL of the configuration.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.group == other.group && self.uri == other.uri
     }
 
     /// Whether it is spoken to over a connection.
@@ -218,10 +258,11 @@ pub(crate) fn read_url(url: &str) -> Result<Uri, Error> {
 }
 
 /// Every address of the server.
-pub(crate) async fn addresses_of(uri: &Uri) -> io::Result<Vec<SocketAddr>> {
-    match uri.host() {
-        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, uri.port())]),
-        Host::Name(name) => Ok(tokio::net::lookup_host((name.as_str(), uri.port())).await?.collect()),
+pub(crate) async fn addresses_of(uri: &Uri, resolver: &Resolver) -> io::Result<Vec<SocketAddr>> {
+    match (uri.host(), uri.service()) {
+        (Host::Ip(ip), _) => Ok(vec![SocketAddr::new(*ip, uri.port())]),
+        (Host::Name(name), Some(service)) => resolver.service(&service, name, uri.port()).await,
+        (Host::Name(name), None) => resolver.addresses(name, uri.port()).await,
     }
 }
 
@@ -239,6 +280,9 @@ async fn authorities() -> io::Result<TlsClient> {
     tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
+/// Addresses of a server to which a connection is tried.
+const MAX_CONNECTS: usize = 4;
+
 #[cfg(test)]
 mod tests {
     use session::CredentialsError;
@@ -246,7 +290,19 @@ mod tests {
     use super::*;
 
     fn read(servers: &[IceServer]) -> Result<Wanted, Error> {
-        Wanted::read(servers, 3, None)
+        read_up_to(servers, 3)
+    }
+
+    fn read_up_to(servers: &[IceServer], limit: usize) -> Result<Wanted, Error> {
+        Wanted::read(&Configuration {
+            ice_servers: servers.to_vec(),
+            max_server_urls: limit,
+            ..Configuration::default()
+        })
+    }
+
+    fn server(url: &str) -> Server {
+        read(&[IceServer::new(url).credentials("a", "b")]).unwrap().servers.remove(0)
     }
 
     #[test]
@@ -258,7 +314,7 @@ mod tests {
             .url("stuns:a.example")
             .url("stun:a.example")
             .credentials("alice", "wonderland");
-        let wanted = Wanted::read(&[server], 9, None).unwrap();
+        let wanted = read_up_to(&[server], 9).unwrap();
         let used: Vec<_> = wanted.servers.iter().map(|server| server.uri.to_string()).collect();
         assert_eq!(
             used,
@@ -290,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn each_url_of_a_server_has_its_head_start() {
+        let first = IceServer::new("turns:a.example")
+            .url("stun:a.example")
+            .url("turn:a.example?transport=tcp")
+            .url("turn:a.example")
+            .credentials("alice", "wonderland");
+        let second = IceServer::new("turn:b.example?transport=tcp").credentials("alice", "wonderland");
+        let wanted = read_up_to(&[first, second], 9).unwrap();
+        let starts: Vec<_> = wanted.servers.iter().map(|server| server.head_start.as_millis()).collect();
+        assert_eq!(starts, [250, 0, 500, 0, 0]);
+    }
+
+    #[test]
     fn wrong_urls_and_credentials_are_refused_by_type() {
         for url in ["", "http://a.example", "stun:", "turn:a.example:99999", "turn:a.example?x=y"] {
             let server = IceServer::new(url).credentials("a", "b");
@@ -317,8 +386,6 @@ mod tests {
 
     #[tokio::test]
     async fn real_who_does_not_answer_is_given_up() {
-        let server =
-            |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None, losses: 0 };
         // Nobody ever says where it is.
         let named = server("stun:localhost");
         let look_up = named.find_among(std::future::pending(), Duration::from_millis(100));
@@ -334,8 +401,6 @@ mod tests {
 
     #[tokio::test]
     async fn real_names_and_addresses_are_looked_up() {
-        let server =
-            |url: &str| Server { uri: url.parse().unwrap(), credentials: None, tls: None, losses: 0 };
         for (url, address) in [("stun:127.0.0.1:7", "127.0.0.1:7"), ("stun:[::1]", "[::1]:3478")] {
             let Some(Found::Stun(found)) = server(url).literal() else { panic!("{url}") };
             assert_eq!(found, address.parse().unwrap());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use net::{Clock, InterfaceWatch, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
-use session::{Demux, LocalName, Route, Target, UnusedServer};
+use session::{Demux, LocalName, Route, Target};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tracing::debug;
@@ -18,7 +18,7 @@ use tracing::debug;
 use crate::TcpLimits;
 use crate::addresses::Wishes;
 use crate::connection::{Connection, Core};
-use crate::ice_server::{Found, Server};
+use crate::ice_server::Server;
 use crate::log::Lines;
 use crate::names::Names;
 use crate::relay_sockets::{self, RelaySockets};
@@ -119,7 +119,7 @@ pub(crate) struct Worker {
     follow: Option<Follow>,
     tcp: Tcp,
     /// Names of servers that are being looked up, for a connection each.
-    lookups: JoinSet<(usize, Server, Result<Vec<Found>, UnusedServer>)>,
+    lookups: JoinSet<(usize, servers::Step)>,
     demux: Demux,
     sessions: BTreeMap<usize, Driven>,
     /// When each session has to be looked at next.
@@ -154,6 +154,11 @@ struct Driven {
     lookups: usize,
     /// Servers over TCP and TLS, which are connected to once gathering begins.
     streams: Vec<Server>,
+    /// Those of them that let others go first, and those that others went before.
+    waiting: Vec<Server>,
+    spare: Vec<Server>,
+    /// Where the TURN servers are that were found, each with its [`Server::group`].
+    asked: Vec<(usize, SocketAddr)>,
     /// The tasks that connect to such servers.
     connecting: Vec<AbortHandle>,
 }
@@ -209,6 +214,9 @@ impl Worker {
                 turn_servers: Vec::new(),
                 lookups: 0,
                 streams: Vec::new(),
+                waiting: Vec::new(),
+                spare: Vec::new(),
+                asked: Vec::new(),
                 connecting: Vec::new(),
             };
             self.sessions.insert(key, driven);
@@ -402,6 +410,7 @@ impl Worker {
             let timer = timer.map(|due| if is_blocked { due.max(now + BLOCKED_WAIT) } else { due });
             let over = core.is_over();
             let gathers = has_streams && core.session.gathers();
+            let is_decided = self.sessions.get(&key).is_some_and(|driven| driven.is_decided(&core.session));
             let mut requests = Vec::new();
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
             drop(core);
@@ -410,6 +419,10 @@ impl Worker {
             requests.into_iter().for_each(|request| self.carry_out(key, request));
             if gathers {
                 more |= self.open_streams(key);
+            }
+            if is_decided {
+                self.settle_race(key);
+                more = true;
             }
             if over {
                 self.remove(key);

@@ -128,6 +128,8 @@ pub struct UnusedServer {
 pub enum UnusedReason {
     /// It is a STUN server that is to be asked over TLS.
     Transport,
+    /// Another URL of the same server was faster.
+    Slower,
     /// No connection over TCP, TLS or DTLS comes about.
     Connection,
     /// Nobody knows its name, or nobody answered in time.
@@ -143,6 +145,7 @@ impl fmt::Display for UnusedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
             UnusedReason::Transport => "STUN over TLS says nothing about our UDP ports",
+            UnusedReason::Slower => "another of its URLs was faster",
             UnusedReason::Connection => "no connection to it comes about",
             UnusedReason::Name => "its name is not known",
             UnusedReason::Socket => "no socket could be opened for it",

@@ -72,6 +72,19 @@ impl Uri {
         self.port.unwrap_or_else(|| if self.is_secure() { SECURE_PORT } else { PORT })
     }
 
+    /// The service that DNS is asked for, as in `_turn._udp`: where the server has a name and the URI no port (RFC 8489
+    /// §8.1, RFC 5928 §3, RFC 7350 §4).
+    pub fn service(&self) -> Option<String> {
+        if self.port.is_some() || matches!(self.host, Host::Ip(_)) {
+            return None;
+        }
+        let protocol = match self.transport() {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        Some(format!("_{}._{protocol}", self.scheme.name()))
+    }
+
     /// What carries the messages: without a word in the URI UDP, and TCP where TLS is asked for.
     pub fn transport(&self) -> Transport {
         self.transport.unwrap_or_else(|| if self.is_secure() { Transport::Tcp } else { Transport::Udp })
@@ -261,6 +274,24 @@ mod tests {
             assert_eq!((uri.scheme(), uri.port(), uri.transport()), (scheme, port, transport), "{text}");
             assert_eq!((uri.host(), uri.to_string().as_str()), (&name("example.org"), text));
             assert_eq!(uri.is_turn(), text.starts_with("turn"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_asked_for_where_there_is_a_name_and_no_port() {
+        for (text, service) in [
+            ("stun:example.org", Some("_stun._udp")),
+            ("stuns:example.org", Some("_stuns._tcp")),
+            ("turn:example.org", Some("_turn._udp")),
+            ("turn:example.org?transport=tcp", Some("_turn._tcp")),
+            ("turns:example.org", Some("_turns._tcp")),
+            ("turns:example.org?transport=udp", Some("_turns._udp")),
+            ("turn:example.org:3478", None),
+            ("turn:192.0.2.1", None),
+            ("turn:[2001:db8::1]", None),
+        ] {
+            let uri: Uri = text.parse().unwrap();
+            assert_eq!(uri.service().as_deref(), service, "{text}");
         }
     }
 

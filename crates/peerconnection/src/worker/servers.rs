@@ -1,10 +1,35 @@
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use session::{UnusedReason, UnusedServer};
+use session::{ConnectionState, Session, UnusedReason, UnusedServer};
 
-use super::Worker;
+use super::{Driven, Worker};
 use crate::ice_server::{Found, Server};
+
+/// What a task about a server has come to.
+pub(super) enum Step {
+    /// Others have had their head start.
+    Turn(Server),
+    /// It was looked for.
+    Found(Server, Result<Vec<Found>, UnusedServer>),
+}
+
+impl Driven {
+    /// Whether something has changed for servers that let others go first.
+    pub(super) fn is_decided(&self, session: &Session) -> bool {
+        let is_relayed = |server: &Server| is_relayed(&self.asked, server, session);
+        let is_lost = |server: &Server| !is_relayed(server);
+        // Who closes gives his relays back, and wants no others.
+        self.waiting.iter().any(is_relayed)
+            || self.spare.iter().any(is_lost) && session.connection_state() != ConnectionState::Closed
+    }
+}
+
+/// Whether one of the server's group relays.
+fn is_relayed(asked: &[(usize, SocketAddr)], server: &Server, session: &Session) -> bool {
+    asked.iter().any(|(group, address)| *group == server.group && session.is_relayed_by(*address))
+}
 
 /// Servers of connections: from their names to sockets that reach them.
 impl Worker {
@@ -20,7 +45,7 @@ impl Worker {
                 self.tell(key, &server, Ok(vec![found]));
             } else if let Some(driven) = self.sessions.get_mut(&key) {
                 driven.lookups += 1;
-                self.lookups.spawn(async move { (key, server.clone(), server.look_up(LOOK_UP).await) });
+                self.lookups.spawn(find(key, server, Duration::ZERO));
             }
         }
         self.end_when_all_are_found(key);
@@ -34,9 +59,56 @@ impl Worker {
         driven.lookups = driven.lookups.saturating_add(servers.len());
         let any = !servers.is_empty();
         for server in servers {
-            self.connect(key, server, Duration::ZERO);
+            if server.head_start.is_zero() {
+                self.connect(key, server, Duration::ZERO);
+            } else {
+                self.wait(key, server);
+            }
         }
         any
+    }
+
+    /// Lets others of the same group go first.
+    fn wait(&mut self, key: usize, server: Server) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        driven.waiting.push(server.clone());
+        driven.connecting.push(self.lookups.spawn(async move {
+            tokio::time::sleep(server.head_start).await;
+            (key, Step::Turn(server))
+        }));
+    }
+
+    /// Its turn has come, unless another one has won meanwhile.
+    fn take_turn(&mut self, key: usize, server: Server) {
+        self.settle_race(key);
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        if let Some(place) = driven.waiting.iter().position(|waiting| waiting.is_same(&server)) {
+            driven.waiting.swap_remove(place);
+            self.connect(key, server, Duration::ZERO);
+        }
+    }
+
+    /// Those that wait are spared where another one of their group relays, and tried if none does any more.
+    pub(super) fn settle_race(&mut self, key: usize) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        let mut core = driven.connection.lock();
+        let is_won = |server: &mut Server| is_relayed(&driven.asked, server, &core.session);
+        let lost: Vec<Server> = driven.spare.extract_if(.., |server| !is_won(server)).collect();
+        let slower: Vec<Server> = driven.waiting.extract_if(.., is_won).collect();
+        for server in &slower {
+            let unused = UnusedServer { uri: server.uri.to_string(), reason: UnusedReason::Slower };
+            core.session.note_unused_server(unused);
+        }
+        drop(core);
+        driven.lookups = driven.lookups.saturating_sub(slower.len());
+        driven.spare.extend(slower);
+        for mut server in lost {
+            // Gathering ended without it.
+            server.losses = server.losses.max(1);
+            self.connect(key, server, Duration::ZERO);
+        }
+        self.dirty.insert(key);
+        self.end_when_all_are_found(key);
     }
 
     /// Connects to a server again, later and later, and not for ever. Gathering does not wait for that.
@@ -50,10 +122,7 @@ impl Worker {
 
     fn connect(&mut self, key: usize, server: Server, delay: Duration) {
         let Some(driven) = self.sessions.get_mut(&key) else { return };
-        let task = self.lookups.spawn(async move {
-            tokio::time::sleep(delay).await;
-            (key, server.clone(), server.look_up(LOOK_UP).await)
-        });
+        let task = self.lookups.spawn(find(key, server, delay));
         driven.connecting.retain(|task| !task.is_finished());
         driven.connecting.push(task);
     }
@@ -62,7 +131,14 @@ impl Worker {
     pub(super) fn take_found(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(looked_up)) = self.lookups.poll_join_next(cx) {
             // They do not panic, and who ends them wants nothing of them.
-            let Ok((key, server, found)) = looked_up else { continue };
+            let Ok((key, step)) = looked_up else { continue };
+            let (server, found) = match step {
+                Step::Turn(server) => {
+                    self.take_turn(key, server);
+                    continue;
+                }
+                Step::Found(server, found) => (server, found),
+            };
             let Some(driven) = self.sessions.get_mut(&key) else { continue };
             if server.losses == 0 {
                 driven.lookups = driven.lookups.saturating_sub(1);
@@ -104,27 +180,29 @@ impl Worker {
             }
             Found::Stream(path, stream) => {
                 let Some(credentials) = server.credentials.clone() else { return false };
+                driven.asked.push((server.group, path.remote));
                 self.relays.add_stream(key, &mut driven.relays, path, stream, server.clone());
                 let mut core = driven.connection.lock();
                 core.session.note_used_server(&server.uri.to_string());
                 core.session.add_relay_stream(self.clock.now(), path, credentials);
                 true
             }
-            Found::Turn(server) => {
+            Found::Turn(turn) => {
                 let limit = driven.connection.lock().max_relay_sockets();
                 // What opens them may be the program's, and runs without the lock.
                 let (opened, is_reached) =
-                    self.relays.open(key, &mut driven.relays, server.address.ip(), limit);
+                    self.relays.open(key, &mut driven.relays, turn.address.ip(), limit);
                 let mut core = driven.connection.lock();
                 let now = self.clock.now();
                 for address in opened {
                     core.session.add_relay_socket(now, address);
                 }
                 if is_reached {
-                    driven.turn_servers.push(server.address.ip());
+                    driven.turn_servers.push(turn.address.ip());
+                    driven.asked.push((server.group, turn.address));
                     // RFC 8656 §3.1: it is a STUN server besides, which tells how the shared sockets are seen.
-                    core.session.add_stun_server(now, server.address);
-                    core.session.add_turn_server(now, server);
+                    core.session.add_stun_server(now, turn.address);
+                    core.session.add_turn_server(now, turn);
                 }
                 is_reached
             }
@@ -160,6 +238,12 @@ impl Worker {
         let mut core = driven.connection.lock();
         core.session.end_of_servers(self.clock.now());
     }
+}
+
+async fn find(key: usize, server: Server, delay: Duration) -> (usize, Step) {
+    tokio::time::sleep(delay).await;
+    let found = server.clone().look_up(LOOK_UP).await;
+    (key, Step::Found(server, found))
 }
 
 /// For a name that nobody answers for, and for each address that nobody answers at: the system's own patience may be

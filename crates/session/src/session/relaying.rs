@@ -89,6 +89,11 @@ impl Session {
         self.relaying().unused.retain(|known| known.uri != uri);
     }
 
+    /// Whether the TURN server at this address relays for us at the moment.
+    pub fn is_relayed_by(&self, server: SocketAddr) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.connectivity.is_relayed_by(server))
+    }
+
     /// No further servers will be told of: see [`Relaying::awaits_servers`].
     pub fn end_of_servers(&mut self, now: Instant) {
         self.advance(now);
