@@ -47,9 +47,26 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-net", &["peerline-proto"]),
     (
         "peerline-turn-server",
-        &["peerline-proto", "peerline-crypto", "peerline-stun", "peerline-turn", "peerline-net"],
+        &[
+            "peerline-proto",
+            "peerline-crypto",
+            "peerline-stun",
+            "peerline-turn",
+            "peerline-dtls",
+            "peerline-net",
+        ],
     ),
-    ("peerline", &["peerline-proto", "peerline-crypto", "peerline-mdns", "peerline-session", "peerline-net"]),
+    (
+        "peerline",
+        &[
+            "peerline-proto",
+            "peerline-crypto",
+            "peerline-mdns",
+            "peerline-dtls",
+            "peerline-session",
+            "peerline-net",
+        ],
+    ),
     ("peerline-cli", &["peerline", "peerline-turn-server", "peerline-stun", "peerline-net"]),
     ("peerline-testkit", &["peerline-proto", "peerline-crypto"]),
     (

@@ -55,6 +55,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Problem> {
     for address in server.tls_addresses() {
         info!(at = %address, carrier = "tls", "listening");
     }
+    for address in server.dtls_addresses() {
+        info!(at = %address, carrier = "dtls", "listening");
+    }
     while signals.next().await == Wanted::Reload {
         reload(&options, &realm, &server).await?;
     }
@@ -69,9 +72,9 @@ async fn reload(options: &Options, realm: &str, server: &Server) -> Result<(), P
         let mut config = settings.server()?;
         // That of the start, by which names are hashed.
         realm.clone_into(&mut config.turn.realm);
-        Ok::<_, Problem>((users::load(&settings, &config)?, config.certificate))
+        Ok::<_, Problem>((users::load(&settings, &config)?, config.certificate, config.dtls_certificate))
     };
-    let (users, certificate) = match read() {
+    let (users, certificate, dtls_certificate) = match read() {
         Ok(read) => read,
         Err(problem) => {
             warn!(%problem, "users and certificate stay as they were");
@@ -82,6 +85,9 @@ async fn reload(options: &Options, realm: &str, server: &Server) -> Result<(), P
     server.set_users(users).await.map_err(|_| Problem::Stopped)?;
     if let Some(certificate) = certificate {
         server.set_certificate(certificate).await.map_err(|_| Problem::Stopped)?;
+    }
+    if let Some(certificate) = dtls_certificate {
+        server.set_dtls_certificate(certificate).await.map_err(|_| Problem::Stopped)?;
     }
     info!(named, "users and certificate are read anew; other settings are those of the start");
     Ok(())

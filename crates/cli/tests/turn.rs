@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a panic is how a test fails"
 )]
 
@@ -192,3 +193,66 @@ fn real_what_is_wrong_is_said_with_what_to_do() {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A new key and certificate for `localhost` in `folder`; `None`, with the reason printed, where there is no `openssl`.
+fn certify(folder: &Path, key: &[&str]) -> Option<()> {
+    let mut command = Command::new("openssl");
+    command.current_dir(folder).args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    command.args([
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "certificate.pem",
+    ]);
+    let made = command.arg("-newkey").args(key).stderr(Stdio::null()).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: openssl is not installed (Debian: openssl)");
+        return None;
+    }
+    Some(())
+}
+
+/// Whether OpenSSL connects over DTLS to the server whose certificate is in the file `believed`.
+fn openssl_connects(folder: &Path, server: SocketAddr, believed: &str) -> bool {
+    let mut client = Command::new("timeout");
+    client.args(["10", "openssl", "s_client", "-dtls1_2", "-connect", &server.to_string()]);
+    client.args(["-verify_return_error", "-CAfile", believed, "-verify_hostname", "localhost"]);
+    let said = client.current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    said.status.success() && String::from_utf8_lossy(&said.stdout).contains("Cipher is ECDHE-ECDSA")
+}
+
+const P_256: [&str; 3] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
+#[test]
+fn real_servers_show_openssl_their_certificate_over_dtls_and_a_new_one_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(()) = certify(folder.path(), &P_256) else { return };
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+    let (old, metrics) = (file("old.pem"), ["--metrics", "127.0.0.1:0"]);
+    let listen = ["--listen-dtls", "127.0.0.1:0", "--user", "alice:wonderland", "--log-format", "json"];
+    let files = ["--certificate", &certificate, "--key", &key];
+    let process = Process::start(&[&listen[..], &files, &metrics].concat());
+    let page = process.line("metrics")["at"].as_str().unwrap().to_owned();
+    let line = process.line("listening");
+    assert_eq!(line["carrier"], "dtls");
+    let server = address(&line);
+    assert!(openssl_connects(folder.path(), server, &certificate));
+    std::fs::copy(&certificate, &old).unwrap();
+    certify(folder.path(), &P_256).unwrap();
+    process.signal("-HUP");
+    process.line("users and certificate are read anew; other settings are those of the start");
+    assert!(openssl_connects(folder.path(), server, &certificate));
+    assert!(!openssl_connects(folder.path(), server, &old));
+    let text = ureq::get(&page).call().unwrap().into_body().read_to_string().unwrap();
+    assert!(text.contains("peerline_turn_dtls_handshakes_total 2"), "{text}");
+    // A key that does over TLS only: it goes on with what it has.
+    certify(folder.path(), &["rsa:2048"]).unwrap();
+    process.signal("-HUP");
+    let problem = process.line("users and certificate stay as they were");
+    assert!(problem["problem"].as_str().unwrap().contains("ECDSA key on P-256"), "{problem}");
+    process.signal("-TERM");
+    assert_eq!(process.end().0, Some(0));
+}

@@ -34,7 +34,8 @@ pub struct Config {
     pub stun_servers: Vec<SocketAddr>,
     /// TURN servers, resolved.
     pub turn_servers: Vec<TurnServer>,
-    /// TCP and TLS connections to TURN servers ([`Carrier::Stream`](crate::Carrier)), with name and password.
+    /// TCP, TLS and DTLS connections to TURN servers, with name and password: see
+    /// [`add_relay_stream`](crate::Connectivity::add_relay_stream).
     pub turn_streams: Vec<(Path, stun::Credentials)>,
     /// Whether further servers will be told of, by [`add_stun_server`](crate::Connectivity::add_stun_server) and
     /// [`add_turn_server`](crate::Connectivity::add_turn_server): gathering is not done before

@@ -364,9 +364,11 @@ impl Relays {
         let path = Path { remote, ..from };
         let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
         let has_room = self.relays.len() < self.max_clients;
-        // Over a connection nobody else can be asked.
+        // Over a connection nobody else can be asked, nor without DTLS who was asked with it (RFC 8489 §10).
+        let is_connection = self.streams.iter().any(|(known, _)| *known == from);
         if redirections <= MAX_REDIRECTIONS
             && from.carrier == Carrier::Udp
+            && !is_connection
             && !is_known
             && has_room
             && remote.is_ipv4() == from.remote.is_ipv4()

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use connectivity::{Config, Connectivity, Kind, Role, State, TurnServer};
 use harness::{Host, SERVER, exchange, is_connected, side, trickle, turn_server};
-use proto::{Arrival, Batch};
-use stun::wire::{Attribute, Class, Encoder, Message, Method};
+use proto::{Arrival, Batch, Carrier, Path};
+use stun::wire::{Attribute, Class, Encoder, ErrorCode, Message, Method};
 use testkit::{HostId, Lan, Link, Nat, Network, World, epoch};
 use turn::Writer;
 
@@ -173,6 +173,50 @@ fn a_server_cannot_take_an_address_that_is_not_its_own() {
     let mut side = with_servers(2);
     allocate(&mut side, |server| SocketAddr::new(server.ip(), 50_000));
     assert_eq!(side.report().local_candidates.len(), 3, "each has its own");
+}
+
+/// RFC 8489 §10: who sends a client elsewhere is followed over what it was asked over. Here nobody else is reached over
+/// DTLS, whose datagrams look as those without it do.
+#[test]
+fn nobody_is_asked_without_dtls_because_a_server_over_it_says_so() {
+    let elsewhere: SocketAddr = "198.51.100.77:3478".parse().unwrap();
+    let association = Path {
+        carrier: Carrier::Udp,
+        local: "203.0.113.1:5002".parse().unwrap(),
+        remote: "198.51.100.1:5349".parse().unwrap(),
+    };
+    for (over_dtls, followed) in [(false, true), (true, false)] {
+        let mut side = with_servers(1);
+        if over_dtls {
+            let mut config = Config::default();
+            let credentials = stun::Credentials::new("alice", "wonderland").unwrap();
+            config.turn_streams = vec![(association, credentials)];
+            side = Connectivity::new(epoch(), config, [1; 32]);
+            side.add_host(epoch(), OWN.parse().unwrap()).unwrap();
+            side.gather(epoch());
+        }
+        let mut asked = Vec::new();
+        let mut memory = [0; 1500];
+        loop {
+            let mut batch = Batch::new(&mut memory, 1, 1500);
+            let Some(transmit) = side.poll_transmit(epoch(), &mut batch) else { break };
+            asked.push(transmit.path.remote);
+            let request = Message::decode(batch.bytes()).unwrap();
+            let mut answer = [0; 200];
+            let mut out = Writer::new(&mut answer);
+            let mut encoder =
+                Encoder::new(&mut out, Class::Error, Method::ALLOCATE, request.transaction()).unwrap();
+            encoder.attribute(Attribute::ErrorCode(ErrorCode { code: 300, reason: "" })).unwrap();
+            encoder.attribute(Attribute::AlternateServer(elsewhere)).unwrap();
+            encoder.finish(None).unwrap();
+            let len = out.len();
+            let arrival = Arrival { path: transmit.path, ecn: None, at: epoch() };
+            // The second time it is where it was before.
+            let _ = side.handle_datagram(arrival, &mut answer[..len]);
+        }
+        assert_eq!(asked.contains(&elsewhere), followed, "{asked:?}");
+        assert_eq!(asked.len(), 1 + usize::from(followed));
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@
 //! |--------|-------|
 //! | `provider` | the traits, the algorithms' names, and the errors |
 //! | `rust_crypto`, `accelerated` | the two providers |
+//! | `private_key` | [`p256_secret`]: a private key out of a file |
 //! | `rng` | [`Rng`], a ChaCha20 stream from a seed, and [`derive_seed`] |
 //! | `secret` | [`Secret`], [`SecretBytes`], [`SharedSecret`], [`Digest`], [`constant_time_eq`] |
 //!
@@ -42,6 +43,7 @@
 
 #[cfg(all(feature = "accelerated", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod accelerated;
+mod private_key;
 mod provider;
 mod rng;
 mod rust_crypto;
@@ -49,6 +51,7 @@ mod secret;
 #[cfg(test)]
 mod wycheproof;
 
+pub use private_key::p256_secret;
 pub use provider::{
     Aead, AeadAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature, KeyExchange,
     Nonce, Provider, SignatureAlgorithm, SigningKey, Tag, accelerated, default_provider, rust_crypto,

@@ -12,8 +12,14 @@ use crate::wire::{CipherSuite, NamedGroup, SrtpProfile};
 pub struct Config {
     /// Where the cryptography comes from.
     pub provider: &'static dyn Provider,
-    /// Our certificate and its key.
-    pub identity: Arc<Identity>,
+    /// Our certificate and its key; `None` for a client that has none, which shows an empty list where it is asked
+    /// (RFC 5246 §7.4.6). A server needs one.
+    pub identity: Option<Arc<Identity>>,
+    /// Whether a server of this configuration asks its clients who they are. Default: it must know
+    /// (RFC 8827 §6.5).
+    pub client_certificate: ClientCertificate,
+    /// The DNS name that a client asks for (RFC 6066 §3). It is said to everybody on the path. Default: none.
+    pub server_name: Option<String>,
     /// Cipher suites, best first. Default: all three, AES-128-GCM first (RFC 8827 §6.5).
     pub cipher_suites: Vec<CipherSuite>,
     /// Groups for key exchange, best first. Default: X25519, P-256 (RFC 8422 §5.1.1).
@@ -45,6 +51,9 @@ pub struct Config {
     pub max_retransmissions: u32,
     /// Bytes of the peer's longest certificate. Default: 16 KiB.
     pub max_certificate: usize,
+    /// How many certificates are kept of those that the peer sends behind its own, until it is accepted; what
+    /// follows them is ignored. Default: 0, since a fingerprint needs none (RFC 8122 §5).
+    pub max_issuers: usize,
     /// Bytes of the longest handshake message. Default: 32 KiB: a certificate is at most 16 KiB.
     pub max_message: usize,
     /// Bytes of handshake messages in pieces that are kept. Default: 64 KiB.
@@ -65,9 +74,16 @@ pub struct Config {
 impl Config {
     /// The defaults, for this provider and this certificate.
     pub fn new(provider: &'static dyn Provider, identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..Self::without_identity(provider) }
+    }
+
+    /// The defaults of a client that has no certificate, and speaks to servers that ask for none.
+    pub fn without_identity(provider: &'static dyn Provider) -> Self {
         Self {
             provider,
-            identity,
+            identity: None,
+            client_certificate: ClientCertificate::Required,
+            server_name: None,
             cipher_suites: CipherSuite::ALL.to_vec(),
             groups: vec![NamedGroup::X25519, NamedGroup::Secp256r1],
             srtp_profiles: Vec::new(),
@@ -81,6 +97,7 @@ impl Config {
             give_up_on_path: Duration::from_secs(30),
             max_retransmissions: 64,
             max_certificate: 16 << 10,
+            max_issuers: 0,
             max_message: 32 << 10,
             max_reassembly: 64 << 10,
             max_future_records: 8,
@@ -90,4 +107,16 @@ impl Config {
             cookie_lifetime: Duration::from_secs(60),
         }
     }
+}
+
+/// Whether a server asks its clients for a certificate.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ClientCertificate {
+    /// It does, and a client without one is refused: both ends know each other, as WebRTC has it (RFC 8827 §6.5).
+    #[default]
+    Required,
+    /// It does not: whoever comes is accepted without [`Event::PeerCertificate`](crate::Event::PeerCertificate), as
+    /// by most servers of TLS. Who it is is found out later, by a password for instance (RFC 8656 §5).
+    NotRequested,
 }

@@ -42,6 +42,8 @@ pub struct Connection {
     /// From both Finished messages on.
     established: Option<Established>,
     acceptance: Acceptance,
+    /// What the peer sent behind its certificate, until it is accepted.
+    peer_issuers: Vec<Vec<u8>>,
     closed: Option<CloseReason>,
     alert: Option<Alert>,
     max_datagram: usize,
@@ -144,6 +146,7 @@ impl Connection {
             timing: Timing::new(now, &config),
             established: None,
             acceptance: Acceptance::Unknown,
+            peer_issuers: Vec::new(),
             closed: None,
             alert: None,
             max_datagram: config.max_datagram.max(MIN_DATAGRAM),
@@ -195,6 +198,7 @@ impl Connection {
         self.now = self.now.max(now);
         if self.acceptance == Acceptance::Asked && self.closed.is_none() {
             self.acceptance = Acceptance::Accepted;
+            self.peer_issuers = Vec::new();
             self.announce_connected();
         }
     }
@@ -386,6 +390,12 @@ impl Connection {
             (None, None) => None,
         }
         .filter(|certificate| !certificate.is_empty())
+    }
+
+    /// The certificates, DER, that the peer sent behind its own, in its order and at most
+    /// [`Config::max_issuers`]: from [`Event::PeerCertificate`] until it is accepted. Nothing in them was checked.
+    pub fn peer_issuers(&self) -> impl Iterator<Item = &[u8]> {
+        self.peer_issuers.iter().map(Vec::as_slice)
     }
 
     /// What was counted so far.
@@ -603,7 +613,11 @@ impl Connection {
         }
         if progress.peer_proven {
             self.acceptance = Acceptance::Asked;
+            self.peer_issuers = self.handshake.as_mut().map(|it| it.take_peer_issuers()).unwrap_or_default();
             self.events.certificate = true;
+        }
+        if progress.peer_unasked {
+            self.acceptance = Acceptance::Accepted;
         }
         if progress.complete {
             self.establish(sequence);
@@ -655,6 +669,7 @@ impl Connection {
         self.flight.free();
         self.reassembly.clear();
         self.inbound.future = Vec::new();
+        self.peer_issuers = Vec::new();
     }
 
     fn suite(&self) -> Option<CipherSuite> {

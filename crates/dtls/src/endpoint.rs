@@ -74,6 +74,12 @@ impl Endpoint {
         }
     }
 
+    /// What connections are made with from now on; those that live keep what they have. Cookies stay valid if the
+    /// lifetime of their keys is the same.
+    pub fn set_config(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
     /// Begins a connection as a client.
     pub fn connect(&mut self, now: Instant, path: Path) -> Result<ConnectionId, ConnectError> {
         self.now = self.now.max(now);
@@ -116,6 +122,11 @@ impl Endpoint {
             self.touched.push_back(id);
         }
         Some(&mut entry.connection)
+    }
+
+    /// The connection on this path, if there is one: whoever else is heard on it is a stranger.
+    pub fn connection_at(&self, path: &Path) -> Option<ConnectionId> {
+        self.by_path.get(path).copied()
     }
 
     /// The path of the connection with this name.

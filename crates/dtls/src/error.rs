@@ -156,9 +156,9 @@ impl std::error::Error for ExportError {}
 pub enum IdentityError {
     /// The validity does not lie within the years 1970 to 9999.
     Validity,
-    /// The certificate is longer than 16 KiB.
+    /// The certificate, or all of its chain, is longer than 16 KiB.
     TooLong,
-    /// The certificate is not a DER certificate of an ECDSA P-256 key.
+    /// The certificate is not a DER certificate of an ECDSA P-256 key, or an issuer's is none at all.
     Certificate,
     /// The certificate belongs to another key.
     OtherKey,

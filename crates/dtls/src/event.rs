@@ -7,7 +7,7 @@ use crate::wire::AlertDescription;
 #[non_exhaustive]
 pub enum Event {
     /// The peer owns the key of [`Connection::peer_certificate`](crate::Connection::peer_certificate).
-    /// The caller compares its fingerprint and calls `accept_peer` or `reject_peer`.
+    /// The caller compares its fingerprint, or checks its name and chain, and calls `accept_peer` or `reject_peer`.
     PeerCertificate,
     /// The handshake is complete and the peer accepted: data can be sent, keys exported.
     Connected,
@@ -43,7 +43,7 @@ pub enum CloseReason {
     IllegalSrtp,
     /// The peer does not bind the master secret to the handshake (RFC 7627).
     NoExtendedMasterSecret,
-    /// The client sent no certificate.
+    /// The client was asked for a certificate and sent none.
     NoPeerCertificate,
     /// The peer's certificate is not one of an ECDSA P-256 key, or longer than
     /// [`Config::max_certificate`](crate::Config::max_certificate).

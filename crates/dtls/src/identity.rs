@@ -17,6 +17,8 @@ use crate::IdentityError;
 /// ```
 pub struct Identity {
     certificate: Vec<u8>,
+    /// Those of its issuers, which are sent behind it.
+    issuers: Vec<Vec<u8>>,
     key: Box<dyn SigningKey>,
 }
 
@@ -72,15 +74,38 @@ impl Identity {
             return Err(IdentityError::TooLong);
         }
         match leaf_key(&certificate) {
-            Ok(public) if public == key.public_key() => Ok(Self { certificate, key }),
+            Ok(public) if public == key.public_key() => Ok(Self { certificate, issuers: Vec::new(), key }),
             Ok(_) => Err(IdentityError::OtherKey),
             Err(_) => Err(IdentityError::Certificate),
         }
     }
 
+    /// The same with the certificates, DER, that lead from its own to an authority's, each signed by the next
+    /// (RFC 5246 §7.4.2). They are sent as they are.
+    ///
+    /// # Errors
+    ///
+    /// All together they are longer than 16 KiB.
+    pub fn with_issuers(mut self, issuers: Vec<Vec<u8>>) -> Result<Self, IdentityError> {
+        let all = issuers.iter().map(Vec::len).fold(self.certificate.len(), usize::saturating_add);
+        if all > MAX_CERTIFICATE {
+            return Err(IdentityError::TooLong);
+        }
+        if issuers.iter().any(|der| X509Certificate::from_der(der).is_err()) {
+            return Err(IdentityError::Certificate);
+        }
+        self.issuers = issuers;
+        Ok(self)
+    }
+
     /// The certificate, DER.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
+    }
+
+    /// The certificate and those of its issuers, as they are sent.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(self.certificate()).chain(self.issuers.iter().map(Vec::as_slice))
     }
 
     /// The hash of the certificate (RFC 8122 §5).
@@ -167,7 +192,7 @@ impl rcgen::SigningKey for Signer<'_> {
     }
 }
 
-/// Bytes of the longest certificate that is sent.
+/// Bytes of the longest certificate, or chain, that is sent.
 const MAX_CERTIFICATE: usize = 16 << 10;
 const DAY: u64 = 86_400;
 const END_OF_9999: u64 = 253_402_300_799;

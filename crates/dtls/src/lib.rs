@@ -1,5 +1,5 @@
-//! DTLS 1.2 ([RFC 6347]) without I/O: both sides of the handshake with certificates on both ends, the
-//! record layer, keying material for SRTP ([RFC 5764]) and others ([RFC 5705]).
+//! DTLS 1.2 ([RFC 6347]) without I/O: both sides of the handshake with certificates on both ends or of the
+//! server alone, the record layer, keying material for SRTP ([RFC 5764]) and others ([RFC 5705]).
 //!
 //! A [`Connection`] knows no addresses, reads no clock and owns no thread. The caller moves bytes and
 //! time, and decides whether the peer's certificate is the right one:
@@ -70,7 +70,10 @@
 //! retransmission of whole flights, replay protection.
 //!
 //! Left to the caller: who the peer is. A certificate is looked at for its key alone; names, dates and
-//! signatures on it prove nothing when it is self-signed, and its fingerprint does.
+//! signatures on it prove nothing when it is self-signed, and its fingerprint does. Where a name and an
+//! authority prove it instead, as of a TURN server, [`Config::max_issuers`] keeps the chain for the caller's
+//! check, [`Config::server_name`] says whom is asked for, and [`ClientCertificate::NotRequested`] makes a server
+//! that asks nobody for a certificate.
 //!
 //! Not implemented: DTLS 1.3 ([RFC 9147]), resumption, renegotiation (refused), compression, RSA, CBC,
 //! connection ids.
@@ -101,7 +104,7 @@ mod timing;
 mod v12;
 pub mod wire;
 
-pub use config::Config;
+pub use config::{ClientCertificate, Config};
 pub use connection::{Connection, Role};
 pub use endpoint::{ConnectionId, Delivery, Endpoint};
 pub use error::{ConnectError, Discard, ExportError, IdentityError, SealError};

@@ -14,7 +14,7 @@ mod common;
 
 use std::process::Command;
 
-use common::real::{Case, Certificate, Peer, cases, with_client, with_server};
+use common::real::{Case, Certificate, Peer, cases, in_a_network_of_its_own, with_client, with_server};
 use dtls::{CipherSuite, NamedGroup, SrtpProfile};
 
 /// GnuTLS 3.7 knows no AEAD profile.
@@ -86,29 +86,4 @@ fn start(certificate: &Certificate, mut command: Command, case: &Case, is_server
     }
     // The server prints no keying material over UDP.
     Peer::spawn(command, &certificate.folder, is_server, !is_server)
-}
-
-/// Whether this process may go on. `gnutls-serv` listens on every address that it finds, so the test runs once
-/// more where there is none but 127.0.0.1, and what came of it there is reported here.
-fn in_a_network_of_its_own(test: &str) -> bool {
-    const INSIDE: &str = "PEERLINE_OWN_NETWORK";
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--net", "sh", "-c", script]);
-        command.arg(std::env::current_exe().unwrap()).arg(test).env(INSIDE, "1");
-        command.output().unwrap()
-    };
-    if !unshare("ip link set lo up").status.success() {
-        println!("skipped: no network namespace can be made");
-        return false;
-    }
-    let outcome = unshare("ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture");
-    let text = String::from_utf8_lossy(&outcome.stdout);
-    assert!(outcome.status.success(), "{text}\n{}", String::from_utf8_lossy(&outcome.stderr));
-    assert!(text.contains("1 passed"), "{text}");
-    println!("{text}");
-    false
 }

@@ -92,7 +92,7 @@ fn the_limit_of_certificates_is_the_configured_one() {
     let null = testkit::null_provider();
     for (missing, fits) in [(0, true), (1, false)] {
         let (mut client, server) = (config(null, 1), config(null, 2));
-        client.max_certificate = server.identity.certificate().len() - missing;
+        client.max_certificate = server.identity.as_ref().unwrap().certificate().len() - missing;
         let mut pair = Pair::new(client, server);
         assert_eq!(pair.connect(Duration::from_secs(5)), fits);
     }

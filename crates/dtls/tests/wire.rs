@@ -89,12 +89,12 @@ proptest! {
 
     #[test]
     fn messages_come_back(
-        leaf in proptest::option::of(bytes(600)), group: u16, scheme: u16, share in bytes(255),
+        chain in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..600), 0..4), group: u16, scheme: u16, share in bytes(255),
         signature in bytes(300), kinds in bytes(20), schemes in numbers(), authorities in bytes(100),
     ) {
-        let certificate = Certificate { leaf: leaf.as_deref().filter(|leaf| !leaf.is_empty()), others: 0 };
-        let body = encoded(|out| certificate.encode(out));
-        prop_assert_eq!(Certificate::decode(&body), Ok(certificate));
+        let ders = || chain.iter().map(Vec::as_slice);
+        let body = encoded(|out| Certificate::encode(ders(), out));
+        prop_assert!(Certificate::decode(&body).unwrap().chain().eq(ders()));
         let scheme = SignatureScheme(scheme);
         let exchange = ServerKeyExchange { group, share: &share, scheme, signature: &signature, parameters: &[] };
         let exchange_body = encoded(|out| exchange.encode(out));

@@ -75,6 +75,19 @@ pub fn default_address(is_ipv4: bool) -> Option<IpAddr> {
     (!address.is_unspecified() && !address.is_loopback()).then_some(address)
 }
 
+/// The address that the system would send from to `remote`. Nothing is sent.
+///
+/// # Errors
+///
+/// No way leads there.
+pub fn source_address(remote: SocketAddr) -> io::Result<IpAddr> {
+    let any: SocketAddr =
+        if remote.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(remote)?;
+    Ok(socket.local_addr()?.ip())
+}
+
 /// An interface with all of its addresses, for multicast on its link.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Link {

@@ -27,7 +27,7 @@
 //! | `udp` | [`UdpSocket`], through quinn-udp: segmentation offload (GSO, GRO), congestion marks |
 //! | `stream` | [`ByteStream`]: TCP, plain or under TLS, for clients and servers |
 //! | `listener` | [`Listener`]: a TCP port that connections come to |
-//! | `tls` | [`TlsServer`], [`TlsClient`]: certificates, and whom to believe, through rustls |
+//! | `tls` | [`TlsServer`], [`TlsClient`], [`KeyAndChain`]: certificates, and whom to believe, through rustls |
 //! | [`ready`] | which of many sockets have something to do |
 //! | `watch`, `address_states` | changes of the machine's addresses, and which of them are temporary |
 //! | `multicast` | sockets of a group on one link, for [`UdpSocket::bind_multicast`] |
@@ -53,11 +53,11 @@ mod watch;
 
 pub use clock::Clock;
 pub use entropy::random_seed;
-pub use interfaces::{Interface, Link, default_address, interfaces, links};
+pub use interfaces::{Interface, Link, default_address, interfaces, links, source_address};
 pub use listener::Listener;
 pub use names::Resolver;
 pub use stream::ByteStream;
-pub use tls::{TlsClient, TlsError, TlsServer};
+pub use tls::{KeyAndChain, TlsClient, TlsError, TlsServer};
 pub use transport::{RECEIVE_BUFFER, RECEIVE_TRAINS, SEND_BUFFER, Train, Transport};
 pub use udp::UdpSocket;
 pub use watch::InterfaceWatch;

@@ -96,7 +96,7 @@ impl ByteStream {
     /// That is no name.
     pub fn connect_tls(server: SocketAddr, name: &str, client: &TlsClient) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let connector = TlsConnector::from(client.0.clone());
+        let connector = TlsConnector::from(client.config.clone());
         let opening = async move {
             let stream = TcpStream::connect(server).await?;
             without_delay(&stream);

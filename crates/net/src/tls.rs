@@ -2,8 +2,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use std::time::Duration;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// What a server shows of itself over TLS 1.2 and 1.3: a certificate with its chain, and its key.
@@ -17,13 +21,12 @@ impl TlsServer {
     ///
     /// Which of them cannot be read or used.
     pub fn from_files(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
-        let chain = read_certificates(certificates)?;
+        let KeyAndChain { chain, key: secret } = KeyAndChain::from_files(certificates, key)?;
         let unreadable = |reason: String| TlsError { file: key.display().to_string(), reason };
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(error.to_string()))?;
         let builder = ServerConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()));
         let config = builder
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
         let mut config = config.map_err(|error| unreadable(error.to_string()))?;
         // Those who open thousands of connections leave nothing behind.
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
@@ -32,9 +35,49 @@ impl TlsServer {
     }
 }
 
-/// Whom a client believes over TLS.
+/// What two files in PEM hold: certificates, of which each is signed by the next, and the private key of the first.
+pub struct KeyAndChain {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl KeyAndChain {
+    /// Reads the files; whether they belong together is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Which of them cannot be read.
+    pub fn from_files(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
+        let chain = read_certificates(certificates)?;
+        let unreadable = |reason: String| TlsError { file: key.display().to_string(), reason };
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Self { chain, key })
+    }
+
+    /// The certificates, DER, in the file's order; there is one at least.
+    pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.chain.iter().map(AsRef::as_ref)
+    }
+
+    /// The private key as it stands in its file, DER: PKCS #8 (RFC 5958), PKCS #1 (RFC 8017) or SEC 1 (RFC 5915).
+    pub fn secret_key(&self) -> &[u8] {
+        self.key.secret_der()
+    }
+}
+
+impl fmt::Debug for KeyAndChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyAndChain").field("chain", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whom a client believes over TLS and DTLS.
 #[derive(Clone, Debug)]
-pub struct TlsClient(pub(crate) Arc<ClientConfig>);
+pub struct TlsClient {
+    pub(crate) config: Arc<ClientConfig>,
+    /// The same judgement where the handshake is somebody else's.
+    verifier: Arc<WebPkiServerVerifier>,
+}
 
 impl TlsClient {
     /// The authorities that this machine believes.
@@ -72,10 +115,37 @@ impl TlsClient {
     }
 
     fn with(roots: RootCertStore) -> Result<Self, TlsError> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| TlsError { file: String::new(), reason: error.to_string() })?;
-        Ok(Self(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
+        let fail = |reason: String| TlsError { file: String::new(), reason };
+        let provider = Arc::new(rustls_graviola::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let verifier = verifier.build().map_err(|error| fail(error.to_string()))?;
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| fail(error.to_string()))?;
+        let config = builder.with_webpki_verifier(verifier.clone()).with_no_client_auth();
+        Ok(Self { config: Arc::new(config), verifier })
+    }
+
+    /// Whether `certificate`, DER, is one of the server called `name`, a DNS name or an IP address, at the time
+    /// `now`, in seconds since 1970, and `issuers` lead from it to an authority that is believed (RFC 9525, RFC 5280):
+    /// what a client of TLS finds out for itself, for one of DTLS.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    pub fn judge<'a>(
+        &self,
+        name: &str,
+        certificate: &[u8],
+        issuers: impl IntoIterator<Item = &'a [u8]>,
+        now: u64,
+    ) -> Result<(), TlsError> {
+        let fail = |reason: String| TlsError { file: String::new(), reason };
+        let name = ServerName::try_from(name).map_err(|error| fail(error.to_string()))?;
+        let issuers: Vec<_> = issuers.into_iter().map(CertificateDer::from).collect();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        let certificate = CertificateDer::from(certificate);
+        let judged = self.verifier.verify_server_cert(&certificate, &issuers, &name, &[], now);
+        judged.map(|_| ()).map_err(|error| fail(error.to_string()))
     }
 }
 

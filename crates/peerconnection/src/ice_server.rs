@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crypto::SecretBytes;
 use net::{ByteStream, Resolver, TlsClient, TlsError};
+use proto::Path;
 use session::uri::{Host, Transport, Uri};
 use session::{Credentials, TurnServer, UnusedReason, UnusedServer};
 
+use crate::relay_association::RelayAssociation;
 use crate::relay_stream::RelayStream;
 use crate::{Configuration, Error};
 
@@ -34,9 +36,10 @@ pub struct IceServer {
 
 impl IceServer {
     /// The server at `url`: `stun:host:port` (RFC 7064), `turn:host:port?transport=udp` or `tcp`, or, over TLS,
-    /// `turns:host:port` (RFC 7065); port and transport may be left out. A name without a port is that of a domain whose
-    /// services DNS knows, or of the server. TURN over DTLS and STUN over anything but
-    /// UDP are not used, and the report says so.
+    /// `turns:host:port` (RFC 7065), over DTLS with `?transport=udp` behind; port and transport may be left out. A name
+    /// without a port is that of a domain whose services DNS knows, or of the server. Over TLS and DTLS the server proves
+    /// its name ([`Configuration::tls`]). `stuns:` is not used, and the report says so: a server asked over TLS sees a
+    /// TCP port of ours, not those that peers are to reach.
     pub fn new(url: impl Into<String>) -> Self {
         Self { urls: vec![url.into()], username: String::new(), credential: SecretBytes::new(&[]) }
     }
@@ -101,8 +104,8 @@ pub(crate) struct Server {
 pub(crate) enum Found {
     Stun(SocketAddr),
     Turn(TurnServer),
-    /// A connection to a TURN server, which is open.
-    Stream(Arc<RelayStream>),
+    /// A connection to a TURN server, which is open: its path, and what carries its messages.
+    Stream(Path, Arc<dyn net::Transport>),
 }
 
 impl Wanted {
@@ -121,12 +124,8 @@ impl Wanted {
             for url in &server.urls {
                 let uri = read_url(url)?;
                 let credentials = if uri.is_turn() { Some(read_credentials(&uri, server)?) } else { None };
-                let is_datagrams = uri.transport() == Transport::Udp;
-                let is_possible = match (uri.is_turn(), uri.is_secure()) {
-                    (true, true) => !is_datagrams,
-                    (true, false) => true,
-                    (false, is_secure) => is_datagrams && !is_secure,
-                };
+                // What a server sees of us over TCP says nothing about our UDP ports.
+                let is_possible = uri.is_turn() || (uri.transport() == Transport::Udp && !uri.is_secure());
                 let reason = if !is_possible {
                     UnusedReason::Transport
                 } else if wanted.servers.len() >= configuration.max_server_urls {
@@ -165,7 +164,7 @@ impl Wanted {
 
 impl Server {
     /// Where it is: its address, or the first of each family that its name has, or the service in DNS of that name.
-    /// Over TCP and TLS a connection to one of them besides.
+    /// Over TCP, TLS and DTLS a connection to one of them besides.
     /// None of these steps takes longer than `patience`.
     pub(crate) async fn look_up(self, patience: Duration) -> Result<Vec<Found>, UnusedServer> {
         let addresses = addresses_of(&self.uri, &self.resolver);
@@ -193,7 +192,7 @@ impl Server {
         let others = found.iter().filter(|address| first.clone().all(|tried| tried != **address));
         for address in first.clone().chain(others.copied()).take(MAX_CONNECTS) {
             match tokio::time::timeout(patience, self.connect(address)).await {
-                Ok(Ok(stream)) => return Ok(vec![Found::Stream(Arc::new(stream))]),
+                Ok(Ok(found)) => return Ok(vec![found]),
                 Ok(Err(error)) => tracing::debug!(server = %self.uri, %address, %error, "no connection"),
                 Err(_) => tracing::debug!(server = %self.uri, %address, "no connection in time"),
             }
@@ -208,7 +207,7 @@ impl Server {
 
     /// Whether it is spoken to over a connection.
     pub(crate) fn is_stream(&self) -> bool {
-        self.uri.transport() == Transport::Tcp
+        self.uri.transport() == Transport::Tcp || self.uri.is_secure()
     }
 
     /// Where it is, if neither a name has to be looked up for that nor a connection be opened.
@@ -219,7 +218,7 @@ impl Server {
         }
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<RelayStream> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<Found> {
         let mut stream = if self.uri.is_secure() {
             let tls = match &self.tls {
                 Some(tls) => tls.clone(),
@@ -229,12 +228,17 @@ impl Server {
                 Host::Ip(ip) => ip.to_string(),
                 Host::Name(name) => name.clone(),
             };
+            if self.uri.transport() == Transport::Udp {
+                let association = RelayAssociation::connect(address, &name, &tls).await?;
+                return Ok(Found::Stream(association.path(), Arc::new(association)));
+            }
             ByteStream::connect_tls(address, &name, &tls)?
         } else {
             ByteStream::connect(address)
         };
         poll_fn(|cx| stream.poll_open(cx)).await?;
-        RelayStream::new(stream, address)
+        let stream = RelayStream::new(stream, address)?;
+        Ok(Found::Stream(stream.path(), Arc::new(stream)))
     }
 
     fn at(&self, address: SocketAddr) -> Found {
@@ -318,16 +322,14 @@ mod tests {
                 "turn:a.example?transport=udp",
                 "turn:a.example:80?transport=tcp",
                 "turns:a.example",
+                "turns:a.example?transport=udp",
                 "stun:a.example"
             ]
         );
-        assert!(wanted.servers[0].credentials.is_some() && wanted.servers[3].credentials.is_none());
+        assert!(wanted.servers[0].credentials.is_some() && wanted.servers[4].credentials.is_none());
         let unused: Vec<_> = wanted.unused.iter().map(ToString::to_string).collect();
-        let why = "is not used: TURN over DTLS, and STUN over anything but UDP, are not supported";
-        assert_eq!(
-            unused,
-            [format!("server turns:a.example?transport=udp {why}"), format!("server stuns:a.example {why}")]
-        );
+        let why = "is not used: STUN over TLS says nothing about our UDP ports";
+        assert_eq!(unused, [format!("server stuns:a.example {why}")]);
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
-//! | `relay_stream` | a TCP or TLS connection to a TURN server, as if it were a socket |
+//! | `relay_stream`, `relay_association` | a TCP, TLS or DTLS connection to a TURN server, as if it were a socket |
 //! | `strangers` | [`Strangers`]: peers whom no connection expects |
 //! | `worker` | the task that drives the sessions of an endpoint |
 //!
@@ -44,6 +44,7 @@ mod init;
 mod io;
 mod log;
 mod names;
+mod relay_association;
 mod relay_sockets;
 mod relay_stream;
 mod strangers;

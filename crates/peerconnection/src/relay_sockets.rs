@@ -12,7 +12,6 @@ use net::{Train, Transport};
 use proto::{Carrier, Path, Transmit};
 
 use crate::ice_server::Server;
-use crate::relay_stream::RelayStream;
 
 /// Opens a socket at an address, of whose port the system may choose.
 pub(crate) type Open = dyn Fn(SocketAddr) -> io::Result<Arc<dyn Transport>> + Send + Sync;
@@ -22,7 +21,7 @@ pub(crate) struct RelaySockets {
     open: Option<Arc<Open>>,
     /// Addresses at which they are opened.
     addresses: Vec<IpAddr>,
-    /// Whether servers over TCP and TLS may be connected to: not past a virtual network.
+    /// Whether servers over TCP, TLS and DTLS may be connected to: not past a virtual network.
     connects: bool,
     sockets: BTreeMap<usize, RelaySocket>,
     next_key: usize,
@@ -104,7 +103,7 @@ impl RelaySockets {
         (opened, own.into_iter().any(reaches))
     }
 
-    /// Whether servers over TCP and TLS may be connected to.
+    /// Whether servers over TCP, TLS and DTLS may be connected to.
     pub(crate) const fn connects(&self) -> bool {
         self.connects
     }
@@ -114,10 +113,10 @@ impl RelaySockets {
         &mut self,
         session: usize,
         keys: &mut Vec<usize>,
-        stream: Arc<RelayStream>,
+        path: Path,
+        stream: Arc<dyn Transport>,
         server: Server,
     ) {
-        let path = stream.path();
         keys.push(self.add(session, Some(path), Some(server), stream));
     }
 

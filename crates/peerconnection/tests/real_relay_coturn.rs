@@ -9,6 +9,8 @@
     reason = "a panic is how a test fails"
 )]
 
+#[path = "harness/certificate.rs"]
+mod certificate;
 mod harness;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -17,6 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use certificate::Certificate;
 use crypto::HashAlgorithm;
 use harness::{comes_true, connect_over, endpoint, negotiate, pattern, within};
 use peerline::{
@@ -27,12 +30,31 @@ use peerline::{
 struct Coturn {
     process: Child,
     address: SocketAddr,
+    /// What it shows over DTLS, and where.
+    dtls: Option<(Certificate, SocketAddr)>,
     folder: PathBuf,
 }
 
 impl Coturn {
     /// Starts one at an address of its own, with these options; `None` if coturn is not installed.
     fn start(last: u8, options: &[&str]) -> Option<Self> {
+        Self::run(last, &[&["--no-dtls"], options].concat())
+    }
+
+    /// The same, heard over DTLS too.
+    fn over_dtls(last: u8, options: &[&str]) -> Option<Self> {
+        let ip = format!("127.0.1.{last}");
+        let certificate = Certificate::new(&ip)?;
+        let at = UdpSocket::bind((ip.as_str(), 0)).unwrap().local_addr().unwrap();
+        let file = |name| certificate.file(name).display().to_string();
+        let (shown, key) = (file("certificate.pem"), file("key.pem"));
+        let more = ["--cert", &shown, "--pkey", &key, "--tls-listening-port", &at.port().to_string()];
+        let mut coturn = Self::run(last, &[&more, options].concat())?;
+        coturn.dtls = Some((certificate, at));
+        Some(coturn)
+    }
+
+    fn run(last: u8, options: &[&str]) -> Option<Self> {
         let found = Command::new("turnserver").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if found.is_err() {
             println!("skipped: turnserver is not installed (Debian: coturn)");
@@ -44,14 +66,7 @@ impl Coturn {
         std::fs::create_dir_all(&folder).unwrap();
         let file = |name: &str| folder.join(name).display().to_string();
         let process = Command::new("turnserver")
-            .args([
-                "-n",
-                "--no-cli",
-                "--no-tls",
-                "--no-dtls",
-                "--allow-loopback-peers",
-                "--no-multicast-peers",
-            ])
+            .args(["-n", "--no-cli", "--no-tls", "--allow-loopback-peers", "--no-multicast-peers"])
             .args(["-L", &ip, "-E", &ip, "-p", &port.to_string(), "-r", "peerline.test"])
             .args(["--pidfile", &file("pid"), "--log-file", &file("log"), "--simple-log"])
             .args(["-b", &file("db")])
@@ -62,7 +77,7 @@ impl Coturn {
             .spawn()
             .unwrap();
         let address = SocketAddr::new(ip.parse().unwrap(), port);
-        let coturn = Self { process, address, folder };
+        let coturn = Self { process, address, dtls: None, folder };
         coturn.wait();
         Some(coturn)
     }
@@ -104,7 +119,13 @@ impl Drop for Coturn {
 
 fn through(coturn: &Coturn, transport: &str, username: &str, password: &str) -> Configuration {
     let mut configuration = Configuration::default();
-    let url = format!("turn:{}?transport={transport}", coturn.address);
+    let url = match &coturn.dtls {
+        Some((certificate, at)) => {
+            configuration.tls = Some(certificate.client());
+            format!("turns:{at}?transport={transport}")
+        }
+        None => format!("turn:{}?transport={transport}", coturn.address),
+    };
     configuration.ice_servers = vec![IceServer::new(url).credentials(username, password)];
     configuration.ice_transport_policy = IceTransportPolicy::Relay;
     configuration
@@ -157,6 +178,14 @@ async fn real_coturn_relays_for_a_user_with_a_password() {
 async fn real_coturn_relays_for_clients_over_tcp() {
     let Some(coturn) = Coturn::start(4, &["-a", "-u", "alice:wonderland", "-v"]) else { return };
     meet(&coturn, "tcp", "alice", "wonderland").await;
+}
+
+/// Its DTLS is OpenSSL's.
+#[tokio::test]
+async fn real_coturn_relays_for_clients_over_dtls() {
+    let Some(coturn) = Coturn::over_dtls(5, &["-a", "-u", "alice:wonderland", "-v"]) else { return };
+    meet(&coturn, "udp", "alice", "wonderland").await;
+    assert!(coturn.log().contains("DTLS"), "{}", coturn.log());
 }
 
 /// The REST API for access to TURN services: the name is the time until which it holds, the password its code.

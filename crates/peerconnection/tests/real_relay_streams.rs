@@ -9,22 +9,21 @@
     reason = "a panic is how a test fails"
 )]
 
+#[path = "harness/certificate.rs"]
+mod certificate;
 mod harness;
 #[path = "harness/relay.rs"]
 mod relay;
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use certificate::Certificate;
 use harness::{Pair, comes_true, connect_over, endpoint, negotiate, pattern, within};
 use peerline::{
     CandidateKind, Configuration, ConnectionState, DataChannelInit, GatheringState, IceServer,
-    IceTransportPolicy, TlsClient, UnusedReason,
+    IceTransportPolicy, UnusedReason,
 };
 use relay::{SERVER, server_for};
-use tempfile::TempDir;
-use turn_server::TlsServer;
 
 /// Relays alone, by this server.
 fn through(url: &str) -> Configuration {
@@ -59,44 +58,9 @@ async fn close(pair: &Pair) {
     within(5, "to close", async { tokio::join!(pair.alice.closed(), pair.bob.closed()) }).await;
 }
 
-/// A certificate that signed itself, for the server's address; in a folder that goes with it.
-struct Certificate(TempDir);
-
-impl Certificate {
-    fn new() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-            .args(["-subj", "/CN=relay", "-addext", "subjectAltName=IP:127.0.0.9", "-days", "2"])
-            .args(["-addext", "basicConstraints=CA:FALSE", "-keyout", "key.pem", "-out", "certificate.pem"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if made.is_ok_and(|status| status.success()) {
-            Some(Self(folder))
-        } else {
-            println!("skipped: openssl is not installed (Debian: openssl)");
-            None
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn server(&self) -> TlsServer {
-        TlsServer::from_files(&self.file("certificate.pem"), &self.file("key.pem")).unwrap()
-    }
-
-    fn client(&self) -> TlsClient {
-        TlsClient::from_file(&self.file("certificate.pem")).unwrap()
-    }
-}
-
 #[tokio::test]
 async fn real_servers_over_tcp_and_tls_carry_everything_and_get_their_allocations_back() {
-    let certificate = Certificate::new();
+    let certificate = Certificate::new("127.0.0.9");
     let server = server_for(|config| {
         if let Some(certificate) = &certificate {
             config.tls = vec![(SERVER, 0).into()];
@@ -180,7 +144,7 @@ async fn real_a_broken_connection_takes_its_addresses_with_it() {
 
 #[tokio::test]
 async fn real_what_cannot_be_connected_to_is_told() {
-    let Some(certificate) = Certificate::new() else { return };
+    let Some(certificate) = Certificate::new("127.0.0.9") else { return };
     let server = server_for(|config| {
         config.tls = vec![(SERVER, 0).into()];
         config.certificate = Some(certificate.server());

@@ -106,8 +106,8 @@ pub struct Relaying {
     /// Addresses of sockets that the caller has bound for this session alone: servers know their clients by
     /// address. They ask the servers of their family.
     pub sockets: Vec<SocketAddr>,
-    /// TCP and TLS connections of this session's to TURN servers ([`Carrier::Stream`](proto::Carrier)), with name and
-    /// password.
+    /// TCP, TLS and DTLS connections of this session's to TURN servers, with name and password: see
+    /// [`add_relay_stream`](crate::Session::add_relay_stream).
     pub streams: Vec<(Path, Credentials)>,
     /// Whether the peer is to learn relayed addresses alone. Default: no.
     pub only: bool,
@@ -126,11 +126,11 @@ pub struct UnusedServer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UnusedReason {
-    /// It is to be spoken to in a way that is not supported: TURN over DTLS, STUN over TCP, TLS or DTLS.
+    /// It is a STUN server that is to be asked over TLS.
     Transport,
     /// Another URL of the same server was faster.
     Slower,
-    /// No connection over TCP or TLS comes about.
+    /// No connection over TCP, TLS or DTLS comes about.
     Connection,
     /// Nobody knows its name, or nobody answered in time.
     Name,
@@ -144,7 +144,7 @@ pub enum UnusedReason {
 impl fmt::Display for UnusedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            UnusedReason::Transport => "TURN over DTLS, and STUN over anything but UDP, are not supported",
+            UnusedReason::Transport => "STUN over TLS says nothing about our UDP ports",
             UnusedReason::Slower => "another of its URLs was faster",
             UnusedReason::Connection => "no connection to it comes about",
             UnusedReason::Name => "its name is not known",

@@ -43,6 +43,8 @@ pub struct Session {
     seed: Secret<32>,
     transports_made: u32,
     dtls_config: Arc<dtls::Config>,
+    /// The certificate that `dtls_config` shows.
+    identity: Arc<dtls::Identity>,
     negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
@@ -108,7 +110,7 @@ impl Session {
         if channels_config.sctp.send_buffer != config.limits.send_buffer {
             Arc::make_mut(&mut channels_config.sctp).send_buffer = config.limits.send_buffer;
         }
-        let mut dtls_config = dtls::Config::new(provider, identity);
+        let mut dtls_config = dtls::Config::new(provider, identity.clone());
         // Offered and answered even where only data is spoken of: there are peers that give up a transport
         // without a profile (aiortc), and media may follow on the same one.
         dtls_config.srtp_profiles =
@@ -119,6 +121,7 @@ impl Session {
             now,
             channels: Channels::new(now, channels_config, derive_seed(&seed, "sctp")),
             dtls_config: Arc::new(dtls_config),
+            identity,
             config,
             seed: Secret::new(seed),
             transports_made: 0,

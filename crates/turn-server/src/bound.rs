@@ -12,6 +12,7 @@ pub(crate) struct Bound {
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: Vec<(SocketAddr, TcpListener)>,
     pub(crate) tls: Vec<(SocketAddr, TcpListener)>,
+    pub(crate) dtls: Vec<UdpSocket>,
 }
 
 impl Bound {
@@ -38,6 +39,12 @@ impl Bound {
             }
             bound.tls.push(listen_tcp(address, is_shared)?);
         }
+        for address in expand(&config.dtls)? {
+            if config.dtls_certificate.is_none() {
+                return Err(Error::NoCertificate);
+            }
+            bound.dtls.push(listen_udp(address, is_shared)?);
+        }
         Ok((bound, discovery))
     }
 
@@ -46,8 +53,15 @@ impl Bound {
         let again = |listeners: &[(SocketAddr, TcpListener)]| {
             listeners.iter().map(|(address, _)| listen_tcp(*address, true)).collect::<Result<_, _>>()
         };
-        let udp = self.udp.iter().map(|socket| listen_udp(socket.local_address(), true));
-        Ok(Self { udp: udp.collect::<Result<_, _>>()?, tcp: again(&self.tcp)?, tls: again(&self.tls)? })
+        let again_udp = |sockets: &[UdpSocket]| {
+            sockets.iter().map(|socket| listen_udp(socket.local_address(), true)).collect::<Result<_, _>>()
+        };
+        Ok(Self {
+            udp: again_udp(&self.udp)?,
+            tcp: again(&self.tcp)?,
+            tls: again(&self.tls)?,
+            dtls: again_udp(&self.dtls)?,
+        })
     }
 }
 

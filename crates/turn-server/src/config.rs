@@ -5,7 +5,7 @@ use net::TlsServer;
 use stun::CredentialsError;
 use turn::Users;
 
-use crate::Alternate;
+use crate::{Alternate, DtlsServer};
 
 /// What a [`Server`](crate::Server) is made with.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Config {
     pub tls: Vec<SocketAddr>,
     /// What they are shown there. Default: nothing, and then there can be no TLS.
     pub certificate: Option<TlsServer>,
+    /// Where clients are heard over DTLS, likewise; at none of the addresses of `udp`. One datagram is in one record.
+    pub dtls: Vec<SocketAddr>,
+    /// What they are shown there. Default: nothing, and then there can be no DTLS.
+    pub dtls_certificate: Option<DtlsServer>,
     /// Who may use it.
     pub users: Users,
     /// Tasks that relay, each with sockets of its own at the same addresses, between which the system divides the
@@ -35,10 +39,13 @@ pub struct Config {
     /// together. With more than one no allocation
     /// goes along with its client to another address (`turn.mobility`). Default: 1.
     pub workers: usize,
-    /// TCP and TLS connections at a time; one beyond is closed at once. Default: 4,096.
+    /// TCP and TLS connections and DTLS associations at a time; one beyond is closed at once, or not answered. Default: 4,096.
     pub max_connections: usize,
     /// Those of one address, over IPv6 of its /64. Default: 128.
     pub max_connections_per_source: usize,
+    /// DTLS associations at a time whose handshake is not complete; a stranger beyond is not answered. They take
+    /// `first_message_timeout` at most. Default: 256.
+    pub max_dtls_handshakes: usize,
     /// Bytes of a message over TCP; a longer one ends its connection, and as much of an incomplete one is
     /// kept. Default: 64 KiB.
     pub max_frame: usize,
@@ -49,7 +56,7 @@ pub struct Config {
     pub max_unsent_data: usize,
     /// Between a peer and a client that are joined, when one of them has ended and the other says nothing. Default: 30 seconds.
     pub half_closed_timeout: Duration,
-    /// From the opening of a connection, its TLS handshake included, to the end of its first message. Default: 10 seconds.
+    /// From the opening of a connection, its TLS or DTLS handshake included, to the end of its first message. Default: 10 seconds.
     pub first_message_timeout: Duration,
     /// Without anything from the client on a connection. Permissions are renewed every five minutes
     /// (RFC 8656 §9), so one that is used is never so silent. Default: 15 minutes.
@@ -71,10 +78,13 @@ impl Config {
             tcp: Vec::new(),
             tls: Vec::new(),
             certificate: None,
+            dtls: Vec::new(),
+            dtls_certificate: None,
             users: Users::default(),
             workers: 1,
             max_connections: 4096,
             max_connections_per_source: 128,
+            max_dtls_handshakes: 256,
             max_frame: 64 * 1024,
             max_unsent: 64 * 1024,
             max_unsent_data: 32 * 1024,

@@ -44,20 +44,23 @@
 //! | `data` | connections of TCP allocations: listening, connecting, carrying bytes |
 //! | `outbox` | what is relayed, joined to few sends |
 //! | `stream` | a client's connection over TCP or TLS |
+//! | `associations`, `dtls_server` | a listener's clients over DTLS; [`DtlsServer`], what they are shown |
 //! | `frames` | messages out of a stream |
 //!
 //! # Scope
 //!
-//! Implemented: clients over UDP, TCP and TLS, UDP relays, TCP relays (RFC 6062, not on Windows), both address families,
-//! behaviour discovery (RFC 5780), with one worker mobility (RFC 8016). Not implemented: DTLS.
+//! Implemented: clients over UDP, TCP, TLS and DTLS 1.2, UDP relays, TCP relays (RFC 6062, not on Windows), both address
+//! families, behaviour discovery (RFC 5780), with one worker mobility (RFC 8016).
 //!
 //! [RFC 8656]: https://www.rfc-editor.org/rfc/rfc8656
 
 mod alternate;
+mod associations;
 mod bound;
 mod config;
 mod connections;
 mod data;
+mod dtls_server;
 mod frames;
 mod outbox;
 mod server;
@@ -66,6 +69,7 @@ mod worker;
 
 pub use alternate::Alternate;
 pub use config::Config;
+pub use dtls_server::{DtlsError, DtlsServer};
 pub use net::{TlsError, TlsServer};
 pub use server::{Error, Server, Stats, Stopped};
 pub use turn;

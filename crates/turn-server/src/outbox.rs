@@ -3,13 +3,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use dtls::{Connection, SealError};
 use net::ready::Signal;
 use net::{Listener, Transport, UdpSocket};
-use proto::{Batch, Carrier, Ecn, Path, Transmit};
+use proto::{Batch, Carrier, Ecn, NoSpace, Path, Transmit, Writer};
 use slab::Slab;
 use tokio::net::TcpListener;
 use turn::server::Relay;
 
+use crate::associations::Associations;
 use crate::stream::Stream;
 
 /// A socket, and how the system says that it is ready.
@@ -24,6 +26,8 @@ pub(crate) struct Slot {
 pub(crate) enum Socket {
     /// A listener or a relay.
     Udp(UdpSocket),
+    /// A listener, and who speaks DTLS with it, but while what they sent is relayed.
+    Dtls(UdpSocket, Option<Box<Associations>>),
     Acceptor(TcpListener, Carries),
     /// Of connections of peers.
     Relay(Listener),
@@ -46,6 +50,10 @@ pub(crate) struct Sockets {
     /// UDP sockets, by what they are bound to.
     pub(crate) by_address: HashMap<SocketAddr, usize>,
     pub(crate) by_path: HashMap<Path, usize>,
+    /// DTLS listeners.
+    pub(crate) dtls: Vec<usize>,
+    /// For what is encrypted by itself.
+    pub(crate) sealed: Vec<u8>,
     /// Connections that something was written for.
     pub(crate) unflushed: Vec<usize>,
     pub(crate) counts: Counts,
@@ -64,7 +72,7 @@ pub(crate) struct Counts {
 impl Sockets {
     fn udp(&self, local: SocketAddr) -> Option<&UdpSocket> {
         match &self.slots.get(*self.by_address.get(&local)?)?.socket {
-            Socket::Udp(socket) => Some(socket),
+            Socket::Udp(socket) | Socket::Dtls(socket, _) => Some(socket),
             Socket::Acceptor(..) | Socket::Relay(_) | Socket::Stream(_) => None,
         }
     }
@@ -76,12 +84,46 @@ impl Sockets {
         }
     }
 
-    /// Sends what was written to a batch.
+    /// The DTLS listener at this address.
+    fn dtls_listener(&self, local: SocketAddr) -> Option<usize> {
+        // Where there is none nothing is looked up.
+        let key = if self.dtls.is_empty() { None } else { self.by_address.get(&local).copied() };
+        key.filter(|key| self.dtls.contains(key))
+    }
+
+    pub(crate) fn associations(&mut self, key: usize) -> Option<&mut Associations> {
+        match &mut self.slots.get_mut(key)?.socket {
+            Socket::Dtls(_, associations) => associations.as_deref_mut(),
+            Socket::Udp(_) | Socket::Acceptor(..) | Socket::Relay(_) | Socket::Stream(_) => None,
+        }
+    }
+
+    /// Sends what was written to a batch, under DTLS what is one datagram.
     pub(crate) fn send(&mut self, transmit: &Transmit, bytes: &[u8]) {
         if transmit.path.carrier != Carrier::Udp {
             let len = bytes.len();
             return self.push(transmit.path, len, |out| out.put(bytes));
         }
+        let Some(key) = self.dtls_listener(transmit.path.local) else {
+            return self.send_plain(transmit, bytes);
+        };
+        let mut memory = std::mem::take(&mut self.sealed);
+        memory.resize(bytes.len().saturating_add(MOST_OVERHEAD), 0);
+        let mut out = Writer::new(&mut memory);
+        // Who is gone is answered no more.
+        if let Some(connection) = self.associations(key).and_then(|them| them.at(&transmit.path)) {
+            let is_sealed = seal(connection, &mut out, |out| out.put(bytes)).is_ok();
+            self.count_unless(is_sealed);
+            if is_sealed {
+                let len = out.len();
+                self.send_plain(&Transmit { len, segment_size: None, ..*transmit }, out.written());
+            }
+        }
+        self.sealed = memory;
+    }
+
+    /// Sends datagrams as they are.
+    pub(crate) fn send_plain(&mut self, transmit: &Transmit, bytes: &[u8]) {
         let Some(socket) = self.udp(transmit.path.local) else { return };
         let mut counts = self.counts;
         let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
@@ -110,13 +152,15 @@ impl Sockets {
         self.counts = counts;
     }
 
+    /// One more is dropped, unless all is well.
+    const fn count_unless(&mut self, is_well: bool) {
+        if !is_well {
+            self.counts.dropped = self.counts.dropped.wrapping_add(1);
+        }
+    }
+
     /// Puts a message behind what waits for a connection.
-    fn push(
-        &mut self,
-        path: Path,
-        len: usize,
-        write: impl FnOnce(&mut proto::Writer<'_>) -> Result<(), proto::NoSpace>,
-    ) {
+    fn push(&mut self, path: Path, len: usize, write: impl FnOnce(&mut Writer<'_>) -> Result<(), NoSpace>) {
         let Some(key) = self.by_path.get(&path).copied() else { return };
         let limit = self.max_unsent;
         let Some((stream, _)) = self.stream(key) else { return };
@@ -128,6 +172,18 @@ impl Sockets {
             self.counts.dropped = self.counts.dropped.wrapping_add(1);
         }
     }
+}
+
+/// Writes one record.
+fn seal(
+    connection: &mut Connection,
+    out: &mut Writer<'_>,
+    write: impl FnOnce(&mut Writer<'_>) -> Result<(), NoSpace>,
+) -> Result<(), SealError> {
+    let mut record = connection.begin_record(out)?;
+    write(record.plaintext())?;
+    record.seal();
+    Ok(())
 }
 
 /// Whether it was sent. A relay does not wait: what there is no room for is counted and gone.
@@ -158,6 +214,8 @@ struct Run {
     path: Path,
     ecn: Option<Ecn>,
     segment: usize,
+    /// The DTLS listener that it leaves from.
+    dtls: Option<usize>,
 }
 
 impl<'a> Outbox<'a> {
@@ -172,33 +230,58 @@ impl<'a> Outbox<'a> {
         if path.carrier != Carrier::Udp {
             return self.sockets.push(path, len, |out| relay.write(out));
         }
-        let joins = self.run.is_some_and(|run| {
-            (run.path, run.ecn) == (path, ecn) && run.segment <= MAX_JOINED && len <= self.batch.room()
+        let dtls = match self.run {
+            Some(run) if run.path == path => run.dtls,
+            _ => self.sockets.dtls_listener(path.local),
+        };
+        let Some(key) = dtls else {
+            self.begin(Run { path, ecn, segment: len, dtls });
+            if len == 0 {
+                self.finish();
+                return self.sockets.send_empty(path, ecn);
+            }
+            let appended = self.batch.append(|out| relay.write(out)).is_ok();
+            return self.sockets.count_unless(appended);
+        };
+        let overhead = self.sockets.associations(key).and_then(|them| Some(them.at(&path)?.overhead()));
+        let Some(overhead) = overhead else { return };
+        self.begin(Run { path, ecn, segment: len.saturating_add(overhead), dtls });
+        let Self { sockets, batch, .. } = self;
+        let Some(connection) = sockets.associations(key).and_then(|them| them.at(&path)) else { return };
+        let appended = batch.append(|out| seal(connection, out, |out| relay.write(out))).is_ok();
+        sockets.count_unless(appended);
+    }
+
+    /// What comes next is of `run`; what came before goes out when it is of another.
+    fn begin(&mut self, run: Run) {
+        let joins = self.run.is_some_and(|before| {
+            (before.path, before.ecn) == (run.path, run.ecn)
+                && before.segment <= MAX_JOINED
+                && run.segment <= self.batch.room()
         });
         if !joins {
             self.finish();
-            self.run = Some(Run { path, ecn, segment: len });
+            self.run = Some(run);
         }
-        if len == 0 {
-            self.finish();
-            return self.sockets.send_empty(path, ecn);
-        }
-        if self.batch.append(|out| relay.write(out)).is_err() {
-            let counts = &mut self.sockets.counts;
-            counts.dropped = counts.dropped.wrapping_add(1);
-        }
+    }
+
+    /// Sends a datagram as it is, before what waits.
+    pub(crate) fn send_now(&mut self, transmit: &Transmit, bytes: &[u8]) {
+        self.sockets.send_plain(transmit, bytes);
     }
 
     /// Sends what is left.
     pub(crate) fn finish(&mut self) {
         let Some(run) = self.run.take() else { return };
         if let Some(transmit) = self.batch.finish(run.path, run.ecn) {
-            self.sockets.send(&transmit, self.batch.bytes());
+            self.sockets.send_plain(&transmit, self.batch.bytes());
         }
         self.batch.clear();
     }
 }
 
+/// Bytes that any record adds to what is in it, header and tag; more than enough.
+const MOST_OVERHEAD: usize = 64;
 /// Datagrams of one send: what Linux takes.
 const MAX_SEGMENTS: usize = 64;
 /// The longest datagrams that are joined: what every link carries that carries IPv6 (RFC 8200 §5). The

@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 use turn::Users;
 use turn::server::{RelayAddress, Shared};
 
-use crate::Config;
 use crate::bound::Bound;
 use crate::connections::Connections;
 use crate::worker::{Command, Common, Worker};
+use crate::{Config, DtlsServer};
 
 /// A TURN server that runs until it is dropped or [shut down](Self::shutdown).
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub struct Server {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
+    dtls: Vec<SocketAddr>,
     workers: Vec<Handle>,
 }
 
@@ -41,8 +42,15 @@ pub struct Stats {
     pub udp_sockets: usize,
     /// TCP connections that are open.
     pub connections: usize,
-    /// TCP connections that were closed at once, because there were too many.
+    /// TCP connections that were closed at once, and datagrams of strangers that were not answered over DTLS, because
+    /// there were too many.
     pub refused_connections: u64,
+    /// DTLS associations that there are, those included whose handshake is not complete.
+    pub dtls_associations: usize,
+    /// DTLS handshakes that were completed.
+    pub dtls_handshakes: u64,
+    /// Datagrams and records over DTLS that meant nothing: forged, repeated, or no DTLS at all.
+    pub dtls_discarded: u64,
     /// Datagrams and messages dropped because a socket, or a client that reads slowly, had no room.
     pub dropped: u64,
     /// Datagrams that the system refused to send: too long for the link, no route.
@@ -67,7 +75,8 @@ impl Server {
         let udp: Vec<SocketAddr> = first.udp.iter().map(UdpSocket::local_address).collect();
         let tcp: Vec<SocketAddr> = first.tcp.iter().map(|(address, _)| *address).collect();
         let tls: Vec<SocketAddr> = first.tls.iter().map(|(address, _)| *address).collect();
-        complete(&mut config, [udp.as_slice(), &tcp, &tls].concat())?;
+        let dtls: Vec<SocketAddr> = first.dtls.iter().map(UdpSocket::local_address).collect();
+        complete(&mut config, [udp.as_slice(), &tcp, &tls, &dtls].concat())?;
         let more = (1..config.workers).map(|_| first.another()).collect::<Result<Vec<_>, _>>()?;
         let (handovers, inboxes): (Vec<_>, Vec<_>) =
             (0..config.workers).map(|_| mpsc::channel(HANDOVERS)).unzip();
@@ -79,6 +88,7 @@ impl Server {
             connections: Arc::new(Connections::new(
                 config.max_connections,
                 config.max_connections_per_source,
+                config.max_dtls_handshakes,
             )),
             config,
         };
@@ -90,13 +100,13 @@ impl Server {
             // It has budgets of its own, finer than those of the runtime.
             workers.push(Handle { commands, task: tokio::spawn(tokio::task::unconstrained(worker)) });
         }
-        Ok(Self { udp, tcp, tls, workers })
+        Ok(Self { udp, tcp, tls, dtls, workers })
     }
 
     /// Where clients are heard: the first address, over UDP if there is one.
     pub fn local_addr(&self) -> SocketAddr {
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        self.udp.iter().chain(&self.tcp).chain(&self.tls).copied().next().unwrap_or(unbound)
+        self.udp.iter().chain(&self.tcp).chain(&self.tls).chain(&self.dtls).copied().next().unwrap_or(unbound)
     }
 
     /// Where clients are heard over UDP.
@@ -112,6 +122,11 @@ impl Server {
     /// Where clients are heard over TLS.
     pub fn tls_addresses(&self) -> &[SocketAddr] {
         &self.tls
+    }
+
+    /// Where clients are heard over DTLS.
+    pub fn dtls_addresses(&self) -> &[SocketAddr] {
+        &self.dtls
     }
 
     /// What it has and counted up to now.
@@ -140,6 +155,15 @@ impl Server {
     /// The runtime has ended it.
     pub async fn set_certificate(&self, certificate: TlsServer) -> Result<(), Stopped> {
         self.tell(|| Command::Tls(certificate.clone())).await
+    }
+
+    /// What clients are shown over DTLS from now on. Associations that live go on.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has ended it.
+    pub async fn set_dtls_certificate(&self, certificate: DtlsServer) -> Result<(), Stopped> {
+        self.tell(|| Command::Dtls(certificate.clone())).await
     }
 
     /// Makes no more allocations, waits until the last one has ended, `grace` at most, and stops.
@@ -202,6 +226,7 @@ impl Stats {
         turn.connections = turn.connections.saturating_add(more.connections);
         self.udp_sockets = self.udp_sockets.saturating_add(other.udp_sockets);
         self.connections = self.connections.saturating_add(other.connections);
+        self.dtls_associations = self.dtls_associations.saturating_add(other.dtls_associations);
         for (sum, more) in [
             (&mut turn.allocated, more.allocated),
             (&mut turn.moved, more.moved),
@@ -213,6 +238,8 @@ impl Stats {
             (&mut turn.unanswered, more.unanswered),
             (&mut turn.discarded, more.discarded),
             (&mut self.refused_connections, other.refused_connections),
+            (&mut self.dtls_handshakes, other.dtls_handshakes),
+            (&mut self.dtls_discarded, other.dtls_discarded),
             (&mut self.dropped, other.dropped),
             (&mut self.failed, other.failed),
         ] {
@@ -278,7 +305,7 @@ pub enum Error {
     Alternate(SocketAddr),
     /// There is nowhere to listen, or to relay from.
     NoAddress,
-    /// Clients are to be heard over TLS, and there is nothing to show them.
+    /// Clients are to be heard over TLS or DTLS, and there is nothing to show them.
     NoCertificate,
     /// The system does not tell the addresses of this machine.
     Interfaces(io::Error),
@@ -295,7 +322,7 @@ impl fmt::Display for Error {
                 "{address} is no second address and port beside those of the first UDP listener of its family"
             ),
             Self::NoAddress => f.write_str("no address to listen at or to relay from"),
-            Self::NoCertificate => f.write_str("TLS needs a certificate"),
+            Self::NoCertificate => f.write_str("TLS and DTLS need a certificate"),
             Self::Interfaces(source) => write!(f, "the addresses of this machine are not known: {source}"),
             Self::Entropy(source) => write!(f, "no entropy: {source}"),
         }

@@ -1,5 +1,7 @@
 //! The task: it owns the machine, the sockets, the timers and the buffers.
 
+mod dtls;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -24,7 +26,7 @@ use crate::data::{Data, is_bind};
 use crate::frames::Next;
 use crate::outbox::{Carries, Outbox, Slot, Socket, Sockets};
 use crate::stream::Stream;
-use crate::{Config, Stats};
+use crate::{Config, DtlsServer, Stats};
 
 /// What the handle wants.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(crate) enum Command {
     Stats(oneshot::Sender<Stats>),
     Users(Arc<Users>),
     Tls(TlsServer),
+    Dtls(DtlsServer),
     /// Answers when its last allocation has ended; it goes on listening.
     Drain(Duration, oneshot::Sender<Stats>),
     /// Ends; what is sent along is dropped last.
@@ -133,6 +136,7 @@ impl Worker {
         for (_, listener) in bound.tls {
             worker.add(Socket::Acceptor(listener, Carries::Tls), Kind::Listener);
         }
+        worker.add_dtls(config, bound.dtls, &seed);
         worker
     }
 
@@ -156,6 +160,7 @@ impl Worker {
         slot.signal.begin_turn();
         let may_have_more = match &slot.socket {
             Socket::Udp(_) => self.serve_udp(key),
+            Socket::Dtls(..) => self.serve_dtls(key),
             Socket::Acceptor(..) => self.serve_acceptor(key),
             Socket::Relay(_) => self.serve_relay(key),
             Socket::Stream(stream) if stream.half.is_some() => self.serve_half(key),
@@ -338,6 +343,7 @@ impl Worker {
                 self.open_and_close(now);
             }
         }
+        self.follow_dtls(now);
     }
 
     fn open_and_close(&mut self, now: Instant) -> bool {
@@ -392,12 +398,15 @@ impl Worker {
                 Some(Command::Stats(reply)) => _ = reply.send(self.stats()),
                 Some(Command::Users(users)) => self.server.set_users(users),
                 Some(Command::Stop(gone)) => {
+                    self.end_dtls();
                     self.stopping = Some(gone);
                     return false;
                 }
                 Some(Command::Tls(tls)) => self.tls = Some(tls),
+                Some(Command::Dtls(dtls)) => self.renew_dtls(&dtls),
                 Some(Command::Drain(grace, reply)) => {
                     self.server.drain();
+                    self.refuse_dtls();
                     // Clients of TCP allocations still come for connections of peers.
                     if !self.data.is_allowed {
                         self.sockets.slots.retain(|_, slot| !matches!(slot.socket, Socket::Acceptor(..)));
@@ -414,8 +423,8 @@ impl Worker {
         let paused = self.paused.as_ref().map(|(until, _)| *until);
         let draining = self.draining.as_ref().map(|(until, _)| *until);
         let connection = self.timers.first().map(|(at, _)| *at);
-        let next = [self.server.poll_timeout(), paused, draining, connection, self.data.throttled_until()];
-        let next = next.into_iter().flatten().min();
+        let others = [draining, connection, self.data.throttled_until(), self.next_dtls()];
+        let next = [self.server.poll_timeout(), paused].into_iter().chain(others).flatten().min();
         let Some(next) = next else { return true };
         let at = tokio::time::Instant::from_std(self.clock.system(next));
         if self.sleep.deadline() != at {
@@ -430,6 +439,7 @@ impl Worker {
 
     fn expire(&mut self, now: Instant) {
         self.server.handle_timeout(now);
+        self.expire_dtls(now);
         while let Some((due, key)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
             self.timers.remove(&(due, key));
             let (first_message, idle) = (self.limits.first_message, self.limits.idle);
@@ -457,14 +467,17 @@ impl Worker {
 
     fn stats(&self) -> Stats {
         let counts = self.sockets.counts;
-        Stats {
+        let mut stats = Stats {
             turn: self.server.stats(),
             udp_sockets: self.sockets.by_address.len(),
             connections: self.sockets.by_path.len(),
             refused_connections: self.refused_connections,
             dropped: counts.dropped,
             failed: counts.failed,
-        }
+            ..Stats::default()
+        };
+        self.count_dtls(&mut stats);
+        stats
     }
 }
 

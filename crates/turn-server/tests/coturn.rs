@@ -201,6 +201,41 @@ async fn real_clients_of_tcp_relays_over_tls_lose_nothing() {
 }
 
 #[tokio::test]
+async fn real_clients_over_dtls_lose_nothing() {
+    let Some(certificate) = support::Certificate::new() else { return };
+    let believed = certificate.file().to_str().unwrap().to_owned();
+    let mut runs = tokio::task::JoinSet::new();
+    for (extra, workers) in [
+        (vec!["-S"], 1),
+        (vec!["-S", "-s", "-l", "1200"], 1),
+        (vec!["-S", "-g"], 1),
+        (vec!["-S", "-y"], 1),
+        (vec!["-S", "-c"], 3),
+        (vec!["-S", "-E", &believed], 3),
+    ] {
+        let place = V4();
+        let mut config = config(&place);
+        (config.dtls, config.udp, config.tcp) = (std::mem::take(&mut config.udp), Vec::new(), Vec::new());
+        config.dtls_certificate = Some(certificate.dtls());
+        config.workers = workers;
+        let options = [&USER[..], &["-n", "10", "-m", "2"], &extra].concat();
+        let options: Vec<String> = options.into_iter().map(str::to_owned).collect();
+        runs.spawn(async move {
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            Some((options.join(" "), uclient(&place, config, &options).await?))
+        });
+    }
+    while let Some(run) = runs.join_next().await {
+        let Some((extra, (said, stats))) = run.unwrap() else { return };
+        assert_eq!(number(&said, "Total lost packets "), Some(0), "{extra:?}: {said}");
+        assert_eq!(number(&said, "tot_recv_msgs="), number(&said, "tot_send_msgs="), "{extra:?}: {said}");
+        assert!(stats.turn.to_peers >= 20 && stats.turn.to_clients >= 20, "{extra:?}: {stats:?} {said}");
+        assert!(stats.dtls_handshakes >= 2, "{extra:?}: {stats:?}");
+        assert_eq!((stats.dropped, stats.failed), (0, 0), "{extra:?}: {stats:?}");
+    }
+}
+
+#[tokio::test]
 async fn real_clients_reach_each_other() {
     all(&[&["-y"], &["-y", "-s"], &["-y", "-t"], &["-y", "-c"]], 20).await;
 }

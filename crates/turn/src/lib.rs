@@ -43,7 +43,7 @@
 //!
 //! # Scope
 //!
-//! Implemented: allocations over UDP for clients over UDP, TCP and TLS, both address families and both at
+//! Implemented: allocations over UDP for clients over UDP, TCP, TLS and DTLS, both address families and both at
 //! once, permissions, channels, Send and Data, redirection, mobility (RFC 8016), TCP allocations (RFC 6062); in the server
 //! even and reserved ports, quotas, bandwidth and time-limited names. Left to the caller: sockets, TLS, cutting streams into
 //! messages, carrying the bytes of connections, reading configuration. Not implemented: ICMP errors to clients.

@@ -46,6 +46,7 @@ fn text(stats: &Stats) -> String {
         ("udp_sockets", "UDP sockets that are open", stats.udp_sockets),
         ("connections", "TCP connections of clients that are open", stats.connections),
         ("peer_connections", "Connections of TCP relays to peers, open or on their way", turn.connections),
+        ("dtls_associations", "DTLS associations that there are", stats.dtls_associations),
     ] {
         register(&mut registry, name, help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
     }
@@ -59,7 +60,13 @@ fn text(stats: &Stats) -> String {
         ("refusals", "Requests answered with an error", turn.refused),
         ("refusals_unsent", "Refusals not sent because there were too many", turn.unanswered),
         ("discarded", "Datagrams of clients and peers that meant nothing here", turn.discarded),
-        ("connections_refused", "TCP connections beyond the limit", stats.refused_connections),
+        (
+            "connections_refused",
+            "TCP connections and DTLS hellos beyond the limit",
+            stats.refused_connections,
+        ),
+        ("dtls_handshakes", "DTLS handshakes that were completed", stats.dtls_handshakes),
+        ("dtls_discarded", "Datagrams and records over DTLS that meant nothing", stats.dtls_discarded),
         ("dropped", "Datagrams and messages for which there was no room", stats.dropped),
         ("failed", "Datagrams that the system refused to send", stats.failed),
     ] {
@@ -87,16 +94,18 @@ mod tests {
         stats.turn.allocations = 3;
         stats.turn.relayed_bytes = 1 << 40;
         stats.connections = 7;
+        stats.dtls_associations = 5;
         let text = text(&stats);
         for line in [
             "peerline_turn_allocations 3",
             "peerline_turn_relayed_bytes_total 1099511627776",
             "peerline_turn_connections 7",
+            "peerline_turn_dtls_associations 5",
             "# TYPE peerline_turn_failed counter",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 17);
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 20);
     }
 }

@@ -29,7 +29,9 @@ pub(crate) enum Problem {
     },
     /// What clients would be shown over TLS cannot be used.
     Certificate(turn_server::TlsError),
-    /// TLS wants all three.
+    /// What clients would be shown over DTLS cannot be used.
+    DtlsCertificate(turn_server::DtlsError),
+    /// TLS and DTLS want all three.
     HalfCertificate,
     /// Nobody could use it.
     Nobody,
@@ -57,9 +59,11 @@ impl fmt::Display for Problem {
             }
             Self::User { place, reason } => write!(f, "{place}: {reason}"),
             Self::Certificate(error) => write!(f, "{error}"),
-            Self::HalfCertificate => {
-                f.write_str("TLS needs all of `--listen-tls ADDRESS:PORT --certificate FILE --key FILE`.")
-            }
+            Self::DtlsCertificate(error) => write!(f, "{error}"),
+            Self::HalfCertificate => f.write_str(
+                "TLS and DTLS need all of `--listen-tls ADDRESS:PORT` or `--listen-dtls ADDRESS:PORT`, \
+                 `--certificate FILE` and `--key FILE`.",
+            ),
             Self::Nobody => f.write_str(
                 "nobody may use this server yet.\n\
                  Try `--user NAME:PASSWORD`; for good, `--users FILE` or `--secrets FILE`.",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use turn_server::turn::server::RelayAddress;
-use turn_server::{Alternate, Config, TlsServer};
+use turn_server::{Alternate, Config, DtlsServer, TlsServer};
 
 use super::problem::Problem;
 
@@ -32,11 +32,15 @@ pub(crate) struct Settings {
     /// Where clients are heard over TLS; may be given more than once. Needs --certificate and --key.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen_tls: Option<Vec<SocketAddr>>,
+    /// Where clients are heard over DTLS 1.2, at other UDP ports than those of --listen; may be given more than once.
+    /// Needs --certificate and --key, of an ECDSA P-256 key.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen_dtls: Option<Vec<SocketAddr>>,
     /// A second address and port, other than those of the first UDP listener of its family, over which clients find
     /// out what their NAT does (RFC 5780); behind a 1:1 NAT with the address that clients see. One a family.
     #[arg(long, value_name = "ADDRESS:PORT[=EXTERNAL]")]
     alternate: Option<Vec<String>>,
-    /// The file with the certificate for TLS and those that lead to its authority, in PEM. Read anew on SIGHUP.
+    /// The file with the certificate for TLS and DTLS and those that lead to its authority, in PEM. Read anew on SIGHUP.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
     /// The file with the certificate's private key, in PEM. Read anew on SIGHUP.
@@ -109,10 +113,10 @@ pub(crate) struct Settings {
     /// Tasks that relay, on as many cores, between which the system divides the clients. Default: 1.
     #[arg(long, value_name = "COUNT")]
     workers: Option<usize>,
-    /// TCP connections at a time. Default: 4096.
+    /// TCP and TLS connections and DTLS associations at a time. Default: 4096.
     #[arg(long, value_name = "COUNT")]
     max_connections: Option<usize>,
-    /// TCP connections of an address. Default: 128.
+    /// Those of an address. Default: 128.
     #[arg(long, value_name = "COUNT")]
     max_connections_per_source: Option<usize>,
     /// Has clients over TCP and TLS relay connections too (RFC 6062), to and from peers.
@@ -127,6 +131,9 @@ pub(crate) struct Settings {
     /// Those of an allocation. Default: 16.
     #[arg(long, value_name = "COUNT")]
     max_peer_connections_per_allocation: Option<usize>,
+    /// DTLS associations at a time whose handshake is not complete. Default: 256.
+    #[arg(long, value_name = "COUNT")]
+    max_dtls_handshakes: Option<usize>,
     /// Asks clients for the hash of their name in place of the name (RFC 8489 §9.2.4).
     #[arg(long, num_args = 0, default_missing_value = "true")]
     anonymity: Option<bool>,
@@ -227,7 +234,7 @@ impl Settings {
     /// What the server is made with, but for who may use it.
     pub(crate) fn server(&self) -> Result<Config, Problem> {
         let mut config = Config::new();
-        let any = [&self.listen, &self.listen_udp, &self.listen_tcp, &self.listen_tls]
+        let any = [&self.listen, &self.listen_udp, &self.listen_tcp, &self.listen_tls, &self.listen_dtls]
             .iter()
             .any(|list| list.is_some());
         let default = ["0.0.0.0:3478", "[::]:3478"].map(|text| parse("listen", text));
@@ -239,7 +246,9 @@ impl Settings {
         config.udp = [both.as_slice(), self.listen_udp.as_deref().unwrap_or_default()].concat();
         config.tcp = [both.as_slice(), self.listen_tcp.as_deref().unwrap_or_default()].concat();
         config.tls = self.listen_tls.clone().unwrap_or_default();
+        config.dtls = self.listen_dtls.clone().unwrap_or_default();
         config.certificate = self.certificate()?;
+        config.dtls_certificate = self.dtls_certificate()?;
         config.alternates = self.alternates()?;
         let turn = &mut config.turn;
         set(&mut turn.realm, self.realm.clone());
@@ -291,6 +300,7 @@ impl Settings {
         set(&mut config.workers, self.workers);
         set(&mut config.max_connections, self.max_connections);
         set(&mut config.max_connections_per_source, self.max_connections_per_source);
+        set(&mut config.max_dtls_handshakes, self.max_dtls_handshakes);
         Ok(config)
     }
 
@@ -321,8 +331,19 @@ impl Settings {
             (Some(certificate), Some(key)) => {
                 TlsServer::from_files(certificate, key).map(Some).map_err(Problem::Certificate)
             }
-            (None, None) if self.listen_tls.is_none() => Ok(None),
+            (None, None) if self.listen_tls.is_none() && self.listen_dtls.is_none() => Ok(None),
             _ => Err(Problem::HalfCertificate),
+        }
+    }
+
+    /// The same over DTLS, which takes fewer kinds of keys.
+    fn dtls_certificate(&self) -> Result<Option<DtlsServer>, Problem> {
+        match (&self.listen_dtls, &self.certificate, &self.key) {
+            (None, ..) => Ok(None),
+            (Some(_), Some(certificate), Some(key)) => {
+                DtlsServer::from_files(certificate, key).map(Some).map_err(Problem::DtlsCertificate)
+            }
+            (Some(_), ..) => Err(Problem::HalfCertificate),
         }
     }
 

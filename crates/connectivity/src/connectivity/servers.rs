@@ -49,8 +49,9 @@ impl Connectivity {
         self.settle();
     }
 
-    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](crate::Carrier)), which asks it once
-    /// gathering has begun; each message of it is a datagram. To be called where
+    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](crate::Carrier)), or a DTLS association
+    /// from a socket of its own ([`Carrier::Udp`](crate::Carrier)), which asks it once gathering has begun; each message
+    /// of it is a datagram. To be called where
     /// [`add_turn_server`](Self::add_turn_server) may be.
     pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: stun::Credentials) {
         self.now = self.now.max(now);

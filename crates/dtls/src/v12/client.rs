@@ -15,6 +15,7 @@ impl Handshake {
         let suites = be_bytes(self.config.cipher_suites.iter().map(|suite| suite.to_u16()));
         let groups = be_bytes(self.config.groups.iter().map(|group| group.to_u16()));
         let schemes = SignatureScheme::ECDSA_SECP256R1_SHA256.0.to_be_bytes();
+        let name = self.config.server_name.clone().unwrap_or_default();
         let profiles = be_bytes(self.config.srtp_profiles.iter().map(|profile| profile.to_u16()));
         let mut extensions = vec![
             Extension::RenegotiationInfo(&[]),
@@ -26,6 +27,9 @@ impl Handshake {
         if let Ok(profiles) = List16::checked(&profiles) {
             extensions.push(Extension::UseSrtp(UseSrtp { profiles, mki: &[] }));
         }
+        if !name.is_empty() {
+            extensions.push(Extension::ServerName(name.as_bytes()));
+        }
         let hello = ClientHello {
             version: version::DTLS_1_2,
             random: self.client_random,
@@ -35,10 +39,9 @@ impl Handshake {
             compressions: &[0],
             extensions: Extensions::default(),
         };
-        let limit = 512_usize.saturating_add(suites.len()).saturating_add(groups.len());
-        self.send(flight, 0, HandshakeType::CLIENT_HELLO, limit.saturating_add(profiles.len()), |out| {
-            hello.encode(&extensions, out)
-        })
+        let lists = [suites.len(), groups.len(), profiles.len(), name.len()];
+        let limit = lists.into_iter().fold(512, usize::saturating_add);
+        self.send(flight, 0, HandshakeType::CLIENT_HELLO, limit, |out| hello.encode(&extensions, out))
     }
 
     pub(super) fn handle_as_client(
@@ -125,8 +128,11 @@ impl Handshake {
                 Extension::EcPointFormats(formats) if formats.contains(&UNCOMPRESSED) => {}
                 // We ask with this one; some servers answer it, and the answer means nothing.
                 Extension::SupportedGroups(_) => {}
+                // RFC 6066 §3: it has this name.
+                Extension::ServerName([]) if self.config.server_name.is_some() => {}
                 // RFC 5246 §7.4.1.4: a server answers only what it was asked.
-                Extension::EcPointFormats(_)
+                Extension::ServerName(_)
+                | Extension::EcPointFormats(_)
                 | Extension::SignatureAlgorithms(_)
                 | Extension::SupportedVersions(_)
                 | Extension::RenegotiationInfo(_)
@@ -200,8 +206,9 @@ impl Handshake {
             ClientKeyExchange { share: &share }.encode(out)
         })?;
         let keys = self.derive(&shared)?;
-        if self.certificate_requested {
-            let signature = self.config.identity.sign(&self.transcript);
+        // RFC 5246 §7.4.8: who showed none has no key to prove.
+        if let Some(identity) = self.config.identity.as_deref().filter(|_| self.certificate_requested) {
+            let signature = identity.sign(&self.transcript);
             let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
             self.send(
                 flight,
@@ -213,7 +220,7 @@ impl Handshake {
         }
         self.send_finished(flight)?;
         self.expect = Expect::ChangeCipherSpec;
-        Ok(Progress { flight: true, keys: Some(keys), peer_proven: true, complete: false })
+        Ok(Progress { flight: true, keys: Some(keys), peer_proven: true, ..Progress::default() })
     }
 }
 

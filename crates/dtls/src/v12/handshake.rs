@@ -26,6 +26,9 @@ use crate::{CloseReason, Config, Discard, Role};
 ///                                     ◀──      [ChangeCipherSpec], Finished
 /// ```
 ///
+/// Where the server does not ask for a certificate, CertificateRequest, the client's Certificate and its
+/// CertificateVerify are left out; a client that is asked and has none sends an empty Certificate without proof.
+///
 /// A message that comes at another point, or whose content cannot be meant, is refused and changes
 /// nothing: before the keys anyone could have sent it (RFC 6347 §4.1.2.7).
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Handshake {
     pub(super) certificate_requested: bool,
     pub(super) peer_certificate: Vec<u8>,
     pub(super) peer_key: Vec<u8>,
+    /// What the peer sent behind its certificate, up to the limit, until it is taken.
+    pub(super) peer_issuers: Vec<Vec<u8>>,
     pub(super) session: Option<Session>,
     pub(super) srtp: Option<SrtpProfile>,
     pub(super) hellos_verified: u8,
@@ -82,6 +87,8 @@ pub(crate) struct Progress {
     pub(crate) keys: Option<(Sealer, Opener)>,
     /// The peer has shown that it owns its certificate's key.
     pub(crate) peer_proven: bool,
+    /// The peer was not asked for a certificate: it may be anybody.
+    pub(crate) peer_unasked: bool,
     /// Both Finished messages were made.
     pub(crate) complete: bool,
 }
@@ -127,6 +134,7 @@ impl Handshake {
             certificate_requested: false,
             peer_certificate: Vec::new(),
             peer_key: Vec::new(),
+            peer_issuers: Vec::new(),
             session: None,
             srtp: None,
             hellos_verified: 0,
@@ -181,6 +189,11 @@ impl Handshake {
         &self.peer_certificate
     }
 
+    /// The certificates behind the peer's, once.
+    pub(crate) fn take_peer_issuers(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.peer_issuers)
+    }
+
     pub(crate) const fn suite(&self) -> Option<CipherSuite> {
         self.suite
     }
@@ -202,11 +215,10 @@ impl Handshake {
     }
 
     pub(super) fn send_certificate(&mut self, flight: &mut Flight) -> Result<(), Fault> {
-        let identity = Arc::clone(&self.config);
-        let leaf = identity.identity.certificate();
-        self.send(flight, 0, HandshakeType::CERTIFICATE, leaf.len().saturating_add(16), |out| {
-            Certificate { leaf: Some(leaf), others: 0 }.encode(out)
-        })
+        let config = Arc::clone(&self.config);
+        let chain = || config.identity.iter().flat_map(|identity| identity.chain());
+        let limit = chain().fold(16_usize, |sum, der| sum.saturating_add(der.len()).saturating_add(3));
+        self.send(flight, 0, HandshakeType::CERTIFICATE, limit, |out| Certificate::encode(chain(), out))
     }
 
     pub(super) fn send_finished(&mut self, flight: &mut Flight) -> Result<(), Fault> {
@@ -226,7 +238,8 @@ impl Handshake {
 
     pub(super) fn take_certificate(&mut self, message: &Message<'_>) -> Result<(), Fault> {
         let certificate = Certificate::decode(message.body)?;
-        let leaf = certificate.leaf.ok_or(Fault::Close(CloseReason::NoPeerCertificate))?;
+        let mut chain = certificate.chain();
+        let leaf = chain.next().ok_or(Fault::Close(CloseReason::NoPeerCertificate))?;
         if leaf.len() > self.config.max_certificate {
             return Err(Fault::Close(CloseReason::UnsupportedCertificate));
         }
@@ -236,6 +249,7 @@ impl Handshake {
         })?;
         self.peer_key = key.to_vec();
         self.peer_certificate = leaf.to_vec();
+        self.peer_issuers = chain.take(self.config.max_issuers).map(<[u8]>::to_vec).collect();
         self.record(message);
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::wire::{
     Extensions, HandshakeType, List16, NamedGroup, ServerHello, ServerKeyExchange, SignatureScheme,
     SrtpProfile, UseSrtp, version,
 };
-use crate::{CloseReason, Discard};
+use crate::{ClientCertificate, CloseReason, Discard};
 
 impl Handshake {
     pub(super) fn handle_as_server(
@@ -20,7 +20,10 @@ impl Handshake {
                 let offer = self.choose(message.body)?;
                 self.record(message);
                 self.send_server_flight(&offer, flight)?;
-                self.expect = Expect::ClientCertificate;
+                self.expect = match self.config.client_certificate {
+                    ClientCertificate::Required => Expect::ClientCertificate,
+                    ClientCertificate::NotRequested => Expect::ClientKeyExchange,
+                };
                 Ok(Progress { flight: true, ..Progress::default() })
             }
             Expect::ClientCertificate => {
@@ -36,8 +39,9 @@ impl Handshake {
                 let (_, shared) = self.agree(ours, share)?;
                 self.record(message);
                 let keys = self.derive(&shared)?;
-                self.expect = Expect::CertificateVerify;
-                Ok(Progress { keys: Some(keys), ..Progress::default() })
+                let peer_unasked = self.config.client_certificate == ClientCertificate::NotRequested;
+                self.expect = if peer_unasked { Expect::ChangeCipherSpec } else { Expect::CertificateVerify };
+                Ok(Progress { keys: Some(keys), peer_unasked, ..Progress::default() })
             }
             Expect::CertificateVerify => {
                 message.must_be(HandshakeType::CERTIFICATE_VERIFY)?;
@@ -94,7 +98,7 @@ impl Handshake {
                 Extension::RenegotiationInfo([]) => secure = true,
                 // RFC 5746 §3.6: there is nothing to be renegotiated.
                 Extension::RenegotiationInfo(_) => return Err(Discard::IllegalParameter.into()),
-                Extension::EcPointFormats(_) | Extension::Unknown { .. } => {}
+                Extension::EcPointFormats(_) | Extension::ServerName(_) | Extension::Unknown { .. } => {}
             }
         }
         if !hello.compressions.contains(&0) {
@@ -129,6 +133,7 @@ impl Handshake {
     }
 
     fn send_server_flight(&mut self, choice: &Choice, flight: &mut Flight) -> Result<(), Fault> {
+        let identity = self.config.identity.clone().ok_or(INTERNAL)?;
         flight.clear();
         let profile = self.srtp.map(|profile| profile.to_u16().to_be_bytes());
         let mut extensions =
@@ -158,18 +163,20 @@ impl Handshake {
         let group = choice.group.to_u16();
         ServerKeyExchange::encode_parameters(group, &share, &mut out).map_err(|_| INTERNAL)?;
         let signed = [&self.client_random[..], &self.server_random, out.written()].concat();
-        let signature = self.config.identity.sign(&signed);
+        let signature = identity.sign(&signed);
         let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
         self.send(flight, 0, HandshakeType::SERVER_KEY_EXCHANGE, 512, |out| {
             ServerKeyExchange { group, share: &share, scheme, signature: &signature, parameters: &[] }
                 .encode(out)
         })?;
-        let schemes = scheme.0.to_be_bytes();
-        let schemes = List16::checked(&schemes).map_err(|_| INTERNAL)?;
-        self.send(flight, 0, HandshakeType::CERTIFICATE_REQUEST, 32, |out| {
-            CertificateRequest { kinds: &[CertificateRequest::ECDSA_SIGN], schemes, authorities: &[] }
-                .encode(out)
-        })?;
+        if self.config.client_certificate == ClientCertificate::Required {
+            let schemes = scheme.0.to_be_bytes();
+            let schemes = List16::checked(&schemes).map_err(|_| INTERNAL)?;
+            self.send(flight, 0, HandshakeType::CERTIFICATE_REQUEST, 32, |out| {
+                CertificateRequest { kinds: &[CertificateRequest::ECDSA_SIGN], schemes, authorities: &[] }
+                    .encode(out)
+            })?;
+        }
         self.send(flight, 0, HandshakeType::SERVER_HELLO_DONE, 0, |_| Ok(()))
     }
 }

@@ -58,6 +58,9 @@ pub fn encode_extensions(out: &mut Writer<'_>, extensions: &[Extension<'_>]) -> 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Extension<'a> {
+    /// The DNS name of the server that a client asks for (RFC 6066 §3); empty in the server's answer. One of
+    /// another shape than a single host name is [`Unknown`](Self::Unknown).
+    ServerName(&'a [u8]),
     /// Groups for key exchange, best first (RFC 8422 §5.1.1).
     SupportedGroups(List16<'a>),
     /// Point formats (RFC 8422 §5.1.2).
@@ -87,6 +90,10 @@ impl<'a> Extension<'a> {
     pub fn decode(kind: u16, value: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(value);
         let extension = match kind {
+            SERVER_NAME => match server_name(value) {
+                Some(name) => return Ok(Self::ServerName(name)),
+                None => return Ok(Self::Unknown { kind, value }),
+            },
             SUPPORTED_GROUPS => Self::SupportedGroups(List16::decode(&mut reader)?),
             EC_POINT_FORMATS => {
                 let len = usize::from(reader.u8()?);
@@ -116,6 +123,7 @@ impl<'a> Extension<'a> {
     /// Appends the extension with its type and length to `out`.
     pub fn encode(&self, out: &mut Writer<'_>) -> Result<(), NoSpace> {
         out.put_u16(match self {
+            Self::ServerName(_) => SERVER_NAME,
             Self::SupportedGroups(_) => SUPPORTED_GROUPS,
             Self::EcPointFormats(_) => EC_POINT_FORMATS,
             Self::SignatureAlgorithms(_) => SIGNATURE_ALGORITHMS,
@@ -126,6 +134,11 @@ impl<'a> Extension<'a> {
             Self::Unknown { kind, .. } => *kind,
         })?;
         vector16(out, |out| match self {
+            Self::ServerName([]) => Ok(()),
+            Self::ServerName(name) => vector16(out, |out| {
+                out.put_u8(HOST_NAME)?;
+                vector16(out, |out| out.put(name))
+            }),
             Self::SupportedGroups(list) | Self::SignatureAlgorithms(list) => list.encode(out),
             Self::EcPointFormats(formats) => vector8(out, |out| out.put(formats)),
             Self::UseSrtp(UseSrtp { profiles, mki }) => {
@@ -138,6 +151,19 @@ impl<'a> Extension<'a> {
             Self::Unknown { value, .. } => out.put(value),
         })
     }
+}
+
+/// The one name in the value of `server_name`; an empty value has an empty one.
+fn server_name(value: &[u8]) -> Option<&[u8]> {
+    if value.is_empty() {
+        return Some(value);
+    }
+    let mut reader = Reader::new(value);
+    let is_whole = usize::from(reader.u16().ok()?) == reader.remaining();
+    let is_host = reader.u8().ok()? == HOST_NAME;
+    let len = usize::from(reader.u16().ok()?);
+    let name = reader.take(len).ok()?;
+    (is_whole && is_host && !name.is_empty() && reader.is_empty()).then_some(name)
 }
 
 /// What `use_srtp` says: the client offers profiles, the server names one.
@@ -187,6 +213,8 @@ impl<'a> List16<'a> {
 }
 
 const MAX_EXTENSIONS: usize = 128;
+const SERVER_NAME: u16 = 0;
+const HOST_NAME: u8 = 0;
 const SUPPORTED_GROUPS: u16 = 10;
 const EC_POINT_FORMATS: u16 = 11;
 const SIGNATURE_ALGORITHMS: u16 = 13;

@@ -2,13 +2,11 @@ use proto::{NoSpace, Reader, Writer};
 
 use super::{DecodeError, List16, SignatureScheme, finish, vector8, vector16, vector24};
 
-/// A certificate chain (RFC 5246 §7.4.2), of which only the first, the sender's own, is used.
+/// A certificate chain (RFC 5246 §7.4.2): the sender's own, and those of its issuers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Certificate<'a> {
-    /// The sender's own certificate, DER; `None` if it has none.
-    pub leaf: Option<&'a [u8]>,
-    /// How many follow it.
-    pub others: usize,
+    /// All of them with their lengths, whose boundaries were checked.
+    list: &'a [u8],
 }
 
 impl<'a> Certificate<'a> {
@@ -18,28 +16,31 @@ impl<'a> Certificate<'a> {
         let len = length24(&mut reader)?;
         let mut list = Reader::new(reader.take(len)?);
         finish(&reader)?;
-        let (mut leaf, mut others) = (None, 0_usize);
+        let all = list.peek();
         while !list.is_empty() {
             let len = length24(&mut list)?;
-            let der = list.take(len)?;
-            if der.is_empty() {
+            if list.take(len)?.is_empty() {
                 return Err(DecodeError::Illegal);
             }
-            if leaf.is_none() {
-                leaf = Some(der);
-            } else {
-                others = others.saturating_add(1);
-            }
         }
-        Ok(Self { leaf, others })
+        Ok(Self { list: all })
     }
 
-    /// Appends the body of a Certificate with the leaf alone to `out`.
-    pub fn encode(&self, out: &mut Writer<'_>) -> Result<(), NoSpace> {
-        vector24(out, |out| match self.leaf {
-            Some(leaf) => vector24(out, |out| out.put(leaf)),
-            None => Ok(()),
+    /// The certificates, DER: first the sender's own; none at all if it has none.
+    pub fn chain(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut list = Reader::new(self.list);
+        std::iter::from_fn(move || {
+            let len = length24(&mut list).ok()?;
+            list.take(len).ok()
         })
+    }
+
+    /// Appends the body of a Certificate with `chain`, the sender's own first, to `out`.
+    pub fn encode<'c>(
+        chain: impl IntoIterator<Item = &'c [u8]>,
+        out: &mut Writer<'_>,
+    ) -> Result<(), NoSpace> {
+        vector24(out, |out| chain.into_iter().try_for_each(|der| vector24(out, |out| out.put(der))))
     }
 }
 

@@ -69,7 +69,8 @@ pub fn config(case: &Case, profile: SrtpProfile) -> Arc<Config> {
 
 /// Our side.
 pub enum Ours {
-    Connection(Box<Connection>),
+    /// And what the peer must send behind its certificate.
+    Connection(Box<Connection>, Vec<Vec<u8>>),
     /// A server that asks strangers for a cookie.
     Endpoint(Box<Endpoint>, Option<ConnectionId>),
 }
@@ -78,7 +79,7 @@ impl Ours {
     pub fn client(config: Arc<Config>) -> Self {
         let mut connection = Connection::client(Instant::default(), config, [3; 32]);
         connection.set_round_trip(Duration::from_millis(100));
-        Self::Connection(Box::new(connection))
+        Self::Connection(Box::new(connection), Vec::new())
     }
 
     pub fn server(config: Arc<Config>, cookies: bool) -> Self {
@@ -87,26 +88,40 @@ impl Ours {
         }
         let mut connection = Connection::server(Instant::default(), config, [4; 32]);
         connection.set_round_trip(Duration::from_millis(100));
-        Self::Connection(Box::new(connection))
+        Self::Connection(Box::new(connection), Vec::new())
+    }
+
+    /// Has a client see to it that the peer sends these behind its certificate.
+    pub fn expect_issuers(&mut self, expected: Vec<Vec<u8>>) {
+        if let Self::Connection(_, issuers) = self {
+            *issuers = expected;
+        }
+    }
+
+    fn issuers(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Connection(_, issuers) => issuers.clone(),
+            Self::Endpoint(..) => Vec::new(),
+        }
     }
 
     pub fn connection(&mut self) -> Option<&mut Connection> {
         match self {
-            Self::Connection(connection) => Some(connection),
+            Self::Connection(connection, _) => Some(connection),
             Self::Endpoint(endpoint, id) => endpoint.connection_mut((*id)?),
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         match self {
-            Self::Connection(connection) => connection.handle_timeout(now),
+            Self::Connection(connection, _) => connection.handle_timeout(now),
             Self::Endpoint(endpoint, _) => endpoint.handle_timeout(now),
         }
     }
 
     fn poll_event(&mut self) -> Option<Event> {
         match self {
-            Self::Connection(connection) => connection.poll_event(),
+            Self::Connection(connection, _) => connection.poll_event(),
             Self::Endpoint(endpoint, _) => endpoint.poll_event().map(|(_, event)| event),
         }
     }
@@ -116,7 +131,7 @@ impl Ours {
         loop {
             let mut batch = Batch::new(&mut memory, 1, 2000);
             let written = match self {
-                Self::Connection(connection) => {
+                Self::Connection(connection, _) => {
                     batch.append(|out| connection.poll_packet(now, out).then_some(()).ok_or(())).is_ok()
                 }
                 Self::Endpoint(endpoint, _) => endpoint.poll_transmit(now, &mut batch).is_some(),
@@ -131,7 +146,7 @@ impl Ours {
     /// Takes a datagram; what it said goes to `received`.
     fn receive(&mut self, now: Instant, path: Path, datagram: &mut [u8], received: &mut String) {
         let mut records = match self {
-            Self::Connection(connection) => connection.handle_datagram(now, datagram),
+            Self::Connection(connection, _) => connection.handle_datagram(now, datagram),
             Self::Endpoint(endpoint, known) => {
                 let arrival = Arrival { path, ecn: None, at: now };
                 let Ok(Delivery::Records(id, records)) = endpoint.handle_datagram(arrival, datagram) else {
@@ -171,6 +186,7 @@ pub fn converse(mut ours: Ours, mut talk: Talk<'_>, case: &Case) {
         let now = Instant::default() + start.elapsed();
         ours.handle_timeout(now);
         while let Some(event) = ours.poll_event() {
+            let issuers = ours.issuers();
             let connection = match event {
                 Event::Closed(_) => {
                     closed = true;
@@ -180,6 +196,7 @@ pub fn converse(mut ours: Ours, mut talk: Talk<'_>, case: &Case) {
             };
             if event == Event::PeerCertificate {
                 assert!(connection.peer_certificate().unwrap().len() > 100);
+                assert!(connection.peer_issuers().eq(issuers.iter()));
                 connection.accept_peer(now);
             } else {
                 let mut keys = vec![0; 2 * (key + salt)];
@@ -345,6 +362,46 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// The same for `turn.example`: signed by an authority whose own, in `middle.pem`, is signed by the root in
+    /// `root.pem`. `chain.pem` has the first two, as a server sends them.
+    pub fn with_chain(name: &str, programs: &[&str]) -> Option<Self> {
+        let made = Self::new(name, programs)?;
+        let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+        let openssl = |arguments: &[&str]| {
+            let done = Command::new("openssl").current_dir(&made.folder).args(arguments).output().unwrap();
+            assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        let authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
+        std::fs::write(made.folder.join("middle.cnf"), authority).unwrap();
+        std::fs::write(made.folder.join("leaf.cnf"), "subjectAltName=DNS:turn.example\n").unwrap();
+        let root = ["-keyout", "root.key", "-out", "root.pem", "-subj", "/CN=root", "-days", "2"];
+        openssl(&[&["req", "-x509"], &ec[..], &root].concat());
+        for (subject, issuer, key) in [("middle", "root", "middle.key"), ("leaf", "middle", "key.pem")] {
+            let (subject_name, config) = (format!("/CN={subject}"), format!("{subject}.cnf"));
+            let request = ["-keyout", key, "-out", "request.pem", "-subj", &subject_name];
+            openssl(&[&["req"], &ec[..], &request].concat());
+            let (signer, signer_key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
+            let certificate = format!("{subject}.pem");
+            openssl(
+                &[
+                    &["x509", "-req", "-in", "request.pem", "-days", "2", "-CAcreateserial"],
+                    &["-CA", &signer, "-CAkey", &signer_key, "-extfile", &config, "-out", &certificate][..],
+                ]
+                .concat(),
+            );
+        }
+        let text = |name: &str| std::fs::read_to_string(made.folder.join(name)).unwrap();
+        std::fs::write(made.folder.join("chain.pem"), text("leaf.pem") + &text("middle.pem")).unwrap();
+        Some(made)
+    }
+
+    /// What a file of PEM or a key is in DER, as OpenSSL says.
+    pub fn der(&self, arguments: &[&str]) -> Vec<u8> {
+        let made = Command::new("openssl").current_dir(&self.folder).args(arguments).output().unwrap();
+        assert!(made.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&made.stderr));
+        made.stdout
+    }
+
     pub fn new(name: &str, programs: &[&str]) -> Option<Self> {
         for program in programs.iter().chain(&["openssl"]) {
             let argument = if *program == "openssl" { "version" } else { "--version" };
@@ -395,4 +452,29 @@ pub fn with_client(case: &Case, profile: SrtpProfile, spawn: impl Fn(u16) -> Pee
     let mut peer = spawn(relay.address.port());
     let talk = Talk { socket: &socket, remote: None, peer: &mut peer, profile };
     converse(Ours::server(config(case, profile), case.cookies), talk, case);
+}
+
+/// Whether this process may go on. `gnutls-serv` listens on every address that it finds, so the test runs once
+/// more where there is none but 127.0.0.1, and what came of it there is reported here.
+pub fn in_a_network_of_its_own(test: &str) -> bool {
+    const INSIDE: &str = "PEERLINE_OWN_NETWORK";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]);
+        command.arg(std::env::current_exe().unwrap()).arg(test).env(INSIDE, "1");
+        command.output().unwrap()
+    };
+    if !unshare("ip link set lo up").status.success() {
+        println!("skipped: no network namespace can be made");
+        return false;
+    }
+    let outcome = unshare("ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture");
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert!(outcome.status.success(), "{text}\n{}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(text.contains("1 passed"), "{text}");
+    println!("{text}");
+    false
 }

@@ -51,7 +51,7 @@ impl Worker {
         self.end_when_all_are_found(key);
     }
 
-    /// Connects to the servers over TCP and TLS, now that they will be asked: they close connections on which nothing
+    /// Connects to the servers over TCP, TLS and DTLS, now that they will be asked: they close connections on which nothing
     /// is said. Whether there was one.
     pub(super) fn open_streams(&mut self, key: usize) -> bool {
         let Some(driven) = self.sessions.get_mut(&key) else { return false };
@@ -178,12 +178,10 @@ impl Worker {
                 core.session.add_stun_server(self.clock.now(), address);
                 true
             }
-            Found::Stream(stream) => {
-                let (path, Some(credentials)) = (stream.path(), server.credentials.clone()) else {
-                    return false;
-                };
+            Found::Stream(path, stream) => {
+                let Some(credentials) = server.credentials.clone() else { return false };
                 driven.asked.push((server.group, path.remote));
-                self.relays.add_stream(key, &mut driven.relays, stream, server.clone());
+                self.relays.add_stream(key, &mut driven.relays, path, stream, server.clone());
                 let mut core = driven.connection.lock();
                 core.session.note_used_server(&server.uri.to_string());
                 core.session.add_relay_stream(self.clock.now(), path, credentials);

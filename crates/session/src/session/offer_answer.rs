@@ -426,7 +426,7 @@ impl Session {
             None => (none?, ""),
         };
         let provider = self.config.provider;
-        let fingerprint = self.dtls_config.identity.fingerprint(provider, HashAlgorithm::Sha256);
+        let fingerprint = self.identity.fingerprint(provider, HashAlgorithm::Sha256);
         let parameters = LocalParameters {
             credentials: &credentials,
             fingerprint: fingerprint.as_bytes(),

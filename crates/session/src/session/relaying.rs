@@ -70,7 +70,8 @@ impl Session {
         self.settle();
     }
 
-    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](proto::Carrier)), for this session alone.
+    /// There is a TCP or TLS connection to a TURN server ([`Carrier::Stream`](proto::Carrier)), or a DTLS association from
+    /// a socket of its own ([`Carrier::Udp`](proto::Carrier)), for this session alone.
     /// To be called where [`add_turn_server`](Self::add_turn_server) may be.
     pub fn add_relay_stream(&mut self, now: Instant, path: Path, credentials: Credentials) {
         self.advance(now);

@@ -173,9 +173,9 @@ impl Server {
         }
     }
 
-    /// A client's TCP or TLS connection is gone, and its allocation with it (RFC 8656 §5), unless the client has a
-    /// ticket for it (RFC 8016): then nothing is relayed until it has come along, or its time is over. Likewise of one that was
-    /// joined to a peer's, which ends too.
+    /// A client's TCP or TLS connection, or its DTLS association, is gone, and its allocation with it (RFC 8656 §5),
+    /// unless the client has a ticket for it (RFC 8016): then nothing is relayed until it has come along, or its time is over.
+    /// Likewise of one that was joined to a peer's, which ends too.
     pub fn client_gone(&mut self, now: Instant, path: Path) {
         self.advance(now);
         if self.table.data_client_gone(path) {
