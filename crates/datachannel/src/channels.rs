@@ -1,10 +1,11 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use proto::{Instant, Writer};
 use sctp::{Association, Chunk, Discard, Priority, Reliability, StreamId, StreamOptions};
 
+use crate::by_stream::ByStream;
 use crate::event::Events;
 use crate::slab::Slab;
 use crate::{ChannelError, ChannelId, Config, Event, Incoming, Outgoing, SendError};
@@ -34,7 +35,7 @@ pub struct Channels {
     /// The peer's largest message (RFC 8841 §6.1).
     peer_max_message: u64,
     channels: Slab<Channel>,
-    by_stream: BTreeMap<StreamId, ChannelId>,
+    by_stream: ByStream,
     /// What came on streams that belong to no channel yet.
     early: Early,
     /// Streams that the peer was refused, until it has reset them.
@@ -153,7 +154,7 @@ impl Channels {
             role: None,
             peer_max_message: DEFAULT_MAX_MESSAGE,
             channels: Slab::new(),
-            by_stream: BTreeMap::new(),
+            by_stream: ByStream::default(),
             early: Early::default(),
             refused: std::collections::BTreeSet::new(),
             next_stream: 0,
@@ -363,7 +364,7 @@ impl Channels {
     /// The channel on a stream.
     #[must_use]
     pub fn channel(&self, stream: StreamId) -> Option<ChannelId> {
-        self.by_stream.get(&stream).copied()
+        self.by_stream.get(stream)
     }
 
     /// The channel's label.

@@ -49,6 +49,7 @@
 //! [RFC 8831]: https://www.rfc-editor.org/rfc/rfc8831
 //! [RFC 8832]: https://www.rfc-editor.org/rfc/rfc8832
 
+mod by_stream;
 mod channels;
 mod config;
 mod error;

@@ -201,6 +201,7 @@ impl Generation {
             state,
             local_kind: None,
             mapped: None,
+            has_moved: false,
             check: None,
             triggered: None,
             nominating: false,

@@ -315,9 +315,7 @@ impl Agent {
             Class::Success => {
                 let mapped = message.mapped_address().ok_or(Discard::Incomplete)?;
                 self.counters.responses_received = self.counters.responses_received.wrapping_add(1);
-                if self.take_success(is_previous, pair_id, id, mapped) {
-                    self.nominate_again(pair_id);
-                }
+                self.take_success(is_previous, pair_id, id, mapped);
             }
             Class::Request | Class::Indication | Class::Error => {
                 let code = error.ok_or(Discard::Incomplete)?;
@@ -329,18 +327,17 @@ impl Agent {
         Ok(())
     }
 
-    /// RFC 8445 §7.2.5.3. Says whether the peer sees us elsewhere than before on the path in use.
+    /// RFC 8445 §7.2.5.3.
     fn take_success(
         &mut self,
         is_previous: bool,
         pair_id: crate::pair::PairId,
         id: TransactionId,
         mapped: SocketAddr,
-    ) -> bool {
+    ) {
         let now = self.now;
         let generation = if is_previous { self.previous.as_deref_mut() } else { Some(&mut self.generation) };
-        let Some(generation) = generation else { return false };
-        let mut has_moved = false;
+        let Some(generation) = generation else { return };
         if let Some(pair) = generation.pair_mut(pair_id) {
             pair.answered = now;
             let is_same = |local: &&Local| {
@@ -350,7 +347,7 @@ impl Agent {
             let known = self.locals.iter().find(is_same);
             pair.local_kind = Some(known.map_or(Kind::PeerReflexive, |local| local.given.kind));
             let before = pair.mapped.replace(mapped);
-            has_moved = before.is_some_and(|before| before != mapped);
+            pair.has_moved |= before.is_some_and(|before| before != mapped);
         }
         let is_selected = generation.selected == Some(pair_id);
         if is_selected && let Some(consent) = &mut generation.consent {
@@ -363,9 +360,8 @@ impl Agent {
                 pair.responses = pair.responses.wrapping_add(1);
             }
         }
-        let has_moved = has_moved && is_selected && !is_previous;
-        let Some(pair) = generation.pair_mut(pair_id) else { return false };
-        let Some(check) = pair.check.take_if(|check| check.id == id) else { return has_moved };
+        let Some(pair) = generation.pair_mut(pair_id) else { return };
+        let Some(check) = pair.check.take_if(|check| check.id == id) else { return };
         if check.sent == 1 {
             if is_selected { pair.measure(now - check.first) } else { pair.measure_rarely(now - check.first) }
         }
@@ -393,7 +389,6 @@ impl Agent {
             self.select_best();
             self.follow_nomination(pair_id);
         }
-        has_moved
     }
 
     /// RFC 8445 §7.2.5.3.1: an address of ours that only the peer could show.

@@ -102,21 +102,25 @@ impl Agent {
         if self.role == Role::Controlled || is_settled || generation.peer.is_none() || self.lite.is_some() {
             return;
         }
-        let wanted = if generation.nominated.is_some() { self.better_pair() } else { self.first_choice() };
+        let wanted = match generation.nominated {
+            Some(nominated) => self.better_pair().or_else(|| {
+                let is_due = self.nominated_again_at().is_some_and(|at| at <= self.now);
+                is_due.then_some(nominated)
+            }),
+            None => self.first_choice(),
+        };
         if let Some(id) = wanted {
             self.nominate_pair(id);
         }
     }
 
-    /// The peer sees us at another address than before, as when a NAT has forgotten us: for it that is another pair, which
-    /// it uses when it is asked to.
-    pub(crate) fn nominate_again(&mut self, id: PairId) {
-        let is_choice = self.role == Role::Controlling && self.generation.nominated == Some(id);
-        let is_settled = self.generation.pairs.iter().any(|pair| pair.nominating);
+    /// When the nominated pair is nominated once more: the peer sees us at another address than before, as when a NAT
+    /// has forgotten us, and for it that is another pair, which it uses when it is asked to.
+    fn nominated_again_at(&self) -> Option<Instant> {
+        let nominated = self.generation.pair(self.generation.nominated)?;
+        let is_wanted = nominated.has_moved && self.role == Role::Controlling && self.lite.is_none();
         // Whoever says something else each time is not followed each time.
-        if is_choice && !is_settled && self.nominated_at + LEAST_BETWEEN <= self.now {
-            self.nominate_pair(id);
-        }
+        is_wanted.then_some(self.nominated_at + LEAST_BETWEEN)
     }
 
     fn nominate_pair(&mut self, id: PairId) {
@@ -125,6 +129,7 @@ impl Agent {
         self.nomination = self.nomination.saturating_add(1);
         if let Some(pair) = self.generation.pair_mut(id) {
             pair.nominating = true;
+            pair.has_moved = false;
             pair.check = None;
             pair.triggered = Some(trigger);
         }
@@ -386,6 +391,7 @@ impl Agent {
             self.check_timeout(),
             self.nomination_timeout(),
             self.call_due().filter(|due| *due > self.now),
+            self.nominated_again_at().filter(|at| *at > self.now),
             self.patience_timeout(),
             self.backup_timeout(),
             self.renomination_timeout(),

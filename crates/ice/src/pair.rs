@@ -38,6 +38,8 @@ pub(crate) struct Pair {
     pub(crate) local_kind: Option<Kind>,
     /// How the peer last saw us.
     pub(crate) mapped: Option<SocketAddr>,
+    /// And whether that has changed since we last began to nominate the pair.
+    pub(crate) has_moved: bool,
     pub(crate) check: Option<Check>,
     /// Its place in the queue of triggered checks (RFC 8445 §7.3.1.4).
     pub(crate) triggered: Option<u32>,

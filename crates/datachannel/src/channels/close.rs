@@ -119,7 +119,7 @@ impl Channels {
 
     fn forget(&mut self, id: ChannelId) {
         if let Some(stream) = self.stream(id).filter(|stream| self.channel(*stream) == Some(id)) {
-            self.by_stream.remove(&stream);
+            self.by_stream.remove(stream);
         }
         self.channels.remove(id);
     }
@@ -127,7 +127,7 @@ impl Channels {
     /// The peer has begun anew: it knows nothing of our channels.
     pub(super) fn start_over(&mut self) {
         self.end_all();
-        for stream in std::mem::take(&mut self.by_stream).into_keys() {
+        for stream in std::mem::take(&mut self.by_stream).into_streams() {
             self.association.forget(stream);
         }
     }

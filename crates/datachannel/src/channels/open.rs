@@ -39,7 +39,7 @@ impl Channels {
         stream: StreamId,
         init: Init,
     ) -> Result<ChannelId, OpenError> {
-        if self.by_stream.contains_key(&stream) || self.refused.contains(&stream) {
+        if self.by_stream.contains(stream) || self.refused.contains(&stream) {
             return Err(OpenError::InUse);
         }
         let mut channel = Channel::new(init, State::Opening);
@@ -80,7 +80,7 @@ impl Channels {
             let parity = first & 1;
             self.next_stream =
                 if self.next_stream >= LAST_STREAM - 1 { parity } else { self.next_stream.saturating_add(2) };
-            let free = !self.by_stream.contains_key(&stream) && !self.refused.contains(&stream);
+            let free = !self.by_stream.contains(stream) && !self.refused.contains(&stream);
             match if free {
                 self.association.open(stream, StreamOptions::default())
             } else {

@@ -193,7 +193,7 @@ impl Channels {
             }
             let Some(chunk) = channel.front.pop_front() else {
                 let stream = channel.stream?;
-                if self.by_stream.get(&stream) != Some(&id) || !self.look_ahead(now, id, stream) {
+                if self.by_stream.get(stream) != Some(id) || !self.look_ahead(now, id, stream) {
                     return None;
                 }
                 continue;
