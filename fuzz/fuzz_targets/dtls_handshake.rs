@@ -44,10 +44,8 @@ fuzz_target!(|input: &[u8]| {
         }
         2 => HelloVerifyRequest::decode(body)
             .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
-        3 => match Certificate::decode(body) {
-            Ok(it) if it.others == 0 => encode(len, |out| it.encode(out)),
-            _ => return,
-        },
+        3 => Certificate::decode(body)
+            .map_or_else(|_| body.to_vec(), |it| encode(len, |out| Certificate::encode(it.chain(), out))),
         4 => ServerKeyExchange::decode(body)
             .map_or_else(|_| body.to_vec(), |it| encode(len, |out| it.encode(out))),
         5 => CertificateRequest::decode(body)
