@@ -68,9 +68,27 @@ async fn real_another_server_is_asked_when_the_first_is_silent_or_refuses() {
     assert!(Resolver::asking(&[]).service("_stun._udp", "peerline.test", 9).await.is_err());
 }
 
+/// Those without a domain, and those that never have one (RFC 6761, RFC 6762): their services lead elsewhere here, so that it
+/// shows if somebody asks.
 #[tokio::test]
 async fn real_names_that_have_no_services_are_not_asked_for_them() {
-    // Whoever is asked is silent: an answer can only come from the system.
+    let mut options = vec!["--host-record=up.peerline.test,127.0.0.1".to_owned()];
+    let names = ["router", "printer.local", "a.localhost", "a.invalid"];
+    for name in names {
+        options.push(format!("--host-record={name},127.0.0.4"));
+        options.push(format!("--srv-host=_stun._udp.{name},up.peerline.test,7"));
+    }
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let Some(server) = Dnsmasq::start("127.0.1.26", &options) else { return };
+    let resolver = server.resolver().await;
+    for name in names {
+        let found = resolver.service("_stun._udp", name, 3478).await.unwrap();
+        assert_eq!(found, addresses(&["127.0.0.4:3478"]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn real_the_system_knows_this_machine_and_no_name_is_too_long() {
     let found = Resolver::default().service("_stun._udp", "localhost", 3478).await.unwrap();
     assert!(!found.is_empty());
     assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 3478));

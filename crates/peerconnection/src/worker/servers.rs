@@ -16,6 +16,13 @@ pub(super) enum Step {
 }
 
 impl Driven {
+    /// A connection that is made anew leads to the same server.
+    fn note_asked(&mut self, group: usize, server: SocketAddr) {
+        if !self.asked.contains(&(group, server)) {
+            self.asked.push((group, server));
+        }
+    }
+
     /// Whether something has changed for servers that let others go first.
     pub(super) fn is_decided(&self, session: &Session) -> bool {
         let is_relayed = |server: &Server| is_relayed(&self.asked, server, session);
@@ -180,7 +187,7 @@ impl Worker {
             }
             Found::Stream(path, stream) => {
                 let Some(credentials) = server.credentials.clone() else { return false };
-                driven.asked.push((server.group, path.remote));
+                driven.note_asked(server.group, path.remote);
                 self.relays.add_stream(key, &mut driven.relays, path, stream, server.clone());
                 let mut core = driven.connection.lock();
                 core.session.note_used_server(&server.uri.to_string());
@@ -192,14 +199,16 @@ impl Worker {
                 // What opens them may be the program's, and runs without the lock.
                 let (opened, is_reached) =
                     self.relays.open(key, &mut driven.relays, turn.address.ip(), limit);
+                if is_reached {
+                    driven.turn_servers.push(turn.address.ip());
+                    driven.note_asked(server.group, turn.address);
+                }
                 let mut core = driven.connection.lock();
                 let now = self.clock.now();
                 for address in opened {
                     core.session.add_relay_socket(now, address);
                 }
                 if is_reached {
-                    driven.turn_servers.push(turn.address.ip());
-                    driven.asked.push((server.group, turn.address));
                     // RFC 8656 §3.1: it is a STUN server besides, which tells how the shared sockets are seen.
                     core.session.add_stun_server(now, turn.address);
                     core.session.add_turn_server(now, turn);
