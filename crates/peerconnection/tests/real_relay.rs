@@ -22,39 +22,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use harness::{Pair, comes_true, connect_over, endpoint, negotiate, pattern, within};
+use harness::{Pair, comes_true, connect_over, endpoint, negotiate, within};
 use net::{Train, Transport, UdpSocket};
 use peerline::{
-    CandidateKind, ConnectionState, DataChannel, DataChannelInit, Endpoint, Event, Failure, GatheringState,
-    IceServer, IceTransportPolicy, UnusedReason,
+    CandidateKind, ConnectionState, DataChannelInit, Endpoint, Event, Failure, GatheringState, IceServer,
+    IceTransportPolicy, UnusedReason,
 };
 use proto::Transmit;
 use relay::{relay_only, server, through};
 use wire::Wire;
-
-/// A megabyte each way, at a time.
-async fn exchange(pair: &Pair) {
-    let megabyte = pattern(1 << 20);
-    let one_way = async |from: &DataChannel, to: &DataChannel| {
-        let send = async {
-            for piece in megabyte.chunks(1 << 16) {
-                from.send(piece.to_vec()).await.unwrap();
-            }
-        };
-        let receive = async {
-            let mut came = Vec::new();
-            while came.len() < megabyte.len() {
-                came.extend_from_slice(to.recv().await.expect("a message").as_bytes());
-            }
-            assert!(came == megabyte);
-        };
-        tokio::join!(send, receive);
-    };
-    within(30, "a megabyte each way", async {
-        tokio::join!(one_way(&pair.ours, &pair.theirs), one_way(&pair.theirs, &pair.ours));
-    })
-    .await;
-}
 
 /// Closes both, and waits until they are over.
 async fn close(pair: &Pair) {
@@ -104,7 +80,7 @@ async fn real_who_may_only_use_relays_sends_to_the_server_alone() {
     };
     let there = endpoint().await;
     let pair = connect_over(&here, &there, relay_only(server.local_addr())).await;
-    exchange(&pair).await;
+    pair.exchange_a_megabyte().await;
 
     let stats = server.stats().await.unwrap();
     assert_eq!(stats.turn.allocations, 2);

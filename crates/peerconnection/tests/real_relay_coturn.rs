@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use certificate::Certificate;
 use crypto::HashAlgorithm;
-use harness::{comes_true, connect_over, endpoint, negotiate, pattern, within};
+use harness::{comes_true, connect_over, endpoint, negotiate, within};
 use peerline::{
     CandidateKind, Configuration, DataChannelInit, GatheringState, IceServer, IceTransportPolicy,
 };
@@ -141,24 +141,8 @@ async fn meet(coturn: &Coturn, transport: &str, username: &str, password: &str) 
         assert_eq!(stats.local_kind, Some(CandidateKind::Relayed));
         assert_eq!(stats.selected_path.unwrap().local.ip(), coturn.address.ip());
     }
-    let megabyte = pattern(1 << 20);
-    for (from, to) in [(&pair.ours, &pair.theirs), (&pair.theirs, &pair.ours)] {
-        let send = async {
-            for piece in megabyte.chunks(1 << 16) {
-                from.send(piece.to_vec()).await.unwrap();
-            }
-        };
-        let receive = async {
-            let mut came = Vec::new();
-            while came.len() < megabyte.len() {
-                came.extend_from_slice(to.recv().await.expect("a message").as_bytes());
-            }
-            assert!(came == megabyte);
-        };
-        within(30, "a megabyte", async { tokio::join!(send, receive) }).await;
-    }
-    pair.alice.close();
-    within(5, "to close", async { tokio::join!(pair.alice.closed(), pair.bob.closed()) }).await;
+    pair.exchange_a_megabyte().await;
+    pair.close().await;
     // It says so when an allocation ends, for both, long before their lifetimes do.
     let given_back = || coturn.log().matches("refreshed, realm=<peerline.test>, username=<").count() >= 2;
     assert!(

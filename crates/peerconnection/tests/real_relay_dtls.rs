@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use certificate::Certificate;
-use harness::{comes_true, connect_over, endpoint, negotiate, pattern, within};
+use harness::{comes_true, connect_over, endpoint, negotiate, within};
 use peerline::{
     CandidateKind, Configuration, DataChannelInit, GatheringState, IceServer, IceTransportPolicy,
     UnusedReason,
@@ -58,26 +58,10 @@ async fn real_servers_over_dtls_carry_everything_and_get_their_allocations_back(
     for side in [&pair.alice, &pair.bob] {
         assert_eq!(side.stats().local_kind, Some(CandidateKind::Relayed));
     }
-    let megabyte = pattern(1 << 20);
-    for (from, to) in [(&pair.ours, &pair.theirs), (&pair.theirs, &pair.ours)] {
-        let send = async {
-            for piece in megabyte.chunks(1 << 16) {
-                from.send(piece.to_vec()).await.unwrap();
-            }
-        };
-        let receive = async {
-            let mut came = Vec::new();
-            while came.len() < megabyte.len() {
-                came.extend_from_slice(to.recv().await.expect("a message").as_bytes());
-            }
-            assert!(came == megabyte);
-        };
-        within(30, "a megabyte", async { tokio::join!(send, receive) }).await;
-    }
+    pair.exchange_a_megabyte().await;
     let stats = server.stats().await.unwrap();
     assert_eq!((stats.turn.allocations, stats.dtls_associations, stats.dtls_handshakes), (2, 2, 2));
-    pair.alice.close();
-    within(5, "to close", async { tokio::join!(pair.alice.closed(), pair.bob.closed()) }).await;
+    pair.close().await;
     assert_eq!(server.stats().await.unwrap().turn.allocations, 0, "they are given back before the end");
     drop(pair);
     let end = Instant::now() + Duration::from_secs(5);

@@ -18,7 +18,7 @@ mod relay;
 use std::time::Duration;
 
 use certificate::Certificate;
-use harness::{Pair, comes_true, connect_over, endpoint, negotiate, pattern, within};
+use harness::{comes_true, connect_over, endpoint, negotiate, within};
 use peerline::{
     CandidateKind, Configuration, ConnectionState, DataChannelInit, GatheringState, IceServer,
     IceTransportPolicy, UnusedReason,
@@ -31,31 +31,6 @@ fn through(url: &str) -> Configuration {
     configuration.ice_servers = vec![IceServer::new(url).credentials("alice", "wonderland")];
     configuration.ice_transport_policy = IceTransportPolicy::Relay;
     configuration
-}
-
-/// A megabyte each way, one after the other.
-async fn exchange(pair: &Pair) {
-    let megabyte = pattern(1 << 20);
-    for (from, to) in [(&pair.ours, &pair.theirs), (&pair.theirs, &pair.ours)] {
-        let send = async {
-            for piece in megabyte.chunks(1 << 16) {
-                from.send(piece.to_vec()).await.unwrap();
-            }
-        };
-        let receive = async {
-            let mut came = Vec::new();
-            while came.len() < megabyte.len() {
-                came.extend_from_slice(to.recv().await.expect("a message").as_bytes());
-            }
-            assert!(came == megabyte);
-        };
-        within(30, "a megabyte", async { tokio::join!(send, receive) }).await;
-    }
-}
-
-async fn close(pair: &Pair) {
-    pair.alice.close();
-    within(5, "to close", async { tokio::join!(pair.alice.closed(), pair.bob.closed()) }).await;
 }
 
 #[tokio::test]
@@ -80,11 +55,11 @@ async fn real_servers_over_tcp_and_tls_carry_everything_and_get_their_allocation
         for side in [&pair.alice, &pair.bob] {
             assert_eq!(side.stats().local_kind, Some(CandidateKind::Relayed), "{url}");
         }
-        exchange(&pair).await;
+        pair.exchange_a_megabyte().await;
         let stats = server.stats().await.unwrap();
         assert_eq!((stats.turn.allocations, stats.connections), (2, 2), "{url}");
         assert!(pair.alice.report().to_string().contains(" over TCP from "), "{}", pair.alice.report());
-        close(&pair).await;
+        pair.close().await;
         let stats = server.stats().await.unwrap();
         assert_eq!(stats.turn.allocations, 0, "{url}");
         drop(pair);

@@ -70,6 +70,38 @@ pub async fn connect() -> Pair {
     connect_with(Configuration::default()).await
 }
 
+impl Pair {
+    /// A megabyte each way, at a time.
+    pub async fn exchange_a_megabyte(&self) {
+        let megabyte = pattern(1 << 20);
+        let one_way = async |from: &DataChannel, to: &DataChannel| {
+            let send = async {
+                for piece in megabyte.chunks(1 << 16) {
+                    from.send(piece.to_vec()).await.unwrap();
+                }
+            };
+            let receive = async {
+                let mut came = Vec::new();
+                while came.len() < megabyte.len() {
+                    came.extend_from_slice(to.recv().await.expect("a message").as_bytes());
+                }
+                assert!(came == megabyte);
+            };
+            tokio::join!(send, receive);
+        };
+        within(30, "a megabyte each way", async {
+            tokio::join!(one_way(&self.ours, &self.theirs), one_way(&self.theirs, &self.ours));
+        })
+        .await;
+    }
+
+    /// One side closes, and both have heard it.
+    pub async fn close(&self) {
+        self.alice.close();
+        within(5, "to close", async { tokio::join!(self.alice.closed(), self.bob.closed()) }).await;
+    }
+}
+
 /// What must be done within so many seconds.
 pub async fn within<T>(seconds: u64, what: &str, future: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(seconds), future).await;
