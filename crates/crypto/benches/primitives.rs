@@ -33,7 +33,7 @@ fn cipher(c: &mut Criterion) {
     for size in [160_usize, 1200] {
         let key = crypto::default_provider().cipher(CipherAlgorithm::Aes128, &[1; 16]).expect("16 bytes");
         let mut message = vec![0; size];
-        c.bench_function(format!("crypto/aes128ctr/{size}"), |b| {
+        c.bench_function(&format!("crypto/aes128ctr/{size}"), |b| {
             b.iter(|| key.apply_keystream(&[2; 16], black_box(&mut message)));
         });
     }

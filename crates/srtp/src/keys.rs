@@ -95,7 +95,7 @@ impl Derivation {
     }
 }
 
-/// What a session key is for (RFC 3711 §4.3.2, RFC 6904 §4.2).
+/// What a session key is for (RFC 3711 §4.3.2, RFC 6904 §3.2).
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Label {
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn session_keys_are_those_of_rfc_6188() {
-        // RFC 6188 §7.4.
+        // RFC 6188 §7.
         let key = "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6";
         let salt = "3b04803de51ee7c96423ab5b78d2";
         let profile = Profile::Aes256CmHmacSha1_80;

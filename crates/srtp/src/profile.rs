@@ -29,7 +29,7 @@ impl Profile {
         Self::AeadAes256Gcm,
     ];
 
-    /// Its name in SDP's registry of crypto suites (RFC 4568 §6.2, RFC 6188 §8, RFC 7714 §14.1).
+    /// Its name in SDP's registry of crypto suites (RFC 4568 §6.2, RFC 6188, RFC 7714).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Aes128CmHmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",

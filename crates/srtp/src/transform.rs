@@ -32,7 +32,7 @@ pub(crate) struct Division {
     pub(crate) moved: usize,
 }
 
-/// The tag as it would be uncut, to tell one packet from another.
+/// The first eight bytes of the tag before it is cut, to tell one packet from another.
 pub(crate) type Fingerprint = u64;
 
 /// The tag is wrong.
