@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::Result;
 use crate::command::{commit, exists, root, run as run_command};
@@ -31,7 +32,7 @@ pub(crate) fn campaign(target: Option<&str>, minutes: u64) -> Result {
             return Ok(());
         }
         println!("{target}: {:.1} of {minutes} min", done / 60.0);
-        let left = (wanted - done).ceil() as u64;
+        let left = Duration::from_secs_f64(wanted - done).as_secs() + 1;
         let ran = run_target(target, left.clamp(SHORTEST_TURN_SECONDS, TURN_SECONDS));
         let crash = Entry { crashes: 1, ..Entry::default() };
         Ledger::record(target, &commit, ran.as_ref().map_or(crash, |entry| *entry))?;
