@@ -24,8 +24,10 @@ fn packet(size: usize) -> Vec<u8> {
     packet
 }
 
+type Seal = Box<dyn Fn(&mut [u8])>;
+
 /// The encryption alone, of a payload, with a header that is authenticated with it.
-fn bare(provider: &dyn Provider, profile: Profile) -> Box<dyn Fn(&mut [u8])> {
+fn bare(provider: &dyn Provider, profile: Profile) -> Seal {
     let key = vec![1; profile.key_len()];
     let aes128 = profile.key_len() == 16;
     if profile.salt_len() == 12 {
