@@ -1,0 +1,3 @@
+//! RTP, RTCP, header extensions and payload formats.
+
+pub mod payload;
