@@ -408,7 +408,7 @@ proptest! {
                             .map(|it| (it.id, it.value.to_vec())).collect()
                     };
                     let was = elements(&packet);
-                    let map = |old: u8| (old % 3 > 0).then_some(old ^ (id & 3));
+                    let map = |old: u8| (!old.is_multiple_of(3)).then_some(old ^ (id & 3));
                     let done = packet.map_elements(map);
                     let mapped: Vec<_> = was.iter().filter_map(|(id, value)| Some((map(*id)?, value.clone()))).collect();
                     prop_assert_eq!(elements(&packet), if done.is_ok() { mapped } else { was });

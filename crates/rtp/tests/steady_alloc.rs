@@ -1,5 +1,10 @@
 //! Reading, writing and changing packets allocates nothing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::panic,
+    reason = "of many kinds of packet a test is about few"
+)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! What has broken other stacks: rows R1, R2 and R4 of the list of threats.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::panic,
+    reason = "of many kinds of packet a test is about few"
+)]
 
 mod support;
 

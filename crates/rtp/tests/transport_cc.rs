@@ -1,5 +1,10 @@
 //! Feedback on all packets of a transport.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::panic,
+    reason = "of many kinds of packet a test is about few"
+)]
 
 mod support;
 

@@ -44,7 +44,7 @@ pub enum Format {
     /// draft-ietf-payload-flexible-fec-scheme-03, at most 109 packets of one stream, which is named.
     Flex03,
     /// RFC 8627, at most 110 packets by a mask, or 255 by rows and columns, of one stream, which is the one
-    /// contributing source of the packet of repair.
+    /// contributing source of the packet of repair. A packet of repair that has several is not to be read.
     Flex,
 }
 
