@@ -143,8 +143,10 @@ impl<'a> PacketMut<'a> {
             Some(form) => form,
             None => smallest_form(id, value.len())?,
         };
-        self.grow_extension(form, growth)?;
+        // Elements are moved before there is more room, where one that ran past the end would not do so any more.
+        self.check_growth(growth)?;
         let at = self.compact(form, Some(id));
+        self.grow_extension(form, growth)?;
         let header = form.element_header(id, value.len());
         let value_at = at.saturating_add(form.header_len());
         let end = value_at.saturating_add(value.len());
@@ -214,8 +216,9 @@ impl<'a> PacketMut<'a> {
         let used = self.spans(Form::OneByte).fold(0, |sum: usize, span| sum.saturating_add(span.len()));
         let needed = used.saturating_add(count);
         let growth = whole_words(needed).saturating_sub(self.elements().len());
-        self.grow_extension(Form::TwoByte, growth)?;
+        self.check_growth(growth)?;
         self.compact(Form::OneByte, None);
+        self.grow_extension(Form::TwoByte, growth)?;
         // Moved to the end of what they will take, they can be written from the front: what is written
         // never reaches what is still to be read.
         let elements = self.elements_mut();
@@ -336,13 +339,19 @@ impl<'a> PacketMut<'a> {
         end
     }
 
-    /// Makes the header extension longer, with zeros, or makes one.
-    fn grow_extension(&mut self, form: Form, growth: usize) -> Result<(), EditError> {
-        let had = self.layout.has_extension();
+    /// Whether the header extension can grow by so much.
+    fn check_growth(&self, growth: usize) -> Result<(), EditError> {
         let len = self.layout.payload_at.saturating_sub(self.layout.csrcs_end).saturating_add(growth);
-        if u16::try_from(len / 4).is_err() {
+        if growth > self.room() || u16::try_from(len / 4).is_err() {
             return Err(EditError::NoRoom);
         }
+        Ok(())
+    }
+
+    /// Makes the header extension longer, with zeros, or makes one.
+    fn grow_extension(&mut self, form: Form, growth: usize) -> Result<(), EditError> {
+        self.check_growth(growth)?;
+        let had = self.layout.has_extension();
         let old_end = self.layout.payload_at;
         self.move_payload_on(growth)?;
         self.buf.get_mut(old_end..self.layout.payload_at).unwrap_or_default().fill(0);

@@ -272,6 +272,31 @@ fn an_extension_of_another_kind_is_left_alone() {
 }
 
 #[test]
+fn an_element_past_the_end_does_not_come_back_when_the_extension_grows() {
+    // Two-byte form: 16 bytes where there are ten; one-byte form: 16 where there are three.
+    for (extension, id) in [("1000 0003 01 10 00000000000000000000", 9), ("bede 0001 1f 000000", 2)] {
+        let mut bytes = plain(b"").encode();
+        bytes[0] |= 0x10;
+        bytes.extend(hex(extension));
+        bytes.extend(b"payload");
+        let mut memory = [bytes.clone(), vec![0; 40]].concat();
+        let mut packet = PacketMut::decode(&mut memory, bytes.len()).unwrap();
+        packet.set_element(id, &[7; 16]).unwrap();
+        packet.set_element(id + 1, &[8; 16]).unwrap();
+        let now = packet.as_packet();
+        assert_eq!(
+            (now.element(1), now.element(id), now.element(id + 1)),
+            (None, Some(&[7; 16][..]), Some(&[8; 16][..]))
+        );
+        assert_eq!(now.payload(), b"payload");
+        memory[..bytes.len()].copy_from_slice(&bytes);
+        let mut packet = PacketMut::decode(&mut memory, bytes.len()).unwrap();
+        packet.widen_elements().unwrap();
+        assert_eq!(packet.as_packet().element(1), None);
+    }
+}
+
+#[test]
 fn padding_is_put_on_and_taken_off() {
     let bytes = plain(b"payload").encode();
     let mut memory = [bytes.clone(), vec![0xee; 255]].concat();

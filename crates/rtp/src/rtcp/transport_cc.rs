@@ -208,25 +208,32 @@ impl Symbols {
 
     /// How many of at most `left` symbols there are, and how many bytes of time they have. `None` if one has
     /// no meaning, or a run has no length and so leads nowhere.
-    fn delta_len(mut self, left: usize) -> Option<(usize, usize)> {
-        let (mut symbols, mut len) = (0_usize, 0_usize);
-        if self.is_empty() {
-            return None;
-        }
-        while symbols < left && !self.is_empty() {
-            let (symbol, same) = self.first();
-            let same_left = usize::from(same).min(left.saturating_sub(symbols));
-            len = len.saturating_add(same_left.saturating_mul(match symbol {
-                LOST => 0,
-                SMALL => 1,
-                LARGE => 2,
-                _ => return None,
-            }));
-            symbols = symbols.saturating_add(same_left);
-            self.skip(same);
-        }
+    fn delta_len(self, left: usize) -> Option<(usize, usize)> {
+        let (Self::Run(_, count) | Self::One(_, count) | Self::Two(_, count)) = self;
+        let symbols = usize::from(count).min(left);
+        // From the top, what is not behind the last symbol.
+        let upto = |width: usize| {
+            let unused = 16_u32.saturating_sub(u32::try_from(symbols.saturating_mul(width)).unwrap_or(16));
+            u16::MAX.checked_shl(unused).unwrap_or(0)
+        };
+        let len = match self {
+            Self::Run(_, 0) | Self::Run(RESERVED.., _) => return None,
+            Self::Run(symbol, _) => symbols.saturating_mul(symbol.into()),
+            Self::One(bits, _) => ones(bits & upto(1)),
+            Self::Two(bits, _) => {
+                let (large, small) = (bits & upto(2) & 0xaaaa, bits & upto(2) & 0x5555);
+                if large >> 1 & small != 0 {
+                    return None;
+                }
+                ones(large).saturating_mul(2).saturating_add(ones(small))
+            }
+        };
         Some((symbols, len))
     }
+}
+
+fn ones(bits: u16) -> usize {
+    usize::try_from(bits.count_ones()).unwrap_or_default()
 }
 
 impl Encoder<'_, '_> {
@@ -255,6 +262,7 @@ pub const TICKS_PER_REFERENCE: i64 = 256;
 pub(super) const LOST: u16 = 0;
 pub(super) const SMALL: u16 = 1;
 pub(super) const LARGE: u16 = 2;
+const RESERVED: u16 = 3;
 pub(super) const VECTOR_ONE: u16 = 14;
 pub(super) const VECTOR_TWO: u16 = 7;
 
