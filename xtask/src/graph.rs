@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-dtls", &["peerline-proto", "peerline-crypto"]),
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-datachannel", &["peerline-proto", "peerline-crypto", "peerline-sctp"]),
+    ("peerline-rtp", &["peerline-proto"]),
     (
         "peerline-session",
         &[
