@@ -1,0 +1,13 @@
+//! Payload formats: vectors, round trips, loss, and what no honest peer sends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a panic is how a test fails"
+)]
+
+mod h264;
+mod support;
+mod vp8;
