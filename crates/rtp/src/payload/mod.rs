@@ -31,13 +31,26 @@
 //! |--------|--------|
 //! | [`vp8`] | VP8, RFC 7741 |
 //! | [`h264`] | H.264, RFC 6184: single NAL units, STAP-A, FU-A; packetization modes 0 and 1 |
+//! | [`opus`] | Opus, RFC 7587 |
+//! | [`g711`] | PCMU and PCMA, RFC 3551, with their samples |
+//! | [`g722`] | G.722, RFC 3551 |
+//! | [`telephone_event`] | keys that are pressed, RFC 4733 |
+//! | [`comfort_noise`] | comfort noise, RFC 3389 |
+//! | [`red`] | redundant audio, RFC 2198, and what carries ULPFEC |
 
 mod assembly;
+pub mod comfort_noise;
 mod error;
+pub mod g711;
+pub mod g722;
 pub mod h264;
 mod nal;
+pub mod opus;
 mod picture_id;
 mod pieces;
+pub mod red;
+mod single;
+pub mod telephone_event;
 pub mod vp8;
 
 use proto::{NoSpace, Writer};
@@ -46,6 +59,7 @@ pub use assembly::{Limits, Stats};
 pub use error::{Broken, Discard, FrameError, Reason};
 pub use nal::Framing;
 pub use picture_id::PictureId;
+pub use single::Single;
 
 /// The payload of an RTP packet, as a depacketizer takes it.
 #[derive(Clone, Copy, Debug)]

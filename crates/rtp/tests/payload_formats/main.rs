@@ -8,6 +8,10 @@
     reason = "a panic is how a test fails"
 )]
 
+mod audio;
 mod h264;
+mod opus;
+mod red;
 mod support;
+mod telephone_event;
 mod vp8;
