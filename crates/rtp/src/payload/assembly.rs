@@ -218,6 +218,26 @@ impl Assembly {
         self.bytes.get_mut(self.begin.saturating_add(at)..).unwrap_or_default()
     }
 
+    /// How many packets the open frame has so far.
+    pub(super) fn packets(&self) -> usize {
+        self.open.map_or(0, |open| open.packets)
+    }
+
+    /// Takes away what the open frame has from `at` on.
+    pub(super) fn shorten(&mut self, at: usize) {
+        self.bytes.truncate(self.begin.saturating_add(at));
+    }
+
+    /// Puts `bytes` before what the open frame has from `at` on.
+    pub(super) fn insert(&mut self, at: usize, bytes: &[u8]) -> Result<(), Discard> {
+        let end = self.len();
+        self.append(bytes)?;
+        if let Some(tail) = self.open_mut(at).get_mut(..end.saturating_sub(at).saturating_add(bytes.len())) {
+            tail.rotate_right(bytes.len().min(tail.len()));
+        }
+        Ok(())
+    }
+
     /// What is known of the open frame.
     pub(super) fn outline(&mut self, describe: impl FnOnce(&mut Outline)) {
         if let Some(open) = &mut self.open {

@@ -31,6 +31,9 @@
 //! |--------|--------|
 //! | [`vp8`] | VP8, RFC 7741 |
 //! | [`h264`] | H.264, RFC 6184: single NAL units, STAP-A, FU-A; packetization modes 0 and 1 |
+//! | [`vp9`] | VP9, RFC 9628: flexible and non-flexible mode |
+//! | [`av1`] | AV1, the RTP payload format of the Alliance for Open Media |
+//! | [`h265`] | H.265, RFC 7798: single NAL units, aggregation packets, fragmentation units |
 //! | [`opus`] | Opus, RFC 7587 |
 //! | [`g711`] | PCMU and PCMA, RFC 3551, with their samples |
 //! | [`g722`] | G.722, RFC 3551 |
@@ -39,11 +42,13 @@
 //! | [`red`] | redundant audio, RFC 2198, and what carries ULPFEC |
 
 mod assembly;
+pub mod av1;
 pub mod comfort_noise;
 mod error;
 pub mod g711;
 pub mod g722;
 pub mod h264;
+pub mod h265;
 mod nal;
 pub mod opus;
 mod picture_id;
@@ -52,6 +57,7 @@ pub mod red;
 mod single;
 pub mod telephone_event;
 pub mod vp8;
+pub mod vp9;
 
 use proto::{NoSpace, Writer};
 

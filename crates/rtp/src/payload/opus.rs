@@ -70,11 +70,11 @@ impl Toc {
             }
             12..16 => {
                 let bandwidth = [Bandwidth::SuperWide, Bandwidth::Full];
-                (Mode::Hybrid, pick(&bandwidth, config - 12 >> 1), pick(&[480, 960], config & 1))
+                (Mode::Hybrid, pick(&bandwidth, (config - 12) >> 1), pick(&[480, 960], config & 1))
             }
             _ => {
                 let bandwidth = [Bandwidth::Narrow, Bandwidth::Wide, Bandwidth::SuperWide, Bandwidth::Full];
-                (Mode::Celt, pick(&bandwidth, config - 16 >> 2), pick(&[120, 240, 480, 960], config & 3))
+                (Mode::Celt, pick(&bandwidth, (config - 16) >> 2), pick(&[120, 240, 480, 960], config & 3))
             }
         };
         let (Some(bandwidth), Some(frame_duration)) = (bandwidth, frame_duration) else {
@@ -216,11 +216,8 @@ impl Packetizer {
         timestamp: u32,
         max_payload: usize,
     ) -> Result<Single<'a>, FrameError> {
-        let toc = Toc::decode(packet).map_err(|discard| match discard {
-            Discard::Empty => FrameError::Empty,
-            _ => FrameError::NotAFrame,
-        })?;
         let mut single = Single::new(packet, false, max_payload)?;
+        let toc = Toc::decode(packet).map_err(|_| FrameError::NotAFrame)?;
         let begins = self.talkspurts.begins(timestamp, toc.duration());
         if toc.silent {
             self.talkspurts.pause();

@@ -9,9 +9,12 @@
 )]
 
 mod audio;
+mod av1;
 mod h264;
+mod h265;
 mod opus;
 mod red;
 mod support;
 mod telephone_event;
 mod vp8;
+mod vp9;
