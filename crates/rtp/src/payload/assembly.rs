@@ -245,8 +245,11 @@ impl Assembly {
         }
     }
 
-    /// The open frame is whole. One that is broken was told of before.
+    /// The open frame is whole. One that is broken was told of before, and one without a byte is none.
     pub(super) fn finish(&mut self, marker: bool) {
+        if self.len() == 0 {
+            self.break_open(Reason::Unfinished);
+        }
         let Some(open) = self.open.take().filter(|open| !open.skipping) else { return };
         self.stats.frames = self.stats.frames.saturating_add(1);
         self.begin = self.bytes.len();

@@ -105,9 +105,9 @@ impl Packetizer {
             Some((end, left)) => (end, Some(left)),
             None => (timestamp, None),
         };
-        // What seems to be before the begin has lasted no time yet.
-        let lasted = until.wrapping_sub(self.begin);
-        let lasted = if lasted > u32::MAX / 2 { 0 } else { lasted };
+        // RFC 4733 §2.3.5: what lasts no time yet is not said to, as that would stand for a state without end.
+        let lasted = until.wrapping_sub(self.begin).max(1);
+        let lasted = if lasted > u32::MAX / 2 { 1 } else { lasted };
         let segment = u16::try_from(lasted);
         let report = Report {
             event: self.event,
@@ -175,12 +175,16 @@ impl Depacketizer {
         Self::default()
     }
 
-    /// Takes the next payload. Drain [`poll_change`](Self::poll_change) afterwards: at most 64 changes wait.
+    /// Takes the next payload. Drain [`poll_change`](Self::poll_change) afterwards: at most 64 changes wait. Reports of no duration, which
+    /// are for states alone, are ignored (§2.3.5).
     pub fn handle_payload(&mut self, payload: Payload<'_>) -> Result<(), Discard> {
         if self.changes.len() >= MAX_CHANGES {
             return Err(Discard::Unread);
         }
         let report = Report::decode(payload.bytes)?;
+        if report.duration == 0 {
+            return Err(Discard::Malformed);
+        }
         let same = self
             .current
             .filter(|current| current.event == report.event && current.timestamp == payload.timestamp);

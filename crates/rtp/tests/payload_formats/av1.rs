@@ -213,6 +213,18 @@ fn r3_fragments_without_start_or_end_break_the_unit() {
 }
 
 #[test]
+fn a_unit_of_nothing_but_delimiters_is_none() {
+    for marker in [false, true] {
+        let mut depacketizer = depacketizer();
+        let packets = [(&[0x10, 0x10][..], 1, marker, false), (&[0x18, 0x30, 0x10], 2, true, false)];
+        let packets = [(&[0x18, 0x30, 0x10][..], 0, true, false)].into_iter().chain(packets);
+        let (_, out) = receive!(depacketizer, packets);
+        assert_eq!(out[1], broken(1, Reason::Unfinished));
+        assert_eq!(out[2].as_ref().unwrap().bytes, [0x32, 1, 0x10]);
+    }
+}
+
+#[test]
 fn r3_65_536_fragments_are_kept_within_the_limits() {
     let mut depacketizer = depacketizer();
     let mut reasons = Vec::new();

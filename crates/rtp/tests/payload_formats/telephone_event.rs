@@ -57,7 +57,7 @@ fn a_key_is_reported_while_it_is_pressed_and_three_times_when_it_is_over() {
     let last: &[u8] = &[9, 0x8a, 0x04, 0xb0];
     assert_eq!(
         bytes,
-        [&[9, 0x0a, 0, 0][..], &[9, 0x0a, 0x01, 0x90], &[9, 0x0a, 0x03, 0x20], last, last, last]
+        [&[9, 0x0a, 0, 1][..], &[9, 0x0a, 0x01, 0x90], &[9, 0x0a, 0x03, 0x20], last, last, last]
     );
     assert!(sent.iter().all(|(_, written)| written.timestamp == 1000));
     let markers: Vec<bool> = sent.iter().map(|(_, written)| written.marker).collect();
@@ -91,7 +91,7 @@ fn an_event_of_which_one_packet_arrives_is_an_event() {
     );
     // The same key again is another event, and one whose end is lost is over when the next begins, or when it is given up.
     depacketizer.handle_payload(payload(&[5, 0, 0, 50], 200, true, false)).unwrap();
-    depacketizer.handle_payload(payload(&[6, 0, 0, 0], 400, true, true)).unwrap();
+    depacketizer.handle_payload(payload(&[6, 0, 0, 1], 400, true, true)).unwrap();
     // Late.
     assert_eq!(
         depacketizer.handle_payload(payload(&[5, 0x80, 0, 60], 200, false, false)),
@@ -105,7 +105,7 @@ fn an_event_of_which_one_packet_arrives_is_an_event() {
             Change::Began { event, volume: 0, timestamp: 200 },
             Change::Ended { event, duration: 50, told: false },
             Change::Began { event: Event(6), volume: 0, timestamp: 400 },
-            Change::Ended { event: Event(6), duration: 0, told: false },
+            Change::Ended { event: Event(6), duration: 1, told: false },
         ]
     );
 }
@@ -145,6 +145,11 @@ fn reports_are_read_leniently_and_within_bounds() {
         assert_eq!(Report::decode(&[3, 0xff, 0x12][..len]), Err(Discard::Truncated));
     }
     let mut depacketizer = Depacketizer::new();
+    // No duration is one without end, and for states alone.
+    assert_eq!(
+        depacketizer.handle_payload(payload(&[3, 0x80, 0, 0], 0, true, false)),
+        Err(Discard::Malformed)
+    );
     let mut taken = 0;
     for at in 0..100 {
         let result = depacketizer.handle_payload(payload(&[3, 0x80, 0, 1], at * 1000, true, false));

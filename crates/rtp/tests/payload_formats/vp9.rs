@@ -56,10 +56,18 @@ fn descriptors_have_the_octets_of_the_rfc() {
         }
         assert_eq!(Descriptor::decode(octets).unwrap_err(), Discard::Empty);
     }
-    // Flexible without a number; a picture that refers to itself; a fourth reference.
-    for bad in [&[0x18, 1][..], &[0xd8, 1, 0, 9], &[0xd8, 1, 3, 3, 3, 2, 9]] {
+    // A picture that refers to itself; a fourth reference.
+    for bad in [&[0xd8, 1, 0, 9][..], &[0xd8, 1, 3, 3, 3, 2, 9]] {
         assert_eq!(Descriptor::decode(bad).unwrap_err(), Discard::Malformed);
     }
+}
+
+#[test]
+fn the_flag_of_the_flexible_mode_is_ignored_without_a_number() {
+    let (descriptor, data) = Descriptor::decode(&[0x78, 0x20, 9, 0xaa]).unwrap();
+    assert!(!descriptor.flexible && descriptor.references.is_empty());
+    assert_eq!((descriptor.tl0_pic_idx, data), (Some(9), &[0xaa][..]));
+    assert_eq!(Descriptor::decode(&[0x58, 3, 0xaa]).unwrap().1, [3, 0xaa]);
 }
 
 #[test]

@@ -239,7 +239,7 @@ impl Depacketizer {
             Ok(()) => {}
         }
         if payload.marker {
-            if self.unfinished.is_some() || self.assembly.len() == 0 {
+            if self.unfinished.is_some() {
                 self.assembly.break_open(Reason::Unfinished);
             }
             self.assembly.finish(true);

@@ -188,16 +188,13 @@ fn walk(payload: &[u8]) -> Result<(Descriptor<'_>, Places, &[u8]), Discard> {
     let has = |mask: u8| first & mask != 0;
     let mut descriptor = Descriptor {
         inter_picture: has(P),
-        flexible: has(F),
+        // RFC 9628 §4.2: without a number, the flag of the flexible mode is ignored.
+        flexible: has(F) && has(I),
         start: has(B),
         end: has(E),
         not_for_higher: has(Z),
         ..Descriptor::default()
     };
-    // RFC 9628 §4.2: in flexible mode there is a number.
-    if has(F) && !has(I) {
-        return Err(Discard::Malformed);
-    }
     let mut places = Places::default();
     let at = |reader: &Reader<'_>| Some(payload.len().saturating_sub(reader.remaining()));
     if has(I) {
@@ -213,12 +210,12 @@ fn walk(payload: &[u8]) -> Result<(Descriptor<'_>, Places, &[u8]), Discard> {
             spatial: octet >> 1 & 7,
             inter_layer: octet & D != 0,
         });
-        if !has(F) {
+        if !descriptor.flexible {
             places.tl0_pic_idx = at(&reader);
             descriptor.tl0_pic_idx = Some(reader.u8()?);
         }
     }
-    if has(F) && has(P) {
+    if descriptor.flexible && has(P) {
         loop {
             let octet = reader.u8()?;
             // RFC 9628 §4.2: at most three, none of them the picture itself.
