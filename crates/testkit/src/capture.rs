@@ -71,30 +71,22 @@ impl Capture {
     ///
     /// If tshark cannot read the file.
     pub fn dissect(&self, name: &str) -> Option<Vec<(String, String)>> {
-        let options = ["--enable-heuristic", "dtls_udp", "--enable-heuristic", "stun_udp"];
-        let packets = self.fields(name, &options, ["frame.protocols", "_ws.malformed"])?;
-        Some(packets.into_iter().map(|[protocols, malformed]| (protocols, malformed)).collect())
+        self.dissect_with(name, &[])
     }
 
-    /// The fields that tshark, with `options`, finds in each packet; several values of one are joined by commas. `None` where there
-    /// is no tshark.
+    /// The same with more arguments of tshark's. Fields that they name (`-e`) follow what is malformed, behind bars.
     ///
     /// # Panics
     ///
-    /// If tshark cannot read the file, or does not know a field.
+    /// If tshark cannot read the file.
     #[expect(clippy::panic, clippy::expect_used, reason = "a panic is how a test fails")]
-    pub fn fields<const N: usize>(
-        &self,
-        name: &str,
-        options: &[&str],
-        fields: [&str; N],
-    ) -> Option<Vec<[String; N]>> {
+    pub fn dissect_with(&self, name: &str, arguments: &[&str]) -> Option<Vec<(String, String)>> {
         let path = std::env::temp_dir().join(format!("peerline-{name}-{}.pcap", std::process::id()));
         std::fs::write(&path, &self.bytes).expect("a file");
         let output = Command::new("tshark")
-            .args(["-n", "-T", "fields", "-E", "separator=|"])
-            .args(fields.iter().flat_map(|field| ["-e", *field]))
-            .args(options)
+            .args(["-n", "-T", "fields", "-E", "separator=|", "-e", "frame.protocols", "-e", "_ws.malformed"])
+            .args(["--enable-heuristic", "dtls_udp", "--enable-heuristic", "stun_udp"])
+            .args(arguments)
             .arg("-r")
             .arg(&path)
             .output();
@@ -104,10 +96,7 @@ impl Capture {
         if !output.status.success() {
             panic!("tshark: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let line = |line: &str| {
-            let mut values = line.split('|').map(str::to_owned);
-            std::array::from_fn(|_| values.next().unwrap_or_default())
-        };
-        Some(text.lines().map(line).collect())
+        let line = |line: &str| line.split_once('|').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        Some(text.lines().filter_map(line).collect())
     }
 }

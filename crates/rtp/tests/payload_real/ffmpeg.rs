@@ -1,7 +1,7 @@
 //! What ffmpeg's RTP muxer sends.
 
 use std::io::Write;
-use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,18 +16,19 @@ struct Packet {
     payload: Vec<u8>,
 }
 
-/// The RTP packets in which ffmpeg sends `file`; `None`, with the reason printed, if it cannot.
+/// The RTP packets in which ffmpeg sends `file`, over a socket that loses none; `None`, with the reason printed, if it cannot.
 fn packets(codec: Codec, container: &str, file: &[u8]) -> Option<Vec<Packet>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let port = socket.local_addr().unwrap().port();
+    let path = std::env::temp_dir().join(format!("peerline-{codec:?}-{}.socket", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let kind = if matches!(codec, Codec::Opus) { "-c:a" } else { "-c:v" };
     let mut child = Command::new("ffmpeg")
-        // In real time, so that no packet is lost for want of memory.
-        .args(["-hide_banner", "-loglevel", "error", "-re", "-f", container, "-i", "pipe:0", kind, "copy"])
-        .args(["-strict", "experimental", "-f", "rtp", "-sdp_file", "/dev/null"])
-        .arg(format!("rtp://127.0.0.1:{port}?pkt_size=900"))
+        .args(["-hide_banner", "-loglevel", "error", "-f", container, "-i", "pipe:0", kind, "copy"])
+        .args(["-strict", "experimental", "-packetsize", "900", "-type", "datagram", "-f", "rtp"])
+        .arg(format!("unix:{}", path.display()))
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .ok()?;
@@ -41,12 +42,15 @@ fn packets(codec: Codec, container: &str, file: &[u8]) -> Option<Vec<Packet>> {
         let mut over = false;
         loop {
             match socket.recv(&mut memory) {
+                // RTCP comes on the same way.
+                Ok(_) if (192..224).contains(&memory[1]) => {}
                 Ok(len) => packets.push(parse(&memory[..len])),
                 Err(_) if over => break,
                 Err(_) => over = child.try_wait().unwrap().is_some(),
             }
         }
     });
+    let _ = std::fs::remove_file(&path);
     let output = child.wait_with_output().unwrap();
     if !output.status.success() {
         println!("skipped: ffmpeg does not send {codec:?}: {}", String::from_utf8_lossy(&output.stderr));

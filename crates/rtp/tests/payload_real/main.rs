@@ -12,6 +12,7 @@
 
 mod aiortc;
 mod clips;
+#[cfg(unix)]
 mod ffmpeg;
 mod identity;
 mod tshark;

@@ -22,18 +22,33 @@ fn capture(packets: &[(Vec<u8>, bool)]) -> Capture {
     capture
 }
 
-/// Fields of each packet, by the dissector of that name.
+/// Fields of each packet, by the dissector of that name: its protocols, what is malformed, and those asked for.
 fn dissect<const N: usize>(
     packets: &[(Vec<u8>, bool)],
     dissector: &str,
     fields: [&str; N],
 ) -> Option<Vec<[String; N]>> {
     let kind = format!("rtp.pt==96,{dissector}");
-    let seen = capture(packets).fields(dissector, &["-d", "udp.port==5004,rtp", "-d", &kind], fields);
-    if seen.is_none() {
+    fields_of(packets, dissector, &["-d", "udp.port==5004,rtp", "-d", &kind], fields)
+}
+
+fn fields_of<const N: usize>(
+    packets: &[(Vec<u8>, bool)],
+    name: &str,
+    options: &[&str],
+    fields: [&str; N],
+) -> Option<Vec<[String; N]>> {
+    let asked = fields.iter().skip(2).flat_map(|field| ["-e", *field]);
+    let arguments: Vec<&str> = options.iter().copied().chain(asked).collect();
+    let Some(seen) = capture(packets).dissect_with(name, &arguments) else {
         println!("skipped: tshark is not installed");
-    }
-    seen
+        return None;
+    };
+    let split = |(protocols, rest): (String, String)| {
+        let mut values = std::iter::once(protocols).chain(rest.split('|').map(str::to_owned));
+        std::array::from_fn(|_| values.next().unwrap_or_default())
+    };
+    Some(seen.into_iter().map(split).collect())
 }
 
 /// No packet is malformed, and each belongs to the protocol.
@@ -148,10 +163,7 @@ fn real_tshark_reads_our_redundant_audio() {
     }
     let fields = ["frame.protocols", "_ws.malformed", "rtp.timestamp-offset", "rtp.block-length"];
     let options = ["-d", "udp.port==5004,rtp", "-o", "rtp.rfc2198_payload_type:96"];
-    let Some(seen) = capture(&packets).fields("red", &options, fields) else {
-        println!("skipped: tshark is not installed");
-        return;
-    };
+    let Some(seen) = fields_of(&packets, "red", &options, fields) else { return };
     is_well(&seen, "rtp");
     assert_eq!(seen[0][2..], ["", ""]);
     assert_eq!(seen[1][2..], ["960", "20"]);
