@@ -20,7 +20,7 @@ const STEPS: &[Step] = &[
     ("compat", chores::compat),
     ("callgrind", || callgrind::run(false, "")),
     ("sim", || chores::sim(2000, 0, false)),
-    ("fuzz", || fuzz::run(None, 8)),
+    ("fuzz", || fuzz::run(None, 5)),
     ("demo-smoke", || demo_smoke::run(50, None)),
     ("interop chromium", || interop::run_in_ci("chromium")),
 ];

@@ -11,7 +11,7 @@ use crate::browser::{Browser, free_port};
 use crate::command::{cargo, root};
 
 pub(crate) fn run(mib: usize, screenshots: Option<&Path>) -> Result {
-    cargo("build --release --locked -p peerline-cli --bin peerline")?;
+    cargo("build --profile counted --locked -p peerline-cli --bin peerline")?;
     let address = format!("127.0.0.1:{}", free_port()?);
     let _demo = Demo::start(&address)?;
     let browser = Browser::start(1280, 900)?;
@@ -106,7 +106,7 @@ struct Demo(Child);
 
 impl Demo {
     fn start(address: &str) -> Result<Self> {
-        let child = Command::new(root().join("target/release/peerline"))
+        let child = Command::new(root().join("target/counted/peerline"))
             .args(["demo", "--listen", address, "--turn"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -74,7 +74,7 @@ pub(crate) fn in_ci() -> Vec<String> {
 
 fn run_driver(peer: &str, scenarios: &str, argument: &str) -> Result {
     let rig = root().join("../shared/interop");
-    let ours = root().join("target/release/interop-peer");
+    let ours = root().join("target/counted/interop-peer");
     let mut driver = Command::new("python3");
     driver.arg(rig.join("driver.py")).args(["--a", &format!("ours:{}{argument}", ours.display())]);
     let other = if peer == "ours" { format!("ours:{}", ours.display()) } else { peer.to_owned() };
@@ -87,7 +87,7 @@ pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
         println!("interop is skipped: the rig is not at ../shared/interop");
         return Ok(());
     }
-    cargo("build --release --locked -p peerline-cli --bin interop-peer")?;
+    cargo("build --profile counted --locked -p peerline-cli --bin interop-peer")?;
     let scenarios = if scenarios.is_empty() { DATA.join(",") } else { scenarios.join(",") };
     run_driver(peer, &scenarios, "")
 }

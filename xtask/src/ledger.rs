@@ -31,11 +31,18 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn write(&self) -> Result {
-        fs::write(path(), self.to_text()).map_err(|error| format!("{}: {error}", path().display()))
+    /// Adds a run to the file. Other campaigns may write to it at the same time, and read it at any.
+    pub(crate) fn record(target: &str, commit: &str, run: Entry) -> Result {
+        let failed = |error: std::io::Error| format!("{}: {error}", path().display());
+        let lock = fs::File::create(root().join("fuzz/target/ledger.lock")).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut ledger = Self::read()?;
+        ledger.add(target, commit, run);
+        let whole = path().with_extension("new");
+        fs::write(&whole, ledger.to_text()).and_then(|()| fs::rename(&whole, path())).map_err(failed)
     }
 
-    pub(crate) fn add(&mut self, target: &str, commit: &str, run: Entry) {
+    fn add(&mut self, target: &str, commit: &str, run: Entry) {
         let entry = self.0.entry((target.to_owned(), commit.to_owned())).or_default();
         entry.executions += run.executions;
         entry.seconds += run.seconds;

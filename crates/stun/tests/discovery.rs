@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use proto::{Arrival, Batch, Instant, Path, Writer};
-use stun::discovery::{Config, Discovery, Event, Findings};
+use stun::discovery::{Config, Dependence, Discovery, Event, Findings, Lifetime};
 use stun::wire::{Attribute, Class, Encoder, ErrorCode, Message, Method, TransactionId};
 use stun::{Discard, Failure};
 
@@ -27,9 +28,13 @@ type Sent = (Path, TransactionId);
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
         let now = testkit::epoch();
         let path = testkit::path(LOCAL[0], SERVER);
-        let mut discovery = Discovery::new(Config::default(), path, at(LOCAL[1]), [1; 32]);
+        let mut discovery = Discovery::new(config, path, at(LOCAL[1]), [1; 32]);
         discovery.start(now);
         Self { discovery, now }
     }
@@ -164,6 +169,97 @@ fn a_hairpin_is_our_own_question() {
     assert_eq!(bench.discovery.findings().hairpin, Some(true));
 }
 
+/// RFC 5780 §4.3: beside what the server's first address sees, what its others see.
+#[test]
+fn mappings_are_told_by_what_each_address_of_the_server_sees() {
+    let [first, second, third] = ["203.0.113.1:4000", "203.0.113.1:4001", "203.0.113.1:4002"];
+    for (address, both, expected) in [
+        (first, first, Dependence::EndpointIndependent),
+        (first, second, Dependence::EndpointIndependent),
+        (second, second, Dependence::Address),
+        (second, third, Dependence::AddressAndPort),
+    ] {
+        let mut bench = Bench::new();
+        let asked = bench.connect(first, OTHER);
+        let (there, id) = *asked.iter().find(|(path, _)| path.remote == at(first)).unwrap();
+        bench.receive(Path { local: at(LOCAL[1]), ..there }, Class::Request, id, &[]).unwrap();
+        let (path, id) = asked[0];
+        let mapped = [Attribute::XorMappedAddress(at(first))];
+        bench.receive(Path { remote: at(OTHER), ..path }, Class::Success, id, &mapped).unwrap();
+        assert_eq!(bench.discovery.findings().filtering, Some(Dependence::EndpointIndependent));
+
+        let asked = bench.sent();
+        assert_eq!(
+            asked.iter().map(|(path, _)| path.remote).collect::<Vec<_>>(),
+            [at("192.0.2.2:3478"), at(OTHER)]
+        );
+        for ((path, id), mapped) in asked.into_iter().zip([address, both]) {
+            assert_eq!((bench.discovery.findings().mapping, bench.discovery.poll_event()), (None, None));
+            bench.receive(path, Class::Success, id, &[Attribute::XorMappedAddress(at(mapped))]).unwrap();
+        }
+        let (event, found) = bench.rest();
+        assert_eq!((event, found.mapping), (Some(Event::Finished), Some(expected)), "{address}, {both}");
+    }
+}
+
+#[test]
+fn a_port_is_kept_if_it_is_the_same_outside() {
+    for (mapped, is_kept) in [("203.0.113.1:4000", true), ("203.0.113.1:4001", false)] {
+        let mut bench = Bench::new();
+        bench.connect(mapped, OTHER);
+        assert_eq!(bench.discovery.findings().keeps_port(), is_kept, "{mapped}");
+    }
+}
+
+/// RFC 5780 §4.6: the first socket is silent, and the second asks the server to send to the first one's port.
+#[test]
+fn the_life_of_a_mapping_is_asked_for_from_the_second_socket() {
+    const LIFE: Duration = Duration::from_secs(100);
+    let mut config = Config::default();
+    config.max_lifetime = Some(Duration::from_secs(300));
+    let mut bench = Bench::with(config);
+    let mut waiting = bench.connect(LOCAL[0], SERVER);
+    let (mut last, mapped) = (bench.now, [Attribute::XorMappedAddress(at(LOCAL[0]))]);
+    let mut refreshed = 0;
+    while !waiting.is_empty() {
+        for (path, id) in waiting {
+            if path.local == at(LOCAL[0]) {
+                (last, refreshed) = (bench.now, refreshed + 1);
+                bench.receive(path, Class::Success, id, &mapped).unwrap();
+            } else if bench.now - last < LIFE {
+                bench.receive(testkit::path(LOCAL[0], SERVER), Class::Success, id, &mapped).unwrap();
+            }
+        }
+        waiting = bench.sent();
+        while waiting.is_empty()
+            && let Some(due) = bench.discovery.poll_timeout()
+        {
+            bench.now = due;
+            waiting = bench.sent();
+        }
+    }
+    let seconds = Duration::from_secs_f64;
+    let expected = Lifetime { at_least: seconds(97.5), below: Some(seconds(105.0)) };
+    assert_eq!(bench.discovery.poll_event(), Some(Event::Finished));
+    assert_eq!(bench.discovery.findings().lifetime, Some(expected));
+    // After silences of 0, 30, 60, 120, 90, 105 and 97.5 seconds.
+    assert_eq!(refreshed, 7);
+}
+
+/// What a NAT may rightly keep from us is given up sooner than what every working path answers.
+#[test]
+fn each_request_is_sent_as_often_as_its_schedule_says() {
+    let mut bench = Bench::new();
+    let mut sent = bench.sent();
+    while let Some(due) = bench.discovery.poll_timeout() {
+        bench.now = due;
+        sent.extend(bench.sent());
+    }
+    let count = |local| sent.iter().filter(|(path, _)| path.local == at(local)).count();
+    assert_eq!((count(LOCAL[0]), count(LOCAL[1])), (7, 5));
+    assert_eq!(bench.discovery.poll_event(), Some(Event::Failed(Failure::TimedOut)));
+}
+
 #[test]
 fn a_refusal_of_all_is_told_and_all_can_begin_anew() {
     let mut bench = Bench::new();
@@ -182,9 +278,7 @@ fn attributes_have_their_limit() {
     for (limit, taken) in [(2, true), (1, false)] {
         let mut config = Config::default();
         config.max_attributes = limit;
-        let mut bench = Bench::new();
-        bench.discovery = Discovery::new(config, testkit::path(LOCAL[0], SERVER), at(LOCAL[1]), [1; 32]);
-        bench.discovery.start(bench.now);
+        let mut bench = Bench::with(config);
         let (path, id) = bench.sent()[0];
         // With the fingerprint there are two.
         let mapped = [Attribute::XorMappedAddress(at("203.0.113.1:1"))];

@@ -67,8 +67,9 @@ impl<'w, 'm> Encoder<'w, 'm> {
             Data::A(address) => self.out.put(&address.octets())?,
             Data::Aaaa(address) => self.out.put(&address.octets())?,
             Data::Nsec(nsec) => {
-                // RFC 6762 §18.14 wants names compressed here too, unlike plain DNS.
-                self.name(nsec.next)?;
+                // RFC 6762 §18.14 would rather have it compressed, but dnspython, and with it aiortc, refuses
+                // whole messages with such a pointer.
+                self.whole_name(nsec.next)?;
                 self.out.put(nsec.types)?;
             }
             Data::Other(bytes) => self.out.put(bytes)?,
@@ -102,6 +103,10 @@ impl<'w, 'm> Encoder<'w, 'm> {
         if message.len() > super::name::HEADER && Name::trusted(message, super::name::HEADER) == name {
             return self.out.put_u16(POINTER_TO_FIRST);
         }
+        self.whole_name(name)
+    }
+
+    fn whole_name(&mut self, name: Name<'_>) -> Result<(), NoSpace> {
         for label in name.labels() {
             self.out.put_u8(u8::try_from(label.len()).map_err(|_| NoSpace)?)?;
             self.out.put(label)?;
