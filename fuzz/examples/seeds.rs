@@ -19,6 +19,7 @@ fn main() {
     dtls();
     candidates();
     mdns();
+    rtp();
     descriptions();
 }
 
@@ -235,6 +236,50 @@ fn mdns() {
     ] {
         save("mdns", name, bytes);
     }
+}
+
+/// Feedback and reports as we write them, and descriptors as Chromium does.
+fn rtp() {
+    use rtp::rtcp::{
+        Arrived, Encoder, PacketStatus, ReportBlock, SdesItem, SdesKind, SenderInfo, TransportFeedback,
+    };
+    use rtp::{NoSpace, NtpTime, SequenceNumber, Ssrc};
+
+    let save_rtcp = |name: &str, write: fn(&mut Encoder<'_, '_>) -> Result<(), NoSpace>| {
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        write(&mut Encoder::new(&mut out)).expect("room");
+        save("rtp_rtcp", name, out.written());
+    };
+    save_rtcp("report", |out| {
+        out.sender_report(Ssrc(1), SenderInfo::default(), [ReportBlock::default(); 2], &[])?;
+        out.source_description([(Ssrc(1), [SdesItem { kind: SdesKind::CNAME, text: b"someone" }])])?;
+        out.extended_report(Ssrc(1), |xr| xr.reference_time(NtpTime(1)))
+    });
+    save_rtcp("missing", |out| out.nack(Ssrc(1), Ssrc(2), [1, 2, 18, 40].map(SequenceNumber)).map(drop));
+    save_rtcp("remb", |out| out.remb(Ssrc(1), 1_000_000, [Ssrc(2)]));
+    save_rtcp("transport", |out| {
+        let it = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 1 };
+        let arrived =
+            (0..40_u16).map(|at| Arrived { sequence: SequenceNumber(at * at), ticks: u64::from(at) * 70 });
+        out.transport_cc(it, arrived).map(drop)
+    });
+    save_rtcp("congestion", |out| {
+        let status = PacketStatus::Received { ecn: None, offset: Some(1) };
+        out.congestion_control(
+            Ssrc(1),
+            5,
+            [(Ssrc(2), SequenceNumber(7), [status, PacketStatus::Lost, status])],
+        )
+    });
+    let structure = b"\xc1\x01\x72\x80\x08\x14\x85\x21\x4e\xaf\xff\xaa\xaa\x86\x3c\xf0\x43\x0c\x10\xc3\x02\xaf\xc0\xaa\xa0\x06\x3c\x00\
+        \x43\x00\x10\xc0\x02\xa0\x00\xa8\x00\x06\x00\x00\x40\x00\x1d\x95\x49\x26\xe0\x82\xb0\x4a\x09\x41\xb8\x20\xac\x12\x82\x50\x31\x57\
+        \xf9\x74\x00\x0c\xa8\x64\x33\x0e\x22\x22\x22\xec\xa8\x65\x53\x04\x22\x42\x30\xec\xa8\x77\x53\x00\x77\x00\x42\x00\xef\x00\x86\
+        \x01\xdf\x01\x0d";
+    let first = u8::try_from(structure.len()).expect("one byte");
+    save("rtp_extension", "dependency", &[&[first], &structure[..], &[0x86, 1, 0x73, 0x40, 0xfc]].concat());
+    save("rtp_extension", "layers", b"\x00\x51\x40\x64\xc8\x01\xd8\x04");
+    save("rtp_extension", "mid", b"\x00audio");
 }
 
 /// What browsers and others wrote, without the largest.

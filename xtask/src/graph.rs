@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-srtp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-datachannel", &["peerline-proto", "peerline-crypto", "peerline-sctp"]),
+    ("peerline-rtp", &["peerline-proto"]),
     (
         "peerline-session",
         &[

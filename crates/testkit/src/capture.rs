@@ -70,13 +70,24 @@ impl Capture {
     /// # Panics
     ///
     /// If tshark cannot read the file.
-    #[expect(clippy::panic, clippy::expect_used, reason = "a panic is how a test fails")]
     pub fn dissect(&self, name: &str) -> Option<Vec<(String, String)>> {
+        self.dissect_with(name, &[])
+    }
+
+    /// The same with more arguments of tshark's. Fields that they name (`-e`) follow what is malformed, behind bars.
+    ///
+    /// # Panics
+    ///
+    /// If tshark cannot read the file.
+    #[expect(clippy::panic, clippy::expect_used, reason = "a panic is how a test fails")]
+    pub fn dissect_with(&self, name: &str, arguments: &[&str]) -> Option<Vec<(String, String)>> {
         let path = std::env::temp_dir().join(format!("peerline-{name}-{}.pcap", std::process::id()));
         std::fs::write(&path, &self.bytes).expect("a file");
         let output = Command::new("tshark")
             .args(["-n", "-T", "fields", "-E", "separator=|", "-e", "frame.protocols", "-e", "_ws.malformed"])
-            .args(["--enable-heuristic", "dtls_udp", "--enable-heuristic", "stun_udp", "-r"])
+            .args(["--enable-heuristic", "dtls_udp", "--enable-heuristic", "stun_udp"])
+            .args(arguments)
+            .arg("-r")
             .arg(&path)
             .output();
         let _ = std::fs::remove_file(&path);
