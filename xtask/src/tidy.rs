@@ -8,8 +8,8 @@ use crate::command::root;
 
 /// Crates of cryptography: named in `crypto` alone.
 const CRYPTOGRAPHIC: &[&str] = &[
-    "aes_gcm", "aes-gcm", "chacha20", "p256", "sha1", "sha2", "hmac", "md5", "md-5", "x25519", "graviola",
-    "subtle",
+    "aes", "aes_gcm", "aes-gcm", "chacha20", "ctr", "p256", "sha1", "sha2", "hmac", "md5", "md-5", "x25519",
+    "graviola", "subtle",
 ];
 
 /// Crates that know tokio, or are not protocols.

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use crypto::{AeadAlgorithm, Group, HashAlgorithm, Provider, Rng, SignatureAlgorithm};
+use crypto::{AeadAlgorithm, CipherAlgorithm, Group, HashAlgorithm, Provider, Rng, SignatureAlgorithm};
 
 fn providers() -> impl Iterator<Item = &'static dyn Provider> {
     [Some(crypto::rust_crypto()), crypto::accelerated()].into_iter().flatten()
@@ -26,6 +26,16 @@ fn aead(c: &mut Criterion) {
             });
         }
         group.finish();
+    }
+}
+
+fn cipher(c: &mut Criterion) {
+    for size in [160_usize, 1200] {
+        let key = crypto::default_provider().cipher(CipherAlgorithm::Aes128, &[1; 16]).expect("16 bytes");
+        let mut message = vec![0; size];
+        c.bench_function(&format!("crypto/aes128ctr/{size}"), |b| {
+            b.iter(|| key.apply_keystream(&[2; 16], black_box(&mut message)));
+        });
     }
 }
 
@@ -54,5 +64,5 @@ fn hmac(c: &mut Criterion) {
     c.bench_function("crypto/hmac_sha1/96", |b| b.iter(|| key.sign(black_box(&[&[0; 96]]))));
 }
 
-criterion_group!(benches, aead, asymmetric, hmac);
+criterion_group!(benches, aead, cipher, asymmetric, hmac);
 criterion_main!(benches);

@@ -7,12 +7,12 @@ use graviola::signing::ecdsa;
 
 use crate::rust_crypto::{RustCrypto, p256_scalar};
 use crate::{
-    Aead, AeadAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature, KeyExchange,
-    Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
+    Aead, AeadAlgorithm, Cipher, CipherAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey,
+    InvalidSignature, KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
 };
 
-/// graviola behind our API. What it lacks comes from RustCrypto, and the hashes too: they are as fast there, and a
-/// code over a message allocates nothing.
+/// graviola behind our API. What it lacks (AES alone, SHA-1) comes from RustCrypto, and the hashes too: they are as
+/// fast there, and a code over a message allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Graviola;
 
@@ -31,6 +31,10 @@ impl Provider for Graviola {
                 Box::new(ChaCha(ChaCha20Poly1305::new(key.try_into().map_err(|_| InvalidKey)?)))
             }
         })
+    }
+
+    fn cipher(&self, algorithm: CipherAlgorithm, key: &[u8]) -> Result<Box<dyn Cipher>, InvalidKey> {
+        RustCrypto.cipher(algorithm, key)
     }
 
     fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash> {

@@ -1,5 +1,5 @@
 //! The cryptography that Peerline's protocol crates need, behind one small [`Provider`] trait: AEAD
-//! (in place, detached tag), hash, HMAC, key exchange, signature. No other crate of the workspace
+//! (in place, detached tag), block cipher, hash, HMAC, key exchange, signature. No other crate of the workspace
 //! names a cryptographic crate.
 //!
 //! Two providers ship: [`rust_crypto`], portable and always there, and [`accelerated`] (graviola),
@@ -37,7 +37,7 @@
 //!
 //! # Scope
 //!
-//! What DTLS 1.2, STUN and SCTP cookies need. Entropy is the caller's: every key is made from bytes of
+//! What DTLS 1.2, SRTP, STUN and SCTP cookies need. Entropy is the caller's: every key is made from bytes of
 //! an [`Rng`]. With equal seeds the RustCrypto provider gives equal bytes; graviola mixes entropy of
 //! its own into ECDSA nonces, so its signatures differ from run to run.
 
@@ -53,8 +53,9 @@ mod wycheproof;
 
 pub use private_key::p256_secret;
 pub use provider::{
-    Aead, AeadAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature, KeyExchange,
-    Nonce, Provider, SignatureAlgorithm, SigningKey, Tag, accelerated, default_provider, rust_crypto,
+    Aead, AeadAlgorithm, Block, Cipher, CipherAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac,
+    InvalidKey, InvalidSignature, KeyExchange, Nonce, Provider, SignatureAlgorithm, SigningKey, Tag,
+    accelerated, default_provider, rust_crypto,
 };
 pub use rng::{Rng, derive_seed};
 pub use secret::{Digest, Secret, SecretBytes, SharedSecret, constant_time_eq};

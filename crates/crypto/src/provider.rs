@@ -27,6 +27,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Schedules an AEAD key, whose length must be [`AeadAlgorithm::key_len`].
     fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn Aead>, InvalidKey>;
+    /// Schedules a block cipher's key, whose length must be [`CipherAlgorithm::key_len`].
+    fn cipher(&self, algorithm: CipherAlgorithm, key: &[u8]) -> Result<Box<dyn Cipher>, InvalidKey>;
     /// A hash computation over nothing yet.
     fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash>;
     /// An HMAC key (RFC 2104) of any length, with both padded states computed once.
@@ -65,6 +67,18 @@ pub trait Aead: fmt::Debug + Send + Sync {
     ) -> Result<(), Forged>;
 }
 
+/// A scheduled key of a block cipher. It hides and proves nothing alone: whoever uses it has to authenticate.
+pub trait Cipher: fmt::Debug + Send + Sync {
+    /// Encrypts one block in place.
+    fn encrypt_block(&self, block: &mut Block);
+    /// Adds to `message` the key stream of counter mode (SP 800-38A §6.5), whose first block is `counter`
+    /// encrypted, and each further one the next number, of 128 bits and big-endian. The same again undoes it.
+    /// No counter must ever come twice under one key.
+    fn apply_keystream(&self, counter: &Block, message: &mut [u8]);
+}
+
+/// A block of a block cipher (128 bits in every algorithm here).
+pub type Block = [u8; 16];
 /// An AEAD nonce (96 bits in every algorithm here).
 pub type Nonce = [u8; 12];
 /// An AEAD tag (128 bits in every algorithm here).
@@ -127,13 +141,33 @@ impl AeadAlgorithm {
     }
 }
 
+/// Block ciphers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CipherAlgorithm {
+    /// AES with keys of 128 bits (FIPS 197).
+    Aes128,
+    /// AES with keys of 256 bits (FIPS 197).
+    Aes256,
+}
+
+impl CipherAlgorithm {
+    /// Bytes of a key.
+    pub const fn key_len(self) -> usize {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes256 => 32,
+        }
+    }
+}
+
 /// Hash functions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HashAlgorithm {
     /// MD5 (RFC 1321): only for STUN long-term keys, where RFC 8489 demands it.
     Md5,
-    /// SHA-1: only inside HMAC, where STUN demands it.
+    /// SHA-1: only inside HMAC, where STUN and SRTP demand it.
     Sha1,
     /// SHA-256.
     Sha256,

@@ -1,17 +1,22 @@
 use std::fmt;
 
+use aes::cipher::consts::{U12, U16};
+use aes::cipher::{BlockCipherEncrypt, InnerIvInit as _, StreamCipherCore as _};
 use aes_gcm::aead::array::Array;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use chacha20poly1305::ChaCha20Poly1305;
+use ctr::CtrCore;
+use ctr::flavors::Ctr128BE;
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use sha2::Digest as _;
 use zeroize::Zeroize as _;
 
 use crate::{
-    Aead, AeadAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature,
-    KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
+    Aead, AeadAlgorithm, Block, Cipher, CipherAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac,
+    InvalidKey, InvalidSignature, KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm,
+    SigningKey, Tag,
 };
 
 /// RustCrypto's crates behind our API.
@@ -33,6 +38,17 @@ impl Provider for RustCrypto {
             }
             AeadAlgorithm::ChaCha20Poly1305 => {
                 Box::new(AeadKey(ChaCha20Poly1305::new_from_slice(key).map_err(|_| InvalidKey)?))
+            }
+        })
+    }
+
+    fn cipher(&self, algorithm: CipherAlgorithm, key: &[u8]) -> Result<Box<dyn Cipher>, InvalidKey> {
+        Ok(match algorithm {
+            CipherAlgorithm::Aes128 => {
+                Box::new(CipherKey(aes::Aes128::new_from_slice(key).map_err(|_| InvalidKey)?))
+            }
+            CipherAlgorithm::Aes256 => {
+                Box::new(CipherKey(aes::Aes256::new_from_slice(key).map_err(|_| InvalidKey)?))
             }
         })
     }
@@ -113,7 +129,7 @@ struct AeadKey<C>(C);
 
 impl<C> Aead for AeadKey<C>
 where
-    C: AeadInOut<NonceSize = aes_gcm::aead::consts::U12, TagSize = aes_gcm::aead::consts::U16> + Send + Sync,
+    C: AeadInOut<NonceSize = U12, TagSize = U16> + Send + Sync,
 {
     fn seal(&self, nonce: &Nonce, associated_data: &[u8], message: &mut [u8]) -> Tag {
         match self.0.encrypt_inout_detached(&Array(*nonce), associated_data, (&mut *message).into()) {
@@ -142,6 +158,26 @@ where
 impl<C> fmt::Debug for AeadKey<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AeadKey([redacted])")
+    }
+}
+
+struct CipherKey<C>(C);
+
+impl<C: BlockCipherEncrypt<BlockSize = U16> + Send + Sync> Cipher for CipherKey<C> {
+    fn encrypt_block(&self, block: &mut Block) {
+        self.0.encrypt_block(block.into());
+    }
+
+    fn apply_keystream(&self, counter: &Block, message: &mut [u8]) {
+        let stream = CtrCore::<&C, Ctr128BE>::inner_iv_init(&self.0, counter.into());
+        // Only a message of 2¹³² bytes would be too long.
+        let _ = stream.try_apply_keystream_partial(message.into());
+    }
+}
+
+impl<C> fmt::Debug for CipherKey<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CipherKey([redacted])")
     }
 }
 

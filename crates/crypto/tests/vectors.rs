@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use crypto::{
-    AeadAlgorithm, Forged, Group, HashAlgorithm, InvalidKey, InvalidSignature, Provider, Rng,
-    SignatureAlgorithm,
+    AeadAlgorithm, CipherAlgorithm, Forged, Group, HashAlgorithm, InvalidKey, InvalidSignature, Provider,
+    Rng, SignatureAlgorithm,
 };
 
 fn providers() -> Vec<&'static dyn Provider> {
@@ -284,5 +284,50 @@ fn nothing_secret_is_printed() {
             !printed.contains("171") && !printed.contains("ab, ab") && printed.contains("[redacted]"),
             "{printed}"
         );
+    }
+}
+
+#[test]
+fn ciphers_agree_with_the_published_vectors() {
+    // FIPS 197 appendix C.1 and C.3.
+    let plain = "00112233445566778899aabbccddeeff";
+    let blocks = [
+        (CipherAlgorithm::Aes128, 16, "69c4e0d86a7b0430d8cdb78070b4c55a"),
+        (CipherAlgorithm::Aes256, 32, "8ea2b7ca516745bfeafc49904b496089"),
+    ];
+    // SP 800-38A §F.5.1 and §F.5.5.
+    let message = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710";
+    let streams = [
+        (
+            CipherAlgorithm::Aes128,
+            "2b7e151628aed2a6abf7158809cf4f3c",
+            "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
+        ),
+        (
+            CipherAlgorithm::Aes256,
+            "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+            "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c52b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
+        ),
+    ];
+    for provider in providers() {
+        for (algorithm, key_len, expected) in blocks {
+            let key: Vec<u8> = (0..key_len).collect();
+            let mut block = unhex(plain).try_into().unwrap();
+            provider.cipher(algorithm, &key).unwrap().encrypt_block(&mut block);
+            assert_eq!(hex(block), expected);
+            assert_eq!(provider.cipher(algorithm, &key[1..]).err(), Some(InvalidKey));
+        }
+        for (algorithm, key, expected) in streams {
+            let key = provider.cipher(algorithm, &unhex(key)).unwrap();
+            let counter = unhex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().unwrap();
+            // Every length, since the last block may be a part of one.
+            for len in 0..=64 {
+                let mut bytes = unhex(message)[..len].to_vec();
+                key.apply_keystream(&counter, &mut bytes);
+                assert_eq!(hex(&bytes), expected[..2 * len]);
+                key.apply_keystream(&counter, &mut bytes);
+                assert_eq!(hex(&bytes), message[..2 * len]);
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 use crypto::{
-    Aead, AeadAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature,
-    KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm, SigningKey, Tag,
+    Aead, AeadAlgorithm, Block, Cipher, CipherAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac,
+    InvalidKey, InvalidSignature, KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm,
+    SigningKey, Tag,
 };
 
 /// A provider that encrypts nothing and accepts every tag and signature, so that simulations are fast
@@ -20,6 +21,11 @@ impl Provider for Null {
 
     fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn Aead>, InvalidKey> {
         if key.len() == algorithm.key_len() { Ok(Box::new(Self)) } else { Err(InvalidKey) }
+    }
+
+    fn cipher(&self, algorithm: CipherAlgorithm, key: &[u8]) -> Result<Box<dyn Cipher>, InvalidKey> {
+        let key: Vec<u8> = key.to_vec();
+        if key.len() == algorithm.key_len() { Ok(Box::new(Mixer(key))) } else { Err(InvalidKey) }
     }
 
     fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash> {
@@ -64,6 +70,22 @@ impl Aead for Null {
     fn open(&self, _: &Nonce, _: &[u8], _: &mut [u8], _: &Tag) -> Result<(), Forged> {
         Ok(())
     }
+}
+
+/// A block cipher that derives keys which depend on those they come from, and encrypts nothing.
+#[derive(Debug)]
+struct Mixer(Vec<u8>);
+
+impl Cipher for Mixer {
+    fn encrypt_block(&self, block: &mut Block) {
+        self.0.iter().enumerate().for_each(|(at, byte)| {
+            if let Some(mixed) = block.get_mut(at % 16) {
+                *mixed = mixed.rotate_left(3) ^ byte;
+            }
+        });
+    }
+
+    fn apply_keystream(&self, _: &Block, _: &mut [u8]) {}
 }
 
 #[derive(Debug)]

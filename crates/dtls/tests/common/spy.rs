@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crypto::{
-    Aead, AeadAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey, InvalidSignature, KeyExchange,
-    Nonce, Provider, Rng, SignatureAlgorithm, SigningKey, Tag,
+    Aead, AeadAlgorithm, Cipher, CipherAlgorithm, Forged, Group, Hash, HashAlgorithm, Hmac, InvalidKey,
+    InvalidSignature, KeyExchange, Nonce, Provider, Rng, SignatureAlgorithm, SigningKey, Tag,
 };
 
 /// Does what another provider does, and keeps note of nonces and signatures.
@@ -58,6 +58,10 @@ impl Provider for Spy {
         let number = *keys.entry(key.to_vec()).or_insert(next);
         let aead = self.provider.aead(algorithm, key)?;
         Ok(Box::new(Watched { aead, number, sealed: Arc::clone(&self.sealed) }))
+    }
+
+    fn cipher(&self, algorithm: CipherAlgorithm, key: &[u8]) -> Result<Box<dyn Cipher>, InvalidKey> {
+        self.provider.cipher(algorithm, key)
     }
 
     fn hash(&self, algorithm: HashAlgorithm) -> Box<dyn Hash> {
