@@ -8,7 +8,7 @@ use crate::{PacketIndex, RolloverError};
 pub(crate) struct Progress {
     /// The rollover counter of the next packet, as long as nothing is in the window.
     start: u32,
-    /// The rollover counter that the application may go back to.
+    /// Below this rollover counter everything may have come: the window that knew was left behind.
     floor: u32,
     window: Window,
 }
@@ -28,7 +28,7 @@ impl Progress {
     }
 
     pub(crate) fn check(&self, index: u64) -> Known {
-        self.window.check(index)
+        if index >> 16 < u64::from(self.floor) { Known::TooOld } else { self.window.check(index) }
     }
 
     pub(crate) fn accept(&mut self, index: u64) {
@@ -130,6 +130,19 @@ mod tests {
         assert_eq!(nearest(at(0xffff_ffff, 0xffff), 0), None);
         // A stream of which nothing came.
         assert_eq!(Progress::new(7, 64).estimate(3), Some(at(7, 3)));
+    }
+
+    /// The window begins anew with a rollover counter that was set, so it does not know what came before.
+    #[test]
+    fn what_came_before_a_rollover_counter_was_set_does_not_come_again() {
+        let mut progress = Progress::new(0, 64);
+        let last = 4 << 16 | 0xffff;
+        progress.accept(last);
+        assert_eq!(progress.set_rollover_counter(5), Ok(()));
+        progress.accept(5 << 16 | 1);
+        assert_eq!(progress.estimate(0xffff), Some(last), "it is the nearest one");
+        assert_eq!(progress.check(last), Known::TooOld);
+        assert_eq!(progress.check(5 << 16), Known::New);
     }
 
     #[test]

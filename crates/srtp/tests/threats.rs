@@ -237,6 +237,26 @@ fn s4_a_late_joiner_is_told_the_rollover_counter() {
     }
 }
 
+/// What was sent and received before the counter was set is out of the window's memory, but not forgotten.
+#[test]
+fn s5_s6_setting_a_rollover_counter_lets_nothing_come_again() {
+    for profile in Profile::ALL {
+        let (mut outbound, mut inbound) = pair(&config(), profile);
+        let recorded = protect_rtp(&mut outbound, &rtp(7, 65_535, b"first"));
+        inbound.unprotect_rtp(&mut recorded.clone()).unwrap();
+        outbound.set_rollover_counter(Ssrc(7), 1).unwrap();
+        inbound.set_rollover_counter(Ssrc(7), 1).unwrap();
+        let mut next = protect_rtp(&mut outbound, &rtp(7, 1, b"next"));
+        inbound.unprotect_rtp(&mut next).unwrap();
+
+        assert_eq!(inbound.unprotect_rtp(&mut recorded.clone()).err(), Some(UnprotectError::TooOld));
+        let mut memory = [0; 100];
+        let other = rtp(7, 65_535, b"other");
+        memory[..other.len()].copy_from_slice(&other);
+        assert_eq!(outbound.protect_rtp(&mut memory, other.len()), Err(ProtectError::TooOld));
+    }
+}
+
 #[test]
 fn s5_a_recorded_call_replayed_is_refused_whole() {
     for profile in Profile::ALL {
