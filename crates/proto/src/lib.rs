@@ -29,6 +29,7 @@
 //! | `read`, `write` | big-endian cursors over borrowed memory |
 //! | `time` | [`Instant`], nanoseconds since an epoch that the caller chooses |
 //! | `path` | [`Carrier`], [`Path`], [`Ecn`], [`Arrival`] |
+//! | `ssrc` | [`Ssrc`], which RTP and SRTP name streams by |
 //! | `transmit` | [`Batch`] and [`Transmit`], one send with segmentation offload |
 #![no_std]
 #![deny(clippy::arithmetic_side_effects)]
@@ -38,12 +39,14 @@ extern crate std;
 
 mod path;
 mod read;
+mod ssrc;
 mod time;
 mod transmit;
 mod write;
 
 pub use path::{Arrival, Carrier, Ecn, Path};
 pub use read::{Reader, Truncated};
+pub use ssrc::Ssrc;
 pub use time::Instant;
 pub use transmit::{Batch, Transmit};
 pub use write::{NoSpace, Writer};

@@ -1,8 +1,8 @@
 //! RTP ([RFC 3550]): packets, header extensions, RTCP, repair and payload formats as bytes, for media in any
 //! direction: sent, received, or forwarded.
 //!
-//! The crate performs no I/O, reads no clock, keeps no state and allocates nothing to read, write or change a
-//! packet. Here a packet passes a forwarder, whose receiver knows extensions by other numbers:
+//! The crate performs no I/O, reads no clock, and allocates nothing to read, write or change a packet. It has no
+//! state but that of frames that are being put together or divided. Here a packet passes a forwarder, whose receiver knows extensions by other numbers:
 //!
 //! ```
 //! use rtp::extension::{AudioLevel, ExtensionMap, Form, Kind};
@@ -78,7 +78,7 @@ pub mod rtx;
 
 pub use encode::Encoder;
 pub use error::{DecodeError, EditError};
-pub use number::{Mid, NtpTime, PayloadType, Rid, RtpTimestamp, SequenceNumber, Ssrc};
+pub use number::{Mid, NtpTime, PayloadType, Rid, RtpTimestamp, SequenceNumber};
 pub use packet::{Header, Packet, header_len, is_rtcp};
-pub use proto::{Ecn, NoSpace, Reader, Writer};
+pub use proto::{Ecn, NoSpace, Reader, Ssrc, Writer};
 pub use rewrite::PacketMut;

@@ -4,16 +4,6 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A source of packets (RFC 3550 §3), or one that contributed to them.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Ssrc(pub u32);
-
-impl fmt::Display for Ssrc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// What a packet's payload is, as the session's description says: 0 to 127.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PayloadType(u8);

@@ -41,7 +41,7 @@
 //! | `cryptex`, `extensions` | the two ways to encrypt headers |
 //! | `index`, `replay`, `streams` | what is known of a stream: its index, what came, where it is kept |
 //! | `wire` | where things stand in a packet |
-//! | `packet` | [`Ssrc`], [`PacketIndex`], and what has been authenticated |
+//! | `packet` | [`PacketIndex`], and what has been authenticated |
 //!
 //! # Scope
 //!
@@ -79,6 +79,7 @@ pub use forward::protect_for_each;
 pub use inbound::Inbound;
 pub use keys::{DtlsRole, MasterKeys};
 pub use outbound::Outbound;
-pub use packet::{AuthenticatedRtcp, AuthenticatedRtp, PacketIndex, Ssrc};
+pub use packet::{AuthenticatedRtcp, AuthenticatedRtp, PacketIndex};
 pub use profile::Profile;
+pub use proto::Ssrc;
 pub use stats::{InboundStats, OutboundStats};

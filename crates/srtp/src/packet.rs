@@ -1,14 +1,4 @@
-use std::fmt;
-
-/// The identifier of a source (RFC 3550 §3).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Ssrc(pub u32);
-
-impl fmt::Display for Ssrc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use proto::Ssrc;
 
 /// The index of an RTP packet: 32 bits of rollover counter and 16 of sequence number (RFC 3711 §3.3.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

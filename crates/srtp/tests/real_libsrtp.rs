@@ -10,7 +10,7 @@
 mod common;
 
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
@@ -72,23 +72,6 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A Python that has pylibsrtp. `None`, and the reason printed, if there is none.
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("PEERLINE_PYTHON").map(PathBuf::from);
-    let python = named.unwrap_or_else(|| "python3".into());
-    match Command::new(&python).args(["-c", "import pylibsrtp"]).output() {
-        Ok(output) if output.status.success() => Some(python),
-        Ok(_) => {
-            println!("skipped: {} has no pylibsrtp: `python3 -m pip install pylibsrtp`", python.display());
-            None
-        }
-        Err(error) => {
-            println!("skipped: {} does not run: {error}", python.display());
-            None
-        }
     }
 }
 
@@ -204,7 +187,7 @@ fn exchange(python: &Path, profile: Profile, count: usize) -> usize {
 
 #[test]
 fn real_libsrtp_makes_the_same_bytes_of_100_000_packets_and_takes_the_same() {
-    let Some(python) = python() else { return };
+    let Some(python) = testkit::python("import pylibsrtp") else { return };
     let runs = PROFILES.map(|profile| {
         let python = python.clone();
         thread::spawn(move || exchange(&python, profile, 25_000))
