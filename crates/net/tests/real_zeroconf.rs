@@ -36,15 +36,9 @@ sys.stdin.read()
 zeroconf.close()
 "#;
 
-/// The interpreter of `PEERLINE_PYTHON`, or `python3`; `None` if it does not have the library.
+/// Runs a program that needs the library; `None` if no interpreter has it.
 fn python(program: &str, name: &str) -> Option<Child> {
-    let interpreter = std::env::var("PEERLINE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = Command::new(&interpreter).args(["-c", "from zeroconf import AddressResolverIPv4"]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {interpreter} has no zeroconf, or an old one");
-        return None;
-    }
-    let mut command = Command::new(interpreter);
+    let mut command = Command::new(testkit::python("from zeroconf import AddressResolverIPv4")?);
     command.args(["-c", program, name]).stdin(Stdio::piped()).stdout(Stdio::piped());
     Some(command.spawn().unwrap())
 }

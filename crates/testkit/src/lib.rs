@@ -38,6 +38,7 @@
 //! | [`reach`] | which hosts can meet directly through their NATs, by theory |
 //! | `network` | [`Network`], any number of hosts behind any number of NATs |
 //! | `scale` | [`scaled`], how much of a long test is run |
+//! | `python` | [`python`], an interpreter that has what a test needs |
 //! | `capture` | [`Capture`], packets for dissectors that others have written |
 //! | `trace` | [`Trace`], the fingerprint of a run |
 //! | `world` | [`World`], which runs machines on the hosts of a network, and puts them to sleep |
@@ -51,6 +52,7 @@ mod nat;
 mod network;
 mod null;
 mod pair;
+mod python;
 pub mod reach;
 mod scale;
 mod trace;
@@ -63,6 +65,7 @@ pub use nat::{Dependence, Nat, Passage, Ports};
 pub use network::{HostId, Lan, Network};
 pub use null::null_provider;
 pub use pair::Pair;
+pub use python::python;
 pub use scale::{scaled, scaled_at_least};
 pub use trace::Trace;
 pub use world::World;

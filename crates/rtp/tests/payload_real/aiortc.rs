@@ -29,15 +29,9 @@ while head := read(4):
         write(struct.pack("!I", len(one)) + one)
 "#;
 
-/// The interpreter of `PEERLINE_PYTHON`, or `python3`, with `program`; `None` if it cannot import what `needs` says.
+/// What `program` writes; `None` if no interpreter can import what it `needs`.
 fn python(needs: &str, program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
-    let interpreter = std::env::var("PEERLINE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = Command::new(&interpreter).args(["-W", "ignore", "-c", needs]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {interpreter} cannot `{needs}`; PEERLINE_PYTHON names another interpreter");
-        return None;
-    }
-    let mut child = Command::new(interpreter)
+    let mut child = Command::new(testkit::python(needs)?)
         .args(["-W", "ignore", "-c", program])
         .args(arguments)
         .stdin(Stdio::piped())
