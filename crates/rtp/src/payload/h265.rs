@@ -5,12 +5,9 @@
 //!
 //! [RFC 7798]: https://www.rfc-editor.org/rfc/rfc7798
 
-use proto::{NoSpace, Writer};
-
-use super::nal::{
-    Assembler, Content, ParameterSets, Sequence, Syntax, Units, aggregated, content_begins_frame,
-};
-use super::{Broken, Discard, Frame, FrameError, Framing, Limits, Outline, Payload, Stats, Written};
+pub use super::nal::Payloads;
+use super::nal::{Assembler, Content, ParameterSets, Syntax, Units, aggregated, content_begins_frame};
+use super::{Broken, Discard, Frame, FrameError, Framing, Limits, Outline, Payload, Stats};
 
 /// Divides access units into payloads. Before an IRAP picture that comes without any, it repeats the parameter sets that it saw
 /// last, so that whoever joins there can decode.
@@ -38,20 +35,7 @@ impl Packetizer {
     pub fn frame<'a>(&'a mut self, frame: &'a [u8], max_payload: usize) -> Result<Payloads<'a>, FrameError> {
         let units = Units::new(frame, self.framing);
         self.sets.learn(Syntax::H265, &units);
-        Ok(Payloads { sequence: Sequence::new(Syntax::H265, units, &self.sets, true, max_payload)? })
-    }
-}
-
-/// The payloads of an access unit.
-#[derive(Clone, Debug)]
-pub struct Payloads<'a> {
-    sequence: Sequence<'a>,
-}
-
-impl Payloads<'_> {
-    /// Appends the next payload; `None` behind the last. If it does not fit, nothing is written and it stays the next.
-    pub fn write(&mut self, out: &mut Writer<'_>) -> Result<Option<Written>, NoSpace> {
-        self.sequence.write(out)
+        Payloads::new(Syntax::H265, units, &self.sets, true, max_payload)
     }
 }
 

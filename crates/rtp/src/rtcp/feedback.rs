@@ -39,7 +39,7 @@ impl<'a> Feedback<'a> {
         Ok(Self { class, format: raw.count, sender, media, information: reader.rest() })
     }
 
-    /// What follows as entries of one size, at least one.
+    /// What follows as entries of one size; there may be none.
     pub(super) fn entries<const N: usize>(&self) -> Result<&'a [[u8; N]], DecodeError> {
         let (entries, rest) = self.information.as_chunks();
         if rest.is_empty() { Ok(entries) } else { Err(DecodeError::Length) }

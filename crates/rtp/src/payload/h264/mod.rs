@@ -6,11 +6,10 @@
 
 mod profile;
 
-use proto::{NoSpace, Writer};
-
 pub use self::profile::{Level, Profile, ProfileLevelId, UnknownProfile, answer_level};
-use super::nal::{Assembler, Content, ParameterSets, Sequence, Syntax, Units, aggregated};
-use super::{Broken, Discard, Frame, FrameError, Framing, Limits, Outline, Payload, Stats, Written};
+pub use super::nal::Payloads;
+use super::nal::{Assembler, Content, ParameterSets, Syntax, Units, aggregated};
+use super::{Broken, Discard, Frame, FrameError, Framing, Limits, Outline, Payload, Stats};
 
 /// The packetization modes (RFC 6184 §6.2, §6.3).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -61,21 +60,7 @@ impl Packetizer {
         let units = Units::new(frame, self.framing);
         self.sets.learn(Syntax::H264, &units);
         let non_interleaved = self.mode == Mode::NonInterleaved;
-        let sequence = Sequence::new(Syntax::H264, units, &self.sets, non_interleaved, max_payload)?;
-        Ok(Payloads { sequence })
-    }
-}
-
-/// The payloads of an access unit.
-#[derive(Clone, Debug)]
-pub struct Payloads<'a> {
-    sequence: Sequence<'a>,
-}
-
-impl Payloads<'_> {
-    /// Appends the next payload; `None` behind the last. If it does not fit, nothing is written and it stays the next.
-    pub fn write(&mut self, out: &mut Writer<'_>) -> Result<Option<Written>, NoSpace> {
-        self.sequence.write(out)
+        Payloads::new(Syntax::H264, units, &self.sets, non_interleaved, max_payload)
     }
 }
 

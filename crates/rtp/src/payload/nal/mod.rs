@@ -7,7 +7,8 @@ mod syntax;
 mod units;
 
 pub(super) use receive::{Assembler, content_begins_frame};
-pub(super) use send::{ParameterSets, Sequence};
+pub(super) use send::ParameterSets;
+pub use send::Payloads;
 pub(super) use syntax::{Content, Syntax, aggregated};
 pub use units::Framing;
 pub(super) use units::Units;

@@ -45,9 +45,9 @@ impl ParameterSets {
     }
 }
 
-/// The payloads of a frame.
+/// The payloads of an access unit.
 #[derive(Clone, Debug)]
-pub(crate) struct Sequence<'a> {
+pub struct Payloads<'a> {
     syntax: Syntax,
     /// Whether units may be joined and divided.
     non_interleaved: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Sequence<'a> {
     fragments: Option<([u8; 2], Pieces<'a>, bool)>,
 }
 
-impl<'a> Sequence<'a> {
+impl<'a> Payloads<'a> {
     /// `sets` go before a key frame that has none of its own.
     pub(crate) fn new(
         syntax: Syntax,
@@ -94,8 +94,8 @@ impl<'a> Sequence<'a> {
         Ok(Self { syntax, non_interleaved, max_payload, cursor, next, fragments: None })
     }
 
-    /// Appends the next payload; `None` behind the last.
-    pub(crate) fn write(&mut self, out: &mut Writer<'_>) -> Result<Option<Written>, NoSpace> {
+    /// Appends the next payload; `None` behind the last. If it does not fit, nothing is written and it stays the next.
+    pub fn write(&mut self, out: &mut Writer<'_>) -> Result<Option<Written>, NoSpace> {
         if let Some((header, pieces, start)) = &mut self.fragments {
             let (head, len) = self.syntax.fragment_header(*header, *start, pieces.is_last());
             let marker = pieces.is_last() && self.next.is_none();
