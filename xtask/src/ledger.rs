@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::command::root;
@@ -24,22 +24,31 @@ pub(crate) struct Ledger(BTreeMap<(String, String), Entry>);
 
 impl Ledger {
     pub(crate) fn read() -> Result<Self> {
-        match fs::read_to_string(path()) {
-            Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(format!("{}: {error}", path().display())),
-        }
+        Self::read_from(&path())
     }
 
     /// Adds a run to the file. Other campaigns may write to it at the same time, and read it at any.
     pub(crate) fn record(target: &str, commit: &str, run: Entry) -> Result {
-        let failed = |error: std::io::Error| format!("{}: {error}", path().display());
-        let lock = fs::File::create(root().join("fuzz/target/ledger.lock")).map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        let mut ledger = Self::read()?;
+        Self::record_in(&path(), target, commit, run)
+    }
+
+    fn read_from(path: &Path) -> Result<Self> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+
+    /// One at a time by a lock of the folder; who reads finds the file as it was or as it is.
+    fn record_in(path: &Path, target: &str, commit: &str, run: Entry) -> Result {
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        let folder = fs::File::open(path.parent().unwrap_or(path)).map_err(failed)?;
+        folder.lock().map_err(failed)?;
+        let mut ledger = Self::read_from(path)?;
         ledger.add(target, commit, run);
-        let whole = path().with_extension("new");
-        fs::write(&whole, ledger.to_text()).and_then(|()| fs::rename(&whole, path())).map_err(failed)
+        let whole = path.with_extension("new");
+        fs::write(&whole, ledger.to_text()).and_then(|()| fs::rename(&whole, path)).map_err(failed)
     }
 
     fn add(&mut self, target: &str, commit: &str, run: Entry) {
@@ -142,6 +151,26 @@ mod tests {
         let text = ledger.to_text();
         assert!(text.contains("| `a` | 1,234,580 | 3.0 | 0 |"), "{text}");
         assert_eq!(Ledger::parse(&text), Ok(ledger));
+    }
+
+    #[test]
+    fn campaigns_beside_each_other_lose_no_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fuzz.md");
+        let run = Entry { executions: 1, seconds: 1.0, crashes: 0 };
+        std::thread::scope(|scope| {
+            for campaign in ["a", "b", "c"] {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        Ledger::record_in(path, campaign, "1", run).unwrap();
+                        Ledger::read_from(path).unwrap();
+                    }
+                });
+            }
+        });
+        let ledger = Ledger::read_from(&path).unwrap();
+        assert_eq!(["a", "b", "c"].map(|campaign| ledger.total(campaign).executions), [50; 3]);
     }
 
     #[test]
