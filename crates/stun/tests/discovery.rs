@@ -169,6 +169,19 @@ fn a_hairpin_is_our_own_question() {
     assert_eq!(bench.discovery.findings().hairpin, Some(true));
 }
 
+/// RFC 5780 §4.4: what comes from another address is kept out, what comes from another port is let in.
+#[test]
+fn a_filter_by_address_lets_in_the_other_port() {
+    let mut bench = Bench::new();
+    let mapped = "203.0.113.1:4000";
+    let asked = bench.connect(mapped, OTHER);
+    let (path, id) = asked[1];
+    let answered = Path { remote: at("192.0.2.1:3479"), ..path };
+    bench.receive(answered, Class::Success, id, &[Attribute::XorMappedAddress(at(mapped))]).unwrap();
+    let (event, found) = bench.rest();
+    assert_eq!((event, found.filtering), (Some(Event::Finished), Some(Dependence::Address)));
+}
+
 /// RFC 5780 §4.3: beside what the server's first address sees, what its others see.
 #[test]
 fn mappings_are_told_by_what_each_address_of_the_server_sees() {
