@@ -147,8 +147,14 @@ fn real_our_client_understands_coturn() {
 
 #[tokio::test]
 async fn real_a_second_address_has_to_be_another_one() {
-    for alternate in ["127.0.81.1:0", "127.0.81.2:3478", "[::1]:0", "0.0.0.0:0"] {
-        let mut config = turn_server::Config::at("127.0.81.1:3478".parse().unwrap());
+    // Each at an address of its own: a process that another test starts holds our sockets for a moment.
+    for (at, alternate) in [
+        ("127.0.81.1:3478", "127.0.81.1:0"),
+        ("127.0.81.3:3478", "127.0.81.2:3478"),
+        ("127.0.81.4:3478", "[::1]:0"),
+        ("127.0.81.5:3478", "0.0.0.0:0"),
+    ] {
+        let mut config = turn_server::Config::at(at.parse().unwrap());
         config.alternates.push(Alternate::at(alternate.parse().unwrap()));
         let error = Server::bind(config).await.expect_err("no server");
         assert!(matches!(error, Error::Alternate(_)), "{alternate}: {error}");
