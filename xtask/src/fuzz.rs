@@ -1,7 +1,7 @@
 //! Fuzzing: all targets are built, every committed corpus is replayed, and each target runs briefly.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -40,17 +40,47 @@ pub(crate) fn campaign(target: Option<&str>, minutes: u64) -> Result {
     }
 }
 
-/// Puts what was found into the committed corpora, without what adds nothing.
+/// Puts what runs here have found into the committed corpora, as few inputs as cover it all. Inputs with names of their
+/// own were put there by hand, and stay.
 pub(crate) fn minimise(target: Option<&str>) -> Result {
+    let failed = |error: std::io::Error| error.to_string();
     for target in build(target)? {
         let (seeds, grown) = corpora(&target)?;
-        for entry in fs::read_dir(&grown).map_err(|error| format!("{}: {error}", grown.display()))?.flatten()
-        {
-            fs::copy(entry.path(), seeds.join(entry.file_name())).map_err(|error| error.to_string())?;
+        let few = root().join("fuzz/target/few").join(&target);
+        let _ = fs::remove_dir_all(&few);
+        fs::create_dir_all(&few).map_err(failed)?;
+        let folders = [&few, &seeds, &grown].map(|folder| folder.display().to_string());
+        let merge = ["--", "-set_cover_merge=1", "-timeout=10", "-rss_limit_mb=2048", "-verbosity=0"];
+        cargo_fuzz(&[&["run", &target], &folders.each_ref().map(String::as_str)[..], &merge].concat(), None)?;
+        let mut named = Vec::new();
+        for (path, name) in inputs(&seeds)? {
+            if is_generated(&name) {
+                fs::remove_file(path).map_err(failed)?;
+            } else {
+                named.push(fs::read(path).map_err(failed)?);
+            }
         }
-        cargo_fuzz(&["cmin", &target, &seeds.display().to_string()], None)?;
+        for (path, name) in inputs(&few)? {
+            let input = fs::read(path).map_err(failed)?;
+            if !named.contains(&input) {
+                fs::write(seeds.join(name), input).map_err(failed)?;
+            }
+        }
+        println!("{target}: {} inputs", inputs(&seeds)?.len());
     }
     Ok(())
+}
+
+/// The files of a corpus with their names.
+fn inputs(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let named = |entry: fs::DirEntry| Some((entry.path(), entry.file_name().into_string().ok()?));
+    Ok(entries.flatten().filter_map(named).collect())
+}
+
+/// Whether libFuzzer gave the name, which is the SHA-1 of the input.
+fn is_generated(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Builds all targets, or one, and names them.
