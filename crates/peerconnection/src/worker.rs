@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use net::{Clock, InterfaceWatch, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
+use session::uri::Uri;
 use session::{Demux, LocalName, Route, Target};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
@@ -128,10 +129,22 @@ struct Driven {
     /// Those of them that let others go first, and those that others went before.
     waiting: Vec<Server>,
     spare: Vec<Server>,
-    /// Where the TURN servers are that were found, each with its [`Server::group`].
-    asked: Vec<(usize, SocketAddr)>,
+    /// Every server that it was told of, with the latest credentials.
+    servers: Vec<Server>,
+    /// Those that are for the next gathering.
+    upcoming: Vec<Server>,
+    /// Where the TURN servers are that were found.
+    asked: Vec<Asked>,
     /// The tasks that connect to such servers.
     connecting: Vec<AbortHandle>,
+}
+
+/// Where a TURN server is.
+struct Asked {
+    /// Its [`Server::group`].
+    group: usize,
+    uri: Uri,
+    address: SocketAddr,
 }
 
 impl Worker {
@@ -180,6 +193,7 @@ impl Worker {
     fn read(&mut self, letter: Letter) {
         match (letter, &mut self.neighbours) {
             (Letter::Connection(key, connection, servers), _) => self.begin(key, connection, servers),
+            (Letter::Servers(key, servers, at_once), _) => self.set_servers(key, servers, at_once),
             (Letter::Path(path, owner), Some(neighbours)) => {
                 neighbours.add_path(&mut self.demux, path, owner);
             }
@@ -207,6 +221,8 @@ impl Worker {
             streams: Vec::new(),
             waiting: Vec::new(),
             spare: Vec::new(),
+            servers: servers.clone(),
+            upcoming: Vec::new(),
             asked: Vec::new(),
             connecting: Vec::new(),
         };
@@ -422,7 +438,7 @@ impl Worker {
             let mut core = connection.lock();
             // The clock is read after the lock is taken, so that time never goes back for a session.
             let now = self.clock.now();
-            self.follow_routes(&mut core, key);
+            let mut is_anew = self.follow_routes(&mut core, key);
             let mut is_blocked = false;
             for left in (0..BATCHES_PER_TURN).rev() {
                 match self.send_one(cx, &mut core, key, now) {
@@ -440,7 +456,7 @@ impl Worker {
                     }
                 }
             }
-            self.follow_routes(&mut core, key);
+            is_anew |= self.follow_routes(&mut core, key);
             while let Some(name) = core.session.poll_name() {
                 self.resolve(now, key, name);
             }
@@ -457,6 +473,10 @@ impl Worker {
             // Tasks that connect are heard of from the next turn on.
             more |= !requests.is_empty();
             requests.into_iter().for_each(|request| self.carry_out(key, request));
+            if is_anew {
+                self.look_up_upcoming(key);
+                more = true;
+            }
             if gathers {
                 more |= self.open_streams(key);
             }
@@ -515,8 +535,11 @@ impl Worker {
         Sent::Batch
     }
 
-    fn follow_routes(&mut self, core: &mut Core, key: usize) {
+    /// Says whether candidates are gathered anew.
+    fn follow_routes(&mut self, core: &mut Core, key: usize) -> bool {
+        let mut is_anew = false;
         while let Some(route) = core.session.poll_route() {
+            is_anew |= matches!(route, Route::UfragAdded(_));
             match (route, &mut self.neighbours) {
                 (route, Some(neighbours)) => neighbours.follow(&mut self.demux, route, key),
                 (Route::UfragAdded(ufrag), None) => self.demux.add_ufrag(&ufrag, key),
@@ -526,6 +549,7 @@ impl Worker {
                 (Route::PathRemoved(path), None) => self.demux.remove_path(path, key),
             }
         }
+        is_anew
     }
 
     fn set_timer(&mut self, key: usize, timer: Option<Instant>) {

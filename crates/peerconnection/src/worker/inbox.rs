@@ -56,6 +56,8 @@ struct Letters {
 pub(super) enum Letter {
     /// It has a connection more, and the servers that are to be looked up for it.
     Connection(usize, Arc<Connection>, Vec<Server>),
+    /// A connection is to use these servers, at once or when it gathers next.
+    Servers(usize, Vec<Server>, bool),
     /// Another worker's session has a path.
     Path(Path, Owner),
     /// It has it no more.
@@ -127,6 +129,11 @@ impl Inbox {
         self.counters.connections.fetch_add(1, Ordering::AcqRel);
         self.deliver(letters);
         Some(key)
+    }
+
+    /// Has a connection use these servers, at once or when it gathers next.
+    pub(crate) fn set_servers(&self, key: usize, servers: Vec<Server>, at_once: bool) {
+        self.post(Letter::Servers(key, servers, at_once));
     }
 
     /// Says that a session has something to do.

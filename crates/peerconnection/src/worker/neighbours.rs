@@ -297,6 +297,7 @@ mod tests {
                     Letter::Ufrag(ufrag, key) => one.add_ufrag(ufrag, key),
                     Letter::UfragGone(ufrag, key) => one.remove_ufrag(&ufrag, key),
                     Letter::Connection(..)
+                    | Letter::Servers(..)
                     | Letter::Name(..)
                     | Letter::Forget(_)
                     | Letter::Found(_)
