@@ -15,8 +15,10 @@ use rtp::rtcp::ReportBlock;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Breaker {
     open: bool,
-    /// Since when something is sent that nobody has reported on.
+    /// Since when something is sent that nobody has reported on, when last, and when there were reports at all.
     unheard: Option<Instant>,
+    last_sent: Instant,
+    heard: Instant,
     /// When the last report came, and what it said.
     last: Option<(Instant, u32)>,
     sent: (u64, u64),
@@ -73,9 +75,16 @@ impl Breaker {
 
     /// A packet was sent.
     pub(crate) fn sent(&mut self, now: Instant) {
-        if self.unheard.is_none() {
+        // Who has paused begins anew: of silence there are no reports.
+        if self.unheard.is_none() || now - self.last_sent >= PAUSE {
             self.unheard = Some(now);
         }
+        self.last_sent = now;
+    }
+
+    /// A report came, on whatever stream.
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.heard = now;
     }
 
     /// A receiver reports on the stream.
@@ -127,15 +136,19 @@ impl Breaker {
 
     /// Whether reports have ceased.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Stop> {
-        self.due().is_some_and(|due| due <= now).then(|| {
-            self.open = true;
-            Stop::RtcpTimeout
-        })
+        let since = self.unheard?;
+        self.due().filter(|due| *due <= now)?;
+        if now - self.last_sent >= PAUSE {
+            self.unheard = None;
+            return None;
+        }
+        self.open = true;
+        // Reports that do not know of the stream say that none of it has arrived.
+        Some(if self.heard > since { Stop::MediaTimeout } else { Stop::RtcpTimeout })
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
         let since = self.unheard.filter(|_| !self.open)?;
-        let since = self.last.map_or(since, |(at, _)| since.max(at));
         Some(since + (self.interval * 3).max(RTCP_TIMEOUT))
     }
 }
@@ -171,6 +184,8 @@ const FRAME: Duration = Duration::from_millis(100);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// RFC 8083 §4.1: three intervals, of at least 5 s each.
 const RTCP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Nothing is sent for so long: then nobody need report.
+const PAUSE: Duration = Duration::from_secs(5);
 /// RFC 8083 §4.2 recommends five reports.
 const MEDIA_TIMEOUT: u32 = 5;
 /// Three quarters of the packets, in 1/256.
@@ -228,13 +243,25 @@ mod tests {
     fn a_stream_that_nobody_reports_on_is_stopped() {
         let mut breaker = Breaker::default();
         assert_eq!(breaker.due(), None);
-        breaker.sent(at(1));
-        breaker.sent(at(10));
+        (1..16).for_each(|second| breaker.sent(at(second)));
         assert_eq!(breaker.due(), Some(at(16)));
         assert_eq!(breaker.handle_timeout(at(15)), None);
         assert_eq!(breaker.handle_timeout(at(16)), Some(Stop::RtcpTimeout));
         assert!(breaker.is_open() && breaker.due().is_none());
         breaker.close();
         assert!(!breaker.is_open());
+        // Reports come, and do not know of it.
+        (30..45).for_each(|second| breaker.sent(at(second)));
+        breaker.heard(at(44));
+        assert_eq!(breaker.handle_timeout(at(45)), Some(Stop::MediaTimeout));
+    }
+
+    #[test]
+    fn who_pauses_need_not_be_reported_on() {
+        let mut breaker = Breaker::default();
+        breaker.sent(at(1));
+        assert_eq!((breaker.handle_timeout(at(16)), breaker.due()), (None, None));
+        breaker.sent(at(20));
+        assert_eq!(breaker.due(), Some(at(35)));
     }
 }

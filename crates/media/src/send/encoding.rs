@@ -57,8 +57,8 @@ pub(crate) struct Encoding {
     pub(crate) breaker: Breaker,
     pub(crate) key_frame: KeyFrameWish,
     pub(crate) stats: EncodingStats,
-    /// Whether anything was sent since the last reports, and in the one before (RFC 3550 §6.4).
-    pub(crate) sent_since_report: bool,
+    /// For how many reports more this counts as sending: two after the last packet (RFC 3550 §6.4).
+    pub(crate) reports_to_go: u8,
 }
 
 /// What a receiver said last of a stream.
@@ -167,7 +167,7 @@ impl Encoding {
             breaker: Breaker::default(),
             key_frame: KeyFrameWish::default(),
             stats: EncodingStats::default(),
-            sent_since_report: false,
+            reports_to_go: 0,
         }
     }
 
@@ -195,6 +195,7 @@ impl Encoding {
     ) -> Result<(), SendError> {
         let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.timestamp_offset));
         let template = Template {
+            now,
             ssrc: self.ssrc,
             rid: self.rid,
             timestamp,
@@ -238,12 +239,14 @@ impl Encoding {
     /// A packet with a payload that is complete: telephone events, comfort noise.
     pub(crate) fn send_payload(
         &mut self,
+        now: Instant,
         config: &SenderConfig,
         payload_type: PayloadType,
         marker: bool,
         frame: &OutgoingFrame<'_>,
     ) -> Result<(), SendError> {
         let template = Template {
+            now,
             ssrc: self.ssrc,
             rid: self.rid,
             timestamp: RtpTimestamp(frame.timestamp.wrapping_add(self.timestamp_offset)),
@@ -319,7 +322,7 @@ impl Encoding {
         memory.extend_from_slice(bytes);
         let payload = packet.as_packet().payload().len();
         log.push(now, self.ssrc, wire(number), bytes.len(), kind_of(config));
-        self.history.add(number, memory, Some(now));
+        self.history.add(now, number, memory, Some(now));
         self.count_media(bytes.len(), payload);
         self.extend_group(config, number, packet.as_packet().header().marker);
     }
@@ -339,7 +342,9 @@ impl Encoding {
     ) -> bool {
         while let Some(stored) = self.history.asked() {
             let (number, len) = (stored.number, stored.bytes.len());
-            if !self.budget.spend(len) {
+            let name = if self.remote.count == 0 && self.rid.is_some() { MAX_WRAPPING } else { 0 };
+            let cost = len.saturating_add(rtx::OVERHEAD).saturating_add(name);
+            if !self.budget.spend(cost) {
                 self.history.answered(now, false);
                 self.stats.refused = self.stats.refused.saturating_add(1);
                 continue;
@@ -349,7 +354,7 @@ impl Encoding {
                 return true;
             }
             // There is no room: it keeps its turn.
-            self.budget.earn(len.saturating_mul(100).div_ceil(config.retransmission_percent.max(1)));
+            self.budget.earn(cost.saturating_mul(100).div_ceil(config.retransmission_percent.max(1)));
             return false;
         }
         if self.group_is_full(config) {
@@ -505,7 +510,7 @@ impl Encoding {
 
     fn count_media(&mut self, len: usize, payload: usize) {
         self.budget.earn(len);
-        self.sent_since_report = true;
+        self.reports_to_go = 2;
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
         stats.bytes = stats.bytes.saturating_add(u64::try_from(payload).unwrap_or(0));
@@ -530,6 +535,7 @@ impl Encoding {
 
 /// What the packets of a frame have in common.
 struct Template {
+    now: Instant,
     ssrc: Ssrc,
     rid: Option<Rid>,
     timestamp: RtpTimestamp,
@@ -582,7 +588,7 @@ impl Template {
         {
             *second |= 0x80;
         }
-        history.add(number, memory, None);
+        history.add(self.now, number, memory, None);
         Ok(true)
     }
 

@@ -90,7 +90,7 @@ impl History {
     }
 
     /// Keeps a packet: one that waits, or one that was sent. Gives whether it is new.
-    pub(crate) fn add(&mut self, number: u64, bytes: Vec<u8>, sent: Option<Instant>) -> bool {
+    pub(crate) fn add(&mut self, now: Instant, number: u64, bytes: Vec<u8>, sent: Option<Instant>) -> bool {
         let Err(at) = self.packets.binary_search_by_key(&number, |stored| stored.number) else {
             self.give_back(bytes);
             return false;
@@ -102,7 +102,12 @@ impl History {
             self.waiting.push_back(number);
             self.waiting_bytes = self.waiting_bytes.saturating_add(len);
         }
-        while self.packets.len() > self.limits.max_packets || self.bytes > self.limits.max_bytes {
+        let limits = self.limits;
+        let is_old = |stored: &Stored| stored.sent.is_some_and(|sent| now - sent > limits.max_age);
+        while self.packets.len() > limits.max_packets
+            || self.bytes > limits.max_bytes
+            || self.packets.front().is_some_and(is_old)
+        {
             if !self.forget_oldest() {
                 break;
             }
@@ -247,7 +252,7 @@ mod tests {
         for (packets, bytes) in [(10, 1000), (1000, 100)] {
             let mut history = history(packets, bytes);
             for number in 0..11 {
-                history.add(number, vec![0; 10], Some(at(0)));
+                history.add(at(0), number, vec![0; 10], Some(at(0)));
             }
             assert!(history.get(0).is_none() && history.get(1).is_some());
         }
@@ -257,7 +262,7 @@ mod tests {
     fn what_waits_is_not_forgotten_and_has_the_same_limits() {
         let mut history = history(10, 1000);
         assert!(history.has_room(10, 1000) && !history.has_room(11, 0) && !history.has_room(0, 1001));
-        assert!((0..10).all(|number| history.add(number, vec![0; 10], None)));
+        assert!((0..10).all(|number| history.add(at(0), number, vec![0; 10], None)));
         assert!(!history.has_room(1, 0));
         history.sent(at(0));
         assert!(history.has_room(1, 910) && !history.has_room(1, 911));
@@ -267,7 +272,7 @@ mod tests {
     #[test]
     fn a_packet_is_sent_again_when_it_is_young_and_not_on_its_way() {
         let mut history = history(10, 1000);
-        history.add(1, vec![0; 10], None);
+        history.add(at(0), 1, vec![0; 10], None);
         let trip = Duration::from_millis(100);
         assert!(!history.ask(at(0), 1, trip), "it was not sent yet");
         history.sent(at(0));
@@ -279,13 +284,15 @@ mod tests {
         assert!(history.ask(at(2000), 1, trip));
         history.answered(at(2000), false);
         assert!(!history.ask(at(2001), 1, trip), "nobody waits for it any more");
+        history.add(at(2001), 2, vec![0; 10], None);
+        assert!(history.get(1).is_none() && history.get(2).is_some());
     }
 
     #[test]
     fn requests_have_their_limit() {
         let limits = HistoryLimits { max_retransmissions: 3, ..HistoryLimits::default() };
         let mut history = History::new(limits);
-        assert!((0..4).all(|number| history.add(number, vec![0; 10], Some(at(0)))));
+        assert!((0..4).all(|number| history.add(at(0), number, vec![0; 10], Some(at(0)))));
         let asked = (0..4).filter(|number| history.ask(at(1), *number, Duration::ZERO));
         assert_eq!(asked.count(), 3);
     }

@@ -217,9 +217,9 @@ impl Sender {
         marker: bool,
         frame: &OutgoingFrame<'_>,
     ) -> Result<(), SendError> {
-        self.advance(now);
+        let now = self.advance(now);
         let (config, encoding) = self.active(encoding)?;
-        encoding.send_payload(config, payload_type, marker, frame)
+        encoding.send_payload(now, config, payload_type, marker, frame)
     }
 
     /// Forwards a packet of somebody else: it is changed where it stands, and a copy waits. `source` tells streams apart that take
@@ -246,7 +246,7 @@ impl Sender {
         let number = encoding.adopt(now, config, source, number, packet, theirs)?;
         let mut memory = encoding.history.memory(0);
         memory.extend_from_slice(packet.bytes());
-        if encoding.history.add(number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+        if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
     }
 
     /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
@@ -313,6 +313,9 @@ impl Sender {
     #[expect(clippy::wildcard_enum_match_arm, reason = "of many packets it is about some")]
     pub(crate) fn handle_rtcp(&mut self, now: Instant, ntp: NtpTime, interval: Duration, packet: &Rtcp<'_>) {
         let now = self.advance(now);
+        if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
+            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.heard(now));
+        }
         match packet {
             Rtcp::SenderReport(report) => {
                 report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
@@ -455,14 +458,15 @@ impl Sender {
         let rate = self.config.codec.clock_rate();
         self.encodings.iter_mut().filter_map(move |encoding| {
             let info = encoding.info(now, ntp, rate)?;
-            // RFC 3550 §6.4: a sender report also for the interval after the last packet.
-            std::mem::take(&mut encoding.sent_since_report).then_some((encoding.ssrc, info))
+            let left = encoding.reports_to_go.checked_sub(1)?;
+            encoding.reports_to_go = left;
+            Some((encoding.ssrc, info))
         })
     }
 
     /// Whether anything was sent since the last reports.
     pub(crate) fn has_sent(&self) -> bool {
-        self.encodings.iter().any(|encoding| encoding.sent_since_report)
+        self.encodings.iter().any(|encoding| encoding.reports_to_go > 0)
     }
 
     /// Tells who asked for limits which one holds (RFC 5104 §4.2.2). Gives whether there was somebody to tell.

@@ -97,6 +97,11 @@ pub struct Rtp {
 impl Rtp {
     /// A session without sections.
     pub fn new(config: RtpConfig, seed: [u8; 32]) -> Self {
+        let mut config = config;
+        // RFC 3550 §6.5: the text of an item.
+        while config.cname.len() > MAX_CNAME {
+            config.cname.pop();
+        }
         let mut rng = Rng::new(seed);
         let schedule = Schedule::new(Rng::new(rng.array()), config.bandwidth, config.report_interval);
         let limits = StreamArrivalLimits {
@@ -314,7 +319,7 @@ impl Rtp {
             return false;
         }
         let start = out.len();
-        let room = out.room().min(self.config.max_rtcp);
+        let room = out.room().min(self.config.max_rtcp.max(MIN_RTCP));
         if room < MIN_RTCP {
             return false;
         }
@@ -536,6 +541,7 @@ fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
 
 /// Sources that say goodbye in one datagram (RFC 3550 §6.6).
 const MAX_GOODBYES: usize = 31;
+const MAX_CNAME: usize = 255;
 /// A report with a block and a long name: less is no room.
 const MIN_RTCP: usize = 400;
 const RATE_WINDOW: Duration = Duration::from_millis(500);
