@@ -87,6 +87,11 @@ impl SenderClock {
         Some(NtpTime(info.ntp.0.wrapping_add_signed(offset)))
     }
 
+    /// What it said, and when.
+    pub(crate) const fn last(&self) -> Option<(SenderInfo, Instant)> {
+        self.last
+    }
+
     /// LSR and DLSR (RFC 3550 §6.4.1).
     pub(crate) fn echo(&self, now: Instant) -> (u32, u32) {
         self.last.map_or((0, 0), |(info, at)| (info.ntp.middle(), short_units(now - at)))

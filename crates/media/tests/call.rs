@@ -34,6 +34,8 @@ fn video_and_audio_come_out_whole_without_loss() {
     // Reports went both ways, so that both know how far they are.
     let trip = call.alice.stats().round_trip.unwrap();
     assert!((100..105).contains(&trip.as_millis()), "{trip:?}");
+    let (info, at) = call.bob.receiver(receiver).unwrap().sender_info(StreamId(0)).unwrap();
+    assert!(info.packet_count > 1200 && at < call.now, "{info:?}");
     let remote = call.alice.sender(video).unwrap().remote(0).unwrap();
     assert!(remote.count >= 8 && remote.block.fraction_lost == 0);
     assert!(call.out[0].iter().skip(60).all(|out| out.captured.is_some()));

@@ -30,7 +30,7 @@ fn r5_a_flood_of_nacks_makes_us_send_half_as_much_again_and_no_more() {
     let sender = call.alice.add_sender(video_sender()).unwrap();
     let ssrc = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
     let mut sent = 0;
-    for round in 0..300 {
+    for round in 0..100 {
         call.video(sender, round, 1, 5000);
         let stats = call.alice.sender(sender).unwrap().stats(0).unwrap();
         // All of the last 500 packets, ten times a frame.
@@ -60,7 +60,7 @@ fn r5_a_flood_of_nacks_makes_us_send_half_as_much_again_and_no_more() {
     println!("{media} bytes, {again} of them again; {} refused", stats.refused);
     assert!(again > media / 4, "the budget is used: {again} of {media}");
     assert!(again * 2 <= media * 103 / 100, "headers are not counted here: {again} of {media}");
-    assert!(stats.refused > 10_000 && sent > 0);
+    assert!(stats.refused > 3000 && sent > 0);
 }
 
 #[test]
@@ -170,6 +170,92 @@ fn the_circuit_breaker_stops_a_stream_of_which_nothing_arrives() {
     assert!(!call.alice.sender(sender).unwrap().is_active(0));
     call.alice.sender(sender).unwrap().resume(0);
     assert!(call.alice.sender(sender).unwrap().is_active(0));
+}
+
+#[test]
+fn as_many_peers_are_told_their_round_trip_as_the_limit() {
+    let mut call = Call::new(&near(), 6);
+    call.alice.add_receiver(video_receiver()).unwrap();
+    let video = call.bob.add_sender(video_sender()).unwrap();
+    let frame = media::OutgoingFrame { bytes: &[0; 20], ..Default::default() };
+    call.bob.sender(video).unwrap().send_frame(call.now, 0, &frame).unwrap();
+    let start = call.now;
+    call.run(start + Duration::from_millis(10));
+    for peer in 100..117 {
+        let time = rtp::NtpTime(u64::from(peer) << 32);
+        let report = rtcp(|out| out.extended_report(Ssrc(peer), |xr| xr.reference_time(time)));
+        call.alice.handle_rtcp(call.now, &report).unwrap();
+    }
+    call.run(start + Duration::from_secs(3));
+    let delays = call.rtcp.iter().filter(|(_, is_alice, _)| *is_alice).flat_map(|(_, _, bytes)| dlrr(bytes));
+    let told: Vec<u32> = delays.map(|ssrc| ssrc.0).filter(|ssrc| *ssrc >= 100 && *ssrc < 200).collect();
+    assert_eq!(told, (100..116).collect::<Vec<u32>>());
+}
+
+fn dlrr(bytes: &[u8]) -> Vec<Ssrc> {
+    let mut all = Vec::new();
+    for packet in Compound::decode(bytes).unwrap().packets() {
+        let Ok(Packet::ExtendedReport(report)) = packet else { continue };
+        for block in report.blocks() {
+            if let rtp::rtcp::XrBlock::Delays(delays) = block {
+                all.extend(delays.entries().map(|delay| delay.ssrc));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn as_many_sources_say_goodbye_as_one_packet_has() {
+    let mut call = Call::new(&near(), 7);
+    for _ in 0..32 {
+        call.alice.add_sender(video_sender()).unwrap();
+    }
+    call.alice.close();
+    call.exchange();
+    let mut gone = Vec::new();
+    for (_, _, bytes) in &call.rtcp {
+        for packet in Compound::decode(bytes).unwrap().packets() {
+            let Ok(Packet::Goodbye(goodbye)) = packet else { continue };
+            gone.extend(goodbye.sources());
+        }
+    }
+    assert_eq!(gone.len(), 31);
+}
+
+#[test]
+fn as_many_recovered_packets_wait_for_a_forwarder_as_the_limit() {
+    let mut config = video_receiver();
+    (config.output, config.probation) = (media::Output::Packets, 0);
+    config.formats.push((support::pt(99), media::Format::Fec(rtp::fec::Format::Flex03)));
+    let mut receiver = media::Receiver::new(config);
+    let packet = |ssrc: u32, number: u16, payload_type: u8, payload: &[u8]| {
+        let mut memory = [0; 300];
+        let mut out = Writer::new(&mut memory);
+        let header = rtp::Header {
+            payload_type: support::pt(payload_type),
+            sequence_number: SequenceNumber(number),
+            ssrc: Ssrc(ssrc),
+            ..rtp::Header::default()
+        };
+        rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
+        out.written().to_vec()
+    };
+    let mut first = packet(5, 0, 96, &[0x10, 1]);
+    let len = first.len();
+    receiver.handle_rtp(epoch(), PacketMut::decode(&mut first, len).unwrap()).unwrap();
+    for number in 1..=65 {
+        let lost = packet(5, number, 96, &[0x10, 1]);
+        let mut memory = [0; 200];
+        let mut out = Writer::new(&mut memory);
+        rtp::fec::protect(rtp::fec::Format::Flex03, [&lost[..]].into_iter(), &mut out).unwrap();
+        let mut repair = packet(6, number, 99, out.written());
+        let len = repair.len();
+        receiver.handle_rtp(epoch(), PacketMut::decode(&mut repair, len).unwrap()).unwrap();
+    }
+    assert_eq!(std::iter::from_fn(|| receiver.poll_recovered()).count(), 64);
+    let stream = receiver.streams().next().unwrap();
+    assert_eq!(receiver.stats(stream).unwrap().recovered, 65);
 }
 
 #[test]

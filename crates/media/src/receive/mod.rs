@@ -27,7 +27,7 @@ use std::time::Duration;
 use proto::Instant;
 use rtp::extension::{PlayoutDelay, RepairedRid};
 use rtp::payload::red;
-use rtp::rtcp::{Encoder, Packet as Rtcp, ReportBlock};
+use rtp::rtcp::{Encoder, Packet as Rtcp, ReportBlock, SenderInfo};
 use rtp::{EditError, Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, fec, rtx};
 
 use self::sources::{Role, Sources};
@@ -258,6 +258,11 @@ impl Receiver {
     pub fn source_of(&self, stream: StreamId) -> Option<(Ssrc, Option<Rid>)> {
         let stream = self.streams.iter().find(|other| other.id == stream)?;
         Some((stream.ssrc?, stream.rid))
+    }
+
+    /// What the sender of a stream said last of it, and when that came.
+    pub fn sender_info(&self, stream: StreamId) -> Option<(SenderInfo, Instant)> {
+        self.streams.iter().find(|other| other.id == stream)?.clock.last()
     }
 
     /// Removes a stream.

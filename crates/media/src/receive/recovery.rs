@@ -148,3 +148,62 @@ impl Recovery {
 }
 
 const MAX_PACKETS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use rtp::{Encoder, Header};
+
+    use super::*;
+
+    fn packet(number: u16) -> Vec<u8> {
+        let mut memory = [0; 100];
+        let mut out = Writer::new(&mut memory);
+        let header = Header { ssrc: Ssrc(7), sequence_number: SequenceNumber(number), ..Header::default() };
+        Encoder::new(&mut out, header, &[]).unwrap().finish(&number.to_be_bytes(), 0).unwrap();
+        out.written().to_vec()
+    }
+
+    fn repair(numbers: &[u16]) -> Vec<u8> {
+        let packets: Vec<Vec<u8>> = numbers.iter().map(|number| packet(*number)).collect();
+        let mut memory = [0; 200];
+        let mut out = Writer::new(&mut memory);
+        rtp::fec::protect(Format::Flex03, packets.iter().map(Vec::as_slice), &mut out).unwrap();
+        out.written().to_vec()
+    }
+
+    fn add(recovery: &mut Recovery, number: u16) {
+        recovery.add_packet(&Packet::decode(&packet(number)).unwrap());
+    }
+
+    fn recover(recovery: &mut Recovery) -> Option<Vec<u8>> {
+        let mut memory = [0; 200];
+        let len = recovery.recover(Ssrc(7), &mut memory)?;
+        Some(memory[..len].to_vec())
+    }
+
+    #[test]
+    fn one_repair_helps_the_next() {
+        let mut recovery = Recovery::new(RecoveryLimits::default());
+        add(&mut recovery, 1);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2, 3])));
+        assert_eq!(recover(&mut recovery), None);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2])));
+        assert_eq!(recover(&mut recovery), Some(packet(2)));
+        add(&mut recovery, 2);
+        assert_eq!(recover(&mut recovery), Some(packet(3)));
+        assert_eq!((recovery.counts(), recovery.repairs.len()), ((2, 2), 0));
+        assert!(!recovery.add_repair(Format::Flex03, b"no repair"));
+    }
+
+    #[test]
+    fn as_many_packets_and_repairs_are_kept_as_the_limits_and_not_one_more() {
+        let mut recovery = Recovery::new(RecoveryLimits { max_packets: 4, max_repairs: 3 });
+        (0..3).for_each(|_| assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2]))));
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[8, 9])));
+        assert_eq!((recovery.repairs.len(), recovery.counts().1), (3, 4));
+        // The fifth packet takes the place of the first.
+        (8..13).for_each(|number| add(&mut recovery, number));
+        assert!(recovery.packet(SequenceNumber(8)).is_none() && recovery.packet(SequenceNumber(9)).is_some());
+        assert_eq!(recover(&mut recovery), Some(packet(8)));
+    }
+}

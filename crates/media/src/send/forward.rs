@@ -168,6 +168,17 @@ mod tests {
     }
 
     #[test]
+    fn as_many_offsets_are_remembered_as_the_limit_and_not_one_more() {
+        let mut forward = Forward::default();
+        forward.place(1, 500, 70_000);
+        (0..63).for_each(|step| forward.omit(1, 510 + step * 10));
+        assert_eq!(forward.place(1, 501, 0), Some((70_001, false)));
+        forward.omit(1, 1140);
+        assert_eq!(forward.place(1, 501, 0), None, "it is too late for that");
+        assert_eq!(forward.place(1, 511, 0), Some((70_010, false)));
+    }
+
+    #[test]
     fn pictures_are_counted_on() {
         let mut forward = Forward::default();
         assert_eq!(forward.picture(100, true), 100);
