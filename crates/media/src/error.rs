@@ -28,6 +28,8 @@ pub enum Discard {
     Duplicate,
     /// Its payload is malformed.
     Payload,
+    /// A [`Tap`](crate::Tap) dropped it.
+    Tap,
 }
 
 impl From<DecodeError> for Discard {
@@ -56,6 +58,7 @@ impl fmt::Display for Discard {
             Self::Jump => "the packet's number is too far from all others",
             Self::Duplicate => "the packet came before",
             Self::Payload => "the payload is malformed",
+            Self::Tap => "a tap dropped the packet",
         })
     }
 }

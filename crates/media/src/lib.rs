@@ -53,6 +53,7 @@
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
 //! | `send/log` | [`SentLog`]: what an estimate of bandwidth has to know |
 //! | `breaker` | the circuit breaker of RFC 8083 |
+//! | `tap` | [`Tap`]: packets seen and altered on their way |
 //! | `codec` | [`Codec`]: the payload formats |
 //! | `clock` | [`NtpClock`]: times of day |
 //! | `error` | why packets were not used |
@@ -75,6 +76,7 @@ mod error;
 mod receive;
 mod schedule;
 mod send;
+mod tap;
 mod transport;
 
 pub use breaker::Stop;
@@ -89,4 +91,5 @@ pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, OutgoingFrame, PacketKind,
     RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket,
 };
+pub use tap::{TAP_ROOM, Tap};
 pub use transport::{Event, ReceiverId, Rtp, RtpConfig, RtpStats, SenderId, TransportFeedback};

@@ -114,3 +114,17 @@ fn packets_are_forwarded_without_allocation() {
     assert!(forwarded > 5000);
     assert_eq!(info.count_total, 0, "{info:?}");
 }
+
+#[test]
+fn a_transport_with_audio_and_video_that_is_idle_has_little_memory() {
+    let info = measure(|| {
+        let mut transport = rtp("idle", 1);
+        transport.add_sender(video_sender()).unwrap();
+        transport.add_sender(audio_sender()).unwrap();
+        transport.add_receiver(video_receiver()).unwrap();
+        transport.add_receiver(audio_receiver()).unwrap();
+        std::mem::forget(transport);
+    });
+    println!("{} bytes", info.bytes_current);
+    assert!(info.bytes_current < 8 * 1024, "{info:?}");
+}

@@ -18,6 +18,7 @@ use crate::receive::{
 };
 use crate::schedule::Schedule;
 use crate::send::{SendError, Sender, SenderConfig, SenderEvent, SentLog};
+use crate::tap::{self, Tap};
 
 /// A receiver of a transport.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -90,6 +91,7 @@ pub struct Rtp {
     references: Vec<(Ssrc, u32, Instant)>,
     goodbyes: Vec<Ssrc>,
     collisions: Vec<Ssrc>,
+    tap: Option<Box<dyn Tap>>,
     stats: RtpStats,
     last_now: Instant,
 }
@@ -125,6 +127,7 @@ impl Rtp {
             references: Vec::new(),
             goodbyes: Vec::new(),
             collisions: Vec::new(),
+            tap: None,
             stats: RtpStats::default(),
             last_now: Instant::default(),
             config,
@@ -180,6 +183,11 @@ impl Rtp {
         self.goodbyes.extend(sources.take(room));
     }
 
+    /// Lets `tap` see what passes, in place of the one before.
+    pub fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) {
+        self.tap = tap;
+    }
+
     /// What the path is thought to carry, in bit/s.
     pub const fn set_bandwidth(&mut self, bandwidth: u64) {
         self.config.bandwidth = bandwidth;
@@ -216,8 +224,13 @@ impl Rtp {
         &mut self,
         now: Instant,
         ecn: Option<Ecn>,
-        packet: PacketMut<'p>,
+        mut packet: PacketMut<'p>,
     ) -> Result<(ReceiverId, Received<'p>), Discard> {
+        if let Some(tap) = &mut self.tap
+            && !tap.rtp_in(now, &mut packet)
+        {
+            return Err(Discard::Tap);
+        }
         let view = packet.as_packet();
         let ssrc = view.header().ssrc;
         if self.senders.iter().flatten().any(|sender| sender.owns(ssrc)) {
@@ -242,6 +255,11 @@ impl Rtp {
     pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DecodeError> {
         let now = self.advance(now);
         let compound = Compound::decode(datagram)?;
+        if let Some(tap) = &mut self.tap
+            && !tap.rtcp_in(now, &compound)
+        {
+            return Ok(());
+        }
         self.stats.rtcp = self.stats.rtcp.saturating_add(1);
         self.schedule.count(datagram.len());
         let (ntp, interval) = (self.config.clock.ntp(now), self.schedule.interval());
@@ -288,19 +306,27 @@ impl Rtp {
         self.schedule.start(now);
         let sender = self.senders.get_mut(sender.0).and_then(Option::as_mut);
         let sender = sender.ok_or(SendError::UnknownEncoding)?;
-        sender.forward(now, encoding, source, packet, theirs, &mut self.log)
+        sender.forward(now, encoding, source, packet, theirs, &mut self.log)?;
+        if let Some(tap) = &mut self.tap {
+            tap.rtp_out(now, packet);
+        }
+        Ok(())
     }
 
     /// Writes the next packet of RTP behind what `out` holds: the senders take turns. Gives whether there was one, and room for it.
     pub fn poll_rtp(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
         let now = self.advance(now);
         let count = self.senders.len();
+        let start = out.len();
         for step in 0..count {
             let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
             let Some(sender) = self.senders.get_mut(at).and_then(Option::as_mut) else { continue };
             if sender.poll_packet(now, &mut self.log, out) {
                 self.turn = at.wrapping_add(1);
                 self.schedule.start(now);
+                if let Some(tap) = &mut self.tap {
+                    tap::outgoing(tap.as_mut(), now, start, out);
+                }
                 return true;
             }
         }
@@ -331,6 +357,9 @@ impl Rtp {
         let mut encoder = Encoder::new(out);
         let reports = regular || !self.goodbyes.is_empty() || !self.config.reduced_size;
         let wrote = self.write_datagram(now, regular, reports, &mut encoder);
+        if let Some(tap) = self.tap.as_mut().filter(|_| wrote) {
+            tap.rtcp_out(now, &mut encoder);
+        }
         out.release_tail(spare);
         if !wrote {
             out.truncate(start);
