@@ -19,6 +19,7 @@
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream`, `relay_association` | a TCP, TLS or DTLS connection to a TURN server, as if it were a socket |
+//! | `server_connection` | [`connect_to_server`], for programs that speak to servers themselves |
 //! | `strangers` | [`Strangers`]: peers whom no connection expects |
 //! | `worker` | the tasks that drive the sessions of an endpoint |
 //!
@@ -48,6 +49,7 @@ mod names;
 mod relay_association;
 mod relay_sockets;
 mod relay_stream;
+mod server_connection;
 mod strangers;
 mod unsent;
 mod worker;
@@ -66,6 +68,7 @@ pub use io::ChannelIo;
 pub use names::Mdns;
 pub use net::{Interface, RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
+pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
     AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
