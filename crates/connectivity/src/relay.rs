@@ -229,6 +229,11 @@ impl Relays {
         its.any(|relay| relay.addresses.iter().any(Option::is_some))
     }
 
+    pub(crate) fn has_heard_from(&self, server: SocketAddr) -> bool {
+        let mut its = self.relays.iter().filter(|relay| relay.client.path().remote == server);
+        its.any(|relay| relay.client.stats().answers > 0)
+    }
+
     /// Whether nobody's first answer is waited for.
     pub(crate) fn is_done(&self) -> bool {
         !self.relays.iter().any(|relay| relay.is_pending)

@@ -22,7 +22,7 @@ use tracing::debug;
 use crate::TcpLimits;
 use crate::addresses::Wishes;
 use crate::connection::{Connection, Core};
-use crate::ice_server::Server;
+use crate::ice_server::{Alternates, Server};
 use crate::log::Lines;
 use crate::names::Names;
 use crate::relay_sockets::{self, RelaySockets};
@@ -133,6 +133,8 @@ struct Driven {
     servers: Vec<Server>,
     /// Those that are for the next gathering.
     upcoming: Vec<Server>,
+    /// Servers over UDP that are at further addresses as well.
+    alternates: Vec<Alternates>,
     /// Where the TURN servers are that were found.
     asked: Vec<Asked>,
     /// The tasks that connect to such servers.
@@ -223,6 +225,7 @@ impl Worker {
             spare: Vec::new(),
             servers: servers.clone(),
             upcoming: Vec::new(),
+            alternates: Vec::new(),
             asked: Vec::new(),
             connecting: Vec::new(),
         };
@@ -434,7 +437,8 @@ impl Worker {
         let mut more = false;
         for key in std::mem::take(&mut self.dirty) {
             let Some(driven) = self.sessions.get(&key) else { continue };
-            let (connection, has_streams) = (driven.connection.clone(), !driven.streams.is_empty());
+            let connection = driven.connection.clone();
+            let waits = !driven.streams.is_empty() || !driven.alternates.is_empty();
             let mut core = connection.lock();
             // The clock is read after the lock is taken, so that time never goes back for a session.
             let now = self.clock.now();
@@ -465,7 +469,7 @@ impl Worker {
             // What is due cannot leave before the socket says so.
             let timer = timer.map(|due| if is_blocked { due.max(now + BLOCKED_WAIT) } else { due });
             let over = core.is_over();
-            let gathers = has_streams && core.session.gathers();
+            let gathers = waits && core.session.gathers();
             let is_decided = self.sessions.get(&key).is_some_and(|driven| driven.is_decided(&core.session));
             let mut requests = Vec::new();
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
@@ -478,6 +482,7 @@ impl Worker {
                 more = true;
             }
             if gathers {
+                self.watch_for_silence(key);
                 more |= self.open_streams(key);
             }
             if is_decided {
