@@ -132,6 +132,24 @@ fn there_are_as_many_streams_as_the_limit_and_not_one_more() {
 }
 
 #[test]
+fn streams_that_have_fallen_silent_make_room_and_announced_ones_do_not() {
+    let mut config = config();
+    (config.max_streams, config.probation) = (2, 1);
+    let mut receiver = Receiver::new(config);
+    assert!(receiver.announce(Ssrc(1), None, None).is_some());
+    // One packet of each of many sources, which prove nothing.
+    for ssrc in 10..30 {
+        let now = at(u64::from(ssrc) * 500);
+        let refused = give(&mut receiver, now, &packet(ssrc, 1, 96, &frame(1, true)));
+        assert_eq!(refused, Err(Discard::Probation));
+        assert_eq!(receiver.streams().count(), 2);
+    }
+    assert!(receiver.has_source(Ssrc(1)) && receiver.has_source(Ssrc(29)) && !receiver.has_source(Ssrc(28)));
+    let later = at(20_000);
+    assert_eq!(give(&mut receiver, later, &packet(1, 1, 96, &frame(1, true))), Ok(false));
+}
+
+#[test]
 fn retransmissions_find_their_stream_by_what_it_misses() {
     let mut config = config();
     config.probation = 0;
