@@ -270,12 +270,20 @@ struct Checker<'l, 'a> {
     seen_origin: bool,
     sections: usize,
     candidates: usize,
+    source_groups: usize,
     mids: BTreeSet<&'a str>,
 }
 
 impl<'l, 'a> Checker<'l, 'a> {
     const fn new(limits: &'l Limits) -> Self {
-        Self { limits, seen_origin: false, sections: 0, candidates: 0, mids: BTreeSet::new() }
+        Self {
+            limits,
+            seen_origin: false,
+            sections: 0,
+            candidates: 0,
+            source_groups: 0,
+            mids: BTreeSet::new(),
+        }
     }
 
     fn check(mut self, lines: Lines<'a>) -> Result<(), ParseError> {
@@ -318,6 +326,7 @@ impl<'l, 'a> Checker<'l, 'a> {
         }
         self.sections += 1;
         self.candidates = 0;
+        self.source_groups = 0;
         if self.sections > self.limits.media {
             return Err(ParseErrorKind::TooMuch("media"));
         }
@@ -348,6 +357,12 @@ impl<'l, 'a> Checker<'l, 'a> {
             self.candidates += 1;
             if self.candidates > self.limits.candidates {
                 return Err(ParseErrorKind::TooMuch("candidates"));
+            }
+        }
+        if let Attribute::SourceGroup(_) = attribute {
+            self.source_groups += 1;
+            if self.source_groups > self.limits.source_groups {
+                return Err(ParseErrorKind::TooMuch("source_groups"));
             }
         }
         Ok(())
