@@ -66,14 +66,17 @@ mod demux;
 mod error;
 mod event;
 mod fingerprint;
+mod media;
 mod negotiation;
 mod parameters;
 mod protocol;
 mod session;
+mod srtp;
 mod state;
 mod stats;
 mod transport;
 
+pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
 pub use config::{
     Config, DtlsRole, Gathering, Limits, Relaying, TcpAddresses, UnusedReason, UnusedServer, WallClock,
@@ -87,7 +90,7 @@ pub use datachannel::{
 };
 pub use demux::{Demux, Target};
 pub use dtls::Identity;
-pub use error::{CandidateError, Discard, NegotiationError};
+pub use error::{CandidateError, Discard, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
@@ -95,10 +98,16 @@ pub use ice::{
     ConnectId as TcpId, Credentials as IceCredentials, CredentialsError as IceCredentialsError,
     Failure as IceFailure, Kind as CandidateKind, Pacer, Role as IceRole,
 };
+pub use media::{
+    Codec, CodecParameters, Encoding, ExtensionUse, Feedback, MediaConfig, MediaKind, Negotiated,
+    SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
+};
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
+pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
-pub use sdp::{ParseError, SessionDescription};
-pub use session::{Session, TcpRequest};
+pub use rtp::{PayloadType, Rid};
+pub use sdp::{Direction, ParseError, SessionDescription};
+pub use session::{Received, Session, TcpRequest};
 pub use state::Route;
 pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};
