@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-datachannel", &["peerline-proto", "peerline-crypto", "peerline-sctp"]),
     ("peerline-rtp", &["peerline-proto"]),
+    ("peerline-media", &["peerline-proto", "peerline-crypto", "peerline-rtp"]),
     (
         "peerline-session",
         &[

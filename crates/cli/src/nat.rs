@@ -1,13 +1,16 @@
 //! `peerline nat`: what the NAT before this machine does, and what that means for connections.
 
+mod binding;
 mod words;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use net::Clock;
+use peerline::ServerCarrier;
 use stun::discovery::{Config, Discovery, Event, Findings};
 use stun::uri::{Host, Uri};
 use stun::{Arrival, Batch, Carrier, Failure, Instant, Path};
@@ -17,9 +20,16 @@ use tokio::net::UdpSocket;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// A STUN server with two addresses, as `peerline turn --alternate` or coturn is: its name or address, or its
-    /// `stun:` URI.
+    /// `stun:` URI; with `stuns:` it is asked over TLS.
     #[arg(long, value_name = "HOST[:PORT]")]
     server: String,
+    /// What carries the question. Only over UDP, and without `stuns:`, can more be told than whether the server is
+    /// reached, and at which address it sees this machine; `stuns:` over UDP is DTLS.
+    #[arg(long)]
+    transport: Option<Transport>,
+    /// Whom to believe over TLS and DTLS in place of the authorities of this machine: certificates in PEM.
+    #[arg(long, value_name = "FILE")]
+    authorities: Option<PathBuf>,
     /// Also finds out for how many seconds of silence a mapping lives, up to so many, which takes a few times
     /// as long.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300")]
@@ -29,28 +39,73 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
 /// Asks, and prints what was found.
 #[expect(clippy::print_stdout, reason = "that is what it is for")]
 pub(crate) async fn run(options: Options) -> Result<(), Problem> {
-    let server = find(&options.server).await?;
+    let (uri, server) = find(&options.server).await?;
+    let is_tcp = match options.transport {
+        Some(transport) => transport == Transport::Tcp,
+        None => uri.is_secure(),
+    };
+    let carrier = match (is_tcp, uri.is_secure()) {
+        (false, false) => None,
+        (true, false) => Some(ServerCarrier::Tcp),
+        (true, true) => Some(ServerCarrier::Tls),
+        (false, true) => Some(ServerCarrier::Dtls),
+    };
+    if let Some(carrier) = carrier {
+        let tls = binding::authorities(options.authorities.as_deref())?;
+        let found = binding::ask(server, &name_of(&uri), carrier, tls.as_ref()).await?;
+        if options.json {
+            println!("{}", words::json_of_connection(server, carrier, &found));
+        } else {
+            print!("{}", words::ConnectionPage { carrier, found });
+        }
+        return Ok(());
+    }
     let mut config = Config::default();
+    // Somebody waits: 9.5 s say as much as RFC 8489's 39.5.
+    config.schedule = config.probe;
     config.max_lifetime = options.lifetime.map(Duration::from_secs);
     let (findings, event) = ask(server, config).await?;
     match (options.json, event) {
         (true, event) => println!("{}", words::json(server, &findings, event)),
         (false, Event::Finished) => print!("{}", words::Page { findings }),
-        (false, Event::Failed(failure)) => return Err(Problem::Unanswered { server, failure }),
+        (false, Event::Failed(failure)) => {
+            let is_silent = failure == Failure::TimedOut;
+            let asked = async { binding::ask(server, "", ServerCarrier::Tcp, None).await.is_ok() };
+            let tcp = if is_silent { Some(asked.await) } else { None };
+            return Err(Problem::Unanswered { server, failure, tcp });
+        }
     }
     Ok(())
 }
 
-/// The address of a server by what it is called.
-async fn find(text: &str) -> Result<SocketAddr, Problem> {
+/// The name by which a server has to prove itself.
+fn name_of(uri: &Uri) -> String {
+    match uri.host() {
+        Host::Ip(ip) => ip.to_string(),
+        Host::Name(name) => name.clone(),
+    }
+}
+
+/// A server by what it is called, and its address.
+async fn find(text: &str) -> Result<(Uri, SocketAddr), Problem> {
     let unknown = |reason: String| Problem::Server { server: text.to_owned(), reason };
-    let uri = if text.contains("stun:") { text.to_owned() } else { format!("stun:{text}") };
+    let is_uri = text.contains("stun:") || text.contains("stuns:");
+    let uri = if is_uri { text.to_owned() } else { format!("stun:{text}") };
     let uri: Uri = uri.parse().map_err(|error: stun::uri::ParseError| unknown(error.to_string()))?;
     match uri.host() {
-        Host::Ip(ip) => Ok(SocketAddr::new(*ip, uri.port())),
+        Host::Ip(ip) => Ok((uri.clone(), SocketAddr::new(*ip, uri.port()))),
         Host::Name(name) => {
             let resolver = net::Resolver::default();
             let found = match uri.service() {
@@ -60,7 +115,8 @@ async fn find(text: &str) -> Result<SocketAddr, Problem> {
             let mut found = found.map_err(|error| unknown(error.to_string()))?;
             // A NAT is a matter of IPv4, if there is any.
             found.sort_by_key(SocketAddr::is_ipv6);
-            found.first().copied().ok_or_else(|| unknown("it has no address".to_owned()))
+            let first = found.first().copied().ok_or_else(|| unknown("it has no address".to_owned()))?;
+            Ok((uri, first))
         }
     }
 }
@@ -142,7 +198,18 @@ pub(crate) enum Problem {
         server: SocketAddr,
         /// How.
         failure: Failure,
+        /// Whether it answers over TCP, if it was asked there when it was silent over UDP.
+        tcp: Option<bool>,
     },
+    /// There is no connection to it, or none any more.
+    Connection {
+        /// Where.
+        server: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file of authorities cannot be used.
+    Authorities(io::Error),
     /// No socket can be had.
     Socket(io::Error),
     /// The system has no entropy.
@@ -153,10 +220,18 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server { server, reason } => write!(f, "the server {server}: {reason}"),
-            Self::Unanswered { server, failure: Failure::TimedOut } => {
+            Self::Unanswered { server, failure: Failure::TimedOut, tcp: Some(true) } => {
+                write!(f, "{server}: {}", words::TCP_ONLY)
+            }
+            Self::Unanswered { server, failure: Failure::TimedOut, tcp: Some(false) } => {
                 write!(f, "{server}: {}", words::NO_UDP)
             }
-            Self::Unanswered { server, failure } => write!(f, "{server} answers, but it has {failure}"),
+            Self::Unanswered { server, failure: Failure::TimedOut, tcp: None } => {
+                write!(f, "{server}: connected, but no answer; it is no STUN server")
+            }
+            Self::Connection { server, error } => write!(f, "no connection to {server}: {error}"),
+            Self::Authorities(error) => write!(f, "the authorities: {error}"),
+            Self::Unanswered { server, failure, .. } => write!(f, "{server} answers, but it has {failure}"),
             Self::Socket(error) => write!(f, "no way to the server: {error}"),
             Self::Entropy(error) => write!(f, "no entropy: {error}"),
         }

@@ -1,11 +1,16 @@
 //! `peerline nat` as a process, against `turn_server` in this one.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails"
+)]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use turn_server::{Alternate, Config, Server};
+use turn_server::{Alternate, Config, DtlsServer, Server, TlsServer};
 
 async fn nat(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peerline"));
@@ -52,4 +57,70 @@ async fn real_a_wrong_server_is_told() {
     let output = nat(&["--server", &at.to_string()]).await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("refused with error 500"), "{said}");
+}
+
+/// Over TCP, TLS and DTLS a server tells an address, if it is who it should be.
+#[tokio::test]
+async fn real_a_server_is_asked_over_connections_too() {
+    const SERVER: &str = "127.0.81.1";
+    let folder = tempfile::tempdir().unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.current_dir(folder.path()).args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=stun"]);
+    openssl.args(["-newkey", "rsa:2048", "-keyout", "key.pem", "-out", "certificate.pem"]);
+    openssl.args(["-addext", &format!("subjectAltName=IP:{SERVER}"), "-addext"]);
+    openssl.arg("basicConstraints=critical,CA:FALSE").stderr(Stdio::null());
+    if !openssl.status().is_ok_and(|status| status.success()) {
+        println!("skipped: openssl is not installed (Debian: openssl)");
+        return;
+    }
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let any: SocketAddr = format!("{SERVER}:0").parse().unwrap();
+    let mut config = Config::at(any);
+    (config.tcp, config.tls) = (vec![any], vec![any]);
+    config.certificate = Some(TlsServer::from_files(&certificate, &key).unwrap());
+    if crypto::accelerated().is_some() {
+        config.dtls = vec![any];
+        config.dtls_certificate = Some(DtlsServer::from_files(&certificate, &key).unwrap());
+    }
+    let server = Server::bind(config).await.unwrap();
+    let believed = certificate.to_str().unwrap();
+
+    let tcp = server.tcp_addresses()[0];
+    let output = nat(&["--server", &tcp.to_string(), "--transport", "tcp"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("Over TCP the server is reached, and sees 127.0.0.1:"), "{said}");
+
+    let tls = format!("stuns:{}", server.tls_addresses()[0]);
+    let output = nat(&["--server", &tls, "--authorities", believed, "--json"]).await;
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["carrier"], &said["nat"]), (&"TLS".into(), &false.into()), "{said}");
+
+    if let Some(dtls) = server.dtls_addresses().first() {
+        let dtls = format!("stuns:{dtls}");
+        let options = ["--server", &dtls, "--transport", "udp", "--authorities", believed, "--json"];
+        let output = nat(&options).await;
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&said["carrier"], &said["mapped"]), (&"DTLS".into(), &said["local"]), "{said}");
+    } else {
+        println!("skipped: DTLS with an RSA key, which this processor or build has not");
+    }
+
+    // This machine's authorities do not know it.
+    let output = nat(&["--server", &tls]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("no connection to 127.0.81.1"), "{said}");
+}
+
+/// A firewall that keeps UDP out is told from a server that is not there.
+#[tokio::test]
+async fn real_udp_that_is_kept_out_is_told() {
+    let mut config = Config::at("127.0.82.1:0".parse().unwrap());
+    config.tcp = vec!["127.0.82.2:0".parse().unwrap()];
+    let server = Server::bind(config).await.unwrap();
+    let at = server.tcp_addresses()[0];
+    // Nothing answers there over UDP.
+    let _silent = UdpSocket::bind(at).unwrap();
+    let output = nat(&["--server", &at.to_string()]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("but one over TCP"), "{said}");
 }

@@ -50,6 +50,7 @@ pub struct Connectivity {
     is_done: bool,
     /// Further servers will be told of.
     awaits_servers: bool,
+    max_relays: usize,
     pub(crate) hostnames: u64,
     pub(crate) refused_candidates: u64,
     pub(crate) refused_data: u64,
@@ -129,6 +130,7 @@ impl Connectivity {
             is_gathering: false,
             is_done: false,
             awaits_servers,
+            max_relays,
             hostnames: 0,
             refused_candidates: 0,
             refused_data: 0,

@@ -3,7 +3,7 @@ use std::fmt;
 use graviola::aead::{AesGcm, ChaCha20Poly1305};
 use graviola::hashing;
 use graviola::key_agreement::{p256, x25519};
-use graviola::signing::ecdsa;
+use graviola::signing::{ecdsa, rsa};
 
 use crate::rust_crypto::{RustCrypto, p256_scalar};
 use crate::{
@@ -63,7 +63,21 @@ impl Provider for Graviola {
                 let public = private_key.public_key_uncompressed();
                 Ok(Box::new(EcdsaP256 { private: ecdsa::SigningKey { private_key }, public }))
             }
+            // Its keys are longer.
+            SignatureAlgorithm::RsaPkcs1Sha256 | SignatureAlgorithm::RsaPssSha256 => Err(InvalidKey),
         }
+    }
+
+    fn rsa_signing_key(&self, der: &[u8]) -> Result<Box<dyn SigningKey>, InvalidKey> {
+        let private = rsa::SigningKey::from_pkcs8_der(der).or_else(|_| rsa::SigningKey::from_pkcs1_der(der));
+        let private = private.map_err(|_| InvalidKey)?;
+        let mut public = [0; MAX_RSA_PUBLIC_LEN];
+        let public = private.public_key().to_pkcs1_der(&mut public).map_err(|_| InvalidKey)?.to_vec();
+        Ok(Box::new(Rsa { private, public }))
+    }
+
+    fn verifies(&self, _: SignatureAlgorithm) -> bool {
+        true
     }
 
     fn verify(
@@ -79,6 +93,12 @@ impl Provider for Graviola {
                     .and_then(|key| key.verify_asn1::<hashing::Sha256>(&[message], signature))
                     .map_err(|_| InvalidSignature)
             }
+            SignatureAlgorithm::RsaPkcs1Sha256 => rsa::VerifyingKey::from_pkcs1_der(public_key)
+                .and_then(|key| key.verify_pkcs1_sha256(signature, message))
+                .map_err(|_| InvalidSignature),
+            SignatureAlgorithm::RsaPssSha256 => rsa::VerifyingKey::from_pkcs1_der(public_key)
+                .and_then(|key| key.verify_pss_sha256(signature, message))
+                .map_err(|_| InvalidSignature),
         }
     }
 }
@@ -222,6 +242,33 @@ impl SigningKey for EcdsaP256 {
     }
 }
 
+struct Rsa {
+    private: rsa::SigningKey,
+    public: Vec<u8>,
+}
+
+impl SigningKey for Rsa {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::RsaPssSha256
+    }
+
+    fn public_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let mut signature = vec![0; self.private.modulus_len_bytes()];
+        // It fails only where the system has no entropy; an empty signature is refused by every peer.
+        self.private.sign_pss_sha256(&mut signature, message).map(<[u8]>::to_vec).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Rsa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rsa([redacted])")
+    }
+}
+
 impl fmt::Debug for EcdsaP256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EcdsaP256([redacted])")
@@ -230,3 +277,5 @@ impl fmt::Debug for EcdsaP256 {
 
 /// Two DER integers of at most 33 bytes in a sequence.
 const MAX_SIGNATURE_LEN: usize = 72;
+/// A modulus of 8,192 bits and an exponent of 32 in a DER sequence, and some bytes.
+const MAX_RSA_PUBLIC_LEN: usize = 1024 + 64;

@@ -41,8 +41,21 @@ pub trait Provider: fmt::Debug + Send + Sync {
         algorithm: SignatureAlgorithm,
         secret: &[u8; 32],
     ) -> Result<Box<dyn SigningKey>, InvalidKey>;
+    /// The RSA key of 2,048 to 8,192 bits that stands in `der`: PKCS #8 (RFC 5958) or PKCS #1 (RFC 8017 §A.1.2).
+    /// It makes [`SignatureAlgorithm::RsaPssSha256`]. A provider without RSA has none.
+    ///
+    /// # Errors
+    ///
+    /// It is no such key, or the provider has no RSA.
+    fn rsa_signing_key(&self, _der: &[u8]) -> Result<Box<dyn SigningKey>, InvalidKey> {
+        Err(InvalidKey)
+    }
+    /// Whether [`verify`](Self::verify) knows signatures of this kind.
+    fn verifies(&self, algorithm: SignatureAlgorithm) -> bool {
+        algorithm == SignatureAlgorithm::EcdsaP256Sha256
+    }
     /// Checks `signature` of `message` under `public_key`: for ECDSA an uncompressed SEC 1 point and
-    /// an ASN.1 DER signature (RFC 3279 §2.2.3).
+    /// an ASN.1 DER signature (RFC 3279 §2.2.3), for RSA the DER of modulus and exponent (RFC 8017 §A.1.1).
     fn verify(
         &self,
         algorithm: SignatureAlgorithm,
@@ -113,7 +126,8 @@ pub trait KeyExchange: fmt::Debug + Send + Sync {
 pub trait SigningKey: fmt::Debug + Send + Sync {
     /// Which signatures it makes.
     fn algorithm(&self) -> SignatureAlgorithm;
-    /// The public key that goes with it: for P-256 an uncompressed SEC 1 point.
+    /// The public key that goes with it: for P-256 an uncompressed SEC 1 point, for RSA the DER of modulus and
+    /// exponent.
     fn public_key(&self) -> &[u8];
     /// Signs `message`, in the form that [`Provider::verify`] takes.
     fn sign(&self, message: &[u8]) -> Vec<u8>;
@@ -206,6 +220,10 @@ pub enum Group {
 pub enum SignatureAlgorithm {
     /// ECDSA on P-256 with SHA-256.
     EcdsaP256Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2): is only ever checked.
+    RsaPkcs1Sha256,
+    /// RSASSA-PSS with SHA-256, a mask of SHA-256, and a salt of 32 bytes (RFC 8017 §8.1).
+    RsaPssSha256,
 }
 
 /// The tag does not belong to the message.

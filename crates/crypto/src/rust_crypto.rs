@@ -91,6 +91,7 @@ impl Provider for RustCrypto {
                 let public = private.verifying_key().to_sec1_point(false).as_bytes().to_vec();
                 Ok(Box::new(EcdsaP256 { private, public }))
             }
+            SignatureAlgorithm::RsaPkcs1Sha256 | SignatureAlgorithm::RsaPssSha256 => Err(InvalidKey),
         }
     }
 
@@ -109,6 +110,8 @@ impl Provider for RustCrypto {
                     p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
                 key.verify(message, &signature).map_err(|_| InvalidSignature)
             }
+            // The crate that would do it has an advisory (RUSTSEC-2023-0071).
+            SignatureAlgorithm::RsaPkcs1Sha256 | SignatureAlgorithm::RsaPssSha256 => Err(InvalidSignature),
         }
     }
 }

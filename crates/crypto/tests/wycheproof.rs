@@ -1,10 +1,10 @@
-//! Project Wycheproof's cases for AEAD, HMAC and ECDSA: every provider agrees with every case that our
+//! Project Wycheproof's cases for AEAD, HMAC, ECDSA and RSA: every provider agrees with every case that our
 //! interface can express. The numbers of cases are asserted, so that none goes missing silently. Those for
 //! key exchange are in `src/wycheproof.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 use crypto::{AeadAlgorithm, Forged, HashAlgorithm, InvalidSignature, Provider, SignatureAlgorithm};
-use wycheproof::{TestResult, aead, ecdsa, mac};
+use wycheproof::{TestResult, aead, ecdsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
 
 fn providers() -> Vec<&'static dyn Provider> {
     let accelerated = crypto::accelerated();
@@ -145,4 +145,71 @@ fn ecdsa_p256_agrees_with_wycheproof() {
         }
         assert_eq!(count, Count { valid: 174, invalid: 310, ..Count::default() }, "{}", provider.name());
     }
+}
+
+/// Takes what Wycheproof calls acceptable either way: an algorithm identifier without its NULL.
+fn check_rsa(
+    algorithm: SignatureAlgorithm,
+    name: &str,
+    key: &[u8],
+    cases: impl Iterator<Item = (String, Vec<u8>, Vec<u8>, TestResult)>,
+    count: &mut Count,
+) {
+    let Some(provider) = crypto::accelerated() else { return };
+    assert!(provider.verifies(algorithm));
+    for (case, message, signature, result) in cases {
+        let verified = provider.verify(algorithm, key, &message, &signature);
+        match result {
+            TestResult::Valid => {
+                assert_eq!(verified, Ok(()), "{name}, {case}");
+                count.valid += 1;
+            }
+            TestResult::Invalid => {
+                assert_eq!(verified, Err(InvalidSignature), "{name}, {case}");
+                count.invalid += 1;
+            }
+            TestResult::Acceptable => {}
+        }
+        // Without RSA nothing is taken.
+        assert!(!crypto::rust_crypto().verifies(algorithm));
+        assert!(crypto::rust_crypto().verify(algorithm, key, &message, &signature).is_err());
+    }
+}
+
+#[test]
+fn rsa_pkcs1_agrees_with_wycheproof() {
+    use rsa_pkcs1_verify::TestName::{Rsa2048Sha256, Rsa3072Sha256, Rsa4096Sha256, Rsa8192Sha256};
+    let mut count = Count::default();
+    for set in [Rsa2048Sha256, Rsa3072Sha256, Rsa4096Sha256, Rsa8192Sha256] {
+        for group in rsa_pkcs1_verify::TestSet::load(set).unwrap().test_groups {
+            let cases = group.tests.iter().map(|test| {
+                let name = format!("case {}: {}", test.tc_id, test.comment);
+                (name, test.msg.to_vec(), test.sig.to_vec(), test.result)
+            });
+            let algorithm = SignatureAlgorithm::RsaPkcs1Sha256;
+            check_rsa(algorithm, &format!("{set:?}"), &group.asn_key, cases, &mut count);
+        }
+    }
+    let all = Count { valid: 31, invalid: 999, ..Count::default() };
+    assert!(crypto::accelerated().is_none() || count == all, "{count:?}");
+}
+
+#[test]
+fn rsa_pss_agrees_with_wycheproof() {
+    use rsa_pss_verify::TestName::{
+        RsaPss2048Sha256Mgf1SaltLen32, RsaPss3072Sha256Mgf1SaltLen32, RsaPss4096Sha256Mgf1SaltLen32,
+    };
+    let mut count = Count::default();
+    for set in [RsaPss2048Sha256Mgf1SaltLen32, RsaPss3072Sha256Mgf1SaltLen32, RsaPss4096Sha256Mgf1SaltLen32] {
+        for group in rsa_pss_verify::TestSet::load(set).unwrap().test_groups {
+            let cases = group.tests.iter().map(|test| {
+                let name = format!("case {}: {}", test.tc_id, test.comment);
+                (name, test.msg.to_vec(), test.sig.to_vec(), test.result)
+            });
+            let algorithm = SignatureAlgorithm::RsaPssSha256;
+            check_rsa(algorithm, &format!("{set:?}"), &group.asn_key, cases, &mut count);
+        }
+    }
+    let all = Count { valid: 189, invalid: 135, ..Count::default() };
+    assert!(crypto::accelerated().is_none() || count == all, "{count:?}");
 }

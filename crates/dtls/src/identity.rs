@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use crypto::{Digest, HashAlgorithm, Provider, Rng, SignatureAlgorithm, SigningKey, derive_seed};
 use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData, SerialNumber};
+use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::IdentityError;
+use crate::wire::KeyAlgorithm;
 
 /// A certificate of ours and the key that goes with it.
 ///
@@ -74,7 +76,11 @@ impl Identity {
             return Err(IdentityError::TooLong);
         }
         match leaf_key(&certificate) {
-            Ok(public) if public == key.public_key() => Ok(Self { certificate, issuers: Vec::new(), key }),
+            Ok(leaf)
+                if leaf.algorithm == KeyAlgorithm::of(key.algorithm()) && leaf.bytes == key.public_key() =>
+            {
+                Ok(Self { certificate, issuers: Vec::new(), key })
+            }
             Ok(_) => Err(IdentityError::OtherKey),
             Err(_) => Err(IdentityError::Certificate),
         }
@@ -113,6 +119,11 @@ impl Identity {
         fingerprint(provider, algorithm, &self.certificate)
     }
 
+    /// Which kind of key it has.
+    pub fn key_algorithm(&self) -> KeyAlgorithm {
+        KeyAlgorithm::of(self.key.algorithm())
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.key.sign(message)
     }
@@ -137,7 +148,7 @@ pub fn fingerprint(provider: &'static dyn Provider, algorithm: HashAlgorithm, ce
 pub enum LeafError {
     /// It is not a certificate in DER, or something follows it.
     Malformed,
-    /// It is one, of a key that is not an uncompressed point of P-256.
+    /// It is one, of a key that is neither an uncompressed point of P-256 nor one of RSA.
     OtherAlgorithm,
 }
 
@@ -145,33 +156,52 @@ impl fmt::Display for LeafError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "not a certificate",
-            Self::OtherAlgorithm => "a certificate of a key that is not a point of P-256",
+            Self::OtherAlgorithm => "a certificate of a key that is neither a point of P-256 nor of RSA",
         })
     }
 }
 
 impl std::error::Error for LeafError {}
 
-/// The public key of a DER certificate: the 65 bytes of an uncompressed point of P-256 (SEC 1 §2.3.3),
-/// not yet shown to lie on the curve. Nothing else in it is looked at: whose certificate it is says its
+/// The public key of a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LeafKey<'a> {
+    /// What kind it is of.
+    pub algorithm: KeyAlgorithm,
+    /// The 65 bytes of an uncompressed point of P-256 (SEC 1 §2.3.3), not yet shown to lie on the curve; or the
+    /// DER of an RSA key's modulus and exponent (RFC 8017 §A.1.1), of which nothing is shown.
+    pub bytes: &'a [u8],
+}
+
+/// The public key of a DER certificate. Nothing else in it is looked at: whose certificate it is says its
 /// [`fingerprint`].
-pub fn leaf_key(der: &[u8]) -> Result<&[u8], LeafError> {
+///
+/// # Errors
+///
+/// It is none, or of a key of another kind.
+pub fn leaf_key(der: &[u8]) -> Result<LeafKey<'_>, LeafError> {
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| LeafError::Malformed)?;
     if !rest.is_empty() {
         return Err(LeafError::Malformed);
     }
     let info = &certificate.tbs_certificate.subject_pki;
     let curve = info.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
-    let is_p256 = info.algorithm.algorithm == x509_parser::oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY
-        && curve == Some(x509_parser::oid_registry::OID_EC_P256);
-    if !is_p256 {
+    let kind = &info.algorithm.algorithm;
+    let algorithm = if *kind == OID_PKCS1_RSAENCRYPTION {
+        KeyAlgorithm::Rsa
+    } else if *kind == OID_KEY_TYPE_EC_PUBLIC_KEY && curve == Some(OID_EC_P256) {
+        KeyAlgorithm::P256
+    } else {
         return Err(LeafError::OtherAlgorithm);
-    }
+    };
     // The bytes are borrowed from `der`; the parser's own borrow ends with it, so they are found again.
     let key: &[u8] = &info.subject_public_key.data;
     let at = der.windows(key.len().max(1)).position(|window| window == key).ok_or(LeafError::Malformed)?;
-    let key = der.get(at..at.saturating_add(key.len())).ok_or(LeafError::Malformed)?;
-    if key.len() == 65 && key.first() == Some(&4) { Ok(key) } else { Err(LeafError::OtherAlgorithm) }
+    let bytes = der.get(at..at.saturating_add(key.len())).ok_or(LeafError::Malformed)?;
+    if algorithm == KeyAlgorithm::P256 && (bytes.len() != 65 || bytes.first() != Some(&4)) {
+        return Err(LeafError::OtherAlgorithm);
+    }
+    Ok(LeafKey { algorithm, bytes })
 }
 
 struct Signer<'a>(&'a dyn SigningKey);
@@ -209,7 +239,7 @@ mod tests {
             let (_, certificate) = X509Certificate::from_der(identity.certificate()).unwrap();
             let (signed, signature) =
                 (certificate.tbs_certificate.as_ref(), &certificate.signature_value.data);
-            let public = leaf_key(identity.certificate()).unwrap();
+            let public = leaf_key(identity.certificate()).unwrap().bytes;
             for checker in [crypto::rust_crypto(), crypto::default_provider()] {
                 let check =
                     |bytes| checker.verify(SignatureAlgorithm::EcdsaP256Sha256, public, bytes, signature);

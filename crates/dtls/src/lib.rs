@@ -65,7 +65,8 @@
 //!
 //! # Scope
 //!
-//! Implemented: ECDHE with ECDSA P-256 certificates (AES-GCM, ChaCha20-Poly1305; X25519, P-256),
+//! Implemented: ECDHE with certificates of ECDSA P-256 keys, and of RSA keys where the provider has RSA (AES-GCM,
+//! ChaCha20-Poly1305; X25519, P-256),
 //! extended master secret ([RFC 7627], demanded of every peer), `use_srtp`, cookies, fragmentation,
 //! retransmission of whole flights, replay protection.
 //!
@@ -75,7 +76,8 @@
 //! check, [`Config::server_name`] says whom is asked for, and [`ClientCertificate::NotRequested`] makes a server
 //! that asks nobody for a certificate.
 //!
-//! Not implemented: DTLS 1.3 ([RFC 9147]), resumption, renegotiation (refused), compression, RSA, CBC,
+//! Not implemented: DTLS 1.3 ([RFC 9147]), resumption, renegotiation (refused), compression, key
+//! exchange by RSA, CBC,
 //! connection ids.
 //!
 //! Where it departs from RFC 6347: before the keys, alerts and messages that are wrong are ignored
@@ -109,7 +111,7 @@ pub use connection::{Connection, Role};
 pub use endpoint::{ConnectionId, Delivery, Endpoint};
 pub use error::{ConnectError, Discard, ExportError, IdentityError, SealError};
 pub use event::{CloseReason, Event};
-pub use identity::{Identity, LeafError, fingerprint, leaf_key};
+pub use identity::{Identity, LeafError, LeafKey, fingerprint, leaf_key};
 pub use records::{Record, Records};
 pub use stats::Stats;
-pub use wire::{AlertDescription, CipherSuite, DecodeError, NamedGroup, SrtpProfile, Version};
+pub use wire::{AlertDescription, CipherSuite, DecodeError, KeyAlgorithm, NamedGroup, SrtpProfile, Version};

@@ -17,7 +17,7 @@ use dtls::{CipherSuite, Event, NamedGroup, Version};
 #[test]
 fn every_provider_suite_and_group_connects() {
     for provider in [crypto::rust_crypto(), crypto::default_provider(), testkit::null_provider()] {
-        for suite in CipherSuite::ALL {
+        for suite in CipherSuite::ECDSA {
             for group in [NamedGroup::X25519, NamedGroup::Secp256r1] {
                 let (mut client, server) = (config(provider, 1), config(provider, 2));
                 client.cipher_suites = vec![suite];
@@ -60,7 +60,7 @@ fn every_provider_suite_and_group_connects() {
 #[test]
 fn what_the_hellos_agree_on_is_known_at_once() {
     let null = testkit::null_provider();
-    for suite in CipherSuite::ALL {
+    for suite in CipherSuite::ECDSA {
         let (client, mut server) = (config(null, 1), config(null, 2));
         server.cipher_suites = vec![suite];
         let mut pair = Pair::new(client, server);

@@ -54,7 +54,7 @@ fn forged_records_change_nothing() {
 /// D9, and every bit of a record: a flip is refused and leaves no plaintext behind.
 #[test]
 fn every_flipped_bit_is_refused() {
-    for suite in dtls::CipherSuite::ALL {
+    for suite in dtls::CipherSuite::ECDSA {
         for provider in [crypto::rust_crypto(), crypto::default_provider()] {
             let (mut client, server) = (config(provider, 1), config(provider, 2));
             client.cipher_suites = vec![suite];

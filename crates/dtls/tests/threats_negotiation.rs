@@ -106,6 +106,29 @@ fn a_server_hello_with_what_was_not_offered_is_ignored() {
     }));
 }
 
+/// RFC 5246 §7.4.2: a suite of RSA and a certificate of a key on P-256 do not go together.
+#[test]
+fn a_certificate_of_another_kind_than_the_suite_says_ends_the_connection() {
+    let Some(provider) = crypto::accelerated() else {
+        println!("skipped: this processor or build has no provider with RSA");
+        return;
+    };
+    let mut pair = Pair::new(config(provider, 1), config(provider, 2));
+    for mut datagram in pair.client.datagrams(pair.now) {
+        pair.server.receive(pair.now, &mut datagram);
+    }
+    let mut flight = messages(&pair.server.datagrams(pair.now)).into_iter();
+    let honest = flight.next().unwrap();
+    let mut hello = ServerHello::decode(&honest.body).unwrap();
+    hello.suite = CipherSuite::EcdheRsaAes128GcmSha256.to_u16();
+    let extensions: Vec<_> = hello.extensions.iter().collect();
+    let body = written(|out| hello.encode(&extensions, out));
+    pair.client.receive(pair.now, &mut Message { body, ..honest }.whole());
+    assert!(pair.client.events.is_empty());
+    pair.client.receive(pair.now, &mut flight.next().unwrap().whole());
+    assert_eq!(pair.client.events, [Event::Closed(CloseReason::UnsupportedCertificate)]);
+}
+
 fn offer(suites: &[u8], compressions: &[u8], more: &[Extension<'_>]) -> Message {
     let mut extensions = vec![
         Extension::ExtendedMasterSecret,
@@ -142,6 +165,16 @@ fn only_forward_secret_authenticated_suites_are_offered_and_taken() {
         ]
     );
     assert_eq!(hello.compressions, [0]);
+    if let Some(provider) = crypto::accelerated() {
+        let mut pair = Pair::new(config(provider, 3), config(provider, 4));
+        let hello = messages(&pair.client.datagrams(pair.now)).remove(0);
+        let hello = ClientHello::decode(&hello.body).unwrap();
+        assert!(hello.suites.iter().eq([0xc02b, 0xc02c, 0xcca9, 0xc02f, 0xc030, 0xcca8]), "RSA behind ECDSA");
+        let schemes = hello.extensions.iter().find_map(|extension| {
+            if let Extension::SignatureAlgorithms(schemes) = extension { Some(schemes) } else { None }
+        });
+        assert!(schemes.unwrap().iter().eq([0x0403, 0x0804, 0x0401]));
+    }
     let config = std::sync::Arc::new(config(testkit::null_provider(), 2));
     let mut taken = Vec::new();
     for number in 0..=u16::MAX {

@@ -44,7 +44,7 @@ fn plaintext_after_the_handshake_leaves_the_state_as_it_was() {
 #[test]
 fn forged_records_with_the_last_number_move_no_window() {
     let provider = crypto::default_provider();
-    for suite in CipherSuite::ALL {
+    for suite in CipherSuite::ECDSA {
         let (mut client, server) = (config(provider, 1), config(provider, 2));
         client.cipher_suites = vec![suite];
         let mut pair = Pair::connected(client, server);
@@ -66,7 +66,7 @@ fn forged_records_with_the_last_number_move_no_window() {
 /// D7: every key and nonce that anything was sealed with, in both directions, with flights sent again.
 #[test]
 fn no_nonce_is_used_twice_under_one_key() {
-    for suite in CipherSuite::ALL {
+    for suite in CipherSuite::ECDSA {
         let spy = Spy::on(testkit::null_provider());
         let (mut client, server) = (config(spy, 1), config(spy, 2));
         client.cipher_suites = vec![suite];

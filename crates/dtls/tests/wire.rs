@@ -171,6 +171,9 @@ fn numbers_and_names_are_those_of_the_registries() {
         (0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
         (0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
         (0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+        (0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        (0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        (0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
     ] {
         let suite = CipherSuite::from_u16(number).unwrap();
         assert_eq!((suite.to_u16(), suite.name()), (number, name));
@@ -188,7 +191,7 @@ fn numbers_and_names_are_those_of_the_registries() {
         let profile = SrtpProfile::from_u16(number).unwrap();
         assert_eq!((profile.to_u16(), profile.name()), (number, name));
     }
-    for number in [0, 3, 9, 24, 30, 0xc02a, 0xcca8, 0xffff] {
+    for number in [0, 3, 9, 24, 30, 0xc02a, 0xccaa, 0xffff] {
         assert_eq!(CipherSuite::from_u16(number), None);
         assert_eq!(NamedGroup::from_u16(number), None);
         assert_eq!(SrtpProfile::from_u16(number), None);

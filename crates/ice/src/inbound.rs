@@ -419,7 +419,16 @@ impl Agent {
         let Some(check) = pair.check.take_if(|check| check.id == id) else { return };
         pair.error = Some(code);
         if code != ROLE_CONFLICT {
+            let was_nominating = pair.nominating;
             pair.fail();
+            if was_nominating && self.generation.selected == Some(pair_id) {
+                // RFC 8445 §7.2.5.3.4: it is not valid any more; what it carried goes another way, if there is one.
+                let Generation { selected, consent, nominated, .. } = &mut self.generation;
+                (*selected, *consent) = (None, None);
+                nominated.take_if(|nominated| *nominated == pair_id);
+                self.sync_routes();
+                self.select_best();
+            }
             return;
         }
         if !pair.is_valid() {
@@ -429,6 +438,8 @@ impl Agent {
         self.next_trigger = self.next_trigger.wrapping_add(1);
         if check.role == role {
             self.switch_role(true);
+            // RFC 8445 §7.2.5.1, §16.1.
+            self.tie_break = self.rng.u64();
         }
     }
 

@@ -205,6 +205,21 @@ fn a_short_outage_is_survived_and_a_long_one_ends_consent() {
     }
 }
 
+/// RFC 7675 §5.1: what was asked before consent expired is not waited for any more.
+#[test]
+fn an_answer_that_comes_after_consent_has_expired_renews_nothing() {
+    let (a, b) = ready(1);
+    let mut pair = Pair::new(a, b, good(), [1; 32]);
+    pair.run(seconds(20), |pair| pair.elapsed() >= seconds(15));
+    pair.to_a.set_link(Link { delay: seconds(40), ..good() });
+    let failed = State::Failed(Failure::ConsentExpired);
+    assert!(pair.run(seconds(40), |pair| pair.a.agent.state() == failed));
+    let taken = pair.a.agent.stats().counters;
+    pair.run(seconds(60), |_| false);
+    assert_eq!((pair.a.agent.state(), pair.a.agent.selected_path()), (failed, None));
+    assert_ne!(pair.a.agent.stats().counters, taken, "they came, and were counted");
+}
+
 #[test]
 fn consent_checks_leave_every_four_to_six_seconds() {
     let (a, b) = ready(1);

@@ -296,12 +296,49 @@ fn an_error_or_silence_fails_a_pair_and_a_role_conflict_does_not() {
         assert_eq!((a.agent.stats().pairs[0].state, a.agent.role()), (state, role), "{code}");
         if code == 487 {
             let (_, again) = send(&mut a, epoch() + Duration::from_millis(50)).expect("it is asked again");
-            assert_ne!(Message::decode(&again).unwrap().transaction(), id);
+            let again = Message::decode(&again).unwrap();
+            assert_ne!(again.transaction(), id);
+            // RFC 8445 §7.2.5.1: under another number, lest both go on changing.
+            let number = |message: &Message<'_>| {
+                message.attributes().find_map(|attribute| match attribute {
+                    Attribute::IceControlling(number) | Attribute::IceControlled(number) => Some(number),
+                    _ => None,
+                })
+            };
+            assert!(number(&again).is_some());
+            assert_ne!(number(&again), number(&Message::decode(&bytes).unwrap()));
         }
     }
     let (mut a, _) = ready();
     asked(&mut a, seconds(60));
     assert_eq!(a.agent.stats().pairs[0].state, PairState::Failed);
+}
+
+/// RFC 8445 §7.2.5.3.4: the pair was valid, and is not any more.
+#[test]
+fn a_nomination_that_fails_leaves_no_path() {
+    let (mut a, b) = ready();
+    let key = key_of(&b);
+    let (mut now, mut nominated) = (epoch(), false);
+    while !nominated {
+        a.agent.handle_timeout(now);
+        while let Some((to, bytes)) = send(&mut a, now) {
+            let check = Message::decode(&bytes).unwrap();
+            nominated |= check.attributes().any(|attribute| attribute == Attribute::UseCandidate);
+            if nominated {
+                let error = [Attribute::ErrorCode(ErrorCode { code: 400, reason: "" })];
+                let refusal = message(Class::Error, check.transaction(), &error, Some(&key));
+                receive(&mut a, to, now, &refusal).unwrap();
+            } else {
+                succeed(&mut a, &key, now, to, &bytes);
+                assert!(a.agent.selected_path().is_some());
+            }
+        }
+        now += Duration::from_millis(50);
+        assert!(now < epoch() + seconds(5));
+    }
+    assert_eq!(a.agent.stats().pairs[0].state, PairState::Failed);
+    assert_eq!(a.agent.selected_path(), None);
 }
 
 #[test]

@@ -263,6 +263,25 @@ fn a_connection_that_breaks_is_opened_again_and_one_that_was_never_any_good_is_n
     assert!(matches!(streams.states()[0], State::Failed(_)));
 }
 
+/// RFC 7675 §5.1: a connection that is open says nothing of who is at its other end.
+#[test]
+fn consent_is_asked_for_over_connections_too() {
+    let mut streams = Streams::new([active(Role::Controlling, [1; 32]), passive(Role::Controlled, [2; 32])]);
+    streams.run(seconds(10));
+    let asked =
+        |streams: &Streams| [0, 1].map(|side| streams.peers[side].agent.stats().counters.consent_sent);
+    let before = asked(&streams);
+    streams.run(seconds(60));
+    for (after, before) in asked(&streams).into_iter().zip(before) {
+        assert!((10..=15).contains(&(after - before)), "{after} - {before}");
+    }
+    assert_eq!(streams.states(), [State::Completed; 2]);
+    streams.is_dead = true;
+    streams.run(seconds(40));
+    assert!(matches!(streams.states()[0], State::Failed(_)));
+    assert_eq!(streams.peers[0].agent.selected_path(), None);
+}
+
 #[test]
 fn where_udp_works_connections_are_hung_up_that_have_proved_nothing() {
     let mut a = active(Role::Controlling, [1; 32]).host(A);

@@ -2,7 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::ByteStream;
 
@@ -40,6 +40,20 @@ impl Listener {
         Ok(listener)
     }
 
+    /// Listens where one that was [bound for both](Self::bind_for_both) does; each connection comes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and [`Unsupported`](io::ErrorKind::Unsupported) where it does not have that.
+    pub fn bind_shared(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        share_listening(&socket)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
     /// Where it listens.
     pub const fn local_address(&self) -> SocketAddr {
         self.address
@@ -60,10 +74,25 @@ fn share_port(listener: &TcpListener) -> io::Result<()> {
     socket2::SockRef::from(listener).set_reuse_port(true)
 }
 
+#[cfg(unix)]
+fn share_listening(socket: &TcpSocket) -> io::Result<()> {
+    // As the system's own listeners: connections that are closing keep nobody out.
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)
+}
+
+#[cfg(not(unix))]
+fn share_listening(_: &TcpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(not(unix))]
 fn share_port(_: &TcpListener) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// Connections that wait to be accepted, as tokio has it.
+const BACKLOG: u32 = 1024;
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -86,6 +115,24 @@ mod tests {
         poll_fn(|cx| come.poll_open(cx)).await.unwrap();
         let accepted = tokio::time::timeout(Duration::from_secs(5), poll_fn(|cx| both.poll_accept(cx))).await;
         assert_eq!(accepted.unwrap().unwrap().1, come.local_address().unwrap());
+    }
+
+    #[tokio::test]
+    async fn real_listeners_of_one_port_share_its_connections() {
+        let first = Listener::bind_for_both(HERE.into()).unwrap();
+        let second = Listener::bind_shared(first.local_address()).unwrap();
+        let mut come = [0, 0];
+        for _ in 0..64 {
+            let _stream = std::net::TcpStream::connect(second.local_address()).unwrap();
+            let accepted = tokio::time::timeout(Duration::from_secs(5), async {
+                tokio::select! {
+                    _ = poll_fn(|cx| first.poll_accept(cx)) => 0,
+                    _ = poll_fn(|cx| second.poll_accept(cx)) => 1,
+                }
+            });
+            come[accepted.await.unwrap()] += 1;
+        }
+        assert!(come[0] > 0 && come[1] > 0, "{come:?}");
     }
 
     #[tokio::test]

@@ -29,6 +29,21 @@ impl UdpSocket {
         Self::of_system(socket, local)
     }
 
+    /// A socket bound to `address`, which nobody has, that [`bind_shared`](Self::bind_shared) may add others to. To be
+    /// called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system: the port is taken, also by one that would share it; and
+    /// [`Unsupported`](io::ErrorKind::Unsupported) where ports cannot be shared.
+    pub fn bind_for_sharing(address: SocketAddr) -> io::Result<Self> {
+        let socket = std::net::UdpSocket::bind(address)?;
+        // Afterwards: before, it would let it in where somebody else shares.
+        share_port(&socket)?;
+        let local = socket.local_addr()?;
+        Self::of_system(socket, local)
+    }
+
     /// A socket bound to `address` that others of this program may be bound to as well (SO_REUSEPORT): the system
     /// gives what comes of one sender to one of them, as long as none comes or goes. To be called within a tokio
     /// runtime.
@@ -173,6 +188,16 @@ fn shared(_: SocketAddr) -> io::Result<std::net::UdpSocket> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+#[cfg(unix)]
+fn share_port(socket: &std::net::UdpSocket) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_reuse_port(true)
+}
+
+#[cfg(not(unix))]
+fn share_port(_: &std::net::UdpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 fn train(meta: &RecvMeta) -> Train {
     let ecn = meta.ecn.map(|mark| match mark {
         EcnCodepoint::Ect0 => Ecn::Ect0,
@@ -263,10 +288,17 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn real_sockets_of_one_address_share_its_senders() {
-        let first = UdpSocket::bind_shared(([127, 0, 0, 1], 0).into()).unwrap();
+        let here = ([127, 0, 0, 1], 0).into();
+        share_senders(UdpSocket::bind_shared(here).unwrap()).await;
+        share_senders(UdpSocket::bind_for_sharing(here).unwrap()).await;
+    }
+
+    #[cfg(unix)]
+    async fn share_senders(first: UdpSocket) {
         let at = first.local_address();
         let second = UdpSocket::bind_shared(at).unwrap();
         assert!(UdpSocket::bind(at).is_err(), "one that does not share is kept out");
+        assert!(UdpSocket::bind_for_sharing(at).is_err(), "and one that wants to be the first");
         let mut heard = [Vec::new(), Vec::new()];
         for _ in 0..64 {
             let from = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use peerline::{Configuration, DataChannel, DataChannelInit, Endpoint, Event, Message};
 
+async fn endpoint(workers: usize) -> Endpoint {
+    let builder = Endpoint::builder().address([127, 0, 0, 1].into()).workers(workers);
+    builder.bind().await.expect("a socket")
+}
+
 /// A channel seen from both ends.
-async fn channel() -> (DataChannel, DataChannel) {
-    let bind = || Endpoint::builder().address([127, 0, 0, 1].into()).bind();
-    let (here, there) = (bind().await.expect("a socket"), bind().await.expect("a socket"));
+async fn channel(here: &Endpoint, there: &Endpoint) -> (DataChannel, DataChannel) {
     let (a, mut from_a) = here.connect(Configuration::default()).expect("a connection");
     let (b, mut from_b) = there.connect(Configuration::default()).expect("a connection");
     let ours = a.create_data_channel("bench", DataChannelInit::default()).expect("a channel");
@@ -43,7 +46,7 @@ fn loopback(c: &mut Criterion) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let (ours, theirs) = runtime.block_on(channel());
+    let (ours, theirs) = runtime.block_on(async { channel(&endpoint(1).await, &endpoint(1).await).await });
     let mut group = c.benchmark_group("peerline/loopback");
     group.measurement_time(Duration::from_secs(10));
     for size in [1024, 16_384, 65_536] {
@@ -71,5 +74,52 @@ fn loopback(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, loopback);
+/// Eight peers send to an endpoint with so many workers, all at once.
+fn workers(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let mut group = c.benchmark_group("peerline/workers");
+    group.measurement_time(Duration::from_secs(10)).sample_size(20);
+    for count in [1, 2, 4] {
+        let channels = runtime.block_on(async {
+            let server = endpoint(count).await;
+            let mut channels = Vec::new();
+            for _ in 0..PEERS {
+                channels.push(channel(&endpoint(1).await, &server).await);
+            }
+            channels
+        });
+        group.throughput(Throughput::Bytes((PEERS * MESSAGE) as u64));
+        group.bench_function(count.to_string(), |bench| {
+            bench.iter_custom(|messages| {
+                runtime.block_on(async {
+                    let start = Instant::now();
+                    let mut tasks = Vec::new();
+                    for (ours, theirs) in channels.clone() {
+                        tasks.push(tokio::spawn(async move {
+                            let message = Message::from(vec![7; MESSAGE]);
+                            for _ in 0..messages {
+                                ours.send(message.clone()).await.expect("it is open");
+                            }
+                        }));
+                        tasks.push(tokio::spawn(async move {
+                            for _ in 0..messages {
+                                theirs.recv().await.expect("it is open");
+                            }
+                        }));
+                    }
+                    for task in tasks {
+                        task.await.expect("it does not panic");
+                    }
+                    start.elapsed()
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+const PEERS: usize = 8;
+const MESSAGE: usize = 16_384;
+
+criterion_group!(benches, loopback, workers);
 criterion_main!(benches);

@@ -85,11 +85,32 @@ impl Wishes {
         if addresses.is_empty() { Err(Error::NoAddress) } else { Ok(addresses) }
     }
 
-    /// UDP sockets at `addresses`.
-    pub(crate) fn sockets(&self, addresses: &[IpAddr]) -> Result<Vec<Arc<dyn Transport>>, Error> {
-        let open = |address: IpAddr| bind(address, self.ports.as_ref(), UdpSocket::bind);
-        let sockets = all(addresses, open, "no socket can be bound")?;
-        Ok(sockets.into_iter().map(|socket| Arc::new(socket) as Arc<dyn Transport>).collect())
+    /// UDP sockets at `addresses`, for so many workers: each one's at the same ports.
+    pub(crate) fn sockets(
+        &self,
+        addresses: &[IpAddr],
+        workers: usize,
+    ) -> Result<Vec<Vec<Arc<dyn Transport>>>, Error> {
+        let at = all(addresses, |address| self.sockets_at(address, workers), "no socket can be bound")?;
+        let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        for at in at {
+            sockets.iter_mut().zip(at).for_each(|(own, socket)| own.push(socket));
+        }
+        Ok(sockets)
+    }
+
+    /// UDP sockets at one address and port, for so many workers.
+    pub(crate) fn sockets_at(&self, address: IpAddr, workers: usize) -> io::Result<Vec<Arc<dyn Transport>>> {
+        if workers <= 1 {
+            return Ok(vec![self.socket(SocketAddr::new(address, 0))?]);
+        }
+        let first = bind(address, self.ports.as_ref(), UdpSocket::bind_for_sharing)?;
+        let local = first.local_address();
+        let mut sockets: Vec<Arc<dyn Transport>> = vec![Arc::new(first)];
+        for _ in 1..workers {
+            sockets.push(Arc::new(UdpSocket::bind_shared(local)?));
+        }
+        Ok(sockets)
     }
 
     /// A socket for relaying, at an address whose port may be chosen.
@@ -98,9 +119,28 @@ impl Wishes {
     }
 }
 
-/// TCP listeners at `addresses`, all at one port.
-pub(crate) fn listeners(addresses: &[IpAddr], port: u16) -> Result<Vec<Listener>, Error> {
-    all(addresses, |address| Listener::bind(SocketAddr::new(address, port)), "no TCP port can be bound")
+/// TCP listeners at `addresses`, all at one port, for so many workers: each one's at the same ports.
+pub(crate) fn listeners(
+    addresses: &[IpAddr],
+    port: u16,
+    workers: usize,
+) -> Result<Vec<Vec<Listener>>, Error> {
+    let open = |address| {
+        let address = SocketAddr::new(address, port);
+        if workers <= 1 {
+            return Ok(vec![Listener::bind(address)?]);
+        }
+        let first = Listener::bind_for_both(address)?;
+        let local = first.local_address();
+        let others = (1..workers).map(|_| Listener::bind_shared(local));
+        std::iter::once(Ok(first)).chain(others).collect::<io::Result<Vec<_>>>()
+    };
+    let at = all(addresses, open, "no TCP port can be bound")?;
+    let mut listeners: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    for at in at {
+        listeners.iter_mut().zip(at).for_each(|(own, listener)| own.push(listener));
+    }
+    Ok(listeners)
 }
 
 /// What `open` opens at each address. An interface may have gone meanwhile; the others do.
@@ -166,10 +206,11 @@ mod tests {
     async fn real_ports_are_those_of_the_range_until_it_is_used_up() {
         let own = IpAddr::from([127, 0, 83, 1]);
         let wishes = Wishes { ports: Some(41_000..=41_002), ..Wishes::default() };
-        let sockets: Vec<_> = (0..3).map(|_| wishes.sockets(&[own]).unwrap()).collect();
-        let ports: Vec<u16> = sockets.iter().map(|sockets| sockets[0].local_address().port()).collect();
+        let sockets: Vec<_> = (0..3).map(|_| wishes.sockets(&[own], 1).unwrap()).collect();
+        let ports: Vec<u16> = sockets.iter().map(|sockets| sockets[0][0].local_address().port()).collect();
         assert_eq!(ports, [41_000, 41_001, 41_002]);
-        assert!(wishes.sockets(&[own]).is_err());
+        assert!(wishes.sockets(&[own], 1).is_err());
+        assert!(wishes.sockets(&[own], 2).is_err(), "those that share a port do so among themselves");
         assert!(wishes.socket(SocketAddr::new(own, 0)).is_err());
         drop(sockets);
         assert_eq!(wishes.socket(SocketAddr::new(own, 0)).unwrap().local_address().port(), 41_000);

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use net::Clock;
 use proto::Instant;
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Report, SdpType,
-    Session, SessionDescription, SignalingState, Stats,
+    ChannelId, ChannelState, ConnectionState, Identity, InterfaceReport, MessageKind, Outgoing, Report,
+    SdpType, Session, SessionDescription, SignalingState, Stats,
 };
 
 use crate::channel::Slot;
 use crate::events::{Event, IceCandidate, NewsQueue};
+use crate::ice_server::{Server, Wanted};
 use crate::worker::{Inbox, Networks};
-use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
+use crate::{Configuration, DataChannel, DataChannelInit, Error, IceTransportPolicy, Message, SendError};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
 /// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
@@ -108,6 +109,32 @@ impl PeerConnection {
     pub fn restart_ice(&self) {
         self.handle.with(|core| core.session.restart_ice());
         self.handle.notify();
+    }
+
+    /// Has the connection use these servers (`setConfiguration`): [`ice_servers`](Configuration::ice_servers), and what
+    /// belongs to them, `max_server_urls`, `name_servers`, `relay_head_start` and `tls`. The name and the password of a
+    /// URL that it knows already are used at once, for what the server has lent it, so that credentials that end are
+    /// renewed without a packet lost. Other URLs are used when candidates are gathered next: with the first local
+    /// description, or when ICE [begins anew](Self::restart_ice). What servers have lent that are not named any more is
+    /// kept. Nothing else of the configuration is looked at but what must not change.
+    ///
+    /// # Errors
+    ///
+    /// A URL or credentials cannot be, the certificate or the policy for transports is another one, or the connection is
+    /// closed. Nothing is changed then.
+    pub fn set_configuration(&self, configuration: &Configuration) -> Result<(), Error> {
+        let Wanted { servers, unused } = Wanted::read(configuration)?;
+        let now = self.handle.now();
+        let at_once = self.handle.with(|core| {
+            core.fixed.check(configuration)?;
+            if core.session.connection_state() == ConnectionState::Closed {
+                return Err(Error::ConnectionClosed);
+            }
+            unused.into_iter().for_each(|unused| core.session.note_unused_server(unused));
+            Ok(core.session.await_servers(now))
+        })?;
+        self.handle.set_servers(servers, at_once);
+        Ok(())
     }
 
     /// Makes a data channel. It can be used at once: what is sent waits until it is open.
@@ -261,6 +288,10 @@ impl Handle {
         self.inbox.touch(self.key);
     }
 
+    fn set_servers(&self, servers: Vec<Server>, at_once: bool) {
+        self.inbox.set_servers(self.key, servers, at_once);
+    }
+
     fn close(&self) {
         let now = self.now();
         self.with(|core| core.session.close(now));
@@ -285,6 +316,7 @@ impl Connection {
         let Configuration { send_buffer, max_unread_events, max_relay_sockets, .. } = *configuration;
         let core = Core {
             session,
+            fixed: Fixed::of(configuration),
             max_relay_sockets,
             news: NewsQueue::new(max_unread_events),
             slots: BTreeMap::new(),
@@ -319,9 +351,40 @@ impl Connection {
     }
 }
 
+/// What of a configuration stays as it is.
+struct Fixed {
+    policy: IceTransportPolicy,
+    identity: Option<Arc<Identity>>,
+}
+
+impl Fixed {
+    fn of(configuration: &Configuration) -> Self {
+        let identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
+        Self { policy: configuration.ice_transport_policy, identity }
+    }
+
+    fn check(&self, configuration: &Configuration) -> Result<(), Error> {
+        let Self { policy, identity } = Self::of(configuration);
+        let is_same = match (&self.identity, &identity) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            // W3C WebRTC 1.0 §4.4.1.6: one that is not named stays.
+            (_, None) => true,
+            (None, Some(_)) => false,
+        };
+        if !is_same {
+            return Err(Error::Modification { what: "the certificate" });
+        }
+        if policy != self.policy {
+            return Err(Error::Modification { what: "the policy for transports" });
+        }
+        Ok(())
+    }
+}
+
 /// What the lock guards.
 pub(crate) struct Core {
     pub session: Session,
+    fixed: Fixed,
     pub news: NewsQueue,
     slots: BTreeMap<ChannelId, Slot>,
     /// Channels on which somebody waits for room, or for everything to be delivered.

@@ -16,12 +16,12 @@ use crate::ice_server::{Server, Wanted, addresses_of, read_url};
 use crate::names::{Mdns, Names};
 use crate::relay_sockets::{Open, RelaySockets};
 use crate::strangers::{Stranger, Strangers, WaitingRoom};
-use crate::worker::{Follow, Inbox, Networks, Worker};
+use crate::worker::{Follow, Inbox, MAX_WORKERS, Neighbours, Networks, Parts, Worker, prefix};
 use crate::{Configuration, Error, Events, IceTransportPolicy, IpHandling, PeerConnection, TcpLimits};
 
-/// Sockets that any number of connections share, and the one task that drives them. Cheap to clone.
+/// Sockets that any number of connections share, and the task that drives them, or several. Cheap to clone.
 ///
-/// The task ends, and the sockets close, when the last clone of this is dropped and the last connection
+/// The tasks end, and the sockets close, when the last clone of this is dropped and the last connection
 /// is over.
 ///
 /// A connection is known by the addresses of both its ends. Two connections at a time between the same two
@@ -33,7 +33,8 @@ pub struct Endpoint {
 }
 
 struct Shared {
-    inbox: Arc<Inbox>,
+    /// Of each worker.
+    inboxes: Vec<Arc<Inbox>>,
     clock: Clock,
     mdns: Mdns,
     networks: Arc<Mutex<Networks>>,
@@ -58,8 +59,9 @@ impl Endpoint {
     ///
     /// If the system has no entropy, the endpoint's task has ended, or a server's URL or credentials cannot be.
     pub fn connect(&self, configuration: Configuration) -> Result<(PeerConnection, Events), Error> {
-        let (session, servers, networks) = self.make_session(&configuration)?;
-        self.start(session, servers, &configuration, networks)
+        let worker = self.least_loaded();
+        let (session, servers, networks) = self.make_session(&configuration, worker)?;
+        self.start(session, servers, &configuration, networks, worker)
     }
 
     /// A new connection to a peer with whom no descriptions are exchanged: `parameters` say what they would, and none
@@ -73,9 +75,10 @@ impl Endpoint {
         configuration: Configuration,
         parameters: TransportParameters,
     ) -> Result<(PeerConnection, Events), Error> {
-        let (mut session, servers, networks) = self.make_session(&configuration)?;
+        let worker = self.least_loaded();
+        let (mut session, servers, networks) = self.make_session(&configuration, worker)?;
         session.open_transport(self.shared.clock.now(), parameters)?;
-        self.start(session, servers, &configuration, networks)
+        self.start(session, servers, &configuration, networks, worker)
     }
 
     /// Listens for peers that ask for a ufrag of which no connection knows; `None` if somebody does so already. At most
@@ -96,18 +99,20 @@ impl Endpoint {
         configuration: Configuration,
         parameters: TransportParameters,
     ) -> Result<(PeerConnection, Events), Error> {
-        let (mut session, servers, networks) = self.make_session(&configuration)?;
+        // To whose socket it comes: nobody has to pass anything on.
+        let worker = stranger.worker();
+        let (mut session, servers, networks) = self.make_session(&configuration, worker)?;
         let at = self.shared.clock.now();
         session.open_transport(at, parameters)?;
         let arrival = Arrival { path: stranger.path(), ecn: None, at };
         // Where it is refused, the session counts it, and it will come again.
         let _ = session.handle_datagram(arrival, &mut stranger.datagram().to_vec());
-        self.start(session, servers, &configuration, networks)
+        self.start(session, servers, &configuration, networks, worker)
     }
 
     /// The worker has to hear of the session before it tells others of another network: who holds the addresses holds
     /// them until then.
-    fn make_session(&self, configuration: &Configuration) -> Result<Made<'_>, Error> {
+    fn make_session(&self, configuration: &Configuration, worker: usize) -> Result<Made<'_>, Error> {
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
         let Shared { clock, mdns, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
@@ -120,6 +125,9 @@ impl Endpoint {
         config.resolves_names = *mdns != Mdns::Off;
         config.ice_lite = *is_lite;
         config.pacer = Some(pacer.clone());
+        if self.shared.inboxes.len() > 1 {
+            config.ufrag_prefix = prefix(worker);
+        }
         let mut gathering = session::Gathering::default();
         gathering.hides_hosts =
             *hides_hosts || configuration.ice_transport_policy == IceTransportPolicy::NoHost;
@@ -153,8 +161,10 @@ impl Endpoint {
         servers: Vec<Server>,
         configuration: &Configuration,
         networks: MutexGuard<'_, Networks>,
+        worker: usize,
     ) -> Result<(PeerConnection, Events), Error> {
-        let Shared { inbox, clock, .. } = &*self.shared;
+        let Shared { inboxes, clock, .. } = &*self.shared;
+        let inbox = inboxes.get(worker).ok_or(Error::EndpointClosed)?;
         let connection = Arc::new(Connection::new(session, *clock, configuration));
         let key = inbox.add(connection.clone(), servers).ok_or(Error::EndpointClosed)?;
         drop(networks);
@@ -162,6 +172,17 @@ impl Endpoint {
         let handle = Arc::new(Handle::new(connection, inbox.clone(), key, networks));
         let events = Events::new(&handle);
         Ok((PeerConnection::from_handle(handle), events))
+    }
+
+    /// The worker with the fewest connections.
+    fn least_loaded(&self) -> usize {
+        let loads = self.shared.inboxes.iter().map(|inbox| inbox.connections()).enumerate();
+        loads.min_by_key(|(_, load)| *load).map_or(0, |(worker, _)| worker)
+    }
+
+    /// What each of the endpoint's [workers](EndpointBuilder::workers) has and has done.
+    pub fn worker_stats(&self) -> Vec<WorkerStats> {
+        self.shared.inboxes.iter().map(|inbox| inbox.stats()).collect()
     }
 
     /// The addresses that the UDP sockets are bound to at the moment.
@@ -186,7 +207,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.inbox.no_more();
+        self.inboxes.iter().for_each(|inbox| inbox.no_more());
     }
 }
 
@@ -198,9 +219,25 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// What a task of an endpoint's has and has done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Connections that it drives.
+    pub connections: usize,
+    /// Datagrams that were nobody's, and TCP connections.
+    pub strays: u64,
+    /// Datagrams that came to its socket for a connection of another worker's, and TCP connections.
+    pub passed_on: u64,
+    /// The same, for which there was [no room](EndpointBuilder::max_passed_on): they are lost.
+    pub not_passed_on: u64,
+}
+
 /// What an [`Endpoint`] is made with.
 #[derive(Default)]
 pub struct EndpointBuilder {
+    workers: Option<usize>,
+    max_passed_on: Option<usize>,
     stun: Vec<String>,
     wishes: Wishes,
     no_udp: bool,
@@ -228,6 +265,27 @@ impl EndpointBuilder {
     #[must_use]
     pub const fn max_strangers(mut self, limit: usize) -> Self {
         self.max_strangers = Some(limit);
+        self
+    }
+
+    /// Tasks that drive the connections, each on a core if the runtime has as many: 64 at most. Each has its own share
+    /// of the connections, and sockets of its own at the same addresses and ports, among which the system divides what
+    /// comes by whom it comes from (SO_REUSEPORT); what comes to another one than the connection's is passed on.
+    /// Connections to the TCP port are limited for each. Default: 1, as where [`transport`](Self::transport) is used.
+    ///
+    /// Not on Windows; elsewhere than on Linux the system may give everything to one of them.
+    #[must_use]
+    pub const fn workers(mut self, count: usize) -> Self {
+        self.workers = Some(count);
+        self
+    }
+
+    /// Bytes of datagrams that wait at a [worker](Self::workers) for having come to others, which have equal shares of
+    /// that, none below 64 KiB; a datagram counts 512 at least. What there is no room for is lost, and
+    /// [counted](WorkerStats::not_passed_on). Default: 4 MiB.
+    #[must_use]
+    pub const fn max_passed_on(mut self, bytes: usize) -> Self {
+        self.max_passed_on = Some(bytes);
         self
     }
 
@@ -354,25 +412,15 @@ impl EndpointBuilder {
         self
     }
 
-    /// Opens the sockets and starts the endpoint's task on the present tokio runtime.
+    /// Opens the sockets and starts the endpoint's tasks on the present tokio runtime.
     ///
     /// # Errors
     ///
     /// If a port is taken, the machine has no usable address, or a STUN server's name is not known.
     pub async fn bind(self) -> Result<Endpoint, Error> {
-        let mut stun = BTreeSet::new();
-        for url in &self.stun {
-            let uri = read_url(url)?;
-            if uri.scheme() != Scheme::Stun {
-                return Err(Error::Url { url: url.clone(), reason: ParseError::Scheme });
-            }
-            let found = addresses_of(&uri, &Resolver::default()).await;
-            stun.extend(
-                found
-                    .map_err(|source| Error::Io { what: "the name of a STUN server is not known", source })?,
-            );
-        }
+        let stun = find_stun(&self.stun).await?;
         let is_system = self.transports.is_empty();
+        let count = if is_system { self.workers.unwrap_or(1).clamp(1, MAX_WORKERS) } else { 1 };
         let wishes = self.wishes;
         let by_system = || {
             let wishes = wishes.clone();
@@ -381,21 +429,22 @@ impl EndpointBuilder {
         let open = self.open.or_else(|| is_system.then(by_system));
         let own = if is_system { wishes.addresses()? } else { Vec::new() };
         let transports = match (is_system, self.no_udp) {
-            (false, _) => self.transports,
-            (true, true) => Vec::new(),
-            (true, false) => wishes.sockets(&own)?,
+            (false, _) => vec![self.transports],
+            (true, true) => (0..count).map(|_| Vec::new()).collect(),
+            (true, false) => wishes.sockets(&own, count)?,
         };
         let listeners = match self.tcp_port {
-            Some(port) if is_system => addresses::listeners(&own, port)?,
-            Some(_) | None => Vec::new(),
+            Some(port) if is_system => addresses::listeners(&own, port, count)?,
+            Some(_) | None => (0..count).map(|_| Vec::new()).collect(),
         };
         let mut tcp = TcpAddresses::default();
-        tcp.listeners = listeners.iter().map(net::Listener::local_address).collect();
+        let of_first = listeners.first().into_iter().flatten();
+        tcp.listeners = of_first.map(net::Listener::local_address).collect();
         tcp.active = if self.tcp_active { own.clone() } else { Vec::new() };
-        let local: Vec<SocketAddr> = transports.iter().map(|transport| transport.local_address()).collect();
+        let of_first = transports.first().into_iter().flatten();
+        let local: Vec<SocketAddr> = of_first.map(|transport| transport.local_address()).collect();
         let relaying = if is_system { own } else { local.iter().map(SocketAddr::ip).collect() };
-        let relays = RelaySockets::new(open, relaying, is_system);
-        let inbox = Arc::new(Inbox::default());
+        let inboxes: Vec<Arc<Inbox>> = (0..count).map(|number| Arc::new(Inbox::new(number, count))).collect();
         let clock = Clock::start();
         let strangers = Arc::new(WaitingRoom::new(self.max_strangers.unwrap_or(MAX_STRANGERS)));
         let mdns = if is_system { self.mdns } else { Mdns::Off };
@@ -407,18 +456,35 @@ impl EndpointBuilder {
         let hides_hosts = wishes.handling == IpHandling::DefaultPublic;
         let is_follower = is_system && wishes.addresses.is_empty() && !self.no_udp;
         let follow = is_follower.then(|| Follow { watch: InterfaceWatch::start(), wishes });
-        let tcp_side = (listeners, self.tcp_limits);
-        let network_side = (names, networks.clone(), follow);
-        let worker =
-            Worker::new(inbox.clone(), clock, transports, relays, network_side, tcp_side, strangers.clone());
-        tokio::spawn(worker);
+        // The first worker asks for names and follows the networks, for all.
+        let mut of_first = Some((names, follow));
+        let max_passed_on = self.max_passed_on.unwrap_or(MAX_PASSED_ON);
+        let neighbours = Neighbours::of(&inboxes, max_passed_on);
+        let sockets = transports.into_iter().zip(listeners).zip(neighbours);
+        for (number, (((transports, listeners), neighbours), inbox)) in sockets.zip(&inboxes).enumerate() {
+            let (names, follow) = of_first.take().unwrap_or_else(|| (Names::none(), None));
+            tokio::spawn(Worker::new(Parts {
+                inbox: inbox.clone(),
+                clock,
+                transports,
+                relays: RelaySockets::new(open.clone(), relaying.clone(), is_system),
+                names,
+                networks: networks.clone(),
+                follow,
+                listeners,
+                tcp_limits: self.tcp_limits,
+                strangers: strangers.clone(),
+                number,
+                neighbours,
+            }));
+        }
         let shared = Shared {
-            inbox,
+            inboxes,
             clock,
             mdns,
             networks,
             tcp,
-            stun: stun.into_iter().collect(),
+            stun,
             external: self.external,
             hides_hosts,
             is_lite: self.lite,
@@ -427,6 +493,22 @@ impl EndpointBuilder {
         };
         Ok(Endpoint { shared: Arc::new(shared) })
     }
+}
+
+/// Where the STUN servers of an endpoint are.
+async fn find_stun(urls: &[String]) -> Result<Vec<SocketAddr>, Error> {
+    let mut stun = BTreeSet::new();
+    for url in urls {
+        let uri = read_url(url)?;
+        if uri.scheme() != Scheme::Stun {
+            return Err(Error::Url { url: url.clone(), reason: ParseError::Scheme });
+        }
+        let found = addresses_of(&uri, &Resolver::default()).await;
+        stun.extend(
+            found.map_err(|source| Error::Io { what: "the name of a STUN server is not known", source })?,
+        );
+    }
+    Ok(stun.into_iter().collect())
 }
 
 impl fmt::Debug for EndpointBuilder {
@@ -461,3 +543,5 @@ impl PeerConnection {
 
 /// [`Strangers`] at a time.
 const MAX_STRANGERS: usize = 64;
+/// Bytes that wait at a worker for having come to others: as much as is asked of the system for a socket, for two.
+const MAX_PASSED_ON: usize = 4 * 1024 * 1024;

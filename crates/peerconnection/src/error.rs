@@ -35,6 +35,12 @@ pub enum Error {
         /// What is wrong.
         reason: session::CredentialsError,
     },
+    /// This cannot be another than it was when the connection was made (`InvalidModificationError`).
+    #[error("{what} of a connection cannot be changed")]
+    Modification {
+        /// What was different.
+        what: &'static str,
+    },
     /// The machine has no address to gather candidates from.
     #[error("this machine has no address that can be used; loopback is left out unless it is asked for")]
     NoAddress,
@@ -46,6 +52,9 @@ pub enum Error {
         /// By the system.
         source: io::Error,
     },
+    /// The connection is closed (`InvalidStateError`).
+    #[error("the connection is closed")]
+    ConnectionClosed,
     /// The endpoint was shut down.
     #[error("the endpoint was shut down")]
     EndpointClosed,

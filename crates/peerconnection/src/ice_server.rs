@@ -1,18 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crypto::SecretBytes;
-use net::{ByteStream, Resolver, TlsClient, TlsError};
+use net::{Resolver, TlsClient};
 use proto::Path;
 use session::uri::{Host, Transport, Uri};
 use session::{Credentials, TurnServer, UnusedReason, UnusedServer};
 
-use crate::relay_association::RelayAssociation;
-use crate::relay_stream::RelayStream;
+use crate::server_connection::{ServerCarrier, connect_to_server};
 use crate::{Configuration, Error};
 
 /// Servers that help to find a path, under one name and password (`RTCIceServer`).
@@ -219,26 +217,17 @@ impl Server {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Found> {
-        let mut stream = if self.uri.is_secure() {
-            let tls = match &self.tls {
-                Some(tls) => tls.clone(),
-                None => authorities().await?,
-            };
-            let name = match self.uri.host() {
-                Host::Ip(ip) => ip.to_string(),
-                Host::Name(name) => name.clone(),
-            };
-            if self.uri.transport() == Transport::Udp {
-                let association = RelayAssociation::connect(address, &name, &tls).await?;
-                return Ok(Found::Stream(association.path(), Arc::new(association)));
-            }
-            ByteStream::connect_tls(address, &name, &tls)?
-        } else {
-            ByteStream::connect(address)
+        let carrier = match (self.uri.is_secure(), self.uri.transport()) {
+            (false, _) => ServerCarrier::Tcp,
+            (true, Transport::Tcp) => ServerCarrier::Tls,
+            (true, Transport::Udp) => ServerCarrier::Dtls,
         };
-        poll_fn(|cx| stream.poll_open(cx)).await?;
-        let stream = RelayStream::new(stream, address)?;
-        Ok(Found::Stream(stream.path(), Arc::new(stream)))
+        let name = match self.uri.host() {
+            Host::Ip(ip) => ip.to_string(),
+            Host::Name(name) => name.clone(),
+        };
+        let (path, transport) = connect_to_server(address, &name, carrier, self.tls.as_ref()).await?;
+        Ok(Found::Stream(path, transport))
     }
 
     fn at(&self, address: SocketAddr) -> Found {
@@ -271,13 +260,6 @@ fn read_credentials(uri: &Uri, server: &IceServer) -> Result<Credentials, Error>
     let password = std::str::from_utf8(server.credential.expose());
     let password = password.map_err(|_| refused(session::CredentialsError::Password))?;
     Credentials::new(&server.username, password).map_err(refused)
-}
-
-/// Those that this machine believes, which are read from its disk once.
-async fn authorities() -> io::Result<TlsClient> {
-    static AUTHORITIES: OnceLock<Result<TlsClient, TlsError>> = OnceLock::new();
-    let read = || AUTHORITIES.get_or_init(TlsClient::new).clone();
-    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
 /// Addresses of a server to which a connection is tried.

@@ -19,15 +19,17 @@
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream`, `relay_association` | a TCP, TLS or DTLS connection to a TURN server, as if it were a socket |
+//! | `server_connection` | [`connect_to_server`], for programs that speak to servers themselves |
 //! | `strangers` | [`Strangers`]: peers whom no connection expects |
-//! | `worker` | the task that drives the sessions of an endpoint |
+//! | `worker` | the tasks that drive the sessions of an endpoint |
 //!
 //! # How it behaves
 //!
 //! * Handles are cheap to clone. A connection closes when its last handle is dropped.
 //! * Every `async fn` is cancel safe, and says so.
 //! * No lock is held over an `await`, and no code of yours runs inside the endpoint's task.
-//! * An endpoint is one task, however many connections it has; a server has one besides while its name is looked up,
+//! * An endpoint is one task, or as many [workers](EndpointBuilder::workers) as it is made with, however many connections
+//!   it has; a server has one besides while its name is looked up,
 //!   or it is connected to. A connection with TURN servers has sockets of its own.
 
 mod addresses;
@@ -47,6 +49,7 @@ mod names;
 mod relay_association;
 mod relay_sockets;
 mod relay_stream;
+mod server_connection;
 mod strangers;
 mod unsent;
 mod worker;
@@ -56,7 +59,7 @@ pub use certificate::Certificate;
 pub use channel::{DataChannel, Message};
 pub use configuration::Configuration;
 pub use connection::{Description, PeerConnection};
-pub use endpoint::{Endpoint, EndpointBuilder};
+pub use endpoint::{Endpoint, EndpointBuilder, WorkerStats};
 pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
 pub use ice_server::{IceServer, IceTransportPolicy};
@@ -65,6 +68,7 @@ pub use io::ChannelIo;
 pub use names::Mdns;
 pub use net::{Interface, RECEIVE_BUFFER, TlsClient, TlsError, Train, Transport};
 pub use proto::{Carrier, Ecn, Path, Transmit};
+pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
     AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,

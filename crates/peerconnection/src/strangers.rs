@@ -21,6 +21,8 @@ pub struct Strangers {
 /// A STUN request for a user of whom no connection knows. It counts against the limit until it is dropped or accepted,
 /// and is told only once until then, however often it is repeated.
 pub struct Stranger {
+    /// The worker to whose socket it has come.
+    worker: usize,
     path: Path,
     ufrag: String,
     remote_ufrag: String,
@@ -50,10 +52,10 @@ impl Strangers {
     fn poll(&self, cx: &Context<'_>) -> Poll<Option<Stranger>> {
         let mut guests = self.waiting_room.lock();
         match guests.untold.pop_front() {
-            Some((path, ufrag, remote_ufrag, datagram)) => {
+            Some(Guest { worker, path, ufrag, remote_ufrag, datagram }) => {
                 guests.told.push((path, ufrag.clone()));
                 let waiting_room = self.waiting_room.clone();
-                Poll::Ready(Some(Stranger { path, ufrag, remote_ufrag, datagram, waiting_room }))
+                Poll::Ready(Some(Stranger { worker, path, ufrag, remote_ufrag, datagram, waiting_room }))
             }
             None if guests.has_ended => Poll::Ready(None),
             None => {
@@ -87,6 +89,10 @@ impl fmt::Debug for Strangers {
 }
 
 impl Stranger {
+    pub(crate) const fn worker(&self) -> usize {
+        self.worker
+    }
+
     /// Where the datagram came: the socket of ours, and whom it says it is from.
     pub const fn path(&self) -> Path {
         self.path
@@ -120,7 +126,7 @@ impl Drop for Stranger {
 
 impl fmt::Debug for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, ufrag, remote_ufrag, datagram: _, waiting_room: _ } = self;
+        let Self { path, ufrag, remote_ufrag, .. } = self;
         f.debug_struct("Stranger")
             .field("path", path)
             .field("ufrag", ufrag)
@@ -137,9 +143,17 @@ pub(crate) struct WaitingRoom {
     guests: Mutex<Guests>,
 }
 
+struct Guest {
+    worker: usize,
+    path: Path,
+    ufrag: String,
+    remote_ufrag: String,
+    datagram: Vec<u8>,
+}
+
 #[derive(Default)]
 struct Guests {
-    untold: VecDeque<(Path, String, String, Vec<u8>)>,
+    untold: VecDeque<Guest>,
     /// Those of whom the program has been told, and which it has not answered yet.
     told: Vec<(Path, String)>,
     turned_away: u64,
@@ -152,8 +166,14 @@ impl WaitingRoom {
         Self { is_open: AtomicBool::new(false), limit, guests: Mutex::default() }
     }
 
-    /// Lets a stranger in if somebody listens, it is not there yet, and there is room.
-    pub(crate) fn enter(&self, path: Path, ufrag: &str, remote_ufrag: &str, datagram: &[u8]) {
+    /// Lets a stranger in, who came to `worker`, if somebody listens, it is not there yet, and there is room.
+    pub(crate) fn enter(
+        &self,
+        worker: usize,
+        path: Path,
+        (ufrag, remote_ufrag): (&str, &str),
+        datagram: &[u8],
+    ) {
         if !self.is_open.load(Ordering::Acquire) {
             return;
         }
@@ -162,8 +182,7 @@ impl WaitingRoom {
         if !self.is_open.load(Ordering::Acquire) {
             return;
         }
-        let is_waiting =
-            guests.untold.iter().any(|(from, wanted, ..)| *from == path && wanted.as_str() == ufrag);
+        let is_waiting = guests.untold.iter().any(|guest| guest.path == path && guest.ufrag == ufrag);
         if is_waiting || guests.told.iter().any(|(from, wanted)| *from == path && wanted == ufrag) {
             return;
         }
@@ -172,8 +191,8 @@ impl WaitingRoom {
             guests.turned_away = guests.turned_away.saturating_add(1);
             return;
         }
-        let guest = (path, ufrag.to_owned(), remote_ufrag.to_owned(), datagram.to_vec());
-        guests.untold.push_back(guest);
+        let (ufrag, remote_ufrag) = (ufrag.to_owned(), remote_ufrag.to_owned());
+        guests.untold.push_back(Guest { worker, path, ufrag, remote_ufrag, datagram: datagram.to_vec() });
         wake(guests);
     }
 
@@ -208,7 +227,7 @@ mod tests {
 
     fn enter(room: &WaitingRoom, number: u16, len: usize) {
         let path = testkit::path("127.0.0.1:1", &format!("127.0.0.1:{}", number + 2));
-        room.enter(path, "ours", "theirs", &vec![1; len]);
+        room.enter(0, path, ("ours", "theirs"), &vec![1; len]);
     }
 
     fn next(strangers: &Strangers) -> Option<Stranger> {

@@ -1,15 +1,19 @@
-//! The only driver of sessions: one task that owns the sockets, the timers and the buffers of an endpoint.
+//! The only driver of sessions: a task that owns sockets, timers and buffers. An endpoint has one, or several that each
+//! have sessions and sockets of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::{Clock, InterfaceWatch, Listener, RECEIVE_BUFFER, SEND_BUFFER, Train, Transport};
 use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
+use session::uri::Uri;
 use session::{Demux, LocalName, Route, Target};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
@@ -23,72 +27,20 @@ use crate::log::Lines;
 use crate::names::Names;
 use crate::relay_sockets::{self, RelaySockets};
 use crate::strangers::WaitingRoom;
+use chute::Parcel;
+use inbox::{Letter, Mail};
 use tcp::Tcp;
 
+pub(crate) use inbox::Inbox;
+pub(crate) use neighbours::{MAX_WORKERS, Neighbours, prefix};
+
+mod asked;
+mod chute;
+mod inbox;
+mod neighbours;
 mod networks;
 mod servers;
 mod tcp;
-
-/// How the rest of the process reaches a worker.
-#[derive(Default)]
-pub(crate) struct Inbox {
-    letters: Mutex<Letters>,
-}
-
-#[derive(Default)]
-struct Letters {
-    added: Vec<(usize, Arc<Connection>, Vec<Server>)>,
-    touched: BTreeSet<usize>,
-    /// Nobody can add connections any more.
-    last: bool,
-    /// The worker has ended.
-    ended: bool,
-    next_key: usize,
-    waker: Option<Waker>,
-}
-
-impl Inbox {
-    /// Hands a connection to the worker, and the servers that are to be looked up for it; its key, or `None` if the
-    /// worker has ended.
-    pub(crate) fn add(&self, connection: Arc<Connection>, servers: Vec<Server>) -> Option<usize> {
-        let mut letters = self.lock();
-        if letters.ended || letters.last {
-            return None;
-        }
-        let key = letters.next_key;
-        letters.next_key += 1;
-        letters.added.push((key, connection, servers));
-        wake(letters);
-        Some(key)
-    }
-
-    /// Says that a session has something to do.
-    pub(crate) fn touch(&self, key: usize) {
-        let mut letters = self.lock();
-        if !letters.ended && letters.touched.insert(key) {
-            wake(letters);
-        }
-    }
-
-    /// Says that no connection will be added any more: the worker ends with the last one.
-    pub(crate) fn no_more(&self) {
-        let mut letters = self.lock();
-        letters.last = true;
-        wake(letters);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Letters> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn wake(mut letters: MutexGuard<'_, Letters>) {
-    let waker = letters.waker.take();
-    drop(letters);
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
 
 /// The addresses of an endpoint, and names that stand for them where they are hidden.
 #[derive(Debug, Default)]
@@ -105,9 +57,31 @@ pub(crate) struct Follow {
     pub(crate) wishes: Wishes,
 }
 
+/// What a worker is made of.
+pub(crate) struct Parts {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) clock: Clock,
+    pub(crate) transports: Vec<Arc<dyn Transport>>,
+    pub(crate) relays: RelaySockets,
+    pub(crate) names: Names,
+    pub(crate) networks: Arc<Mutex<Networks>>,
+    pub(crate) follow: Option<Follow>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) tcp_limits: TcpLimits,
+    pub(crate) strangers: Arc<WaitingRoom>,
+    /// Its number among several, and what it knows of the others.
+    pub(crate) number: usize,
+    pub(crate) neighbours: Option<Box<Neighbours>>,
+}
+
 /// The task's state; the task is this future.
 pub(crate) struct Worker {
     inbox: Arc<Inbox>,
+    number: usize,
+    /// The other workers, if there are any.
+    neighbours: Option<Box<Neighbours>>,
+    /// No connection will be added any more.
+    is_last: bool,
     clock: Clock,
     sockets: Vec<Socket>,
     relays: RelaySockets,
@@ -115,7 +89,7 @@ pub(crate) struct Worker {
     names: Names,
     /// What connections to come are told of.
     networks: Arc<Mutex<Networks>>,
-    /// None where the addresses are what they are.
+    /// None where the addresses are what they are, and where another worker follows them.
     follow: Option<Follow>,
     tcp: Tcp,
     /// Names of servers that are being looked up, for a connection each.
@@ -131,8 +105,6 @@ pub(crate) struct Worker {
     send_buffer: Vec<u8>,
     /// Who asks for somebody who is not there.
     strangers: Arc<WaitingRoom>,
-    /// Told what nobody's datagrams are: their number.
-    strays: u64,
     /// What is logged of errors, either way.
     receive_lines: Lines,
     send_lines: Lines,
@@ -157,33 +129,41 @@ struct Driven {
     /// Those of them that let others go first, and those that others went before.
     waiting: Vec<Server>,
     spare: Vec<Server>,
-    /// Where the TURN servers are that were found, each with its [`Server::group`].
-    asked: Vec<(usize, SocketAddr)>,
+    /// Every server that it was told of, with the latest credentials.
+    servers: Vec<Server>,
+    /// Those that are for the next gathering.
+    upcoming: Vec<Server>,
+    /// Where the TURN servers are that were found.
+    asked: Vec<Asked>,
     /// The tasks that connect to such servers.
     connecting: Vec<AbortHandle>,
 }
 
+/// Where a TURN server is.
+struct Asked {
+    /// Its [`Server::group`].
+    group: usize,
+    uri: Uri,
+    address: SocketAddr,
+}
+
 impl Worker {
     /// To be made within a tokio runtime.
-    pub(crate) fn new(
-        inbox: Arc<Inbox>,
-        clock: Clock,
-        transports: Vec<Arc<dyn Transport>>,
-        relays: RelaySockets,
-        (names, networks, follow): (Names, Arc<Mutex<Networks>>, Option<Follow>),
-        (listeners, limits): (Vec<Listener>, TcpLimits),
-        strangers: Arc<WaitingRoom>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let socket = |transport| Socket { transport, kept: None };
         Self {
-            strangers,
-            inbox,
-            clock,
-            sockets: transports.into_iter().map(|transport| Socket { transport, kept: None }).collect(),
-            relays,
-            names,
-            networks,
-            follow,
-            tcp: Tcp::new(listeners, limits),
+            strangers: parts.strangers,
+            inbox: parts.inbox,
+            number: parts.number,
+            neighbours: parts.neighbours,
+            is_last: false,
+            clock: parts.clock,
+            sockets: parts.transports.into_iter().map(socket).collect(),
+            relays: parts.relays,
+            names: parts.names,
+            networks: parts.networks,
+            follow: parts.follow,
+            tcp: Tcp::new(parts.listeners, parts.tcp_limits),
             lookups: JoinSet::new(),
             demux: Demux::default(),
             sessions: BTreeMap::new(),
@@ -192,40 +172,65 @@ impl Worker {
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             receive_buffer: vec![0; RECEIVE_BUFFER],
             send_buffer: vec![0; SEND_BUFFER],
-            strays: 0,
             receive_lines: Lines::default(),
             send_lines: Lines::default(),
         }
     }
 
-    /// Takes what the rest of the process has for us; says whether more can come.
-    fn read_letters(&mut self, cx: &Context<'_>) -> bool {
-        let mut letters = self.inbox.lock();
-        let added = std::mem::take(&mut letters.added);
-        self.dirty.append(&mut letters.touched);
-        letters.waker = Some(cx.waker().clone());
-        let open = !letters.last;
-        drop(letters);
-        for (key, connection, servers) in added {
-            let driven = Driven {
-                connection,
-                timer: None,
-                relays: Vec::new(),
-                turn_servers: Vec::new(),
-                lookups: 0,
-                streams: Vec::new(),
-                waiting: Vec::new(),
-                spare: Vec::new(),
-                asked: Vec::new(),
-                connecting: Vec::new(),
-            };
-            self.sessions.insert(key, driven);
-            self.dirty.insert(key);
-            if !servers.is_empty() {
-                self.look_up(key, servers);
-            }
+    /// Takes what the rest of the process has for us.
+    fn read_letters(&mut self) {
+        if !self.inbox.has_mail() {
+            return;
         }
-        open
+        let Mail { letters, mut touched, is_open } = self.inbox.take();
+        self.dirty.append(&mut touched);
+        self.is_last |= !is_open;
+        for letter in letters {
+            self.read(letter);
+        }
+    }
+
+    fn read(&mut self, letter: Letter) {
+        match (letter, &mut self.neighbours) {
+            (Letter::Connection(key, connection, servers), _) => self.begin(key, connection, servers),
+            (Letter::Servers(key, servers, at_once), _) => self.set_servers(key, servers, at_once),
+            (Letter::Path(path, owner), Some(neighbours)) => {
+                neighbours.add_path(&mut self.demux, path, owner);
+            }
+            (Letter::PathGone(path, key), Some(neighbours)) => neighbours.remove_path(path, key),
+            (Letter::Ufrag(ufrag, key), Some(neighbours)) => neighbours.add_ufrag(ufrag, key),
+            (Letter::UfragGone(ufrag, key), Some(neighbours)) => neighbours.remove_ufrag(&ufrag, key),
+            (Letter::Name(key, name), _) => self.names.resolve(self.clock.now(), key, name),
+            (Letter::Forget(key), _) => self.names.forget(key),
+            (Letter::Found(found), _) => self.tell_found(&found),
+            (Letter::Networks(change), _) => self.change_sockets(change),
+            // Not now: something may lie in the buffer.
+            (Letter::Stream(stream, first), _) => self.tcp.handed_over.push((stream, first)),
+            // A lone worker is told nothing of others.
+            (_, None) => {}
+        }
+    }
+
+    fn begin(&mut self, key: usize, connection: Arc<Connection>, servers: Vec<Server>) {
+        let driven = Driven {
+            connection,
+            timer: None,
+            relays: Vec::new(),
+            turn_servers: Vec::new(),
+            lookups: 0,
+            streams: Vec::new(),
+            waiting: Vec::new(),
+            spare: Vec::new(),
+            servers: servers.clone(),
+            upcoming: Vec::new(),
+            asked: Vec::new(),
+            connecting: Vec::new(),
+        };
+        self.sessions.insert(key, driven);
+        self.dirty.insert(key);
+        if !servers.is_empty() {
+            self.look_up(key, servers);
+        }
     }
 
     /// Receives what has arrived, up to a budget; says whether there may be more.
@@ -250,12 +255,18 @@ impl Worker {
                     }
                     Poll::Ready(Ok(train)) => {
                         let local = socket.transport.local_address();
-                        self.deliver(local, train);
+                        let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
+                        let Train { len, stride, ecn, .. } = train;
+                        self.deliver(Parcel { path, ecn, len, stride }, None);
                         budget -= 1;
                     }
                 }
             }
         }
+        if let Some(neighbours) = &mut self.neighbours {
+            neighbours.ring();
+        }
+        more |= self.receive_passed_on();
         more |= self.receive_tcp(cx);
         more |= self.receive_relayed(cx);
         more
@@ -309,27 +320,53 @@ impl Worker {
         self.dirty.insert(session);
     }
 
-    fn deliver(&mut self, local: SocketAddr, train: Train) {
-        let now = self.clock.now();
-        let path = Path { carrier: Carrier::Udp, local, remote: train.remote };
-        let arrival = Arrival { path, ecn: train.ecn, at: now };
-        let Self { receive_buffer, demux, sessions, dirty, strays, strangers, .. } = self;
-        let datagrams = receive_buffer.get_mut(..train.len).unwrap_or_default().chunks_mut(train.stride);
+    /// Gives what lies in the buffer to whom it belongs; `from` is the worker that has passed it on, if one has.
+    fn deliver(&mut self, parcel: Parcel, from: Option<usize>) {
+        // A peer that has shown its password to another worker may send here before we have heard of it.
+        if self.neighbours.is_some() {
+            self.read_letters();
+        }
+        let Parcel { path, ecn, len, stride } = parcel;
+        let arrival = Arrival { path, ecn, at: self.clock.now() };
+        let Self { receive_buffer, demux, sessions, dirty, strangers, neighbours, inbox, number, .. } = self;
+        let buffer = receive_buffer.get_mut(..len).unwrap_or_default();
         // The datagrams of a train nearly always belong to one session: it is locked once.
         let mut open: Option<(usize, MutexGuard<'_, Core>)> = None;
-        for datagram in datagrams {
-            let key = match demux.route(path, datagram) {
+        // All that are not STUN go where the first of them goes.
+        let mut data: Option<Target<'static>> = None;
+        let mut run = Run::default();
+        let mut start: usize = 0;
+        while start < len {
+            let place = start..start.saturating_add(stride.max(1)).min(len);
+            start = place.end;
+            let Some(datagram) = buffer.get_mut(place.clone()) else { break };
+            let is_data = !Demux::is_stun(datagram);
+            let target = data.filter(|_| is_data).unwrap_or_else(|| {
+                // What was passed on once has come as far as it can.
+                let others = neighbours.as_ref().filter(|_| from.is_none());
+                demux.route_among(path, datagram, |question| others?.find(question))
+            });
+            let key = match target {
                 Target::Session(key) => key,
+                Target::Elsewhere(worker) => {
+                    data = data.or_else(|| is_data.then_some(Target::Elsewhere(worker)));
+                    if let (false, Some(neighbours)) = (run.extend(worker, &place), &mut *neighbours) {
+                        run.pass_on(neighbours, parcel, buffer);
+                        run = Run { worker, place };
+                    }
+                    continue;
+                }
                 Target::Unknown { ufrag, remote_ufrag } => {
-                    *strays += 1;
-                    strangers.enter(path, ufrag, remote_ufrag, datagram);
+                    inbox.count_stray();
+                    strangers.enter(from.unwrap_or(*number), path, (ufrag, remote_ufrag), datagram);
                     continue;
                 }
                 Target::Nobody => {
-                    *strays += 1;
+                    inbox.count_stray();
                     continue;
                 }
             };
+            data = data.or_else(|| is_data.then_some(Target::Session(key)));
             if open.as_ref().is_none_or(|(locked, _)| *locked != key) {
                 // The old lock is given back before the next is taken.
                 drop(open.take());
@@ -342,6 +379,25 @@ impl Worker {
                 let _ = core.session.handle_datagram(arrival, datagram);
             }
         }
+        if let Some(neighbours) = neighbours {
+            run.pass_on(neighbours, parcel, buffer);
+        }
+    }
+
+    /// What has come to other workers' sockets for our sessions, from each within a budget; says whether there may be
+    /// more.
+    fn receive_passed_on(&mut self) -> bool {
+        let count = self.neighbours.as_ref().map_or(0, |neighbours| neighbours.count());
+        let mut more = false;
+        for worker in 0..count {
+            for left in (0..TRAINS_PER_TURN).rev() {
+                let Some(neighbours) = &mut self.neighbours else { break };
+                let Some(parcel) = neighbours.take(worker, &mut self.receive_buffer) else { break };
+                self.deliver(parcel, Some(worker));
+                more |= left == 0;
+            }
+        }
+        more
     }
 
     /// Wakes the sessions whose time has come.
@@ -382,7 +438,7 @@ impl Worker {
             let mut core = connection.lock();
             // The clock is read after the lock is taken, so that time never goes back for a session.
             let now = self.clock.now();
-            self.follow_routes(&mut core, key);
+            let mut is_anew = self.follow_routes(&mut core, key);
             let mut is_blocked = false;
             for left in (0..BATCHES_PER_TURN).rev() {
                 match self.send_one(cx, &mut core, key, now) {
@@ -400,9 +456,9 @@ impl Worker {
                     }
                 }
             }
-            self.follow_routes(&mut core, key);
+            is_anew |= self.follow_routes(&mut core, key);
             while let Some(name) = core.session.poll_name() {
-                self.names.resolve(now, key, name);
+                self.resolve(now, key, name);
             }
             core.spread_news(now);
             let timer = core.session.poll_timeout();
@@ -417,6 +473,10 @@ impl Worker {
             // Tasks that connect are heard of from the next turn on.
             more |= !requests.is_empty();
             requests.into_iter().for_each(|request| self.carry_out(key, request));
+            if is_anew {
+                self.look_up_upcoming(key);
+                more = true;
+            }
             if gathers {
                 more |= self.open_streams(key);
             }
@@ -463,7 +523,11 @@ impl Worker {
             }
             return Sent::Batch;
         };
-        self.demux.note_sent(bytes, key);
+        let asked = self.demux.note_sent(bytes, key);
+        if let (Some(transaction), Some(neighbours)) = (asked, &self.neighbours) {
+            // Before it leaves: the answer may come to another worker.
+            neighbours.note_asked(transaction);
+        }
         match socket.transport.poll_send(cx, &transmit, bytes) {
             Poll::Ready(sent) => note_failure(&mut self.send_lines, now, sent),
             Poll::Pending => socket.kept = Some((transmit, bytes.to_vec())),
@@ -471,16 +535,21 @@ impl Worker {
         Sent::Batch
     }
 
-    fn follow_routes(&mut self, core: &mut Core, key: usize) {
+    /// Says whether candidates are gathered anew.
+    fn follow_routes(&mut self, core: &mut Core, key: usize) -> bool {
+        let mut is_anew = false;
         while let Some(route) = core.session.poll_route() {
-            match route {
-                Route::UfragAdded(ufrag) => self.demux.add_ufrag(&ufrag, key),
-                Route::UfragRemoved(ufrag) => self.demux.remove_ufrag(&ufrag, key),
-                Route::PathClaimed(path) => self.demux.claim_path(path, key),
-                Route::PathAdded(path) => self.demux.add_path(path, key),
-                Route::PathRemoved(path) => self.demux.remove_path(path, key),
+            is_anew |= matches!(route, Route::UfragAdded(_));
+            match (route, &mut self.neighbours) {
+                (route, Some(neighbours)) => neighbours.follow(&mut self.demux, route, key),
+                (Route::UfragAdded(ufrag), None) => self.demux.add_ufrag(&ufrag, key),
+                (Route::UfragRemoved(ufrag), None) => self.demux.remove_ufrag(&ufrag, key),
+                (Route::PathClaimed(path), None) => _ = self.demux.claim_path(path, key),
+                (Route::PathAdded(path), None) => self.demux.add_path(path, key),
+                (Route::PathRemoved(path), None) => self.demux.remove_path(path, key),
             }
         }
+        is_anew
     }
 
     fn set_timer(&mut self, key: usize, timer: Option<Instant>) {
@@ -501,9 +570,47 @@ impl Worker {
         if let Some(driven) = self.sessions.remove(&key) {
             self.relays.close(&driven.relays);
             driven.connecting.iter().for_each(AbortHandle::abort);
+            self.inbox.counters.connections.fetch_sub(1, Ordering::AcqRel);
         }
-        self.names.forget(key);
+        self.forget_names(key);
         self.demux.remove_session(key);
+        if let Some(neighbours) = &mut self.neighbours {
+            neighbours.forget(key);
+            if neighbours.are_idle() {
+                // They may have waited for that.
+                neighbours.others().for_each(Inbox::ring);
+            }
+        }
+    }
+
+    /// Whether there is nothing left to do, and never will be. All workers go on until there is nothing for any of
+    /// them: what one of them asks another one must hear, and the system would give to others what comes to a socket.
+    fn has_ended(&self) -> bool {
+        let are_idle = || self.neighbours.as_ref().is_none_or(|neighbours| neighbours.are_idle());
+        self.is_last && self.sessions.is_empty() && are_idle()
+    }
+}
+
+/// Datagrams of a train, side by side, that belong to a session of another worker's; at first there are none.
+#[derive(Default)]
+struct Run {
+    worker: usize,
+    place: Range<usize>,
+}
+
+impl Run {
+    /// Takes the next one in, if it goes there too and lies behind; says whether it does.
+    fn extend(&mut self, worker: usize, next: &Range<usize>) -> bool {
+        let is_next = self.worker == worker && self.place.end == next.start && !self.place.is_empty();
+        if is_next {
+            self.place.end = next.end;
+        }
+        is_next
+    }
+
+    fn pass_on(&self, neighbours: &mut Neighbours, parcel: Parcel, buffer: &[u8]) {
+        let bytes = buffer.get(self.place.clone()).filter(|bytes| !bytes.is_empty());
+        bytes.into_iter().for_each(|bytes| neighbours.pass_on(self.worker, parcel, bytes));
     }
 }
 
@@ -521,7 +628,8 @@ impl Future for Worker {
     /// A turn: letters, arrivals, timers, then the sessions that any of them touched.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let open = this.read_letters(cx);
+        this.inbox.look(cx);
+        this.read_letters();
         this.follow_networks(cx);
         this.take_found(cx);
         let mut more = this.receive(cx);
@@ -530,9 +638,9 @@ impl Future for Worker {
         if this.flush(cx) {
             more |= this.pump(cx) && this.sockets.iter().all(|socket| socket.kept.is_none());
         }
-        if !open && this.sessions.is_empty() {
+        if this.has_ended() {
             this.names.close(cx, this.clock.now());
-            this.inbox.lock().ended = true;
+            this.inbox.end();
             return Poll::Ready(());
         }
         let timer = this.timers.first().map(|(due, _)| *due);
@@ -553,13 +661,12 @@ impl Drop for Worker {
     /// The runtime may end a worker before its time: then its connections are over too.
     fn drop(&mut self) {
         self.strangers.close();
-        let mut letters = self.inbox.lock();
-        letters.ended = true;
-        let added = std::mem::take(&mut letters.added);
-        drop(letters);
+        let unread = self.inbox.end().into_iter().filter_map(|letter| {
+            if let Letter::Connection(_, connection, _) = letter { Some(connection) } else { None }
+        });
         let known = std::mem::take(&mut self.sessions).into_values().map(|driven| driven.connection);
         let now = self.clock.now();
-        for connection in known.chain(added.into_iter().map(|(_, connection, _)| connection)) {
+        for connection in known.chain(unread) {
             connection.lock().abandon(now);
         }
     }

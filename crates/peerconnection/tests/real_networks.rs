@@ -25,12 +25,23 @@ const APART: &str = "PEERLINE_NETWORK_APART";
 
 #[tokio::test]
 async fn real_addresses_that_come_and_go_are_followed() {
+    follow_addresses("real_addresses_that_come_and_go_are_followed", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_all_workers_of_an_endpoint_follow_the_addresses() {
+    follow_addresses("real_all_workers_of_an_endpoint_follow_the_addresses", 3).await;
+}
+
+/// With so many workers on either side.
+async fn follow_addresses(test: &str, workers: usize) {
     if std::env::var_os(APART).is_none() {
-        return run_apart("real_addresses_that_come_and_go_are_followed");
+        return run_apart(test);
     }
     // Two hosts in one: each has one end of the link.
-    let on =
-        |name: &'static str| Endpoint::builder().interfaces(move |it| it.name == name).mdns(Mdns::Resolve);
+    let on = |name: &'static str| {
+        Endpoint::builder().workers(workers).interfaces(move |it| it.name == name).mdns(Mdns::Resolve)
+    };
     let (here, there) = (on("left").bind().await.unwrap(), on("right").bind().await.unwrap());
     assert_eq!(ips(&here), ["10.77.0.1"]);
     let mut pair = connect_over(&here, &there, [Configuration::default(), Configuration::default()]).await;

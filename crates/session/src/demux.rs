@@ -42,8 +42,21 @@ pub enum Target<'a> {
         /// The ufrag that it says is its own.
         remote_ufrag: &'a str,
     },
+    /// To somebody who is not in this table, but behind this number: see [`Demux::route_among`].
+    Elsewhere(usize),
     /// To nobody.
     Nobody,
+}
+
+/// What is asked of others who share the port, about a datagram that no session of a [`Demux`] is known to have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Question<'a> {
+    /// Whose local ufrag is this?
+    Ufrag(&'a str),
+    /// Who has sent the request of this transaction?
+    Transaction([u8; 12]),
+    /// Whose peer has proved its password on this path?
+    Path(Path),
 }
 
 impl Demux {
@@ -53,9 +66,9 @@ impl Demux {
     }
 
     /// Datagrams on `path` belong to `session` as long as they belong to no other: its peer claims them, and may have
-    /// forged where it is.
-    pub fn claim_path(&mut self, path: Path, session: usize) {
-        self.by_path.entry(path).or_insert(session);
+    /// forged where it is. Says whether they now do.
+    pub fn claim_path(&mut self, path: Path, session: usize) -> bool {
+        *self.by_path.entry(path).or_insert(session) == session
     }
 
     /// Takes that back, if it still is so.
@@ -86,14 +99,15 @@ impl Demux {
     }
 
     /// Notes what `session` sends: the response to a STUN request belongs to it. Anything else costs a look
-    /// at one byte. The latest 8,192 requests are known.
-    pub fn note_sent(&mut self, datagram: &[u8], session: usize) {
-        if datagram.first().is_none_or(|first| *first >= FIRST_NOT_STUN) {
-            return;
+    /// at one byte. The latest 8,192 requests are known. Gives the transaction of a request back, for others who
+    /// share the port.
+    pub fn note_sent(&mut self, datagram: &[u8], session: usize) -> Option<[u8; 12]> {
+        if !Self::is_stun(datagram) {
+            return None;
         }
-        let Ok(message) = Message::decode(datagram) else { return };
+        let message = Message::decode(datagram).ok().filter(|message| message.class() == Class::Request)?;
         let id = message.transaction().0;
-        if message.class() == Class::Request && self.by_transaction.insert(id, session).is_none() {
+        if self.by_transaction.insert(id, session).is_none() {
             if self.transactions.len() == MAX_TRANSACTIONS
                 && let Some(oldest) = self.transactions.pop_front()
             {
@@ -101,29 +115,53 @@ impl Demux {
             }
             self.transactions.push_back(id);
         }
+        Some(id)
+    }
+
+    /// Whether a datagram is STUN by its first byte (RFC 7983 §7). All that are not, on one path, belong to one session.
+    pub fn is_stun(datagram: &[u8]) -> bool {
+        datagram.first().is_some_and(|first| *first < FIRST_NOT_STUN)
     }
 
     /// Where a datagram that arrived on `path` belongs.
     pub fn route<'a>(&self, path: Path, datagram: &'a [u8]) -> Target<'a> {
-        let proven = || self.by_path.get(&path).map_or(Target::Nobody, |session| Target::Session(*session));
-        if datagram.first().is_none_or(|first| *first >= FIRST_NOT_STUN) {
+        self.route_among(path, datagram, |_| None)
+    }
+
+    /// Likewise, where several of these share a port: `others` says which of them, by any number but one's own, has what
+    /// it is asked for. It is asked for nothing that a session here is known to have.
+    pub fn route_among<'a>(
+        &self,
+        path: Path,
+        datagram: &'a [u8],
+        others: impl Fn(Question<'_>) -> Option<usize>,
+    ) -> Target<'a> {
+        let elsewhere = |question| others(question).map(Target::Elsewhere);
+        let proven = || match self.by_path.get(&path) {
+            Some(session) => Target::Session(*session),
+            None => elsewhere(Question::Path(path)).unwrap_or(Target::Nobody),
+        };
+        if !Self::is_stun(datagram) {
             return proven();
         }
         // STUN says whose it is, even where several sessions meet the same far end on one path.
         let Ok(message) = Message::decode(datagram) else { return proven() };
         if message.class() != Class::Request && message.class() != Class::Indication {
-            let session = self.by_transaction.get(&message.transaction().0);
-            return session.map_or_else(proven, |session| Target::Session(*session));
+            let transaction = message.transaction().0;
+            return match self.by_transaction.get(&transaction) {
+                Some(session) => Target::Session(*session),
+                None => elsewhere(Question::Transaction(transaction)).unwrap_or_else(proven),
+            };
         }
         // RFC 8445 §7.2.2: the ufrag of the one who is asked stands before the colon.
         let Some((ufrag, remote_ufrag)) = message.username().and_then(|name| name.split_once(':')) else {
             return proven();
         };
-        match (self.by_ufrag.get(ufrag), proven()) {
-            (Some(session), _) => Target::Session(*session),
-            (None, Target::Nobody) => Target::Unknown { ufrag, remote_ufrag },
-            (None, proven) => proven,
+        if let Some(session) = self.by_ufrag.get(ufrag) {
+            return Target::Session(*session);
         }
+        let known = elsewhere(Question::Ufrag(ufrag)).unwrap_or_else(proven);
+        if known == Target::Nobody { Target::Unknown { ufrag, remote_ufrag } } else { known }
     }
 }
 
@@ -185,6 +223,45 @@ mod tests {
         assert_eq!(demux.route(path, b"data"), Target::Session(1));
         demux.add_path(path, 2);
         assert_eq!(demux.route(path, b"data"), Target::Session(2), "it was there later, and answered");
+    }
+
+    #[test]
+    fn others_are_asked_for_what_nobody_here_has() {
+        let mut demux = Demux::default();
+        let path = testkit::path("10.0.0.1:1", "10.0.0.2:2");
+        demux.add_ufrag("ours", 1);
+        assert_eq!(demux.note_sent(&message(Class::Request, 1, None), 1), Some([1; 12]));
+        assert_eq!(demux.note_sent(&message(Class::Success, 1, None), 1), None);
+        let others = |question: Question<'_>| match question {
+            Question::Ufrag(ufrag) => (ufrag == "theirs").then_some(3),
+            Question::Transaction(id) => (id == [4; 12]).then_some(4),
+            Question::Path(at) => (at == path).then_some(5),
+        };
+        let route = |demux: &Demux, datagram: &[u8]| match demux.route_among(path, datagram, others) {
+            Target::Session(session) => Some((session, true)),
+            Target::Elsewhere(number) => Some((number, false)),
+            Target::Unknown { .. } | Target::Nobody => None,
+        };
+        assert_eq!(route(&demux, &message(Class::Request, 9, Some("ours:x"))), Some((1, true)));
+        assert_eq!(route(&demux, &message(Class::Success, 1, None)), Some((1, true)));
+        assert_eq!(route(&demux, &message(Class::Request, 9, Some("theirs:x"))), Some((3, false)));
+        assert_eq!(route(&demux, &message(Class::Success, 4, None)), Some((4, false)));
+        for datagram in [message(Class::Success, 9, None), message(Class::Request, 9, Some("no:x")), vec![20]]
+        {
+            assert_eq!(route(&demux, &datagram), Some((5, false)));
+        }
+        demux.add_path(path, 2);
+        for datagram in [message(Class::Success, 9, None), message(Class::Request, 9, Some("no:x")), vec![20]]
+        {
+            assert_eq!(route(&demux, &datagram), Some((2, true)), "it is known here");
+        }
+        // Who has asked hears the answer, whosever the path is.
+        assert_eq!(demux.route_among(path, &message(Class::Success, 4, None), others), Target::Elsewhere(4));
+        let nobody = |_: Question<'_>| None;
+        let elsewhere = testkit::path("10.0.0.1:1", "10.0.0.2:3");
+        let request = message(Class::Request, 9, Some("no:x"));
+        let unknown = Target::Unknown { ufrag: "no", remote_ufrag: "x" };
+        assert_eq!(demux.route_among(elsewhere, &request, nobody), unknown);
     }
 
     #[test]

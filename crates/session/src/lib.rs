@@ -88,7 +88,7 @@ pub use connectivity::{
 pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };
-pub use demux::{Demux, Target};
+pub use demux::{Demux, Question, Target};
 pub use dtls::Identity;
 pub use error::{CandidateError, Discard, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{

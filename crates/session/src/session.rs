@@ -57,6 +57,8 @@ pub struct Session {
     /// What the peer's description says, until both descriptions are set.
     remote: Option<Box<RemoteParameters>>,
     remote_ufrag: Option<String>,
+    /// The next gathering has servers that are yet to be told of.
+    awaits_next_servers: bool,
     /// It was begun from parameters: there are no descriptions, and nothing calls for any.
     is_without_sdp: bool,
     restart_wanted: bool,
@@ -136,6 +138,7 @@ impl Session {
             relays: None,
             remote: None,
             remote_ufrag: None,
+            awaits_next_servers: false,
             is_without_sdp: false,
             restart_wanted: false,
             restart_offered: false,

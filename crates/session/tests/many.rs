@@ -107,7 +107,7 @@ impl Port {
             let Path { carrier, local, remote } = transmit.path;
             for datagram in batch.bytes().chunks(transmit.segment_size.unwrap_or(transmit.len)) {
                 if is_ours {
-                    self.demux.note_sent(datagram, number);
+                    let _ = self.demux.note_sent(datagram, number);
                 }
                 let path = Path { carrier, local: remote, remote: local };
                 self.air.push_back(Flying { at: self.now + DELAY, path, bytes: datagram.to_vec() });
@@ -120,7 +120,7 @@ impl Port {
             match route {
                 Route::UfragAdded(ufrag) => self.demux.add_ufrag(&ufrag, number),
                 Route::UfragRemoved(ufrag) => self.demux.remove_ufrag(&ufrag, number),
-                Route::PathClaimed(path) => self.demux.claim_path(path, number),
+                Route::PathClaimed(path) => _ = self.demux.claim_path(path, number),
                 Route::PathAdded(path) => self.demux.add_path(path, number),
                 Route::PathRemoved(path) => self.demux.remove_path(path, number),
             }
@@ -159,7 +159,7 @@ impl Port {
                             self.strangers += 1;
                             None
                         }
-                        Target::Nobody => None,
+                        Target::Elsewhere(_) | Target::Nobody => None,
                     }
                 } else {
                     self.by_address.get(&path.local).copied()

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crypto::{HashAlgorithm, Provider, SecretBytes};
+use crypto::{HashAlgorithm, Provider, SecretBytes, constant_time_eq};
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 
@@ -47,6 +47,11 @@ impl Credentials {
     /// The name.
     pub fn username(&self) -> &str {
         &self.username
+    }
+
+    /// Whether both are the same; the passwords are compared in constant time.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.username == other.username && constant_time_eq(self.password.expose(), other.password.expose())
     }
 
     /// The key of a long-term credential in `realm` (RFC 8489 §9.2.2, §18.5.1), if the algorithm is known.
@@ -129,9 +134,12 @@ mod tests {
     fn other_scripts_are_prepared() {
         let same = |a: &str, b: &str| {
             let [a, b] = [a, b].map(|password| Credentials::new("\u{e9}", password).unwrap());
-            a.password.expose() == b.password.expose()
+            assert_eq!(a.is_same_as(&b), a.password.expose() == b.password.expose());
+            a.is_same_as(&b)
         };
         assert!(same("a\u{3000}b", "a b") && same("e\u{301}", "\u{e9}") && !same("A", "a"));
+        let [alice, bob] = ["alice", "bob"].map(|name| Credentials::new(name, "a").unwrap());
+        assert!(alice.is_same_as(&alice.clone()) && !alice.is_same_as(&bob));
         for bad in ["", "\t", "a\u{0}", "\u{200b}"] {
             assert_eq!(Credentials::new("a", bad).err(), Some(CredentialsError::Password), "{bad:?}");
             assert_eq!(Credentials::new(bad, "a").err(), Some(CredentialsError::Username), "{bad:?}");

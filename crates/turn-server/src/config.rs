@@ -39,6 +39,11 @@ pub struct Config {
     /// together. With more than one no allocation
     /// goes along with its client to another address (`turn.mobility`). Default: 1.
     pub workers: usize,
+    /// For how long a worker that is relaying densely, every 200 µs or so, rests before it looks at its sockets again,
+    /// so that more datagrams are received and sent with one system call: half of the processor's time and more is
+    /// saved, for this much delay and what the system adds to it, about 50 µs. The thread sleeps, whatever else of its
+    /// runtime waits: it wants one of its own. Default: none.
+    pub coalesce: Duration,
     /// TCP and TLS connections and DTLS associations at a time; one beyond is closed at once, or not answered. Default: 4,096.
     pub max_connections: usize,
     /// Those of one address, over IPv6 of its /64. Default: 128.
@@ -82,6 +87,7 @@ impl Config {
             dtls_certificate: None,
             users: Users::default(),
             workers: 1,
+            coalesce: Duration::ZERO,
             max_connections: 4096,
             max_connections_per_source: 128,
             max_dtls_handshakes: 256,

@@ -8,7 +8,7 @@ use net::{KeyAndChain, TlsError};
 
 use crate::Config;
 
-/// What a server shows of itself over DTLS 1.2: a certificate of an ECDSA P-256 key with its chain, and that key.
+/// What a server shows of itself over DTLS 1.2: a certificate of a key of ECDSA P-256 or RSA with its chain, and that key.
 #[derive(Clone, Debug)]
 pub struct DtlsServer(Arc<Identity>);
 
@@ -17,12 +17,14 @@ impl DtlsServer {
     ///
     /// # Errors
     ///
-    /// Which of them cannot be read or used. RSA keys cannot.
+    /// Which of them cannot be read or used. RSA keys can where [`crypto::accelerated`] is to be had.
     pub fn from_files(certificates: &Path, key: &Path) -> Result<Self, DtlsError> {
         let files = KeyAndChain::from_files(certificates, key).map_err(DtlsError::File)?;
-        let secret = crypto::p256_secret(files.secret_key()).map_err(|_| DtlsError::Key)?;
         let provider = crypto::default_provider();
-        let key = provider.signing_key(SignatureAlgorithm::EcdsaP256Sha256, secret.expose());
+        let key = match crypto::p256_secret(files.secret_key()) {
+            Ok(secret) => provider.signing_key(SignatureAlgorithm::EcdsaP256Sha256, secret.expose()),
+            Err(_) => provider.rsa_signing_key(files.secret_key()),
+        };
         let key = key.map_err(|_| DtlsError::Key)?;
         let mut chain = files.chain().map(<[u8]>::to_vec);
         // A file without any was refused.
@@ -54,7 +56,7 @@ impl DtlsServer {
 pub enum DtlsError {
     /// A file cannot be read.
     File(TlsError),
-    /// The private key is not one of ECDSA on P-256.
+    /// The private key is neither one of ECDSA on P-256 nor one of RSA, or this processor has no RSA.
     Key,
     /// The certificate or its chain cannot be used.
     Certificate(IdentityError),
@@ -65,7 +67,8 @@ impl fmt::Display for DtlsError {
         match self {
             Self::File(error) => error.fmt(f),
             Self::Key => f.write_str(
-                "DTLS needs an ECDSA key on P-256 (prime256v1), and this is another one; over TLS it may be used",
+                "DTLS needs a key of ECDSA on P-256 (prime256v1) or of RSA, and this is none that can be used; over TLS \
+                 it may be",
             ),
             Self::Certificate(error) => write!(f, "DTLS: {error}"),
         }

@@ -1,6 +1,7 @@
 //! The task: it owns the machine, the sockets, the timers and the buffers.
 
 mod dtls;
+mod pause;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -20,6 +21,7 @@ use tracing::{debug, field, info, trace};
 use turn::Users;
 use turn::server::{Event, Received, Shared, Usage};
 
+use self::pause::Pause;
 use crate::bound::Bound;
 use crate::connections::Connections;
 use crate::data::{Data, is_bind};
@@ -76,6 +78,7 @@ pub(crate) struct Worker {
     trains: Vec<Train>,
     send_buffer: Vec<u8>,
     pub(crate) refused_connections: u64,
+    pause: Pause,
     /// Last, so that whoever waits for it finds nothing of the rest.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -125,6 +128,7 @@ impl Worker {
             trains: Vec::with_capacity(RECEIVE_TRAINS),
             send_buffer: vec![0; SEND_BUFFER],
             refused_connections: 0,
+            pause: Pause::new(config.coalesce),
             stopping: None,
         };
         for socket in bound.udp {
@@ -174,7 +178,7 @@ impl Worker {
 
     /// One receive call, and what is to be relayed of it.
     fn serve_udp(&mut self, key: usize) -> bool {
-        let Self { server, clock, sockets, receive_buffer, trains, send_buffer, .. } = self;
+        let Self { server, clock, sockets, receive_buffer, trains, send_buffer, pause, .. } = self;
         let Some(Slot { socket: Socket::Udp(socket), waker, .. }) = sockets.slots.get(key) else {
             return false;
         };
@@ -197,7 +201,10 @@ impl Worker {
             let empty = bytes.is_empty().then_some(bytes);
             for datagram in bytes.chunks(train.stride).chain(empty) {
                 match server.handle_datagram(arrival, datagram) {
-                    Ok(Received::Relay(relay)) => outbox.push(&relay, train.ecn),
+                    Ok(Received::Relay(relay)) => {
+                        pause.note_data();
+                        outbox.push(&relay, train.ecn);
+                    }
                     Ok(Received::Consumed) => {}
                     Err(discard) => trace!(from = %train.remote, %discard, "dropped"),
                 }
@@ -506,6 +513,8 @@ impl Future for Worker {
         worker.ready.poll(cx);
         if !(is_set && worker.ready.is_empty()) {
             cx.waker().wake_by_ref();
+        } else {
+            worker.pause.take();
         }
         Poll::Pending
     }

@@ -745,3 +745,34 @@ fn a_server_that_insists_on_the_former_name_goes_on_being_asked_under_it() {
         assert!(world.client.set_credentials(now, other).is_err());
     }
 }
+
+/// RFC 8656 §10.1, §12.1: who has no relayed address of a family has no business with its peers.
+#[test]
+fn peers_are_of_the_families_that_were_asked_for() {
+    let now = testkit::epoch();
+    let six: SocketAddr = "[2600::1]:1".parse().unwrap();
+    let mut client = client("wonderland");
+    for _ in 0..2 {
+        assert_eq!(client.permit(now, six.ip()), Err(client::CommandError::OtherFamily));
+        assert_eq!(client.bind_channel(now, six), Err(client::CommandError::OtherFamily));
+        assert_eq!(client.permit(now, PEER.parse::<SocketAddr>().unwrap().ip()), Ok(()));
+        client.allocate(now);
+    }
+    let credentials = Credentials::new("alice", "wonderland").unwrap();
+    let mut config = client::Config::new(crypto::default_provider());
+    config.additional = true;
+    let path =
+        Path { carrier: Carrier::Udp, local: HOME.parse().unwrap(), remote: LISTENER.parse().unwrap() };
+    let mut both = Client::new(config, credentials, path, [3; 32]);
+    both.allocate(now);
+    assert_eq!(both.bind_channel(now, six), Ok(()));
+    // The second one was refused.
+    let (relayed, mapped) = ("9.9.9.9:50000".parse().unwrap(), HOME.parse().unwrap());
+    let granted = [
+        Attribute::XorRelayedAddress(relayed),
+        Attribute::Lifetime(600),
+        Attribute::XorMappedAddress(mapped),
+    ];
+    answer(&mut both, now, Class::Success, &granted).unwrap();
+    assert_eq!(both.permit(now, "2600::2".parse().unwrap()), Err(client::CommandError::OtherFamily));
+}

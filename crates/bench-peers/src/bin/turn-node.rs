@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
     config.turn.max_allocations_per_user = 1000;
     config.turn.max_allocations_per_source = 1000;
     config.turn.max_refusals_per_second = 100_000;
+    config.coalesce = std::time::Duration::from_micros(50);
     config.turn.peers.allow = vec!["127.0.0.0/8".parse().expect("a network")];
     let config = config.user("u", "p").expect("a user");
     let _server = Server::bind(config).await.expect("free addresses");

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use peerline::ServerCarrier;
 use serde_json::{Value, json};
 use stun::discovery::{Dependence, Event, Findings};
+
+use super::binding::Binding;
 
 /// What was found, for people.
 pub(super) struct Page {
@@ -47,6 +50,49 @@ impl fmt::Display for Page {
             writeln!(f, "Gateway: something on the way changes addresses within packets.")?;
         }
         writeln!(f, "\nWhat that means: {}", meaning(found))
+    }
+}
+
+/// What a connection showed, for people.
+pub(super) struct ConnectionPage {
+    pub(super) carrier: ServerCarrier,
+    pub(super) found: Binding,
+}
+
+impl fmt::Display for ConnectionPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Binding { local, mapped } = self.found;
+        let carrier = carrier_name(self.carrier);
+        if local == mapped {
+            writeln!(f, "Over {carrier} the server is reached, and sees {local} as it is.")?;
+        } else {
+            writeln!(
+                f,
+                "Over {carrier} the server is reached, and sees {local} as {mapped}: there is a NAT."
+            )?;
+        }
+        writeln!(f, "\nWhat that means: {CONNECTED}")
+    }
+}
+
+/// What a connection showed, for programs.
+pub(super) fn json_of_connection(server: SocketAddr, carrier: ServerCarrier, found: &Binding) -> Value {
+    json!({
+        "server": server.to_string(),
+        "carrier": carrier_name(carrier),
+        "local": found.local.to_string(),
+        "mapped": found.mapped.to_string(),
+        "nat": found.local != found.mapped,
+        "meaning": CONNECTED,
+    })
+}
+
+const fn carrier_name(carrier: ServerCarrier) -> &'static str {
+    match carrier {
+        ServerCarrier::Tcp => "TCP",
+        ServerCarrier::Tls => "TLS",
+        ServerCarrier::Dtls => "DTLS",
+        _ => "a connection",
     }
 }
 
@@ -129,6 +175,14 @@ fn meaning(found: &Findings) -> &'static str {
         }
     }
 }
+
+/// What a connection to a server means.
+const CONNECTED: &str = "a relay at this place can carry connections. What kind of NAT it is, and who is reached without a \
+                         relay, only UDP can tell: ask `stun:` without `--transport`.";
+
+/// What a server's silence means that speaks over TCP.
+pub(super) const TCP_ONLY: &str = "no answer over UDP, but one over TCP: a firewall keeps UDP out. Connections come about \
+                                   only through a TURN server over TCP or TLS (turn:…?transport=tcp, turns:…).";
 
 /// What a server's silence means.
 pub(super) const NO_UDP: &str = "no answer over UDP. Either no server is there, or a firewall keeps UDP out: then \

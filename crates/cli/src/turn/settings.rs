@@ -113,6 +113,10 @@ pub(crate) struct Settings {
     /// Tasks that relay, on as many cores, between which the system divides the clients. Default: 1.
     #[arg(long, value_name = "COUNT")]
     workers: Option<usize>,
+    /// Microseconds that a task rests under load, so that more is received and sent with each system call; 0: none.
+    /// Default: 50.
+    #[arg(long, value_name = "MICROSECONDS")]
+    coalesce: Option<u64>,
     /// TCP and TLS connections and DTLS associations at a time. Default: 4096.
     #[arg(long, value_name = "COUNT")]
     max_connections: Option<usize>,
@@ -298,6 +302,12 @@ impl Settings {
             return Err(Problem::Value { option: "workers", value: workers.to_string() });
         }
         set(&mut config.workers, self.workers);
+        let coalesce = self.coalesce.unwrap_or(COALESCE);
+        if coalesce > MOST_COALESCE {
+            return Err(Problem::Value { option: "coalesce", value: coalesce.to_string() });
+        }
+        // Its tasks have threads of their own here.
+        config.coalesce = Duration::from_micros(coalesce);
         set(&mut config.max_connections, self.max_connections);
         set(&mut config.max_connections_per_source, self.max_connections_per_source);
         set(&mut config.max_dtls_handshakes, self.max_dtls_handshakes);
@@ -353,6 +363,9 @@ impl Settings {
     }
 }
 
+/// What the default of `coalesce` is, in microseconds, and what it may be at most.
+const COALESCE: u64 = 50;
+const MOST_COALESCE: u64 = 10_000;
 /// More than any machine has cores for.
 const MANY_WORKERS: usize = 1025;
 
@@ -463,6 +476,7 @@ mod tests {
             ["--allow-peer", "10.0.0.0/33"],
             ["--alternate", "127.0.0.2"],
             ["--workers", "0"],
+            ["--coalesce", "10001"],
             ["--workers", "1025"],
             ["--alternate", "127.0.0.2:1=::1"],
         ] {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crypto::Provider;
 use ice::Kind;
 use proto::{Instant, Path};
 
@@ -37,7 +38,8 @@ impl Connectivity {
     }
 
     /// There is a TURN server: asked from the sockets for relaying once gathering has begun. To be called only where
-    /// servers were [announced](crate::Config::awaits_servers), or there was one from the beginning.
+    /// servers were [announced](crate::Config::awaits_servers), also [later](Self::await_servers), or there was one from the
+    /// beginning.
     pub fn add_turn_server(&mut self, now: Instant, server: TurnServer) {
         self.now = self.now.max(now);
         let Some(relays) = &mut self.relays else { return };
@@ -89,6 +91,19 @@ impl Connectivity {
         self.now = self.now.max(now);
         self.relays.iter_mut().for_each(|relays| relays.remove_stream(self.now, path));
         self.settle();
+    }
+
+    /// Further servers will be told of, of any kind: gathering is not complete before
+    /// [`end_of_servers`](Self::end_of_servers).
+    pub fn await_servers(&mut self, now: Instant, provider: &'static dyn Provider, seed: [u8; 32]) {
+        self.now = self.now.max(now);
+        if self.hosts_only {
+            return;
+        }
+        self.awaits_servers = true;
+        self.is_done = false;
+        let max_relays = self.max_relays;
+        self.relays.get_or_insert_with(|| Box::new(Relays::new(provider, Vec::new(), max_relays, seed)));
     }
 
     /// No further servers will be told of: see [`awaits_servers`](crate::Config::awaits_servers).

@@ -2,8 +2,8 @@ use super::handshake::{Expect, Fault, Handshake, INTERNAL, Message, Progress};
 use crate::flight::Flight;
 use crate::wire::{
     CertificateRequest, CertificateVerify, CipherSuite, ClientHello, ClientKeyExchange, Extension,
-    Extensions, HandshakeType, HelloVerifyRequest, List16, NamedGroup, ServerHello, ServerKeyExchange,
-    SignatureScheme, SrtpProfile, UseSrtp, version,
+    Extensions, HandshakeType, HelloVerifyRequest, KeyAlgorithm, List16, NamedGroup, ServerHello,
+    ServerKeyExchange, SignatureScheme, SrtpProfile, UseSrtp, version,
 };
 use crate::{CloseReason, Discard};
 
@@ -12,9 +12,11 @@ impl Handshake {
     pub(crate) fn start(&mut self, cookie: &[u8], flight: &mut Flight) -> Result<(), Fault> {
         flight.clear();
         self.transcript.clear();
-        let suites = be_bytes(self.config.cipher_suites.iter().map(|suite| suite.to_u16()));
+        let provider = self.config.provider;
+        let possible = self.config.cipher_suites.iter().filter(|suite| suite.key().is_checked_by(provider));
+        let suites = be_bytes(possible.map(|suite| suite.to_u16()));
         let groups = be_bytes(self.config.groups.iter().map(|group| group.to_u16()));
-        let schemes = SignatureScheme::ECDSA_SECP256R1_SHA256.0.to_be_bytes();
+        let schemes = be_bytes(SignatureScheme::taken(provider).map(|scheme| scheme.0));
         let name = self.config.server_name.clone().unwrap_or_default();
         let profiles = be_bytes(self.config.srtp_profiles.iter().map(|profile| profile.to_u16()));
         let mut extensions = vec![
@@ -60,6 +62,10 @@ impl Handshake {
             Expect::ServerCertificate => {
                 message.must_be(HandshakeType::CERTIFICATE)?;
                 self.take_certificate(message)?;
+                // RFC 5246 §7.4.2: the certificate has the kind of key that the suite speaks of.
+                if self.suite.is_none_or(|suite| suite.key() != self.peer_key_algorithm) {
+                    return Err(Fault::Close(CloseReason::UnsupportedCertificate));
+                }
                 self.expect = Expect::ServerKeyExchange;
             }
             Expect::ServerKeyExchange => {
@@ -186,8 +192,10 @@ impl Handshake {
 
     fn take_certificate_request(&mut self, message: &Message<'_>) -> Result<(), Fault> {
         let request = CertificateRequest::decode(message.body)?;
-        let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256.0;
-        if !request.kinds.contains(&CertificateRequest::ECDSA_SIGN) || !request.schemes.contains(scheme) {
+        let key =
+            self.config.identity.as_ref().map_or(KeyAlgorithm::P256, |identity| identity.key_algorithm());
+        let scheme = SignatureScheme::made_by(key).0;
+        if !request.kinds.contains(&kind_of(key)) || !request.schemes.contains(scheme) {
             return Err(Fault::Close(CloseReason::NoCommonSignatureAlgorithm));
         }
         self.certificate_requested = true;
@@ -209,7 +217,7 @@ impl Handshake {
         // RFC 5246 §7.4.8: who showed none has no key to prove.
         if let Some(identity) = self.config.identity.as_deref().filter(|_| self.certificate_requested) {
             let signature = identity.sign(&self.transcript);
-            let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
+            let scheme = SignatureScheme::made_by(identity.key_algorithm());
             self.send(
                 flight,
                 0,
@@ -224,7 +232,15 @@ impl Handshake {
     }
 }
 
-fn be_bytes(values: impl Iterator<Item = u16>) -> Vec<u8> {
+/// What stands for such keys in a CertificateRequest.
+pub(super) const fn kind_of(key: KeyAlgorithm) -> u8 {
+    match key {
+        KeyAlgorithm::P256 => CertificateRequest::ECDSA_SIGN,
+        KeyAlgorithm::Rsa => CertificateRequest::RSA_SIGN,
+    }
+}
+
+pub(super) fn be_bytes(values: impl Iterator<Item = u16>) -> Vec<u8> {
     values.flat_map(u16::to_be_bytes).collect()
 }
 

@@ -7,7 +7,8 @@ use super::{Opener, Sealer, Session};
 use crate::flight::Flight;
 use crate::identity::{LeafError, leaf_key};
 use crate::wire::{
-    Certificate, CipherSuite, HandshakeType, NamedGroup, SignatureScheme, SrtpProfile, encode_fragment_header,
+    Certificate, CipherSuite, HandshakeType, KeyAlgorithm, NamedGroup, SignatureScheme, SrtpProfile,
+    encode_fragment_header,
 };
 use crate::{CloseReason, Config, Discard, Role};
 
@@ -50,6 +51,7 @@ pub(crate) struct Handshake {
     pub(super) certificate_requested: bool,
     pub(super) peer_certificate: Vec<u8>,
     pub(super) peer_key: Vec<u8>,
+    pub(super) peer_key_algorithm: KeyAlgorithm,
     /// What the peer sent behind its certificate, up to the limit, until it is taken.
     pub(super) peer_issuers: Vec<Vec<u8>>,
     pub(super) session: Option<Session>,
@@ -134,6 +136,7 @@ impl Handshake {
             certificate_requested: false,
             peer_certificate: Vec::new(),
             peer_key: Vec::new(),
+            peer_key_algorithm: KeyAlgorithm::P256,
             peer_issuers: Vec::new(),
             session: None,
             srtp: None,
@@ -247,7 +250,11 @@ impl Handshake {
             LeafError::Malformed => Fault::Discard(Discard::IllegalParameter),
             LeafError::OtherAlgorithm => Fault::Close(CloseReason::UnsupportedCertificate),
         })?;
-        self.peer_key = key.to_vec();
+        if !key.algorithm.is_checked_by(self.config.provider) {
+            return Err(Fault::Close(CloseReason::UnsupportedCertificate));
+        }
+        self.peer_key = key.bytes.to_vec();
+        self.peer_key_algorithm = key.algorithm;
         self.peer_certificate = leaf.to_vec();
         self.peer_issuers = chain.take(self.config.max_issuers).map(<[u8]>::to_vec).collect();
         self.record(message);
@@ -262,10 +269,8 @@ impl Handshake {
         signed: &[u8],
         signature: &[u8],
     ) -> Result<(), Fault> {
-        if scheme != SignatureScheme::ECDSA_SECP256R1_SHA256 {
-            return Err(Discard::IllegalParameter.into());
-        }
-        let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+        let fits = |algorithm: &SignatureAlgorithm| KeyAlgorithm::of(*algorithm) == self.peer_key_algorithm;
+        let algorithm = scheme.algorithm().filter(fits).ok_or(Discard::IllegalParameter)?;
         if self.config.provider.verify(algorithm, &self.peer_key, signed, signature).is_ok() {
             return Ok(());
         }

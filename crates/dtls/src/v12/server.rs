@@ -1,10 +1,10 @@
-use super::client::UNCOMPRESSED;
+use super::client::{UNCOMPRESSED, be_bytes, kind_of};
 use super::handshake::{Expect, Fault, Handshake, INTERNAL, Message, Progress};
 use crate::flight::Flight;
 use crate::wire::{
     CertificateRequest, CertificateVerify, CipherSuite, ClientHello, ClientKeyExchange, Extension,
-    Extensions, HandshakeType, List16, NamedGroup, ServerHello, ServerKeyExchange, SignatureScheme,
-    SrtpProfile, UseSrtp, version,
+    Extensions, HandshakeType, KeyAlgorithm, List16, NamedGroup, ServerHello, ServerKeyExchange,
+    SignatureScheme, SrtpProfile, UseSrtp, version,
 };
 use crate::{ClientCertificate, CloseReason, Discard};
 
@@ -75,6 +75,8 @@ impl Handshake {
     fn choose(&mut self, body: &[u8]) -> Result<Choice, Fault> {
         let hello = ClientHello::decode(body)?;
         let (mut extended, mut secure) = (false, hello.suites.contains(RENEGOTIATION_SCSV));
+        let key =
+            self.config.identity.as_ref().map_or(KeyAlgorithm::P256, |identity| identity.key_algorithm());
         let (mut group, mut signs) = (None, false);
         let mut srtp = None;
         // RFC 6347 §4.2.1: versions count downwards; without `supported_versions`, what stands is the best.
@@ -88,7 +90,7 @@ impl Handshake {
                     return Err(Discard::IllegalParameter.into());
                 }
                 Extension::SignatureAlgorithms(schemes) => {
-                    signs = schemes.contains(SignatureScheme::ECDSA_SECP256R1_SHA256.0);
+                    signs = schemes.contains(SignatureScheme::made_by(key).0);
                 }
                 Extension::UseSrtp(offer) => srtp = self.choose_srtp(&offer),
                 Extension::ExtendedMasterSecret => extended = true,
@@ -107,7 +109,7 @@ impl Handshake {
         if !speaks_1_2 {
             return Err(Fault::Close(CloseReason::NoCommonVersion));
         }
-        let offered = |suite: &CipherSuite| hello.suites.contains(suite.to_u16());
+        let offered = |suite: &CipherSuite| suite.key() == key && hello.suites.contains(suite.to_u16());
         let suite = self.config.cipher_suites.iter().copied().find(offered);
         let suite = suite.ok_or(Fault::Close(CloseReason::NoCommonCipherSuite))?;
         let group = group.ok_or(Fault::Close(CloseReason::NoCommonGroup))?;
@@ -164,17 +166,20 @@ impl Handshake {
         ServerKeyExchange::encode_parameters(group, &share, &mut out).map_err(|_| INTERNAL)?;
         let signed = [&self.client_random[..], &self.server_random, out.written()].concat();
         let signature = identity.sign(&signed);
-        let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
-        self.send(flight, 0, HandshakeType::SERVER_KEY_EXCHANGE, 512, |out| {
+        let scheme = SignatureScheme::made_by(identity.key_algorithm());
+        let limit = signature.len().saturating_add(256);
+        self.send(flight, 0, HandshakeType::SERVER_KEY_EXCHANGE, limit, |out| {
             ServerKeyExchange { group, share: &share, scheme, signature: &signature, parameters: &[] }
                 .encode(out)
         })?;
         if self.config.client_certificate == ClientCertificate::Required {
-            let schemes = scheme.0.to_be_bytes();
+            let provider = self.config.provider;
+            let kinds = [KeyAlgorithm::P256, KeyAlgorithm::Rsa].into_iter();
+            let kinds: Vec<_> = kinds.filter(|key| key.is_checked_by(provider)).map(kind_of).collect();
+            let schemes = be_bytes(SignatureScheme::taken(provider).map(|scheme| scheme.0));
             let schemes = List16::checked(&schemes).map_err(|_| INTERNAL)?;
             self.send(flight, 0, HandshakeType::CERTIFICATE_REQUEST, 32, |out| {
-                CertificateRequest { kinds: &[CertificateRequest::ECDSA_SIGN], schemes, authorities: &[] }
-                    .encode(out)
+                CertificateRequest { kinds: &kinds, schemes, authorities: &[] }.encode(out)
             })?;
         }
         self.send(flight, 0, HandshakeType::SERVER_HELLO_DONE, 0, |_| Ok(()))

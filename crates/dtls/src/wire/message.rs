@@ -105,6 +105,8 @@ pub struct CertificateRequest<'a> {
 impl<'a> CertificateRequest<'a> {
     /// The kind that stands for ECDSA keys (RFC 8422 §5.5).
     pub const ECDSA_SIGN: u8 = 64;
+    /// The kind that stands for RSA keys (RFC 5246 §7.4.4).
+    pub const RSA_SIGN: u8 = 1;
 
     /// Decodes the body of a CertificateRequest.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {

@@ -18,7 +18,7 @@ pub use handshake::{Fragment, HANDSHAKE_HEADER_LEN, HandshakeType, encode_fragme
 pub use hello::{ClientHello, HelloVerifyRequest, ServerHello};
 pub use message::{Certificate, CertificateRequest, CertificateVerify, ClientKeyExchange, ServerKeyExchange};
 pub use record::{ContentType, MAX_PLAINTEXT, MAX_SEQUENCE, RECORD_HEADER_LEN, RecordHeader};
-pub use suite::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile, Version, version};
+pub use suite::{CipherSuite, KeyAlgorithm, NamedGroup, SignatureScheme, SrtpProfile, Version, version};
 
 use proto::{NoSpace, Truncated, Writer};
 

@@ -1,4 +1,4 @@
-use crypto::{AeadAlgorithm, Group, HashAlgorithm};
+use crypto::{AeadAlgorithm, Group, HashAlgorithm, Provider, SignatureAlgorithm};
 
 /// A protocol version that this crate speaks.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -37,11 +37,26 @@ pub enum CipherSuite {
     EcdheEcdsaAes256GcmSha384,
     /// RFC 7905.
     EcdheEcdsaChaCha20Poly1305Sha256,
+    /// RFC 5289: as all that follow, of a server with an RSA key.
+    EcdheRsaAes128GcmSha256,
+    /// RFC 5289.
+    EcdheRsaAes256GcmSha384,
+    /// RFC 7905.
+    EcdheRsaChaCha20Poly1305Sha256,
 }
 
 impl CipherSuite {
     /// All of them, in the order in which they are preferred by default.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 6] = [
+        Self::EcdheEcdsaAes128GcmSha256,
+        Self::EcdheEcdsaAes256GcmSha384,
+        Self::EcdheEcdsaChaCha20Poly1305Sha256,
+        Self::EcdheRsaAes128GcmSha256,
+        Self::EcdheRsaAes256GcmSha384,
+        Self::EcdheRsaChaCha20Poly1305Sha256,
+    ];
+    /// Those of servers with an ECDSA key, as WebRTC's peers nearly always have.
+    pub const ECDSA: [Self; 3] = [
         Self::EcdheEcdsaAes128GcmSha256,
         Self::EcdheEcdsaAes256GcmSha384,
         Self::EcdheEcdsaChaCha20Poly1305Sha256,
@@ -58,6 +73,9 @@ impl CipherSuite {
             Self::EcdheEcdsaAes128GcmSha256 => 0xc02b,
             Self::EcdheEcdsaAes256GcmSha384 => 0xc02c,
             Self::EcdheEcdsaChaCha20Poly1305Sha256 => 0xcca9,
+            Self::EcdheRsaAes128GcmSha256 => 0xc02f,
+            Self::EcdheRsaAes256GcmSha384 => 0xc030,
+            Self::EcdheRsaChaCha20Poly1305Sha256 => 0xcca8,
         }
     }
 
@@ -67,24 +85,72 @@ impl CipherSuite {
             Self::EcdheEcdsaAes128GcmSha256 => "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
             Self::EcdheEcdsaAes256GcmSha384 => "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
             Self::EcdheEcdsaChaCha20Poly1305Sha256 => "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            Self::EcdheRsaAes128GcmSha256 => "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            Self::EcdheRsaAes256GcmSha384 => "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            Self::EcdheRsaChaCha20Poly1305Sha256 => "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
         }
     }
 
     /// What protects its records.
     pub const fn aead(self) -> AeadAlgorithm {
         match self {
-            Self::EcdheEcdsaAes128GcmSha256 => AeadAlgorithm::Aes128Gcm,
-            Self::EcdheEcdsaAes256GcmSha384 => AeadAlgorithm::Aes256Gcm,
-            Self::EcdheEcdsaChaCha20Poly1305Sha256 => AeadAlgorithm::ChaCha20Poly1305,
+            Self::EcdheEcdsaAes128GcmSha256 | Self::EcdheRsaAes128GcmSha256 => AeadAlgorithm::Aes128Gcm,
+            Self::EcdheEcdsaAes256GcmSha384 | Self::EcdheRsaAes256GcmSha384 => AeadAlgorithm::Aes256Gcm,
+            Self::EcdheEcdsaChaCha20Poly1305Sha256 | Self::EcdheRsaChaCha20Poly1305Sha256 => {
+                AeadAlgorithm::ChaCha20Poly1305
+            }
         }
     }
 
     /// The hash of its key derivation and transcript.
     pub const fn hash(self) -> HashAlgorithm {
         match self {
-            Self::EcdheEcdsaAes128GcmSha256 | Self::EcdheEcdsaChaCha20Poly1305Sha256 => HashAlgorithm::Sha256,
-            Self::EcdheEcdsaAes256GcmSha384 => HashAlgorithm::Sha384,
+            Self::EcdheEcdsaAes128GcmSha256
+            | Self::EcdheEcdsaChaCha20Poly1305Sha256
+            | Self::EcdheRsaAes128GcmSha256
+            | Self::EcdheRsaChaCha20Poly1305Sha256 => HashAlgorithm::Sha256,
+            Self::EcdheEcdsaAes256GcmSha384 | Self::EcdheRsaAes256GcmSha384 => HashAlgorithm::Sha384,
         }
+    }
+
+    /// Which key the server signs its share with.
+    pub const fn key(self) -> KeyAlgorithm {
+        match self {
+            Self::EcdheEcdsaAes128GcmSha256
+            | Self::EcdheEcdsaAes256GcmSha384
+            | Self::EcdheEcdsaChaCha20Poly1305Sha256 => KeyAlgorithm::P256,
+            Self::EcdheRsaAes128GcmSha256
+            | Self::EcdheRsaAes256GcmSha384
+            | Self::EcdheRsaChaCha20Poly1305Sha256 => KeyAlgorithm::Rsa,
+        }
+    }
+}
+
+/// The keys that certificates may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KeyAlgorithm {
+    /// ECDSA on P-256.
+    P256,
+    /// RSA with 2,048 to 8,192 bits, where the provider has it.
+    Rsa,
+}
+
+impl KeyAlgorithm {
+    /// The kind of signature that such a key makes.
+    pub(crate) const fn of(signature: SignatureAlgorithm) -> Self {
+        match signature {
+            SignatureAlgorithm::RsaPkcs1Sha256 | SignatureAlgorithm::RsaPssSha256 => Self::Rsa,
+            SignatureAlgorithm::EcdsaP256Sha256 | _ => Self::P256,
+        }
+    }
+
+    /// Whether `provider` checks what such keys sign.
+    pub(crate) fn is_checked_by(self, provider: &dyn Provider) -> bool {
+        provider.verifies(match self {
+            Self::P256 => SignatureAlgorithm::EcdsaP256Sha256,
+            Self::Rsa => SignatureAlgorithm::RsaPssSha256,
+        })
     }
 }
 
@@ -137,8 +203,36 @@ impl NamedGroup {
 pub struct SignatureScheme(pub u16);
 
 impl SignatureScheme {
-    /// ECDSA on P-256 with SHA-256, the only one this crate makes and takes.
+    /// ECDSA on P-256 with SHA-256.
     pub const ECDSA_SECP256R1_SHA256: Self = Self(0x0403);
+    /// RSASSA-PSS with SHA-256 by a key that may be used otherwise, too (RFC 8446 §4.2.3).
+    pub const RSA_PSS_RSAE_SHA256: Self = Self(0x0804);
+    /// RSASSA-PKCS1-v1_5 with SHA-256: is taken, and never made.
+    pub const RSA_PKCS1_SHA256: Self = Self(0x0401);
+
+    /// Those that are taken of peers, as they are listed, the best first.
+    pub(crate) fn taken(provider: &dyn Provider) -> impl Iterator<Item = Self> {
+        let all = [Self::ECDSA_SECP256R1_SHA256, Self::RSA_PSS_RSAE_SHA256, Self::RSA_PKCS1_SHA256];
+        all.into_iter()
+            .filter(|scheme| scheme.algorithm().is_some_and(|algorithm| provider.verifies(algorithm)))
+    }
+
+    pub(crate) const fn algorithm(self) -> Option<SignatureAlgorithm> {
+        Some(match self {
+            Self::ECDSA_SECP256R1_SHA256 => SignatureAlgorithm::EcdsaP256Sha256,
+            Self::RSA_PSS_RSAE_SHA256 => SignatureAlgorithm::RsaPssSha256,
+            Self::RSA_PKCS1_SHA256 => SignatureAlgorithm::RsaPkcs1Sha256,
+            _ => return None,
+        })
+    }
+
+    /// What a key of ours makes.
+    pub(crate) const fn made_by(key: KeyAlgorithm) -> Self {
+        match key {
+            KeyAlgorithm::P256 => Self::ECDSA_SECP256R1_SHA256,
+            KeyAlgorithm::Rsa => Self::RSA_PSS_RSAE_SHA256,
+        }
+    }
 }
 
 /// A protection profile of SRTP (RFC 5764 §4.1.2, RFC 7714 §14.2).

@@ -403,6 +403,11 @@ impl Certificate {
     }
 
     pub fn new(name: &str, programs: &[&str]) -> Option<Self> {
+        Self::of_key(name, programs, &["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+    }
+
+    /// Of a key that OpenSSL makes by these arguments.
+    pub fn of_key(name: &str, programs: &[&str], key: &[&str]) -> Option<Self> {
         for program in programs.iter().chain(&["openssl"]) {
             let argument = if *program == "openssl" { "version" } else { "--version" };
             if let Err(error) = Command::new(program).arg(argument).output() {
@@ -414,7 +419,8 @@ impl Certificate {
         std::fs::create_dir_all(&folder).unwrap();
         let made = Command::new("openssl")
             .current_dir(&folder)
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["req", "-x509", "-nodes", "-newkey"])
+            .args(key)
             .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=peer"])
             .output()
             .unwrap();

@@ -1,11 +1,16 @@
 use std::net::{IpAddr, SocketAddr};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
+use net::Transport;
+use proto::Instant;
+use session::LocalName;
 use tracing::debug;
 
+use super::inbox::{Inbox, Letter, NetworkChange};
 use super::{Socket, Worker};
 use crate::Error;
+use crate::names::Found;
 
 /// Networks of the endpoint, and names on them.
 impl Worker {
@@ -14,17 +19,55 @@ impl Worker {
         let now = self.clock.now();
         let mut more = self.names.poll(cx, now, &mut self.receive_buffer);
         while let Some(found) = self.names.next() {
-            let Some(driven) = self.sessions.get(&found.session) else { continue };
-            let mut core = driven.connection.lock();
-            match found.answer {
-                Ok(address) => core.session.name_resolved(now, &found.name, address),
-                Err(failure) => core.session.name_failed(now, &found.name, failure),
+            let other = self.neighbours.as_ref().and_then(|neighbours| {
+                let worker = neighbours.worker_of(found.session);
+                neighbours.inbox(worker).filter(|_| worker != self.number)
+            });
+            if let Some(inbox) = other {
+                inbox.post(Letter::Found(found));
+            } else {
+                self.tell_found(&found);
+                more = true;
             }
-            drop(core);
-            self.dirty.insert(found.session);
-            more = true;
         }
         more
+    }
+
+    /// Tells a session what has become of its question.
+    pub(super) fn tell_found(&mut self, found: &Found) {
+        let Some(driven) = self.sessions.get(&found.session) else { return };
+        let now = self.clock.now();
+        let mut core = driven.connection.lock();
+        match found.answer {
+            Ok(address) => core.session.name_resolved(now, &found.name, address),
+            Err(failure) => core.session.name_failed(now, &found.name, failure),
+        }
+        drop(core);
+        self.dirty.insert(found.session);
+    }
+
+    /// Asks for a name. The first worker asks for all.
+    pub(super) fn resolve(&mut self, now: Instant, session: usize, name: LocalName) {
+        match self.first_worker() {
+            Some(inbox) => inbox.post(Letter::Name(session, name)),
+            None => self.names.resolve(now, session, name),
+        }
+    }
+
+    /// A session is over.
+    pub(super) fn forget_names(&mut self, session: usize) {
+        match self.first_worker() {
+            Some(inbox) => inbox.post(Letter::Forget(session)),
+            None => self.names.forget(session),
+        }
+    }
+
+    /// The worker that asks for names and follows the networks, unless that is this one.
+    fn first_worker(&self) -> Option<&Inbox> {
+        self.neighbours
+            .as_ref()
+            .filter(|_| self.number != FIRST)
+            .and_then(|neighbours| neighbours.inbox(FIRST))
     }
 
     /// Follows the addresses of the machine: what has come gets a socket, and what has gone loses its own.
@@ -43,37 +86,63 @@ impl Worker {
             self.sockets.iter().any(|socket| socket.transport.local_address().ip() == *address)
         };
         let come: Vec<IpAddr> = wanted.iter().copied().filter(|address| !has(address)).collect();
-        let is_gone = |socket: &mut Socket| !wanted.contains(&socket.transport.local_address().ip());
-        let gone: Vec<SocketAddr> =
-            self.sockets.extract_if(.., is_gone).map(|socket| socket.transport.local_address()).collect();
-        let mut opened = Vec::new();
+        let gone: Vec<SocketAddr> = self
+            .sockets
+            .iter()
+            .map(|socket| socket.transport.local_address())
+            .filter(|local| !wanted.contains(&local.ip()))
+            .collect();
+        // For each worker one at each address.
+        let workers = self.neighbours.as_ref().map_or(1, |neighbours| neighbours.count());
+        let mut opened: Vec<Vec<Arc<dyn Transport>>> = (0..workers).map(|_| Vec::new()).collect();
         for address in come {
-            match follow.wishes.socket(SocketAddr::new(address, 0)) {
-                Ok(transport) => {
-                    opened.push(transport.local_address());
-                    self.sockets.push(Socket { transport, kept: None });
+            match follow.wishes.sockets_at(address, workers) {
+                Ok(sockets) => {
+                    opened.iter_mut().zip(sockets).for_each(|(opened, socket)| opened.push(socket));
                 }
                 // It may have gone again.
                 Err(error) => debug!(%error, "no socket at an address that has come"),
             }
         }
-        if !opened.is_empty() || !gone.is_empty() {
-            debug!(come = opened.len(), gone = gone.len(), "other addresses");
-            self.change_networks(&opened, &gone);
+        let come = opened.first().map_or(0, Vec::len);
+        if come > 0 || !gone.is_empty() {
+            debug!(come, gone = gone.len(), "other addresses");
+            self.change_networks(opened, gone);
         }
     }
 
-    /// Tells all sessions, and those to come, of sockets that have come and gone.
-    fn change_networks(&mut self, opened: &[SocketAddr], gone: &[SocketAddr]) {
+    /// Tells all workers, and sessions to come, of sockets that have come and gone.
+    fn change_networks(&mut self, opened: Vec<Vec<Arc<dyn Transport>>>, gone: Vec<SocketAddr>) {
         let now = self.clock.now();
-        let local: Vec<SocketAddr> =
-            self.sockets.iter().map(|socket| socket.transport.local_address()).collect();
-        let addresses: Vec<IpAddr> = local.iter().map(SocketAddr::ip).collect();
-        self.names.set_addresses(now, addresses.clone());
+        let mut opened = opened.into_iter();
+        let own = opened.next().unwrap_or_default();
+        let kept = self.sockets.iter().map(|socket| socket.transport.local_address());
+        let kept = kept.filter(|local| !gone.contains(local));
+        let local: Vec<SocketAddr> = kept.chain(own.iter().map(|socket| socket.local_address())).collect();
+        self.names.set_addresses(now, local.iter().map(SocketAddr::ip).collect());
         let names = self.names.host_names(now);
-        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever holds the addresses adds a session, with the old ones before the change and with the new ones after it.
+        let shared = self.networks.clone();
+        let mut networks = shared.lock().unwrap_or_else(PoisonError::into_inner);
         (networks.local, networks.names) = (local, names.clone());
+        if let Some(neighbours) = &self.neighbours {
+            for (inbox, opened) in neighbours.others().zip(opened) {
+                let (gone, names) = (gone.clone(), names.clone());
+                inbox.post(Letter::Networks(NetworkChange { opened, gone, names }));
+            }
+        }
         drop(networks);
+        self.change_sockets(NetworkChange { opened: own, gone, names });
+    }
+
+    /// Takes sockets that have come in, and gives those up that are gone; the sessions are told.
+    pub(super) fn change_sockets(&mut self, change: NetworkChange) {
+        let NetworkChange { opened: sockets, gone, names } = change;
+        let now = self.clock.now();
+        self.sockets.retain(|socket| !gone.contains(&socket.transport.local_address()));
+        let opened: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_address()).collect();
+        self.sockets.extend(sockets.into_iter().map(|transport| Socket { transport, kept: None }));
+        let addresses = self.sockets.iter().map(|socket| socket.transport.local_address().ip()).collect();
         // Who was added with the old addresses, and was not looked at yet, is told as well.
         let lost = self.relays.set_addresses(addresses);
         for (key, driven) in &mut self.sessions {
@@ -101,3 +170,6 @@ impl Worker {
         }
     }
 }
+
+/// The worker that follows the networks and asks for names, for all.
+const FIRST: usize = 0;

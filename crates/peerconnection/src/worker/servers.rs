@@ -2,9 +2,9 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use session::{ConnectionState, Session, UnusedReason, UnusedServer};
+use session::{ConnectionState, Credentials, Session, UnusedReason, UnusedServer};
 
-use super::{Driven, Worker};
+use super::{Asked, Driven, Worker};
 use crate::ice_server::{Found, Server};
 
 /// What a task about a server has come to.
@@ -17,10 +17,17 @@ pub(super) enum Step {
 
 impl Driven {
     /// A connection that is made anew leads to the same server.
-    fn note_asked(&mut self, group: usize, server: SocketAddr) {
-        if !self.asked.contains(&(group, server)) {
-            self.asked.push((group, server));
+    fn note_asked(&mut self, server: &Server, address: SocketAddr) {
+        let Server { group, uri, .. } = server;
+        if !self.asked.iter().any(|it| it.group == *group && it.address == address && it.uri == *uri) {
+            self.asked.push(Asked { group: *group, uri: uri.clone(), address });
         }
+    }
+
+    /// Name and password for a server, the latest: they may have been renewed while it was looked for.
+    fn credentials_for(&self, server: &Server) -> Option<Credentials> {
+        let latest = self.servers.iter().find(|known| known.uri == server.uri).unwrap_or(server);
+        latest.credentials.clone()
     }
 
     /// Whether something has changed for servers that let others go first.
@@ -34,8 +41,8 @@ impl Driven {
 }
 
 /// Whether one of the server's group relays.
-fn is_relayed(asked: &[(usize, SocketAddr)], server: &Server, session: &Session) -> bool {
-    asked.iter().any(|(group, address)| *group == server.group && session.is_relayed_by(*address))
+fn is_relayed(asked: &[Asked], server: &Server, session: &Session) -> bool {
+    asked.iter().any(|it| it.group == server.group && session.is_relayed_by(it.address))
 }
 
 /// Servers of connections: from their names to sockets that reach them.
@@ -56,6 +63,53 @@ impl Worker {
             }
         }
         self.end_when_all_are_found(key);
+    }
+
+    /// Has a connection use these servers: those that it knows with the credentials that they have now, and the others at
+    /// once or when it gathers next.
+    pub(super) fn set_servers(&mut self, key: usize, servers: Vec<Server>, at_once: bool) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        let now = self.clock.now();
+        let groups = driven.servers.iter().map(|server| server.group + 1).max().unwrap_or_default();
+        // What was meant for the next time, and is not any more, nobody knows of.
+        let is_named = |known: &Server| servers.iter().any(|server| server.uri == known.uri);
+        for gone in driven.upcoming.extract_if(.., |server| !is_named(server)) {
+            driven.servers.retain(|known| known.uri != gone.uri);
+        }
+        driven.spare.retain(is_named);
+        let mut others = Vec::new();
+        for mut server in servers {
+            let Some(known) = driven.servers.iter_mut().find(|known| known.uri == server.uri) else {
+                server.group += groups;
+                others.push(server);
+                continue;
+            };
+            let is_same = match (&known.credentials, &server.credentials) {
+                (Some(before), Some(after)) => before.is_same_as(after),
+                (before, after) => before.is_none() && after.is_none(),
+            };
+            let (false, Some(credentials)) = (is_same, server.credentials) else { continue };
+            let mut core = driven.connection.lock();
+            for asked in driven.asked.iter().filter(|asked| asked.uri == known.uri) {
+                core.session.set_turn_credentials(now, asked.address, &credentials);
+            }
+            known.credentials = Some(credentials);
+        }
+        self.dirty.insert(key);
+        driven.servers.extend_from_slice(&others);
+        if at_once {
+            self.look_up(key, others);
+        } else {
+            driven.upcoming.extend(others);
+        }
+    }
+
+    /// Candidates are gathered anew: with the servers that are for that.
+    pub(super) fn look_up_upcoming(&mut self, key: usize) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        let upcoming = std::mem::take(&mut driven.upcoming);
+        self.look_up(key, upcoming);
+        self.dirty.insert(key);
     }
 
     /// Connects to the servers over TCP, TLS and DTLS, now that they will be asked: they close connections on which nothing
@@ -186,22 +240,23 @@ impl Worker {
                 true
             }
             Found::Stream(path, stream) => {
-                let Some(credentials) = server.credentials.clone() else { return false };
-                driven.note_asked(server.group, path.remote);
+                let Some(credentials) = driven.credentials_for(server) else { return false };
+                driven.note_asked(server, path.remote);
                 self.relays.add_stream(key, &mut driven.relays, path, stream, server.clone());
                 let mut core = driven.connection.lock();
                 core.session.note_used_server(&server.uri.to_string());
                 core.session.add_relay_stream(self.clock.now(), path, credentials);
                 true
             }
-            Found::Turn(turn) => {
+            Found::Turn(mut turn) => {
+                turn.credentials = driven.credentials_for(server).unwrap_or(turn.credentials);
                 let limit = driven.connection.lock().max_relay_sockets();
                 // What opens them may be the program's, and runs without the lock.
                 let (opened, is_reached) =
                     self.relays.open(key, &mut driven.relays, turn.address.ip(), limit);
                 if is_reached {
                     driven.turn_servers.push(turn.address.ip());
-                    driven.note_asked(server.group, turn.address);
+                    driven.note_asked(server, turn.address);
                 }
                 let mut core = driven.connection.lock();
                 let now = self.clock.now();

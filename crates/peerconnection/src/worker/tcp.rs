@@ -5,12 +5,13 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::{ByteStream, Listener, Transport};
 use proto::{Arrival, Instant, Path};
-use session::{Target, TcpId, TcpRequest};
+use session::{Question, Target, TcpId, TcpRequest};
 use tokio::task::JoinSet;
 use tracing::debug;
 
@@ -25,6 +26,8 @@ pub(super) struct Tcp {
     /// Accepted, and silent so far; in the order in which they came.
     waiting: VecDeque<Waiting>,
     by_source: BTreeMap<IpAddr, usize>,
+    /// Accepted by other workers, with what they have said.
+    pub(super) handed_over: Vec<(FramedStream, Vec<u8>)>,
     dials: JoinSet<Dialled>,
 }
 
@@ -32,6 +35,13 @@ struct Waiting {
     stream: FramedStream,
     source: IpAddr,
     until: Instant,
+}
+
+/// Whose a connection is, by its first datagram.
+enum First {
+    Session(usize),
+    /// Another worker's, who is given the datagram as well.
+    Elsewhere(usize, Vec<u8>),
 }
 
 /// What became of a connection that a session wanted.
@@ -48,6 +58,7 @@ impl Tcp {
             limits,
             waiting: VecDeque::new(),
             by_source: BTreeMap::new(),
+            handed_over: Vec::new(),
             dials: JoinSet::new(),
         }
     }
@@ -122,6 +133,9 @@ impl Worker {
                 }
             }
         }
+        for (stream, first) in std::mem::take(&mut self.tcp.handed_over) {
+            self.take_over(stream, &first);
+        }
         self.hear_first(cx);
         self.take_dialled(cx);
         more
@@ -136,32 +150,59 @@ impl Worker {
                 Poll::Ready(received) => {
                     let Some(stream) = self.tcp.forget(place) else { break };
                     let path = stream.path();
-                    let taken = received.ok().and_then(|train| self.hand_over_first(path, train.len));
-                    if let Some(session) = taken {
-                        self.adopt(session, stream);
-                    } else {
-                        self.strays += 1;
+                    match received.ok().and_then(|train| self.hand_over_first(path, train.len)) {
+                        Some(First::Session(session)) => _ = self.adopt(session, stream),
+                        Some(First::Elsewhere(worker, first)) => self.pass_on_stream(worker, stream, first),
+                        None => self.inbox.count_stray(),
                     }
                 }
             }
         }
     }
 
+    /// Hands a connection to the worker that has the session, as long as few wait there.
+    fn pass_on_stream(&self, worker: usize, stream: FramedStream, first: Vec<u8>) {
+        let inbox = self.neighbours.as_ref().and_then(|neighbours| neighbours.inbox(worker));
+        let is_taken = inbox.is_some_and(|inbox| inbox.hand_over(stream, first, self.tcp.limits.max_waiting));
+        let counters = &self.inbox.counters;
+        let counter = if is_taken { &counters.passed_on } else { &counters.not_passed_on };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a connection over that has come to another worker, with what it has said.
+    fn take_over(&mut self, stream: FramedStream, first: &[u8]) {
+        let path = stream.path();
+        if let Some(place) = self.receive_buffer.get_mut(..first.len()) {
+            place.copy_from_slice(first);
+        }
+        match self.hand_over_first(path, first.len()) {
+            Some(First::Session(session)) => _ = self.adopt(session, stream),
+            // It has come as far as it can.
+            Some(First::Elsewhere(..)) | None => self.inbox.count_stray(),
+        }
+    }
+
     /// Gives the first datagram to the session that it names. The session whose check it is, with the right code, has
     /// the connection; what proves nothing ends it.
-    fn hand_over_first(&mut self, path: Path, len: usize) -> Option<usize> {
+    fn hand_over_first(&mut self, path: Path, len: usize) -> Option<First> {
         let datagram = self.receive_buffer.get_mut(..len)?;
         if !datagram.starts_with(&BINDING_REQUEST) {
             return None;
         }
-        let Target::Session(key) = self.demux.route(path, datagram) else { return None };
+        let neighbours = &self.neighbours;
+        let others = |question: Question<'_>| neighbours.as_ref()?.find(question);
+        let key = match self.demux.route_among(path, datagram, others) {
+            Target::Session(key) => key,
+            Target::Elsewhere(worker) => return Some(First::Elsewhere(worker, datagram.to_vec())),
+            Target::Unknown { .. } | Target::Nobody => return None,
+        };
         let driven = self.sessions.get(&key)?;
         if self.relays.count_streams(&driven.relays) >= self.tcp.limits.max_per_connection {
             return None;
         }
         let arrival = Arrival { path, ecn: None, at: self.clock.now() };
         driven.connection.lock().session.handle_datagram(arrival, datagram).ok()?;
-        Some(key)
+        Some(First::Session(key))
     }
 
     fn adopt(&mut self, session: usize, stream: FramedStream) -> Option<Path> {

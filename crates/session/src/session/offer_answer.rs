@@ -31,10 +31,8 @@ impl Session {
         if wants_data || self.negotiation.has_transport() || self.negotiation.wants_media() {
             self.make_transport(Role::Controlling, None);
         }
-        if std::mem::take(&mut self.restart_wanted)
-            && let Some(transport) = &mut self.transport
-        {
-            transport.connectivity.restart(self.now);
+        if std::mem::take(&mut self.restart_wanted) && self.transport.is_some() {
+            self.restart_transport();
             self.restart_offered = true;
             self.candidates.clear();
             self.settle();
@@ -128,9 +126,9 @@ impl Session {
                 self.make_transport(Role::Controlled, None);
                 let renewed =
                     self.remote_ufrag.as_deref().is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
-                if let (true, Some(transport)) = (renewed, &mut self.transport) {
+                if renewed && self.transport.is_some() {
                     // RFC 8445 §9: the peer restarts, so do we.
-                    transport.connectivity.restart(self.now);
+                    self.restart_transport();
                     self.candidates.clear();
                 }
                 self.remote = Some(Box::new(remote));

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use connectivity::TurnServer;
+use crypto::derive_seed;
 use proto::{Instant, Path};
 use stun::Credentials;
 
@@ -54,6 +55,39 @@ impl Session {
             transport.connectivity.set_turn_credentials(now, address, credentials);
         }
         self.settle();
+    }
+
+    /// Further servers will be told of, of any kind, which are for candidates that are yet to be gathered: with `true` they
+    /// may be told of at once; otherwise gathering has begun, and they are for the next time, when ICE begins anew, which
+    /// [`Route::UfragAdded`](crate::Route) tells. That gathering is not complete before
+    /// [`end_of_servers`](Self::end_of_servers).
+    pub fn await_servers(&mut self, now: Instant) -> bool {
+        self.advance(now);
+        if self.gathers() {
+            self.awaits_next_servers = true;
+            return false;
+        }
+        self.await_servers_now();
+        self.settle();
+        true
+    }
+
+    fn await_servers_now(&mut self) {
+        self.relaying().awaits_servers = true;
+        let seed = derive_seed(self.seed.expose(), "later relays");
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.await_servers(self.now, self.config.provider, seed);
+        }
+    }
+
+    /// Begins ICE anew, with servers that were announced for that.
+    pub(super) fn restart_transport(&mut self) {
+        if std::mem::take(&mut self.awaits_next_servers) {
+            self.await_servers_now();
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.connectivity.restart(self.now);
+        }
     }
 
     /// A UDP socket of the caller's is bound to `address` that no other session uses: it asks the TURN servers of

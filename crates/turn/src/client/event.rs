@@ -185,6 +185,8 @@ pub enum CommandError {
     WrongTransport,
     /// There is no allocation, or not yet.
     NoAllocation,
+    /// The peer's address is of a family of which no relayed address is asked for, or was granted.
+    OtherFamily,
 }
 
 impl fmt::Display for CommandError {
@@ -194,6 +196,7 @@ impl fmt::Display for CommandError {
             Self::Closed => "the client is closed",
             Self::WrongTransport => "the allocation is of the other kind",
             Self::NoAllocation => "there is no allocation",
+            Self::OtherFamily => "no relayed address is of the peer's family",
         })
     }
 }

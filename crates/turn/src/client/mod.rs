@@ -264,10 +264,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The client is closed, or [`Config::max_permissions`] peers have one.
+    /// The client is closed, [`Config::max_permissions`] peers have one, or there is no relayed address of the peer's
+    /// family.
     pub fn permit(&mut self, now: Instant, peer: IpAddr) -> Result<(), CommandError> {
         let now = self.advance(now);
         self.check_open()?;
+        if !self.may_have_family(peer) {
+            return Err(CommandError::OtherFamily);
+        }
         let is_full = self.permissions.len() >= self.config.max_permissions;
         match self.permissions.iter_mut().find(|permission| permission.key == peer) {
             // The server was silent; a refusal stands.
@@ -288,7 +292,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The client is closed, [`Config::max_channels`] peers have one, or the allocation is of connections.
+    /// The client is closed, [`Config::max_channels`] peers have one, the allocation is of connections, or there is no
+    /// relayed address of the peer's family.
     pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) -> Result<(), CommandError> {
         let now = self.advance(now);
         self.check_open()?;
@@ -405,6 +410,15 @@ impl Client {
     /// What was counted.
     pub const fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Whether a relayed address is of the peer's family, or may become so (RFC 8656 §10.1, §12.1).
+    fn may_have_family(&self, peer: IpAddr) -> bool {
+        if self.state == State::Allocated {
+            return self.relayed().any(|relayed| relayed.is_ipv4() == peer.is_ipv4());
+        }
+        let is_wanted = (self.config.family == AddressFamily::V4) == peer.is_ipv4();
+        is_wanted || (self.config.additional && peer.is_ipv6())
     }
 
     fn check_open(&self) -> Result<(), CommandError> {

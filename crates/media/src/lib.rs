@@ -1,0 +1,95 @@
+//! Media over RTP: machines on [`rtp`]'s bytes that receive, repair, order, report, packetize and send.
+//!
+//! The crate performs no I/O and reads no clock. The sections of media that share a transport are run by one [`Rtp`]; here one end
+//! sends a frame of audio to another:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use media::{Codec, Content, Format, NtpClock, OutgoingFrame, ReceiverConfig, Rtp, RtpConfig, SenderConfig};
+//! use proto::{Instant, Writer};
+//! use rtp::{PacketMut, PayloadType};
+//!
+//! let mut now = Instant::from_nanos(1);
+//! let clock = NtpClock::new(now, Duration::from_secs(1_800_000_000));
+//! let opus = PayloadType::new(111).ok_or("too large")?;
+//! let (mut alice, mut bob) = (
+//!     Rtp::new(RtpConfig::new(clock, "alice"), [1; 32]),
+//!     Rtp::new(RtpConfig::new(clock, "bob"), [2; 32]),
+//! );
+//! let mut config = SenderConfig::default();
+//! (config.payload_type, config.codec) = (opus, Codec::Opus);
+//! let microphone = alice.add_sender(config).ok_or("full")?;
+//! let mut config = ReceiverConfig::default();
+//! config.formats = vec![(opus, Format::Media(Codec::Opus))];
+//! config.probation = 0;
+//! let loudspeaker = bob.add_receiver(config).ok_or("full")?;
+//!
+//! let frame = OutgoingFrame { bytes: &[0xf8, 1, 2, 3], timestamp: 960, ..OutgoingFrame::default() };
+//! alice.sender(microphone).ok_or("gone")?.send_frame(now, 0, &frame)?;
+//! let mut memory = [0; 1500];
+//! let mut out = Writer::new(&mut memory);
+//! while alice.poll_rtp(now, &mut out) {
+//!     // Protect it, send it; there it is authenticated.
+//!     let len = out.len();
+//!     bob.handle_rtp(now, None, PacketMut::decode(out.written_mut(0), len)?)?;
+//!     out.truncate(0);
+//! }
+//! // It is to be played when the jitter buffer says so.
+//! now = bob.receiver(loudspeaker).and_then(|receiver| receiver.poll_timeout()).ok_or("nothing")?;
+//! let frame = bob.receiver(loudspeaker).and_then(|receiver| receiver.poll_frame(now)).ok_or("no frame")?;
+//! assert!(matches!(frame.content, Content::Media { bytes: [0xf8, 1, 2, 3], .. }));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things live
+//!
+//! | Module | Holds |
+//! |--------|-------|
+//! | `transport` | [`Rtp`]: the sections of a transport, RTCP for all of them |
+//! | `schedule` | when RTCP may be sent |
+//! | `receive` | [`Receiver`]: sources and streams, what is missing, repair, feedback on arrival |
+//! | `receive/track`, `buffer`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
+//! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
+//! | `send/log` | [`SentLog`]: what an estimate of bandwidth has to know |
+//! | `breaker` | the circuit breaker of RFC 8083 |
+//! | `tap` | [`Tap`]: packets seen and altered on their way |
+//! | `codec` | [`Codec`]: the payload formats |
+//! | `clock` | [`NtpClock`]: times of day |
+//! | `error` | why packets were not used |
+//!
+//! # Scope
+//!
+//! Implemented: RFC 3550 with its reports, timing, probation, collisions; RFC 4585 with NACK, PLI, and immediate and early feedback;
+//! RFC 5104 with FIR and TMMBR for one peer; RFC 4588; recovery by RFC 5109 in RED, FlexFEC-03 and RFC 8627, sending of the latter two;
+//! RFC 5506; RFC 3611's times of receivers; RFC 8083; simulcast by RFC 8852's names; feedback on arrival by transport-wide numbers and by
+//! RFC 8888; limits of bitrates by REMB.
+//!
+//! Left to the caller: SRTP, sockets, descriptions, decoders and encoders. Not implemented: an estimate of bandwidth and a pacer,
+//! which will stand on [`SentLog`]; repair by ULPFEC on the sending side; bounding sets of TMMBR with more than one member; frames of
+//! audio are not stretched: who plays them does that.
+
+mod breaker;
+mod clock;
+mod codec;
+mod error;
+mod receive;
+mod schedule;
+mod send;
+mod tap;
+mod transport;
+
+pub use breaker::Stop;
+pub use clock::NtpClock;
+pub use codec::Codec;
+pub use error::Discard;
+pub use receive::{
+    Content, DelayLimits, Format, Frame, NackLimits, NackStats, Output, Received, Receiver, ReceiverConfig,
+    ReceiverEvent, RecoveryLimits, StreamId, StreamStats, TrackStats,
+};
+pub use send::{
+    EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, OutgoingFrame, PacketKind,
+    RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket,
+};
+pub use tap::{TAP_ROOM, Tap};
+pub use transport::{Event, ReceiverId, Rtp, RtpConfig, RtpStats, SenderId, TransportFeedback};

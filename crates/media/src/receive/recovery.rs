@@ -1,0 +1,209 @@
+use std::collections::VecDeque;
+
+use proto::Writer;
+use rtp::fec::{Format, Repair};
+use rtp::{Packet, SequenceNumber, Ssrc};
+
+/// Recovers packets of a stream from packets of repair (RFC 5109, RFC 8627).
+///
+/// It keeps the last packets of the stream and the repairs that are of no use yet. With each packet that comes, repairs whose packets
+/// are all there but one give that one, which may help the next.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    limits: RecoveryLimits,
+    /// By the number modulo the length, which is a power of two.
+    packets: Vec<Option<Kept>>,
+    repairs: VecDeque<Pending>,
+    spare: Vec<Vec<u8>>,
+    recovered: u64,
+    repairs_received: u64,
+}
+
+/// What is kept for recovery.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RecoveryLimits {
+    /// Packets of the stream, rounded up to a power of two: 256 by default, more than the 110 that a repair spans.
+    pub max_packets: usize,
+    /// Packets of repair that wait: 32 by default.
+    pub max_repairs: usize,
+}
+
+impl Default for RecoveryLimits {
+    fn default() -> Self {
+        Self { max_packets: 256, max_repairs: 32 }
+    }
+}
+
+#[derive(Debug)]
+struct Kept {
+    number: SequenceNumber,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    format: Format,
+    payload: Vec<u8>,
+}
+
+impl Recovery {
+    pub(crate) const fn new(limits: RecoveryLimits) -> Self {
+        Self {
+            limits,
+            packets: Vec::new(),
+            repairs: VecDeque::new(),
+            spare: Vec::new(),
+            recovered: 0,
+            repairs_received: 0,
+        }
+    }
+
+    /// Keeps a packet of the stream.
+    pub(crate) fn add_packet(&mut self, packet: &Packet<'_>) {
+        if self.packets.is_empty() {
+            let len = self.limits.max_packets.clamp(1, MAX_PACKETS).next_power_of_two();
+            self.packets.resize_with(len, || None);
+        }
+        let number = packet.header().sequence_number;
+        let at = self.index(number);
+        let Some(place) = self.packets.get_mut(at) else { return };
+        let mut bytes = place.take().map(|kept| kept.bytes).unwrap_or_default();
+        bytes.clear();
+        bytes.extend_from_slice(packet.bytes());
+        *place = Some(Kept { number, bytes });
+    }
+
+    /// Keeps the payload of a packet of repair. Gives whether it is one.
+    pub(crate) fn add_repair(&mut self, format: Format, payload: &[u8]) -> bool {
+        if Repair::decode(format, payload).is_err() {
+            return false;
+        }
+        self.repairs_received = self.repairs_received.saturating_add(1);
+        let mut memory = if self.repairs.len() >= self.limits.max_repairs {
+            self.repairs.pop_front().map(|pending| pending.payload).unwrap_or_default()
+        } else {
+            self.spare.pop().unwrap_or_default()
+        };
+        memory.clear();
+        memory.extend_from_slice(payload);
+        self.repairs.push_back(Pending { format, payload: memory });
+        true
+    }
+
+    /// Writes a packet that can be recovered now, and gives its length. It has to be added like one that came.
+    pub(crate) fn recover(&mut self, ssrc: Ssrc, out: &mut [u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(pending) = self.repairs.get(at) {
+            let Ok(repair) = Repair::decode(pending.format, &pending.payload) else {
+                self.drop_repair(at);
+                continue;
+            };
+            let mask = repair.protected().mask;
+            let mut missing = mask.numbers().filter(|number| !self.has(*number));
+            let (first, second) = (missing.next(), missing.next());
+            match (first, second) {
+                (Some(_), Some(_)) => at = at.saturating_add(1),
+                (Some(lost), None) => {
+                    let others = mask.numbers().filter(|number| *number != lost);
+                    let others = others.filter_map(|number| self.packet(number));
+                    let mut writer = Writer::new(out);
+                    let written = repair.recover(ssrc, lost, others, &mut writer);
+                    self.drop_repair(at);
+                    if let Ok(len) = written {
+                        self.recovered = self.recovered.saturating_add(1);
+                        return Some(len);
+                    }
+                }
+                (None, _) => self.drop_repair(at),
+            }
+        }
+        None
+    }
+
+    /// Packets recovered, and packets of repair received.
+    pub(crate) const fn counts(&self) -> (u64, u64) {
+        (self.recovered, self.repairs_received)
+    }
+
+    fn has(&self, number: SequenceNumber) -> bool {
+        self.packet(number).is_some()
+    }
+
+    fn packet(&self, number: SequenceNumber) -> Option<&[u8]> {
+        let kept = self.packets.get(self.index(number))?.as_ref()?;
+        (kept.number == number).then_some(kept.bytes.as_slice())
+    }
+
+    fn index(&self, number: SequenceNumber) -> usize {
+        usize::from(number.0) & self.packets.len().saturating_sub(1)
+    }
+
+    fn drop_repair(&mut self, at: usize) {
+        if let Some(pending) = self.repairs.remove(at) {
+            self.spare.push(pending.payload);
+            self.spare.truncate(self.limits.max_repairs);
+        }
+    }
+}
+
+const MAX_PACKETS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use rtp::{Encoder, Header};
+
+    use super::*;
+
+    fn packet(number: u16) -> Vec<u8> {
+        let mut memory = [0; 100];
+        let mut out = Writer::new(&mut memory);
+        let header = Header { ssrc: Ssrc(7), sequence_number: SequenceNumber(number), ..Header::default() };
+        Encoder::new(&mut out, header, &[]).unwrap().finish(&number.to_be_bytes(), 0).unwrap();
+        out.written().to_vec()
+    }
+
+    fn repair(numbers: &[u16]) -> Vec<u8> {
+        let packets: Vec<Vec<u8>> = numbers.iter().map(|number| packet(*number)).collect();
+        let mut memory = [0; 200];
+        let mut out = Writer::new(&mut memory);
+        rtp::fec::protect(Format::Flex03, packets.iter().map(Vec::as_slice), &mut out).unwrap();
+        out.written().to_vec()
+    }
+
+    fn add(recovery: &mut Recovery, number: u16) {
+        recovery.add_packet(&Packet::decode(&packet(number)).unwrap());
+    }
+
+    fn recover(recovery: &mut Recovery) -> Option<Vec<u8>> {
+        let mut memory = [0; 200];
+        let len = recovery.recover(Ssrc(7), &mut memory)?;
+        Some(memory[..len].to_vec())
+    }
+
+    #[test]
+    fn one_repair_helps_the_next() {
+        let mut recovery = Recovery::new(RecoveryLimits::default());
+        add(&mut recovery, 1);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2, 3])));
+        assert_eq!(recover(&mut recovery), None);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2])));
+        assert_eq!(recover(&mut recovery), Some(packet(2)));
+        add(&mut recovery, 2);
+        assert_eq!(recover(&mut recovery), Some(packet(3)));
+        assert_eq!((recovery.counts(), recovery.repairs.len()), ((2, 2), 0));
+        assert!(!recovery.add_repair(Format::Flex03, b"no repair"));
+    }
+
+    #[test]
+    fn as_many_packets_and_repairs_are_kept_as_the_limits_and_not_one_more() {
+        let mut recovery = Recovery::new(RecoveryLimits { max_packets: 4, max_repairs: 3 });
+        (0..3).for_each(|_| assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2]))));
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[8, 9])));
+        assert_eq!((recovery.repairs.len(), recovery.counts().1), (3, 4));
+        // The fifth packet takes the place of the first.
+        (8..13).for_each(|number| add(&mut recovery, number));
+        assert!(recovery.packet(SequenceNumber(8)).is_none() && recovery.packet(SequenceNumber(9)).is_some());
+        assert_eq!(recover(&mut recovery), Some(packet(8)));
+    }
+}

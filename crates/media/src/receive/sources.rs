@@ -1,0 +1,80 @@
+use proto::Instant;
+use rtp::Ssrc;
+use rtp::rtcp::ReportBlock;
+
+use super::StreamId;
+use super::tracker::Tracker;
+
+/// Which source belongs to which stream, and what it carries.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    entries: Vec<Source>,
+    /// Where the last one was found: packets come in runs.
+    cached: usize,
+}
+
+/// A source of a media section.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) stream: StreamId,
+    pub(crate) role: Role,
+    /// Of a source of repair: what came of it. Those of media have theirs in the stream.
+    tracker: Option<Box<Tracker>>,
+    heard: bool,
+}
+
+/// What a source carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Media,
+    Rtx,
+    Fec,
+}
+
+impl Sources {
+    pub(crate) fn find(&mut self, ssrc: Ssrc) -> Option<&mut Source> {
+        if self.entries.get(self.cached).is_none_or(|source| source.ssrc != ssrc) {
+            self.cached = self.entries.iter().position(|source| source.ssrc == ssrc)?;
+        }
+        self.entries.get_mut(self.cached)
+    }
+
+    pub(crate) fn contains(&self, ssrc: Ssrc) -> bool {
+        self.entries.iter().any(|source| source.ssrc == ssrc)
+    }
+
+    /// Binds a source. The one that had its place has it no longer.
+    pub(crate) fn bind(&mut self, ssrc: Ssrc, stream: StreamId, role: Role) {
+        self.entries.retain(|source| source.ssrc != ssrc && (source.stream != stream || source.role != role));
+        let tracker = (role != Role::Media).then(|| Box::new(Tracker::new(0)));
+        self.entries.push(Source { ssrc, stream, role, tracker, heard: false });
+    }
+
+    pub(crate) fn unbind_stream(&mut self, stream: StreamId) {
+        self.entries.retain(|source| source.stream != stream);
+    }
+
+    /// How sources of repair were received since the last report.
+    pub(crate) fn reports(&mut self) -> impl Iterator<Item = ReportBlock> + '_ {
+        self.entries.iter_mut().filter_map(|source| {
+            let heard = std::mem::replace(&mut source.heard, false);
+            Some(source.tracker.as_mut().filter(|_| heard)?.report(source.ssrc))
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Ssrc> + '_ {
+        self.entries.iter().map(|source| source.ssrc)
+    }
+}
+
+impl Source {
+    /// Counts a packet of a source of repair.
+    pub(crate) fn count(&mut self, now: Instant, packet: &rtp::Packet<'_>, clock_rate: u32) {
+        self.heard = true;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.arrive(packet.header().sequence_number);
+            tracker.time(now, packet.header().timestamp, clock_rate);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+use std::time::Duration;
+
+use proto::Instant;
+use rtp::rtcp::{Encoder, FirEntry, ReportBlock};
+use rtp::{Packet, Rid, RtpTimestamp, SequenceNumber, Ssrc};
+
+use super::nack::{Missing, NackStats};
+use super::recovery::Recovery;
+use super::track::{Track, TrackStats, Way};
+use super::tracker::{Place, Tracker};
+use super::{Output, ReceiverConfig, StreamId};
+use crate::Discard;
+use crate::clock::SenderClock;
+
+/// A stream of a media section: one source of media with those that repair it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) rid: Option<Rid>,
+    pub(crate) ssrc: Option<Ssrc>,
+    pub(crate) tracker: Tracker,
+    pub(crate) missing: Missing,
+    pub(crate) recovery: Option<Recovery>,
+    pub(crate) track: Option<Track>,
+    pub(crate) clock: SenderClock,
+    pub(crate) key_frame: KeyFrameRequest,
+    /// News that the program has not heard yet.
+    pub(crate) started: bool,
+    pub(crate) ended: bool,
+    pub(crate) last: Option<Instant>,
+    /// Whether a packet came since the last report.
+    heard: bool,
+    stats: StreamStats,
+}
+
+/// How a stream is received.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct StreamStats {
+    /// Packets of media that came, repaired ones among them.
+    pub packets: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Bytes of their headers and padding.
+    pub header_bytes: u64,
+    /// Packets lost on the path; negative with duplicates (RFC 3550 §6.4.1).
+    pub lost: i64,
+    /// How arrival times vary, in ticks of the stream's clock (RFC 3550 §6.4.1).
+    pub jitter: u32,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets that came out of order.
+    pub reordered: u64,
+    /// Packets that came as retransmissions.
+    pub retransmitted: u64,
+    /// Packets recovered from packets of repair, and those received.
+    pub recovered: u64,
+    /// Packets of repair that came.
+    pub repairs: u64,
+    /// Requests for key frames.
+    pub key_frame_requests: u64,
+    /// Packets asked for again.
+    pub nack: NackStats,
+    /// Frames.
+    pub track: TrackStats,
+    /// How long frames are held back that met no queue.
+    pub delay: Duration,
+}
+
+/// Asks for key frames, no more often than is allowed, until one comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyFrameRequest {
+    wanted: bool,
+    asked: Option<Instant>,
+    sequence: u8,
+    count: u64,
+}
+
+impl KeyFrameRequest {
+    pub(crate) const fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    pub(crate) const fn satisfy(&mut self) {
+        self.wanted = false;
+    }
+
+    pub(crate) fn due(&self, interval: Duration) -> Option<Instant> {
+        self.wanted.then(|| self.asked.map_or_else(Instant::default, |asked| asked + interval))
+    }
+
+    /// Asks if it is time. Gives whether it did.
+    fn write(
+        &mut self,
+        now: Instant,
+        interval: Duration,
+        fir: bool,
+        sender: Ssrc,
+        media: Ssrc,
+        out: &mut Encoder<'_, '_>,
+    ) -> bool {
+        if self.due(interval).is_none_or(|due| due > now) {
+            return false;
+        }
+        let written = if fir {
+            let entry = FirEntry { ssrc: media, sequence: self.sequence };
+            // RFC 5104 §4.3.1.1: each request has a number of its own.
+            self.sequence = self.sequence.wrapping_add(1);
+            out.fir(sender, [entry])
+        } else {
+            out.pli(sender, media)
+        };
+        if written.is_err() {
+            return false;
+        }
+        self.asked = Some(now);
+        self.count = self.count.saturating_add(1);
+        true
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(id: StreamId, rid: Option<Rid>, config: &ReceiverConfig) -> Self {
+        let track = (config.output == Output::Frames).then(|| {
+            Track::new(
+                id,
+                config.codecs(),
+                config.buffer,
+                config.delay,
+                config.wait_for_key_frame,
+                config.nack,
+            )
+        });
+        Self {
+            id,
+            rid,
+            ssrc: None,
+            tracker: Tracker::new(0),
+            missing: Missing::new(config.nack_limits),
+            recovery: config.has_fec().then(|| Recovery::new(config.recovery)),
+            track,
+            clock: SenderClock::default(),
+            key_frame: KeyFrameRequest::default(),
+            started: false,
+            ended: false,
+            last: None,
+            heard: false,
+            stats: StreamStats::default(),
+        }
+    }
+
+    /// Belongs to another source from now on. What came of the one before goes on being counted.
+    pub(crate) fn adopt(&mut self, ssrc: Ssrc, probation: u16, config: &ReceiverConfig) {
+        let fresh = Self::new(self.id, self.rid, config);
+        let stats = self.stats;
+        *self = Self { ssrc: Some(ssrc), tracker: Tracker::new(probation), started: true, stats, ..fresh };
+    }
+
+    /// Finds the place of a packet, and asks for those before it. Gives its extended number.
+    pub(crate) fn arrive(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        on_path: bool,
+        config: &ReceiverConfig,
+    ) -> Result<u64, Discard> {
+        let header = packet.header();
+        let place = if on_path {
+            self.last = Some(now);
+            self.heard = true;
+            self.tracker.arrive(header.sequence_number)
+        } else {
+            self.tracker.recover(header.sequence_number)
+        };
+        let number = match place {
+            Place::Probation => return Err(Discard::Probation),
+            Place::Jump => return Err(Discard::Jump),
+            Place::Duplicate => return Err(Discard::Duplicate),
+            Place::First(number) => {
+                self.missing.clear();
+                if let Some(track) = &mut self.track {
+                    track.restart(number);
+                }
+                number
+            }
+            Place::Next { number, skipped } => {
+                if config.nack && skipped > 0 && !self.missing.add(now, number, skipped) && config.is_video()
+                {
+                    self.key_frame.want();
+                }
+                number
+            }
+            Place::Late(number) => {
+                self.missing.remove(number);
+                self.stats.reordered = self.stats.reordered.saturating_add(u64::from(on_path));
+                number
+            }
+        };
+        if on_path {
+            self.tracker.time(now, header.timestamp, config.clock_rate());
+        }
+        let stats = &mut self.stats;
+        stats.packets = stats.packets.saturating_add(1);
+        let (all, payload) = (packet.bytes().len(), packet.payload().len());
+        stats.bytes = stats.bytes.saturating_add(payload.try_into().unwrap_or(0));
+        let headers = all.saturating_sub(payload);
+        stats.header_bytes = stats.header_bytes.saturating_add(headers.try_into().unwrap_or(0));
+        Ok(number)
+    }
+
+    pub(crate) const fn count_retransmission(&mut self) {
+        self.stats.retransmitted = self.stats.retransmitted.saturating_add(1);
+    }
+
+    /// The next frame, if it is its turn.
+    pub(crate) fn prepare(&mut self, now: Instant) -> bool {
+        let way = Way { missing: &self.missing };
+        let Some(track) = &mut self.track else { return false };
+        let ready = track.prepare(now, way);
+        if track.take_wish() {
+            self.key_frame.want();
+        }
+        self.missing.forget_below(track.next());
+        ready
+    }
+
+    pub(crate) fn take(&mut self) -> Option<super::Frame<'_>> {
+        let clock = self.clock;
+        let frame = self.track.as_mut()?.take(|timestamp, rate| clock.ntp(timestamp, rate))?;
+        if let super::Content::Media { outline, .. } = frame.content
+            && outline.key_frame
+        {
+            self.key_frame.satisfy();
+        }
+        Some(frame)
+    }
+
+    /// Gives up what is too old to come.
+    pub(crate) fn expire(&mut self, now: Instant, round_trip: Duration, config: &ReceiverConfig) {
+        let given_up = self.missing.expire(now, round_trip);
+        // A track asks by itself, if a frame needs what is lost.
+        if given_up && self.track.is_none() && config.is_video() {
+            self.key_frame.want();
+        }
+    }
+
+    /// Asks for what is missing. Gives whether it did.
+    pub(crate) fn write_feedback(
+        &mut self,
+        now: Instant,
+        round_trip: Duration,
+        sender: Ssrc,
+        config: &ReceiverConfig,
+        out: &mut Encoder<'_, '_>,
+    ) -> bool {
+        let Some(media) = self.ssrc.filter(|_| self.tracker.is_started()) else { return false };
+        let asked = config.nack
+            && self.missing.is_due(now)
+            && self.missing.write(now, round_trip, sender, media, out);
+        let fir = !config.pli && config.fir;
+        let interval = key_frame_interval(config, round_trip);
+        let key = (config.pli || fir) && self.key_frame.write(now, interval, fir, sender, media, out);
+        asked || key
+    }
+
+    /// When there is something to ask for.
+    pub(crate) fn feedback_due(&self, round_trip: Duration, config: &ReceiverConfig) -> Option<Instant> {
+        self.ssrc.filter(|_| self.tracker.is_started())?;
+        let nack = self.missing.due().filter(|_| config.nack);
+        let asks = config.pli || config.fir;
+        let key = self.key_frame.due(key_frame_interval(config, round_trip)).filter(|_| asks);
+        [nack, key].into_iter().flatten().min()
+    }
+
+    /// When a frame is due.
+    pub(crate) fn frame_due(&self) -> Option<Instant> {
+        self.track.as_ref()?.due(Way { missing: &self.missing })
+    }
+
+    /// How the stream was received since the last report; `None` if nothing was (RFC 3550 §6.4.1).
+    pub(crate) fn report(&mut self, now: Instant) -> Option<ReportBlock> {
+        let ssrc = self.ssrc.filter(|_| self.tracker.is_started())?;
+        std::mem::replace(&mut self.heard, false).then_some(())?;
+        let (last_sr, delay_since_last_sr) = self.clock.echo(now);
+        Some(ReportBlock { last_sr, delay_since_last_sr, ..self.tracker.report(ssrc) })
+    }
+
+    pub(crate) fn stats(&self) -> StreamStats {
+        let (recovered, repairs) = self.recovery.as_ref().map_or((0, 0), Recovery::counts);
+        StreamStats {
+            lost: self.tracker.lost(),
+            jitter: self.tracker.jitter(),
+            duplicates: self.tracker.duplicates(),
+            recovered,
+            repairs,
+            key_frame_requests: self.key_frame.count,
+            nack: self.missing.stats(),
+            track: self.track.as_ref().map(Track::stats).unwrap_or_default(),
+            delay: self.track.as_ref().map(|track| track.delay().target()).unwrap_or_default(),
+            ..self.stats
+        }
+    }
+
+    /// The delay from capture to playout, by the sender's time of day, in nanoseconds.
+    pub(crate) fn capture_to_playout(&self) -> Option<i128> {
+        let clock = self.clock;
+        self.track.as_ref()?.capture_to_playout(|timestamp: RtpTimestamp, rate| clock.ntp(timestamp, rate))
+    }
+
+    /// Whether a retransmission of this number would be of use.
+    pub(crate) fn misses(&self, number: SequenceNumber) -> bool {
+        self.tracker.is_started() && self.missing.contains(number.extend(self.tracker.highest()))
+    }
+}
+
+/// A key frame takes a round trip to come, and some time to be made.
+fn key_frame_interval(config: &ReceiverConfig, round_trip: Duration) -> Duration {
+    config.key_frame_interval.max(round_trip * 2)
+}

@@ -1,0 +1,470 @@
+use std::time::Duration;
+
+use proto::Instant;
+use rtp::payload::{Limits, Outline, Payload};
+use rtp::{Header, NtpTime, Packet, PayloadType, RtpTimestamp};
+
+use super::StreamId;
+use super::buffer::{Buffer, Refused};
+use super::delay::{Delay, DelayLimits};
+use super::nack::Missing;
+use crate::codec::{Codec, Depacketizer};
+
+/// The jitter buffer of a stream: packets go in as they come, frames come out in decoding order.
+///
+/// ```text
+///            the packet whose turn it is came: it is read
+///   In order ───────────────────────────────────────────▶ In order
+///      │  another came in its place: the gap is waited for
+///      ▼
+///    Gap ── repaired ──▶ In order
+///      │  nobody asks for it any more, or it took too long
+///      ▼
+///    Lost ── audio: told as concealed ─────────────────▶ In order
+///         └─ video: frames are left out up to a key frame, which is asked for
+/// ```
+///
+/// *Video* comes out as soon as a frame is whole, with the instant at which it is to be shown, since a decoder may take its time. A
+/// gap is waited for as long as its packets are asked for; where nothing is asked for, as long as the delay of playout.
+///
+/// *Audio* comes out when it is to be played. What is missing then is told as [`Content::Concealed`], for as long as it lasts.
+#[derive(Debug)]
+pub(crate) struct Track {
+    stream: StreamId,
+    limits: Limits,
+    buffer: Buffer,
+    delay: Delay,
+    formats: Vec<Format>,
+    wait_for_key_frame: bool,
+    repairs: bool,
+    started: bool,
+    /// Packets are missing before the one whose turn it is, and before the next frame.
+    lost: bool,
+    lost_before_frame: bool,
+    /// Nothing can be decoded before a key frame.
+    needs_key_frame: bool,
+    wants_key_frame: bool,
+    /// Of the last packet that was read: its extended timestamp, and by how much it was higher than the one before.
+    last: u64,
+    step: u64,
+    newest: u64,
+    concealed: Option<Gap>,
+    /// The frame that was put together, and what is known of it.
+    bytes: Vec<u8>,
+    ready: Option<Ready>,
+    stats: TrackStats,
+}
+
+/// What became of frames.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TrackStats {
+    /// Frames that came out.
+    pub frames: u64,
+    /// Key frames among them.
+    pub key_frames: u64,
+    /// Frames that were broken.
+    pub broken: u64,
+    /// Whole frames that were left out because what they rest on is lost.
+    pub undecodable: u64,
+    /// Gaps in audio that were told.
+    pub concealed: u64,
+    /// Packets that came after their turn.
+    pub late: u64,
+    /// Times that too much waited, so that all of it was dropped.
+    pub overflows: u64,
+}
+
+/// A frame, or what stands in for one.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Whose it is.
+    pub stream: StreamId,
+    /// What it is.
+    pub payload_type: PayloadType,
+    /// The frame, or that it is missing.
+    pub content: Content<'a>,
+    /// When its first sample was taken, by the stream's clock.
+    pub timestamp: RtpTimestamp,
+    /// When it is to be played or shown.
+    pub playout: Instant,
+    /// When it was captured, by the sender's time of day, which all of its streams share; `None` before its first report.
+    pub captured: Option<NtpTime>,
+}
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// It came.
+    Media {
+        /// As a decoder takes it.
+        bytes: &'a [u8],
+        /// What it is.
+        outline: Outline,
+        /// The marker of its last packet: for audio the begin of a talkspurt.
+        marker: bool,
+        /// Something before it is missing.
+        after_loss: bool,
+    },
+    /// It did not come: so many ticks of audio are to be made up.
+    Concealed {
+        /// In ticks of the stream's clock.
+        duration: u32,
+    },
+}
+
+#[derive(Debug)]
+struct Format {
+    payload_type: PayloadType,
+    codec: Codec,
+    /// Made when the format is first met.
+    depacketizer: Option<Depacketizer>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    payload_type: PayloadType,
+    timestamp: RtpTimestamp,
+    outline: Outline,
+    marker: bool,
+    after_loss: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    payload_type: PayloadType,
+    timestamp: u64,
+    duration: u64,
+}
+
+/// What a track is told of packets that were announced and of the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'m> {
+    pub(crate) missing: &'m Missing,
+}
+
+impl Track {
+    pub(crate) fn new(
+        stream: StreamId,
+        formats: impl Iterator<Item = (PayloadType, Codec)>,
+        limits: Limits,
+        delay: DelayLimits,
+        wait_for_key_frame: bool,
+        repairs: bool,
+    ) -> Self {
+        let formats: Vec<Format> =
+            formats.map(|(payload_type, codec)| Format { payload_type, codec, depacketizer: None }).collect();
+        let first = formats.first().map(|format| format.codec);
+        let waits = wait_for_key_frame && first.is_some_and(Codec::is_video);
+        Self {
+            stream,
+            limits,
+            buffer: Buffer::new(limits),
+            delay: Delay::new(delay, first.map_or(1, Codec::clock_rate)),
+            formats,
+            wait_for_key_frame: waits,
+            repairs,
+            started: false,
+            lost: false,
+            lost_before_frame: false,
+            needs_key_frame: waits,
+            wants_key_frame: false,
+            last: 0,
+            step: 0,
+            newest: FIRST_TIMESTAMP,
+            concealed: None,
+            bytes: Vec::new(),
+            ready: None,
+            stats: TrackStats::default(),
+        }
+    }
+
+    /// Takes a packet by its extended number. `on_path`: it came by itself rather than by repair, so that its time tells of the path.
+    pub(crate) fn insert(
+        &mut self,
+        now: Instant,
+        number: u64,
+        packet: &Packet<'_>,
+        on_path: bool,
+        filler: bool,
+    ) {
+        let header = packet.header();
+        let codec = self.codec(header.payload_type);
+        if codec.is_none() && !filler {
+            return;
+        }
+        let timestamp = self.extend(header.timestamp);
+        let is_video = codec.is_some_and(Codec::is_video);
+        if on_path && !filler && (header.marker || !is_video) {
+            self.delay.observe(now, timestamp);
+        }
+        match self.buffer.insert(now, number, header, packet.payload(), filler) {
+            Ok(()) => {
+                if !self.started {
+                    (self.started, self.last) = (true, timestamp);
+                }
+                self.newest = self.newest.max(timestamp);
+            }
+            Err(Refused::Late) => self.stats.late = self.stats.late.saturating_add(1),
+            Err(Refused::Duplicate) => {}
+            Err(Refused::Full) => {
+                self.stats.overflows = self.stats.overflows.saturating_add(1);
+                self.buffer.restart(number);
+                self.lose();
+                // It is empty now.
+                let _ = self.buffer.insert(now, number, header, packet.payload(), filler);
+            }
+        }
+    }
+
+    /// The source began anew with `number`: nothing before it is of use.
+    pub(crate) fn restart(&mut self, number: u64) {
+        self.buffer.restart(number);
+        self.lose();
+    }
+
+    /// Puts the next frame together, if it is its turn.
+    pub(crate) fn prepare(&mut self, now: Instant, way: Way<'_>) -> bool {
+        while self.ready.is_none() && self.concealed.is_none() {
+            if self.collect() {
+                continue;
+            }
+            if !self.step(now, way) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The frame that was put together.
+    pub(crate) fn take(
+        &mut self,
+        captured: impl Fn(RtpTimestamp, u32) -> Option<NtpTime>,
+    ) -> Option<Frame<'_>> {
+        let rate = self.clock_rate();
+        if let Some(gap) = self.concealed.take() {
+            self.stats.concealed = self.stats.concealed.saturating_add(1);
+            let timestamp = wire(gap.timestamp);
+            return Some(Frame {
+                stream: self.stream,
+                payload_type: gap.payload_type,
+                content: Content::Concealed { duration: u32::try_from(gap.duration).unwrap_or(u32::MAX) },
+                timestamp,
+                playout: self.delay.playout(gap.timestamp).unwrap_or_default(),
+                captured: captured(timestamp, rate),
+            });
+        }
+        let Ready { payload_type, timestamp, outline, marker, after_loss } = self.ready.take()?;
+        self.stats.frames = self.stats.frames.saturating_add(1);
+        self.stats.key_frames = self.stats.key_frames.saturating_add(u64::from(outline.key_frame));
+        Some(Frame {
+            stream: self.stream,
+            payload_type,
+            content: Content::Media { bytes: &self.bytes, outline, marker, after_loss },
+            timestamp,
+            playout: self.delay.playout(self.extend(timestamp)).unwrap_or_default(),
+            captured: captured(timestamp, rate),
+        })
+    }
+
+    /// When [`prepare`](Self::prepare) may have something that it has not now.
+    pub(crate) fn due(&self, way: Way<'_>) -> Option<Instant> {
+        if self.ready.is_some() || self.concealed.is_some() {
+            return Some(Instant::default());
+        }
+        let head = self.buffer.head()?;
+        if self.is_audio() {
+            return Some(self.turn(head.number, head.header));
+        }
+        if head.number == self.buffer.next() {
+            return Some(Instant::default());
+        }
+        // While packets are asked for, that timer leads on.
+        (!way.missing.contains(self.buffer.next())).then(|| head.arrived + self.patience())
+    }
+
+    /// Whether a key frame is wanted, once.
+    pub(crate) const fn take_wish(&mut self) -> bool {
+        std::mem::replace(&mut self.wants_key_frame, false)
+    }
+
+    /// The number that is waited for.
+    pub(crate) const fn next(&self) -> u64 {
+        self.buffer.next()
+    }
+
+    pub(crate) const fn delay(&self) -> &Delay {
+        &self.delay
+    }
+
+    pub(crate) const fn delay_mut(&mut self) -> &mut Delay {
+        &mut self.delay
+    }
+
+    pub(crate) const fn stats(&self) -> TrackStats {
+        self.stats
+    }
+
+    /// The delay between capture and playout that a frame has, by the sender's time of day: what lip-sync compares. In nanoseconds,
+    /// by clocks that differ by the same for all streams of a sender.
+    pub(crate) fn capture_to_playout(
+        &self,
+        captured: impl Fn(RtpTimestamp, u32) -> Option<NtpTime>,
+    ) -> Option<i128> {
+        let at = self.delay.playout(self.newest)?;
+        let ntp = captured(wire(self.newest), self.clock_rate())?;
+        let captured = (i128::from(ntp.0) * 1_000_000_000) >> 32;
+        Some(i128::from(at.as_nanos()).saturating_sub(captured))
+    }
+
+    /// Takes what a depacketizer has made. Gives whether there was anything.
+    fn collect(&mut self) -> bool {
+        for format in &mut self.formats {
+            let Some(made) = format.depacketizer.as_mut().and_then(Depacketizer::poll_frame) else {
+                continue;
+            };
+            match made {
+                Ok(frame) => {
+                    let decodable = frame.outline.key_frame || !self.needs_key_frame;
+                    if decodable {
+                        self.needs_key_frame = false;
+                        self.bytes.clear();
+                        self.bytes.extend_from_slice(frame.bytes);
+                        self.ready = Some(Ready {
+                            payload_type: format.payload_type,
+                            timestamp: RtpTimestamp(frame.timestamp),
+                            outline: frame.outline,
+                            marker: frame.marker,
+                            after_loss: std::mem::take(&mut self.lost_before_frame),
+                        });
+                    } else {
+                        self.stats.undecodable = self.stats.undecodable.saturating_add(1);
+                        self.wants_key_frame = true;
+                    }
+                }
+                Err(_) => {
+                    self.stats.broken = self.stats.broken.saturating_add(1);
+                    self.lost_before_frame = true;
+                    if self.wait_for_key_frame {
+                        self.needs_key_frame = true;
+                        self.wants_key_frame = true;
+                    }
+                }
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Reads a packet, or passes one that will not come. `false` if neither.
+    fn step(&mut self, now: Instant, way: Way<'_>) -> bool {
+        let Some(head) = self.buffer.head() else { return false };
+        let (number, header, arrived) = (head.number, head.header, head.arrived);
+        let gap = number > self.buffer.next();
+        if self.is_audio() {
+            if now < self.turn(number, header) {
+                return false;
+            }
+            if gap {
+                self.conceal(header);
+                while self.buffer.next() < number {
+                    self.buffer.skip();
+                }
+                (self.lost, self.lost_before_frame) = (true, true);
+                return true;
+            }
+        } else if gap {
+            let asked = way.missing.contains(self.buffer.next());
+            if asked || (now < arrived + self.patience()) {
+                return false;
+            }
+            self.buffer.skip();
+            self.lose();
+            return true;
+        }
+        self.read();
+        true
+    }
+
+    fn read(&mut self) {
+        let Some(slot) = self.buffer.take() else { return };
+        if slot.is_filler {
+            self.buffer.give_back(slot.bytes);
+            return;
+        }
+        let Header { marker, payload_type, timestamp, .. } = slot.header;
+        let extended = self.extend(timestamp);
+        if extended > self.last {
+            (self.step, self.last) = (extended.saturating_sub(self.last), extended);
+        }
+        let limits = self.limits;
+        if let Some(format) = self.formats.iter_mut().find(|format| format.payload_type == payload_type) {
+            let codec = format.codec;
+            let depacketizer = format.depacketizer.get_or_insert_with(|| Depacketizer::new(codec, limits));
+            let after_loss = std::mem::take(&mut self.lost);
+            let payload = Payload { bytes: &slot.bytes, timestamp: timestamp.0, marker, after_loss };
+            // What is refused is counted there, and the frame that it belongs to comes out as broken.
+            let _ = depacketizer.handle_payload(payload);
+        }
+        self.buffer.give_back(slot.bytes);
+    }
+
+    /// Packets are missing for good.
+    fn lose(&mut self) {
+        (self.lost, self.lost_before_frame) = (true, true);
+        if self.wait_for_key_frame {
+            self.needs_key_frame = true;
+            self.wants_key_frame = true;
+        }
+    }
+
+    /// Audio up to the packet of `header` is missing.
+    fn conceal(&mut self, header: Header) {
+        let expected = self.last.saturating_add(self.step);
+        let duration = self.extend(header.timestamp).saturating_sub(expected);
+        if self.step > 0 && duration > 0 {
+            self.concealed = Some(Gap { payload_type: header.payload_type, timestamp: expected, duration });
+        }
+    }
+
+    /// When it is the turn of the oldest packet, or of what is missing before it.
+    fn turn(&self, number: u64, header: Header) -> Instant {
+        let own = self.extend(header.timestamp);
+        let at = if number > self.buffer.next() && self.step > 0 {
+            self.last.saturating_add(self.step).min(own)
+        } else {
+            own
+        };
+        self.delay.playout(at).unwrap_or_default()
+    }
+
+    /// How long a gap is waited for that nobody asks for.
+    fn patience(&self) -> Duration {
+        if self.repairs { Duration::ZERO } else { self.delay.target().max(MIN_PATIENCE) }
+    }
+
+    fn is_audio(&self) -> bool {
+        self.formats.first().is_none_or(|format| !format.codec.is_video())
+    }
+
+    fn codec(&self, payload_type: PayloadType) -> Option<Codec> {
+        self.formats.iter().find(|format| format.payload_type == payload_type).map(|format| format.codec)
+    }
+
+    fn clock_rate(&self) -> u32 {
+        self.formats.first().map_or(1, |format| format.codec.clock_rate())
+    }
+
+    fn extend(&self, timestamp: RtpTimestamp) -> u64 {
+        timestamp.extend(self.newest)
+    }
+}
+
+/// The low 32 bits.
+const fn wire(timestamp: u64) -> RtpTimestamp {
+    let [.., a, b, c, d] = timestamp.to_be_bytes();
+    RtpTimestamp(u32::from_be_bytes([a, b, c, d]))
+}
+
+const FIRST_TIMESTAMP: u64 = 1 << 32;
+const MIN_PATIENCE: Duration = Duration::from_millis(20);

@@ -1,0 +1,104 @@
+use std::time::Duration;
+
+use rtp::extension::ExtensionMap;
+use rtp::{Mid, PayloadType, Rid, Ssrc, fec};
+
+use super::history::HistoryLimits;
+use crate::Codec;
+
+/// How a media section is sent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SenderConfig {
+    /// The name of the section.
+    pub mid: Option<Mid>,
+    /// The header extensions that both sides have agreed on.
+    pub extensions: ExtensionMap,
+    /// What payload type frames are sent with.
+    pub payload_type: PayloadType,
+    /// What frames are.
+    pub codec: Codec,
+    /// The payload type of retransmissions (RFC 4588). Without it they go as they went before.
+    pub rtx: Option<PayloadType>,
+    /// Whether packets are sent again when they are asked for (`nack`). `true` by default.
+    pub nack: bool,
+    /// Packets of repair.
+    pub fec: Option<FecConfig>,
+    /// The streams: one, or one a layer with simulcast. One by default.
+    pub encodings: Vec<EncodingConfig>,
+    /// The longest packet, without what SRTP adds. 1,170 bytes by default: with its 16 to 20 bytes, UDP and IPv6, and a TURN
+    /// channel, it passes a path of 1,280 bytes (RFC 8200 §5).
+    pub max_packet: usize,
+    /// What is kept to be sent, and sent again.
+    pub history: HistoryLimits,
+    /// Retransmissions are at most so many hundredths of what is sent otherwise. 50 by default.
+    pub retransmission_percent: usize,
+    /// At most so many bytes of that are saved up. 128 KiB by default: the losses of a second of 1 Mbit/s.
+    pub retransmission_burst: usize,
+    /// The shortest time between two key frames that peers ask for. 500 ms by default.
+    pub key_frame_interval: Duration,
+    /// Bitrates that peers ask for are never taken as less, in bit/s: 10,000 by default, which speech still passes.
+    pub min_bitrate: u64,
+    /// Nor as more: 1 Gbit/s by default.
+    pub max_bitrate: u64,
+    /// Those who ask for limits of bitrates by TMMBR: 4 by default.
+    pub max_limits: usize,
+    /// Whether the circuit breaker stops the sender (RFC 8083). `true` by default.
+    pub circuit_breaker: bool,
+}
+
+/// A stream of a section.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct EncodingConfig {
+    /// Its name, with simulcast.
+    pub rid: Option<Rid>,
+    /// Its source, if it was chosen already; those of retransmissions and of repair likewise.
+    pub ssrc: Option<Ssrc>,
+    /// Of retransmissions.
+    pub rtx_ssrc: Option<Ssrc>,
+    /// Of repair.
+    pub fec_ssrc: Option<Ssrc>,
+}
+
+impl EncodingConfig {
+    /// A stream with a name.
+    pub fn named(rid: Rid) -> Self {
+        Self { rid: Some(rid), ..Self::default() }
+    }
+}
+
+/// Packets of repair with a source of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct FecConfig {
+    /// FlexFEC, of either kind; ULPFEC, which needs RED, is received and not sent.
+    pub format: fec::Format,
+    /// Their payload type.
+    pub payload_type: PayloadType,
+    /// So many packets share one of repair: 2 to 48. Frames of at least half as many have one of their own.
+    pub group: usize,
+}
+
+impl Default for SenderConfig {
+    fn default() -> Self {
+        Self {
+            mid: None,
+            extensions: ExtensionMap::default(),
+            payload_type: PayloadType::default(),
+            codec: Codec::Opus,
+            rtx: None,
+            nack: true,
+            fec: None,
+            encodings: vec![EncodingConfig::default()],
+            max_packet: 1170,
+            history: HistoryLimits::default(),
+            retransmission_percent: 50,
+            retransmission_burst: 128 << 10,
+            key_frame_interval: Duration::from_millis(500),
+            min_bitrate: 10_000,
+            max_bitrate: 1_000_000_000,
+            max_limits: 4,
+            circuit_breaker: true,
+        }
+    }
+}

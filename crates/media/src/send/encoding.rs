@@ -1,0 +1,696 @@
+use std::time::Duration;
+
+use crypto::Rng;
+use proto::{Instant, Writer};
+use rtp::extension::{AbsCaptureTime, AbsSendTime, AudioLevel, ExtensionMap, Form, Kind, RepairedRid};
+use rtp::rtcp::{ReportBlock, SenderInfo};
+use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
+
+use super::forward::{Forward, wire};
+use super::history::{Budget, History};
+use super::log::{PacketKind, SentLog};
+use super::packetizer::{Layering, Packetizer, Write};
+use super::{SendError, SenderConfig};
+use crate::breaker::Breaker;
+use crate::clock;
+
+/// A frame that is to be sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutgoingFrame<'a> {
+    /// As the encoder makes it; of H.264 and H.265 with start codes.
+    pub bytes: &'a [u8],
+    /// When its first sample was taken, in ticks of the codec's clock since any begin.
+    pub timestamp: u32,
+    /// Its layers.
+    pub layering: Layering,
+    /// When it was captured, for `abs-capture-time` (§ 1 of its description has it from the program's clock).
+    pub captured: Option<NtpTime>,
+    /// How loud it is (RFC 6464).
+    pub audio_level: Option<AudioLevel>,
+    /// Values of other header extensions, as they stand in packets; those that were not agreed on are left out.
+    pub extensions: &'a [(Kind, &'a [u8])],
+}
+
+/// A stream that is sent, and what repairs it.
+#[derive(Debug)]
+pub(crate) struct Encoding {
+    pub(crate) rid: Option<Rid>,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) rtx_ssrc: Ssrc,
+    pub(crate) fec_ssrc: Ssrc,
+    pub(crate) active: bool,
+    packetizer: Packetizer,
+    /// Of the next packet, without wrapping.
+    next: u64,
+    timestamp_offset: u32,
+    /// A timestamp and the instant to which it belongs.
+    time: Option<(RtpTimestamp, Instant)>,
+    pub(crate) history: History,
+    budget: Budget,
+    next_rtx: u64,
+    next_fec: u64,
+    /// Packets that the next repair is about, and whether it is due before there are as many as may be.
+    group: Vec<u64>,
+    group_ends: bool,
+    forward: Forward,
+    pub(crate) remote: RemoteReport,
+    pub(crate) breaker: Breaker,
+    pub(crate) key_frame: KeyFrameWish,
+    pub(crate) stats: EncodingStats,
+    /// For how many reports more this counts as sending: two after the last packet (RFC 3550 §6.4).
+    pub(crate) reports_to_go: u8,
+}
+
+/// What a receiver said last of a stream.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RemoteReport {
+    /// The block.
+    pub block: ReportBlock,
+    /// The round trip, once it is known.
+    pub round_trip: Option<Duration>,
+    /// Blocks that came.
+    pub count: u64,
+}
+
+/// What was sent of a stream.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct EncodingStats {
+    /// Packets, retransmissions and repair among them.
+    pub packets: u64,
+    /// Bytes of payload in them.
+    pub bytes: u64,
+    /// Frames.
+    pub frames: u64,
+    /// Retransmissions.
+    pub retransmitted_packets: u64,
+    /// Bytes of payload in them.
+    pub retransmitted_bytes: u64,
+    /// Packets that were asked for and could not or may not be sent again.
+    pub refused: u64,
+    /// Packets of repair.
+    pub repairs: u64,
+    /// NACKs, PLIs and FIRs that came.
+    pub nacks: u64,
+    /// See there.
+    pub plis: u64,
+    /// See there.
+    pub firs: u64,
+    /// Packets of media alone, and bytes of their payloads: what sender reports tell.
+    pub(crate) media: (u32, u32),
+}
+
+/// Key frames that peers want, no more often than is allowed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyFrameWish {
+    wanted: bool,
+    told: Option<Instant>,
+    fir: Option<(Ssrc, u8)>,
+}
+
+impl KeyFrameWish {
+    pub(crate) const fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// RFC 5104 §4.3.1.2: a request with the number of the last is that request.
+    pub(crate) fn want_by_fir(&mut self, sender: Ssrc, sequence: u8) {
+        if self.fir.replace((sender, sequence)) != Some((sender, sequence)) {
+            self.wanted = true;
+        }
+    }
+
+    pub(crate) fn due(&self, interval: Duration) -> Option<Instant> {
+        self.wanted.then(|| self.told.map_or_else(Instant::default, |told| told + interval))
+    }
+
+    pub(crate) fn take(&mut self, now: Instant, interval: Duration) -> bool {
+        let due = self.due(interval).is_some_and(|due| due <= now);
+        if due {
+            *self = Self { wanted: false, told: Some(now), fir: self.fir };
+        }
+        due
+    }
+}
+
+impl Encoding {
+    pub(crate) fn new(
+        rng: &mut Rng,
+        config: &SenderConfig,
+        rid: Option<Rid>,
+        ssrcs: [Option<Ssrc>; 3],
+    ) -> Self {
+        let [ssrc, rtx_ssrc, fec_ssrc] = ssrcs.map(|ssrc| ssrc.unwrap_or_else(|| Ssrc(rng.u32())));
+        // RFC 3550 §5.1 wants numbers at random; below 2¹⁵ a loss of the first packets is not taken for a wrap (RFC 3711 §3.3.1).
+        let mut number = || FIRST_CYCLE + u64::from(rng.below(1 << 15));
+        let (next, next_rtx, next_fec) = (number(), number(), number());
+        let picture = rng.u32().to_be_bytes();
+        Self {
+            rid,
+            ssrc,
+            rtx_ssrc,
+            fec_ssrc,
+            active: true,
+            packetizer: Packetizer::new(config.codec, u16::from_be_bytes([picture[0], picture[1]])),
+            next,
+            timestamp_offset: rng.u32(),
+            time: None,
+            history: History::new(config.history),
+            budget: Budget::new(config.retransmission_percent, config.retransmission_burst),
+            next_rtx,
+            next_fec,
+            group: Vec::new(),
+            group_ends: false,
+            forward: Forward::default(),
+            remote: RemoteReport::default(),
+            breaker: Breaker::default(),
+            key_frame: KeyFrameWish::default(),
+            stats: EncodingStats::default(),
+            reports_to_go: 0,
+        }
+    }
+
+    /// Frames are of another codec from now on.
+    pub(crate) fn set_codec(&mut self, rng: &mut Rng, config: &SenderConfig) {
+        let picture = rng.u32().to_be_bytes();
+        self.packetizer = Packetizer::new(config.codec, u16::from_be_bytes([picture[0], picture[1]]));
+    }
+
+    /// The stream goes on under another source (RFC 3550 §8.2).
+    pub(crate) fn change_ssrc(&mut self, ssrc: Ssrc) {
+        self.ssrc = ssrc;
+        self.history.clear();
+        self.group.clear();
+        self.remote = RemoteReport::default();
+        self.stats.media = (0, 0);
+    }
+
+    /// Divides a frame into packets that wait.
+    pub(crate) fn send_frame(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<(), SendError> {
+        let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.timestamp_offset));
+        let template = Template {
+            now,
+            ssrc: self.ssrc,
+            rid: self.rid,
+            timestamp,
+            payload_type: config.payload_type,
+            // Until the first report nobody need know which stream this is (RFC 8852 §3.1, RFC 9143 §15).
+            named: self.remote.count == 0,
+        };
+        let overhead = template.header_len(config, frame)?;
+        // What becomes of it as a retransmission must fit, too, with its name.
+        let name = self.rid.map_or(0, |rid| rid.as_bytes().len());
+        let reserve = if config.rtx.is_some() { rtx::OVERHEAD.saturating_add(name) } else { 0 };
+        let max = config.max_packet.saturating_sub(overhead).saturating_sub(reserve);
+        let packets = frame.bytes.len() / (max / 2).max(1) + 2;
+        if !self.history.has_room(packets, frame.bytes.len()) {
+            return Err(SendError::Blocked);
+        }
+        let (history, next) = (&mut self.history, &mut self.next);
+        let mut first = true;
+        let mut failed = None;
+        let mut take = |write: Write<'_>| match template.write(config, frame, first, *next, history, write) {
+            Ok(true) => {
+                *next = next.saturating_add(1);
+                first = false;
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        };
+        self.packetizer.frame(frame.bytes, timestamp.0, frame.layering, max, &mut take)?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        self.stats.frames = self.stats.frames.saturating_add(1);
+        self.time = Some((timestamp, now));
+        Ok(())
+    }
+
+    /// A packet with a payload that is complete: telephone events, comfort noise.
+    pub(crate) fn send_payload(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        payload_type: PayloadType,
+        marker: bool,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<(), SendError> {
+        let template = Template {
+            now,
+            ssrc: self.ssrc,
+            rid: self.rid,
+            timestamp: RtpTimestamp(frame.timestamp.wrapping_add(self.timestamp_offset)),
+            payload_type,
+            named: self.remote.count == 0,
+        };
+        let overhead = template.header_len(config, frame)?;
+        if overhead.saturating_add(frame.bytes.len()) > config.max_packet {
+            return Err(SendError::TooLong);
+        }
+        if !self.history.has_room(1, frame.bytes.len()) {
+            return Err(SendError::Blocked);
+        }
+        let mut write = |out: &mut Writer<'_>| {
+            out.put(frame.bytes)?;
+            Ok(Some(rtp::payload::Written { len: frame.bytes.len(), marker }))
+        };
+        template.write(config, frame, true, self.next, &mut self.history, &mut write)?;
+        self.next = self.next.saturating_add(1);
+        Ok(())
+    }
+
+    /// Makes a packet of somebody else's one of this stream, where it stands. Gives its number.
+    pub(crate) fn adopt(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        source: u32,
+        number: u64,
+        packet: &mut PacketMut<'_>,
+        theirs: &ExtensionMap,
+    ) -> Result<u64, SendError> {
+        packet.map_elements(theirs.translation(&config.extensions))?;
+        if self.remote.count == 0 {
+            if let Some(mid) = &config.mid {
+                config.extensions.write(packet, mid)?;
+            }
+            if let Some(rid) = &self.rid {
+                config.extensions.write(packet, rid)?;
+            }
+        }
+        for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
+            if let Some((id, zeros)) = config.extensions.id(kind).zip(stamp_zeros(kind)) {
+                packet.set_element(id, zeros)?;
+            }
+        }
+        let (number, fresh) = self.forward.place(source, number, self.next).ok_or(SendError::Late)?;
+        self.forward.rewrite(now, packet, config.codec, fresh);
+        packet.set_ssrc(self.ssrc);
+        packet.set_payload_type(config.payload_type);
+        packet.set_sequence_number(wire(number));
+        self.next = self.next.max(number.saturating_add(1));
+        self.time = Some((packet.as_packet().header().timestamp, now));
+        Ok(number)
+    }
+
+    pub(crate) fn omit(&mut self, source: u32, number: u64) {
+        self.forward.omit(source, number);
+    }
+
+    /// A packet that was sent at once.
+    pub(crate) fn record(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        number: u64,
+        packet: &mut PacketMut<'_>,
+        log: &mut SentLog,
+    ) {
+        stamp(packet, &config.extensions, now, log.next());
+        let bytes = packet.bytes();
+        let mut memory = self.history.memory(0);
+        memory.extend_from_slice(bytes);
+        let payload = packet.as_packet().payload().len();
+        log.push(now, self.ssrc, wire(number), bytes.len(), kind_of(config));
+        self.history.add(now, number, memory, Some(now));
+        self.count_media(bytes.len(), payload);
+        self.extend_group(config, number, packet.as_packet().header().marker);
+    }
+
+    /// Whether anything waits to be sent.
+    pub(crate) fn is_waiting(&mut self, config: &SenderConfig) -> bool {
+        self.history.is_waiting() || self.history.asked().is_some() || self.group_is_full(config)
+    }
+
+    /// Writes the next packet behind what `out` holds. Gives whether there was one, and room for it.
+    pub(crate) fn poll_packet(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        while let Some(stored) = self.history.asked() {
+            let (number, len) = (stored.number, stored.bytes.len());
+            let name = if self.remote.count == 0 && self.rid.is_some() { MAX_WRAPPING } else { 0 };
+            let cost = len.saturating_add(rtx::OVERHEAD).saturating_add(name);
+            if !self.budget.spend(cost) {
+                self.history.answered(now, false);
+                self.stats.refused = self.stats.refused.saturating_add(1);
+                continue;
+            }
+            if self.write_again(now, config, number, log, out) {
+                self.history.answered(now, true);
+                return true;
+            }
+            // There is no room: it keeps its turn.
+            self.budget.earn(cost.saturating_mul(100).div_ceil(config.retransmission_percent.max(1)));
+            return false;
+        }
+        if self.group_is_full(config) {
+            let written = self.write_repair(now, config, log, out);
+            if written != Some(false) {
+                self.group.clear();
+                self.group_ends = false;
+            }
+            if let Some(written) = written {
+                return written;
+            }
+        }
+        self.write_next(now, config, log, out)
+    }
+
+    fn write_next(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        let transport = log.next();
+        let Some(stored) = self.history.front() else { return false };
+        let (number, len) = (stored.number, stored.bytes.len());
+        if out.room() < len {
+            return false;
+        }
+        let Ok(mut packet) = PacketMut::decode(&mut stored.bytes, len) else { return false };
+        stamp(&mut packet, &config.extensions, now, transport);
+        let view = packet.as_packet();
+        let (payload, marker) = (view.payload().len(), view.header().marker);
+        if out.put(&stored.bytes).is_err() {
+            return false;
+        }
+        log.push(now, self.ssrc, wire(number), len, kind_of(config));
+        self.history.sent(now);
+        self.count_media(len, payload);
+        self.extend_group(config, number, marker);
+        true
+    }
+
+    fn write_again(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        number: u64,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        let Some(stored) = self.history.get(number) else { return false };
+        let start = out.len();
+        let len = stored.bytes.len();
+        // Its own number, and its name if it has one.
+        if out.room() < len.saturating_add(MAX_WRAPPING) || out.put(&stored.bytes).is_err() {
+            out.truncate(start);
+            return false;
+        }
+        if out.put_zeros(MAX_WRAPPING).is_err() {
+            out.truncate(start);
+            return false;
+        }
+        let wrapped = PacketMut::decode(out.written_mut(start), len).ok().and_then(|mut packet| {
+            let mut sequence = wire(number);
+            let mut ssrc = self.ssrc;
+            if let Some(payload_type) = config.rtx {
+                (sequence, ssrc) = (wire(self.next_rtx), self.rtx_ssrc);
+                if let Some(rid) = self.rid.filter(|_| self.remote.count == 0) {
+                    // RFC 8852 §3.2: a stream of retransmissions is named by what it repairs.
+                    if let Some(id) = config.extensions.id(Kind::Rid) {
+                        packet.remove_element(id);
+                    }
+                    config.extensions.write(&mut packet, &RepairedRid(rid)).ok()?;
+                }
+                rtx::wrap(&mut packet, rtx::Stream { ssrc, payload_type }, sequence).ok()?;
+            }
+            stamp(&mut packet, &config.extensions, now, log.next());
+            Some((packet.len(), packet.as_packet().payload().len(), sequence, ssrc))
+        });
+        let Some((len, payload, sequence, ssrc)) = wrapped else {
+            out.truncate(start);
+            return false;
+        };
+        out.truncate(start.saturating_add(len));
+        self.next_rtx = self.next_rtx.saturating_add(u64::from(config.rtx.is_some()));
+        log.push(now, ssrc, sequence, len, PacketKind::Retransmission);
+        let stats = &mut self.stats;
+        stats.packets = stats.packets.saturating_add(1);
+        stats.retransmitted_packets = stats.retransmitted_packets.saturating_add(1);
+        let payload = u64::try_from(payload).unwrap_or(0);
+        stats.bytes = stats.bytes.saturating_add(payload);
+        stats.retransmitted_bytes = stats.retransmitted_bytes.saturating_add(payload);
+        true
+    }
+
+    /// A packet of repair over the group; `None` if there is none to be had.
+    fn write_repair(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> Option<bool> {
+        let fec = config.fec?;
+        let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
+        let longest = stored().map(|stored| stored.bytes.len()).max()?;
+        if out.room() < longest.saturating_add(MAX_REPAIR_HEADER) {
+            return Some(false);
+        }
+        let header = Header {
+            marker: false,
+            payload_type: fec.payload_type,
+            sequence_number: wire(self.next_fec),
+            timestamp: self.time?.0,
+            ssrc: self.fec_ssrc,
+        };
+        let protected = [self.ssrc];
+        // RFC 8627 §4.2.1: the contributing source is the stream that is protected.
+        let csrcs: &[Ssrc] = if fec.format == fec::Format::Flex { &protected } else { &[] };
+        let start = out.len();
+        let mut encoder = Encoder::new(out, header, csrcs).ok()?;
+        let extensions = &config.extensions;
+        if let Some(mid) = config.mid.filter(|_| self.remote.count == 0) {
+            extensions.encode(&mut encoder, Form::OneByte, &mid).ok()?;
+        }
+        put_stamps(&mut encoder, extensions).ok()?;
+        let packets = stored().map(|stored| stored.bytes.as_slice());
+        let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
+        if let Ok(mut packet) = PacketMut::decode(out.written_mut(start), written) {
+            stamp(&mut packet, extensions, now, log.next());
+        }
+        self.next_fec = self.next_fec.saturating_add(1);
+        log.push(now, self.fec_ssrc, header.sequence_number, written, PacketKind::Repair);
+        self.stats.packets = self.stats.packets.saturating_add(1);
+        self.stats.repairs = self.stats.repairs.saturating_add(1);
+        Some(true)
+    }
+
+    fn extend_group(&mut self, config: &SenderConfig, number: u64, end: bool) {
+        let Some(fec) = config.fec else { return };
+        let most = fec.group.clamp(2, MAX_GROUP);
+        if self.group.len() < most {
+            self.group.push(number);
+        }
+        // A frame that is too short for a repair of its own leaves its packets to the next.
+        self.group_ends = end && self.group.len() >= most.div_ceil(2);
+    }
+
+    fn group_is_full(&self, config: &SenderConfig) -> bool {
+        let full = |fec: super::FecConfig| self.group.len() >= fec.group.clamp(2, MAX_GROUP);
+        config.fec.is_some_and(|fec| full(fec) || self.group_ends)
+    }
+
+    fn count_media(&mut self, len: usize, payload: usize) {
+        self.budget.earn(len);
+        self.reports_to_go = 2;
+        let stats = &mut self.stats;
+        stats.packets = stats.packets.saturating_add(1);
+        stats.bytes = stats.bytes.saturating_add(u64::try_from(payload).unwrap_or(0));
+        let (packets, octets) = &mut stats.media;
+        *packets = packets.wrapping_add(1);
+        *octets = octets.wrapping_add(u32::try_from(payload).unwrap_or(0));
+    }
+
+    /// What a sender report says of the stream (RFC 3550 §6.4.1); `None` before anything was sent.
+    pub(crate) fn info(&self, now: Instant, ntp: NtpTime, clock_rate: u32) -> Option<SenderInfo> {
+        let (timestamp, at) = self.time?;
+        let (packet_count, octet_count) = self.stats.media;
+        let rtp = timestamp.wrapping_add(clock::ticks(now - at, clock_rate));
+        (packet_count > 0).then_some(SenderInfo { ntp, rtp, packet_count, octet_count })
+    }
+
+    /// The extended number of a packet by what a peer names it.
+    pub(crate) fn number(&self, sequence: rtp::SequenceNumber) -> u64 {
+        sequence.extend(self.next)
+    }
+}
+
+/// What the packets of a frame have in common.
+struct Template {
+    now: Instant,
+    ssrc: Ssrc,
+    rid: Option<Rid>,
+    timestamp: RtpTimestamp,
+    payload_type: PayloadType,
+    named: bool,
+}
+
+impl Template {
+    fn header_len(&self, config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Result<usize, EditError> {
+        let mut memory = [0; MAX_HEADER];
+        let mut out = Writer::new(&mut memory);
+        let mut encoder = Encoder::new(&mut out, Header::default(), &[])?;
+        self.extend(&mut encoder, config, frame, true)?;
+        encoder.finish(&[], 0).map_err(EditError::from)
+    }
+
+    /// Writes a packet into the history. `false` if there is no further payload.
+    fn write(
+        &self,
+        config: &SenderConfig,
+        frame: &OutgoingFrame<'_>,
+        first: bool,
+        number: u64,
+        history: &mut History,
+        write: Write<'_>,
+    ) -> Result<bool, EditError> {
+        let mut memory = history.memory(config.max_packet);
+        let mut out = Writer::new(&mut memory);
+        let header = Header {
+            marker: false,
+            payload_type: self.payload_type,
+            sequence_number: wire(number),
+            timestamp: self.timestamp,
+            ssrc: self.ssrc,
+        };
+        let mut encoder = Encoder::new(&mut out, header, &[])?;
+        self.extend(&mut encoder, config, frame, first)?;
+        let mut written = None;
+        let len = encoder.finish_with(0, |out| {
+            written = write(out)?;
+            Ok::<_, EditError>(())
+        })?;
+        let Some(written) = written else {
+            history.give_back(memory);
+            return Ok(false);
+        };
+        memory.truncate(len);
+        if let Some(second) = memory.get_mut(1)
+            && written.marker
+        {
+            *second |= 0x80;
+        }
+        history.add(self.now, number, memory, None);
+        Ok(true)
+    }
+
+    /// The header extensions. `first`: the packet is the first of its frame.
+    fn extend(
+        &self,
+        encoder: &mut Encoder<'_, '_>,
+        config: &SenderConfig,
+        frame: &OutgoingFrame<'_>,
+        first: bool,
+    ) -> Result<(), EditError> {
+        let map = &config.extensions;
+        let form = form(config, frame);
+        if self.named {
+            if let Some(mid) = &config.mid {
+                map.encode(encoder, form, mid)?;
+            }
+            if let Some(rid) = &self.rid {
+                map.encode(encoder, form, rid)?;
+            }
+        }
+        for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
+            if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
+                encoder.element(form, id, zeros)?;
+            }
+        }
+        if let Some(level) = &frame.audio_level {
+            map.encode(encoder, form, level)?;
+        }
+        if let Some(captured) = frame.captured.filter(|_| first) {
+            map.encode(encoder, form, &AbsCaptureTime { captured, clock_offset: None })?;
+        }
+        for (kind, value) in frame.extensions {
+            if let Some(id) = map.id(*kind) {
+                encoder.element(form, id, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One-byte elements, unless one does not go into that form.
+fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
+    let map = &config.extensions;
+    let fits = |id: u8, len: usize| Form::OneByte.element_len(id, len).is_some();
+    let long_name = config.mid.is_some_and(|mid| mid.as_bytes().len() > 16);
+    let values = frame.extensions.iter().filter_map(|(kind, value)| Some((map.id(*kind)?, value.len())));
+    if !long_name && map.iter().all(|(id, _)| id < 15) && values.into_iter().all(|(id, len)| fits(id, len)) {
+        Form::OneByte
+    } else {
+        Form::TwoByte
+    }
+}
+
+fn put_stamps(encoder: &mut Encoder<'_, '_>, map: &ExtensionMap) -> Result<(), EditError> {
+    for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
+        if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
+            encoder.element(Form::OneByte, id, zeros)?;
+        }
+    }
+    Ok(())
+}
+
+/// What stands in the place of a value that is written when a packet leaves.
+const fn stamp_zeros(kind: Kind) -> Option<&'static [u8]> {
+    if matches!(kind, Kind::TransportSequence | Kind::TransportSequence2) {
+        Some(&[0; 2])
+    } else if matches!(kind, Kind::AbsSendTime) {
+        Some(&[0; 3])
+    } else {
+        None
+    }
+}
+
+/// Writes what is known when a packet leaves over what stands in its place.
+fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant, transport: u64) {
+    for kind in [Kind::TransportSequence, Kind::TransportSequence2] {
+        if let Some(place) = map.id(kind).and_then(|id| packet.element_mut(id))
+            && let Some(place) = place.first_chunk_mut()
+        {
+            *place = wire(transport).0.to_be_bytes();
+        }
+    }
+    if let Some(place) = map.id(Kind::AbsSendTime).and_then(|id| packet.element_mut(id))
+        && let Some(place) = place.first_chunk_mut::<3>()
+    {
+        let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
+        *place = time;
+    }
+}
+
+const fn kind_of(config: &SenderConfig) -> PacketKind {
+    if config.codec.is_video() { PacketKind::Video } else { PacketKind::Audio }
+}
+
+/// Where extended numbers begin, so that some lie before the first.
+const FIRST_CYCLE: u64 = 1 << 16;
+/// All header extensions together.
+const MAX_HEADER: usize = 1024;
+/// What a retransmission is longer by: its number, and a name in two-byte form with what fills a word.
+const MAX_WRAPPING: usize = 48;
+/// RTP's own header with one source and extensions, and FlexFEC's.
+const MAX_REPAIR_HEADER: usize = 120;
+/// RFC 5109 §7.3 spans 48 packets.
+const MAX_GROUP: usize = 48;

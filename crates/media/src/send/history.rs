@@ -1,0 +1,309 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use proto::Instant;
+
+/// The packets of a stream: those that wait to be sent, and those that were, for whoever asks for them again.
+///
+/// Each is kept once. Memory is used again.
+#[derive(Debug)]
+pub(crate) struct History {
+    limits: HistoryLimits,
+    /// By number; numbers may be missing.
+    packets: VecDeque<Stored>,
+    /// Numbers that wait, in the order in which they go.
+    waiting: VecDeque<u64>,
+    /// Numbers that were asked for again.
+    again: VecDeque<u64>,
+    bytes: usize,
+    waiting_bytes: usize,
+    spare: Vec<Vec<u8>>,
+}
+
+/// What is kept of a stream that is sent.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct HistoryLimits {
+    /// Packets, sent or not: 2,048 by default, two seconds at 10 Mbit/s.
+    pub max_packets: usize,
+    /// Bytes of them: 4 MiB by default.
+    pub max_bytes: usize,
+    /// After so long a packet is not sent again. 2 s by default: nobody waits longer.
+    pub max_age: Duration,
+    /// Packets that were asked for again and wait. 512 by default.
+    pub max_retransmissions: usize,
+}
+
+impl Default for HistoryLimits {
+    fn default() -> Self {
+        Self {
+            max_packets: 2048,
+            max_bytes: 4 << 20,
+            max_age: Duration::from_secs(2),
+            max_retransmissions: 512,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) number: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) sent: Option<Instant>,
+    /// When it was sent again, and whether it waits to be.
+    again: Option<Instant>,
+    is_asked: bool,
+}
+
+impl History {
+    pub(crate) const fn new(limits: HistoryLimits) -> Self {
+        Self {
+            limits,
+            packets: VecDeque::new(),
+            waiting: VecDeque::new(),
+            again: VecDeque::new(),
+            bytes: 0,
+            waiting_bytes: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Whether so many packets with so many bytes can wait beside those that do.
+    pub(crate) fn has_room(&self, packets: usize, bytes: usize) -> bool {
+        self.waiting.len().saturating_add(packets) <= self.limits.max_packets
+            && self.waiting_bytes.saturating_add(bytes) <= self.limits.max_bytes
+    }
+
+    /// Memory for a packet.
+    pub(crate) fn memory(&mut self, len: usize) -> Vec<u8> {
+        let mut memory = self.spare.pop().unwrap_or_default();
+        memory.clear();
+        memory.resize(len, 0);
+        memory
+    }
+
+    /// Memory that was not needed.
+    pub(crate) fn give_back(&mut self, memory: Vec<u8>) {
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(memory);
+        }
+    }
+
+    /// Keeps a packet: one that waits, or one that was sent. Gives whether it is new.
+    pub(crate) fn add(&mut self, now: Instant, number: u64, bytes: Vec<u8>, sent: Option<Instant>) -> bool {
+        let Err(at) = self.packets.binary_search_by_key(&number, |stored| stored.number) else {
+            self.give_back(bytes);
+            return false;
+        };
+        let len = bytes.len();
+        self.bytes = self.bytes.saturating_add(len);
+        self.packets.insert(at, Stored { number, bytes, sent, again: None, is_asked: false });
+        if sent.is_none() {
+            self.waiting.push_back(number);
+            self.waiting_bytes = self.waiting_bytes.saturating_add(len);
+        }
+        let limits = self.limits;
+        let is_old = |stored: &Stored| stored.sent.is_some_and(|sent| now - sent > limits.max_age);
+        while self.packets.len() > limits.max_packets
+            || self.bytes > limits.max_bytes
+            || self.packets.front().is_some_and(is_old)
+        {
+            if !self.forget_oldest() {
+                break;
+            }
+        }
+        true
+    }
+
+    /// The packet that goes next.
+    pub(crate) fn front(&mut self) -> Option<&mut Stored> {
+        let number = *self.waiting.front()?;
+        self.get_mut(number)
+    }
+
+    /// The packet that goes next was sent.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        if let Some(number) = self.waiting.pop_front()
+            && let Some(stored) = self.get_mut(number)
+        {
+            stored.sent = Some(now);
+            let len = stored.bytes.len();
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(len);
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now.
+    pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
+        let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
+        let Some(stored) = self.get_mut(number) else { return false };
+        let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
+        // A request that crossed a retransmission on its way asks for what is coming.
+        let crossed = stored.again.is_some_and(|again| now - again < round_trip / 2);
+        if full || !fresh || crossed || stored.is_asked {
+            return false;
+        }
+        stored.is_asked = true;
+        self.again.push_back(number);
+        true
+    }
+
+    /// The packet that goes next of those that were asked for.
+    pub(crate) fn asked(&mut self) -> Option<&Stored> {
+        while let Some(number) = self.again.front().copied() {
+            if self.get(number).is_some() {
+                return self.get(number);
+            }
+            self.again.pop_front();
+        }
+        None
+    }
+
+    /// The packet that was asked for has gone, or will not.
+    pub(crate) fn answered(&mut self, now: Instant, resent: bool) {
+        if let Some(number) = self.again.pop_front()
+            && let Some(stored) = self.get_mut(number)
+        {
+            stored.is_asked = false;
+            if resent {
+                stored.again = Some(now);
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, number: u64) -> Option<&Stored> {
+        let at = self.packets.binary_search_by_key(&number, |stored| stored.number).ok()?;
+        self.packets.get(at)
+    }
+
+    /// Drops what waits.
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+        self.waiting.clear();
+        self.again.clear();
+        (self.bytes, self.waiting_bytes) = (0, 0);
+    }
+
+    fn get_mut(&mut self, number: u64) -> Option<&mut Stored> {
+        let at = self.packets.binary_search_by_key(&number, |stored| stored.number).ok()?;
+        self.packets.get_mut(at)
+    }
+
+    /// Forgets the oldest packet, if it was sent.
+    fn forget_oldest(&mut self) -> bool {
+        if self.packets.front().is_none_or(|stored| stored.sent.is_none()) {
+            return false;
+        }
+        if let Some(stored) = self.packets.pop_front() {
+            self.bytes = self.bytes.saturating_sub(stored.bytes.len());
+            self.give_back(stored.bytes);
+        }
+        true
+    }
+}
+
+/// What may be spent on retransmissions: a share of what is sent otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    percent: usize,
+    most: usize,
+    /// In hundredths of a byte.
+    credit: usize,
+}
+
+impl Budget {
+    pub(crate) const fn new(percent: usize, most: usize) -> Self {
+        Self { percent, most, credit: 0 }
+    }
+
+    /// So many bytes were sent.
+    pub(crate) fn earn(&mut self, bytes: usize) {
+        let credit = self.credit.saturating_add(bytes.saturating_mul(self.percent));
+        self.credit = credit.min(self.most.saturating_mul(100));
+    }
+
+    /// Whether so many bytes may be sent again; then they count as sent.
+    pub(crate) fn spend(&mut self, bytes: usize) -> bool {
+        let spent = self.credit.checked_sub(bytes.saturating_mul(100));
+        self.credit = spent.unwrap_or(self.credit);
+        spent.is_some()
+    }
+}
+
+const MAX_SPARE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    fn history(max_packets: usize, max_bytes: usize) -> History {
+        History::new(HistoryLimits { max_packets, max_bytes, ..HistoryLimits::default() })
+    }
+
+    #[test]
+    fn it_keeps_as_many_packets_and_bytes_as_the_limits_and_not_more() {
+        for (packets, bytes) in [(10, 1000), (1000, 100)] {
+            let mut history = history(packets, bytes);
+            for number in 0..11 {
+                history.add(at(0), number, vec![0; 10], Some(at(0)));
+            }
+            assert!(history.get(0).is_none() && history.get(1).is_some());
+        }
+    }
+
+    #[test]
+    fn what_waits_is_not_forgotten_and_has_the_same_limits() {
+        let mut history = history(10, 1000);
+        assert!(history.has_room(10, 1000) && !history.has_room(11, 0) && !history.has_room(0, 1001));
+        assert!((0..10).all(|number| history.add(at(0), number, vec![0; 10], None)));
+        assert!(!history.has_room(1, 0));
+        history.sent(at(0));
+        assert!(history.has_room(1, 910) && !history.has_room(1, 911));
+        assert_eq!(history.front().unwrap().number, 1);
+    }
+
+    #[test]
+    fn a_packet_is_sent_again_when_it_is_young_and_not_on_its_way() {
+        let mut history = history(10, 1000);
+        history.add(at(0), 1, vec![0; 10], None);
+        let trip = Duration::from_millis(100);
+        assert!(!history.ask(at(0), 1, trip), "it was not sent yet");
+        history.sent(at(0));
+        assert!(history.ask(at(10), 1, trip) && !history.ask(at(10), 1, trip));
+        assert_eq!(history.asked().unwrap().number, 1);
+        history.answered(at(10), true);
+        assert!(!history.ask(at(59), 1, trip) && history.ask(at(60), 1, trip));
+        history.answered(at(60), true);
+        assert!(history.ask(at(2000), 1, trip));
+        history.answered(at(2000), false);
+        assert!(!history.ask(at(2001), 1, trip), "nobody waits for it any more");
+        history.add(at(2001), 2, vec![0; 10], None);
+        assert!(history.get(1).is_none() && history.get(2).is_some());
+    }
+
+    #[test]
+    fn requests_have_their_limit() {
+        let limits = HistoryLimits { max_retransmissions: 3, ..HistoryLimits::default() };
+        let mut history = History::new(limits);
+        assert!((0..4).all(|number| history.add(at(0), number, vec![0; 10], Some(at(0)))));
+        let asked = (0..4).filter(|number| history.ask(at(1), *number, Duration::ZERO));
+        assert_eq!(asked.count(), 3);
+    }
+
+    #[test]
+    fn r5_retransmissions_are_half_of_what_is_sent_and_not_a_byte_more() {
+        let mut budget = Budget::new(50, 1000);
+        assert!(!budget.spend(1));
+        budget.earn(200);
+        assert!(!budget.spend(101) && budget.spend(100) && !budget.spend(1));
+        budget.earn(1 << 20);
+        assert!(!budget.spend(1001) && budget.spend(1000) && !budget.spend(1));
+    }
+}

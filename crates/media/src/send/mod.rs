@@ -1,0 +1,532 @@
+//! The sending side of a media section.
+
+mod config;
+mod encoding;
+mod forward;
+mod history;
+mod log;
+mod packetizer;
+
+pub use config::{EncodingConfig, FecConfig, SenderConfig};
+pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
+pub use history::HistoryLimits;
+pub use log::{PacketKind, SentLog, SentPacket};
+pub use packetizer::Layering;
+
+use std::fmt;
+use std::time::Duration;
+
+use crypto::Rng;
+use proto::{Instant, Writer};
+use rtp::extension::ExtensionMap;
+use rtp::payload::FrameError;
+use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
+use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, Ssrc};
+
+use self::encoding::Encoding;
+use crate::breaker::{Circumstances, Stop};
+use crate::clock;
+
+/// Why something was not sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// As much waits as may; try again when packets have gone.
+    Blocked,
+    /// There is no such stream.
+    UnknownEncoding,
+    /// The stream is switched off, or its circuit breaker has stopped it.
+    Inactive,
+    /// The payload is longer than a packet.
+    TooLong,
+    /// The packet is older than what is forwarded of its source.
+    Late,
+    /// The frame cannot be divided.
+    Frame(FrameError),
+    /// The packet cannot be written or changed.
+    Edit(EditError),
+}
+
+impl From<FrameError> for SendError {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<EditError> for SendError {
+    fn from(error: EditError) -> Self {
+        Self::Edit(error)
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "too much waits to be sent",
+            Self::UnknownEncoding => "there is no such stream",
+            Self::Inactive => "the stream is not active",
+            Self::TooLong => "the payload is longer than a packet",
+            Self::Late => "the packet is older than what is forwarded of its source",
+            Self::Frame(error) => return error.fmt(f),
+            Self::Edit(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// News of a sender.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SenderEvent {
+    /// A peer cannot go on without a key frame.
+    KeyFrameWanted {
+        /// Of which stream.
+        encoding: usize,
+    },
+    /// Peers want the bitrate of all streams together to stay below this, by REMB or TMMBR.
+    BitrateLimit(u64),
+    /// The circuit breaker has stopped a stream (RFC 8083): see [`Sender::resume`].
+    Stopped {
+        /// Which stream.
+        encoding: usize,
+        /// Why.
+        reason: Stop,
+    },
+}
+
+/// Sends the streams of a media section: one, or with simulcast several.
+///
+/// Frames and packets of others wait in the history of their stream, where they stay for whoever asks for them again, until
+/// [`Rtp`](crate::Rtp) takes them one by one. What peers say of the streams comes in by [`Rtp`](crate::Rtp), too.
+#[derive(Debug)]
+pub struct Sender {
+    config: SenderConfig,
+    rng: Rng,
+    encodings: Vec<Encoding>,
+    /// Whose packet goes next.
+    turn: usize,
+    remb: Option<u64>,
+    /// By TMMBR, with who wants it.
+    limits: Vec<MaxBitrate>,
+    /// Whether somebody is to be told of the limits.
+    notify: bool,
+    limit_told: Option<u64>,
+    stops: Vec<(usize, Stop)>,
+    last_now: Instant,
+}
+
+impl Sender {
+    /// One that has sent nothing. Sources that were not chosen, numbers and times begin as the seed says.
+    pub fn new(config: SenderConfig, seed: [u8; 32]) -> Self {
+        let mut rng = Rng::new(seed);
+        let encodings = config.encodings.iter();
+        let encodings = encodings
+            .map(|it| Encoding::new(&mut rng, &config, it.rid, [it.ssrc, it.rtx_ssrc, it.fec_ssrc]))
+            .collect();
+        Self {
+            config,
+            rng,
+            encodings,
+            turn: 0,
+            remb: None,
+            limits: Vec::new(),
+            notify: false,
+            limit_told: None,
+            stops: Vec::new(),
+            last_now: Instant::default(),
+        }
+    }
+
+    /// How the section is sent.
+    pub const fn config(&self) -> &SenderConfig {
+        &self.config
+    }
+
+    /// Sources of the streams, in their order: of media, of retransmissions, of repair.
+    pub fn sources(&self) -> impl ExactSizeIterator<Item = (Option<Rid>, Ssrc, Ssrc, Ssrc)> + '_ {
+        self.encodings.iter().map(|it| (it.rid, it.ssrc, it.rtx_ssrc, it.fec_ssrc))
+    }
+
+    /// The section was negotiated anew, or its track changed: frames are of another codec or have another payload type.
+    pub fn set_codec(&mut self, payload_type: PayloadType, codec: crate::Codec, rtx: Option<PayloadType>) {
+        let changed = self.config.codec != codec;
+        (self.config.payload_type, self.config.codec, self.config.rtx) = (payload_type, codec, rtx);
+        for encoding in self.encodings.iter_mut().filter(|_| changed) {
+            encoding.set_codec(&mut self.rng, &self.config);
+        }
+    }
+
+    /// The header extensions were negotiated anew.
+    pub fn set_extensions(&mut self, mid: Option<rtp::Mid>, extensions: ExtensionMap) {
+        (self.config.mid, self.config.extensions) = (mid, extensions);
+    }
+
+    /// The longest packet, without what SRTP adds: what the path carries.
+    pub const fn set_max_packet(&mut self, bytes: usize) {
+        self.config.max_packet = bytes;
+    }
+
+    /// Switches a stream on or off. What waits still goes.
+    pub fn set_active(&mut self, encoding: usize, active: bool) {
+        if let Some(encoding) = self.encodings.get_mut(encoding) {
+            encoding.active = active;
+        }
+    }
+
+    /// Whether a stream is switched on, and its circuit breaker has not stopped it.
+    pub fn is_active(&self, encoding: usize) -> bool {
+        self.encodings.get(encoding).is_some_and(|encoding| encoding.active && !encoding.breaker.is_open())
+    }
+
+    /// Lets a stream that its circuit breaker has stopped go on: RFC 8083 §4.5 leaves that to the user, or to a program that knows
+    /// that the path is another.
+    pub fn resume(&mut self, encoding: usize) {
+        if let Some(encoding) = self.encodings.get_mut(encoding) {
+            encoding.breaker.close();
+        }
+    }
+
+    /// Divides a frame into packets, which wait.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing of it will be sent.
+    pub fn send_frame(
+        &mut self,
+        now: Instant,
+        encoding: usize,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<(), SendError> {
+        let now = self.advance(now);
+        let (config, encoding) = self.active(encoding)?;
+        encoding.send_frame(now, config, frame)
+    }
+
+    /// A packet with a payload that is complete, of any payload type: a telephone event, comfort noise. Of `frame` the layers do not
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// Why it will not be sent.
+    pub fn send_payload(
+        &mut self,
+        now: Instant,
+        encoding: usize,
+        payload_type: PayloadType,
+        marker: bool,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<(), SendError> {
+        let now = self.advance(now);
+        let (config, encoding) = self.active(encoding)?;
+        encoding.send_payload(now, config, payload_type, marker, frame)
+    }
+
+    /// Forwards a packet of somebody else: it is changed where it stands, and a copy waits. `source` tells streams apart that take
+    /// turns, as the layers of simulcast do; `number` is the packet's in its stream, as a receiver gives it, and `theirs` what
+    /// identifiers of its header extensions mean. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
+    ///
+    /// # Errors
+    ///
+    /// Why it will not be sent.
+    pub fn write_rtp(
+        &mut self,
+        now: Instant,
+        encoding: usize,
+        source: u32,
+        number: u64,
+        packet: &mut PacketMut<'_>,
+        theirs: &ExtensionMap,
+    ) -> Result<(), SendError> {
+        let now = self.advance(now);
+        let (config, encoding) = self.active(encoding)?;
+        if !encoding.history.has_room(1, packet.len()) {
+            return Err(SendError::Blocked);
+        }
+        let number = encoding.adopt(now, config, source, number, packet, theirs)?;
+        let mut memory = encoding.history.memory(0);
+        memory.extend_from_slice(packet.bytes());
+        if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+    }
+
+    /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
+    pub fn omit_rtp(&mut self, encoding: usize, source: u32, number: u64) {
+        if let Some(encoding) = self.encodings.get_mut(encoding) {
+            encoding.omit(source, number);
+        }
+    }
+
+    /// What was sent of a stream.
+    pub fn stats(&self, encoding: usize) -> Option<EncodingStats> {
+        self.encodings.get(encoding).map(|encoding| encoding.stats)
+    }
+
+    /// What a receiver said last of a stream.
+    pub fn remote(&self, encoding: usize) -> Option<RemoteReport> {
+        self.encodings.get(encoding).map(|encoding| encoding.remote)
+    }
+
+    /// What peers want the bitrate to stay below, if they want that.
+    pub fn bitrate_limit(&self) -> Option<u64> {
+        let wanted = self.limits.iter().map(|limit| limit.bitrate).chain(self.remb).min()?;
+        Some(wanted.clamp(self.config.min_bitrate, self.config.max_bitrate))
+    }
+
+    /// News.
+    pub fn poll_event(&mut self, now: Instant) -> Option<SenderEvent> {
+        let now = self.advance(now);
+        if let Some((encoding, reason)) = self.stops.pop() {
+            return Some(SenderEvent::Stopped { encoding, reason });
+        }
+        let limit = self.bitrate_limit();
+        if let Some(limit) = limit.filter(|_| self.limit_told != limit) {
+            self.limit_told = Some(limit);
+            return Some(SenderEvent::BitrateLimit(limit));
+        }
+        let interval = self.config.key_frame_interval;
+        let encoding =
+            self.encodings.iter_mut().position(|encoding| encoding.key_frame.take(now, interval))?;
+        Some(SenderEvent::KeyFrameWanted { encoding })
+    }
+
+    /// When there is news.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let interval = self.config.key_frame_interval;
+        let wishes = self.encodings.iter().filter_map(|encoding| encoding.key_frame.due(interval));
+        let breakers = self.encodings.iter().filter_map(|encoding| encoding.breaker.due());
+        wishes.chain(breakers.filter(|_| self.config.circuit_breaker)).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        for at in 0..self.encodings.len() {
+            let Some(encoding) = self.encodings.get_mut(at) else { continue };
+            if self.config.circuit_breaker
+                && let Some(reason) = encoding.breaker.handle_timeout(now)
+            {
+                self.stop(at, reason);
+            }
+        }
+    }
+
+    /// Takes what a peer says of the streams.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of many packets it is about some")]
+    pub(crate) fn handle_rtcp(&mut self, now: Instant, ntp: NtpTime, interval: Duration, packet: &Rtcp<'_>) {
+        let now = self.advance(now);
+        if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
+            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.heard(now));
+        }
+        match packet {
+            Rtcp::SenderReport(report) => {
+                report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
+            }
+            Rtcp::ReceiverReport(report) => {
+                report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
+            }
+            Rtcp::Nack(nack) => self.handle_nack(now, nack),
+            Rtcp::Pli(pli) => {
+                if let Some(encoding) = self.encoding_of(pli.media) {
+                    encoding.stats.plis = encoding.stats.plis.saturating_add(1);
+                    encoding.key_frame.want();
+                }
+            }
+            Rtcp::Fir(fir) => {
+                for entry in fir.entries() {
+                    if let Some(encoding) = self.encoding_of(entry.ssrc) {
+                        encoding.stats.firs = encoding.stats.firs.saturating_add(1);
+                        encoding.key_frame.want_by_fir(fir.sender, entry.sequence);
+                    }
+                }
+            }
+            Rtcp::Remb(remb) if remb.sources().any(|ssrc| self.encoding_of(ssrc).is_some()) => {
+                self.remb = Some(remb.bitrate);
+            }
+            Rtcp::Tmmbr(request) => {
+                for entry in request.entries() {
+                    if self.encoding_of(entry.ssrc).is_some() {
+                        self.limit(MaxBitrate { ssrc: request.sender, ..entry });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// RFC 5104 §4.2.1.2: the last request of a peer is the one that counts.
+    fn limit(&mut self, limit: MaxBitrate) {
+        if let Some(other) = self.limits.iter_mut().find(|other| other.ssrc == limit.ssrc) {
+            *other = limit;
+        } else if self.limits.len() < self.config.max_limits {
+            self.limits.push(limit);
+        } else {
+            return;
+        }
+        self.notify = true;
+    }
+
+    fn handle_report(&mut self, now: Instant, ntp: NtpTime, interval: Duration, block: ReportBlock) {
+        let at = self.encodings.iter().position(|encoding| encoding.ssrc == block.ssrc);
+        let Some((at, encoding)) = at.and_then(|at| Some((at, self.encodings.get_mut(at)?))) else { return };
+        let round_trip = clock::round_trip(ntp, block.last_sr, block.delay_since_last_sr);
+        let remote = &mut encoding.remote;
+        remote.block = block;
+        remote.round_trip = round_trip.or(remote.round_trip);
+        remote.count = remote.count.saturating_add(1);
+        let circumstances = Circumstances {
+            interval,
+            round_trip: remote.round_trip,
+            packets: encoding.stats.packets,
+            bytes: encoding.stats.bytes,
+        };
+        if self.config.circuit_breaker
+            && let Some(reason) = encoding.breaker.handle_report(now, &block, &circumstances)
+        {
+            self.stop(at, reason);
+        }
+    }
+
+    fn handle_nack(&mut self, now: Instant, nack: &rtp::rtcp::Nack<'_>) {
+        if !self.config.nack {
+            return;
+        }
+        let Some(encoding) = self.encoding_of(nack.media) else { return };
+        encoding.stats.nacks = encoding.stats.nacks.saturating_add(1);
+        let round_trip = encoding.remote.round_trip.unwrap_or(INITIAL_ROUND_TRIP);
+        for sequence in nack.lost() {
+            let number = encoding.number(sequence);
+            if !encoding.history.ask(now, number, round_trip) {
+                encoding.stats.refused = encoding.stats.refused.saturating_add(1);
+            }
+        }
+    }
+
+    fn stop(&mut self, at: usize, reason: Stop) {
+        if let Some(encoding) = self.encodings.get_mut(at) {
+            encoding.history.clear();
+        }
+        if self.stops.len() < self.encodings.len() {
+            self.stops.push((at, reason));
+        }
+    }
+
+    /// Whether anything waits to be sent.
+    pub(crate) fn is_waiting(&mut self) -> bool {
+        let config = &self.config;
+        self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
+    }
+
+    /// Writes the next packet: the streams take turns.
+    pub(crate) fn poll_packet(&mut self, now: Instant, log: &mut SentLog, out: &mut Writer<'_>) -> bool {
+        let now = self.advance(now);
+        let count = self.encodings.len();
+        for step in 0..count {
+            let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
+            let Some(encoding) = self.encodings.get_mut(at) else { continue };
+            if encoding.poll_packet(now, &self.config, log, out) {
+                encoding.breaker.sent(now);
+                self.turn = at.wrapping_add(1);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Changes a packet of somebody else for sending it at once.
+    pub(crate) fn forward(
+        &mut self,
+        now: Instant,
+        encoding: usize,
+        source: (u32, u64),
+        packet: &mut PacketMut<'_>,
+        theirs: &ExtensionMap,
+        log: &mut SentLog,
+    ) -> Result<(), SendError> {
+        let now = self.advance(now);
+        let (config, encoding) = self.active(encoding)?;
+        let number = encoding.adopt(now, config, source.0, source.1, packet, theirs)?;
+        encoding.record(now, config, number, packet, log);
+        encoding.breaker.sent(now);
+        Ok(())
+    }
+
+    /// What sender reports say, of streams that were used since the last ones.
+    pub(crate) fn reports(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+    ) -> impl Iterator<Item = (Ssrc, SenderInfo)> + '_ {
+        let rate = self.config.codec.clock_rate();
+        self.encodings.iter_mut().filter_map(move |encoding| {
+            let info = encoding.info(now, ntp, rate)?;
+            let left = encoding.reports_to_go.checked_sub(1)?;
+            encoding.reports_to_go = left;
+            Some((encoding.ssrc, info))
+        })
+    }
+
+    /// Whether anything was sent since the last reports.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.reports_to_go > 0)
+    }
+
+    /// Tells who asked for limits which one holds (RFC 5104 §4.2.2). Gives whether there was somebody to tell.
+    pub(crate) fn write_notification(&mut self, sender: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
+        if !self.notify {
+            return false;
+        }
+        let lowest = self.limits.iter().min_by_key(|limit| limit.bitrate).copied();
+        self.notify = out.tmmbn(sender, lowest).is_err();
+        !self.notify
+    }
+
+    pub(crate) const fn has_notification(&self) -> bool {
+        self.notify
+    }
+
+    /// A peer uses one of our sources: it is changed. Gives the one that is given up.
+    pub(crate) fn resolve_collision(&mut self, ssrc: Ssrc) -> Option<Ssrc> {
+        let rng = &mut self.rng;
+        for encoding in &mut self.encodings {
+            if encoding.ssrc == ssrc {
+                encoding.change_ssrc(Ssrc(rng.u32()));
+                return Some(ssrc);
+            }
+            for own in [&mut encoding.rtx_ssrc, &mut encoding.fec_ssrc] {
+                if *own == ssrc {
+                    *own = Ssrc(rng.u32());
+                    return Some(ssrc);
+                }
+            }
+        }
+        None
+    }
+
+    pub(crate) fn owns(&self, ssrc: Ssrc) -> bool {
+        self.encodings.iter().any(|it| [it.ssrc, it.rtx_ssrc, it.fec_ssrc].contains(&ssrc))
+    }
+
+    /// The smallest round trip that receivers tell of.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.encodings.iter().filter_map(|encoding| encoding.remote.round_trip).min()
+    }
+
+    fn encoding_of(&mut self, ssrc: Ssrc) -> Option<&mut Encoding> {
+        self.encodings.iter_mut().find(|encoding| encoding.ssrc == ssrc)
+    }
+
+    fn active(&mut self, encoding: usize) -> Result<(&SenderConfig, &mut Encoding), SendError> {
+        let encoding = self.encodings.get_mut(encoding).ok_or(SendError::UnknownEncoding)?;
+        if encoding.active && !encoding.breaker.is_open() {
+            Ok((&self.config, encoding))
+        } else {
+            Err(SendError::Inactive)
+        }
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.last_now = self.last_now.max(now);
+        self.last_now
+    }
+}
+
+const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

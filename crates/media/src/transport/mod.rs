@@ -1,0 +1,576 @@
+mod config;
+mod report;
+
+pub use config::{RtpConfig, TransportFeedback};
+
+use std::time::Duration;
+
+use crypto::Rng;
+use proto::{Ecn, Instant, Writer};
+use rtp::extension::{ExtensionMap, TransportSequence, TransportSequence2};
+use rtp::rtcp::{Compound, Encoder, Packet as Rtcp};
+use rtp::{DecodeError, Mid, Packet, PacketMut, Ssrc};
+
+use crate::Discard;
+use crate::receive::{
+    Arrivals, Received, Receiver, ReceiverConfig, ReceiverEvent, STREAM_FEEDBACK_INTERVAL,
+    StreamArrivalLimits, StreamArrivals, transport_feedback_interval,
+};
+use crate::schedule::Schedule;
+use crate::send::{SendError, Sender, SenderConfig, SenderEvent, SentLog};
+use crate::tap::{self, Tap};
+
+/// A receiver of a transport.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ReceiverId(pub usize);
+
+/// A sender of a transport.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SenderId(pub usize);
+
+/// News of a transport's media.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Of a receiver.
+    Receiver(ReceiverId, ReceiverEvent),
+    /// Of a sender.
+    Sender(SenderId, SenderEvent),
+    /// A peer used one of our sources, which was given up for another (RFC 3550 §8.2): descriptions that name it are no longer true.
+    Collision(Ssrc),
+}
+
+/// Figures of a transport.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RtpStats {
+    /// Packets of RTP that were taken.
+    pub packets: u64,
+    /// Those that were refused.
+    pub discarded: u64,
+    /// Datagrams of RTCP that came.
+    pub rtcp: u64,
+    /// Packets in them that could not be read.
+    pub malformed: u64,
+    /// Datagrams of RTCP that were sent.
+    pub rtcp_sent: u64,
+    /// Packets that no feedback was given on, as too many waited.
+    pub feedback_dropped: u64,
+    /// The round trip, as reports tell it.
+    pub round_trip: Option<Duration>,
+}
+
+/// An RTP session (RFC 3550 §3): the media sections that share a transport, bundled or alone.
+///
+/// It finds the section of what comes in, takes turns among those that send, and speaks RTCP for all of them.
+///
+/// ```text
+///   handle_rtp ──▶ section by MID, source, payload type ──▶ Receiver ──▶ frames, packets
+///   handle_rtcp ─▶ all receivers and senders
+///   poll_rtp ◀──── senders in turn          poll_rtcp ◀──── reports, names, feedback, when it is time
+/// ```
+#[derive(Debug)]
+pub struct Rtp {
+    config: RtpConfig,
+    rng: Rng,
+    /// Who reports while nothing is sent.
+    own: Ssrc,
+    senders: Vec<Option<Sender>>,
+    receivers: Vec<Option<Receiver>>,
+    /// Where the last packet's section was.
+    cached: usize,
+    turn: usize,
+    log: SentLog,
+    arrivals: Arrivals,
+    stream_arrivals: StreamArrivals,
+    feedback_due: Option<Instant>,
+    received_bytes: u64,
+    rate: (Instant, u64, u64),
+    schedule: Schedule,
+    /// Peers' reference times, and when they came.
+    references: Vec<(Ssrc, u32, Instant)>,
+    goodbyes: Vec<Ssrc>,
+    collisions: Vec<Ssrc>,
+    tap: Option<Box<dyn Tap>>,
+    stats: RtpStats,
+    last_now: Instant,
+}
+
+impl Rtp {
+    /// A session without sections.
+    pub fn new(config: RtpConfig, seed: [u8; 32]) -> Self {
+        let mut config = config;
+        // RFC 3550 §6.5: the text of an item.
+        while config.cname.len() > MAX_CNAME {
+            config.cname.pop();
+        }
+        let mut rng = Rng::new(seed);
+        let schedule = Schedule::new(Rng::new(rng.array()), config.bandwidth, config.report_interval);
+        let limits = StreamArrivalLimits {
+            max_streams: config.max_feedback_streams,
+            max_packets: config.max_arrivals,
+        };
+        let [first, second, ..] = rng.u32().to_be_bytes();
+        Self {
+            own: Ssrc(rng.u32()),
+            senders: Vec::new(),
+            receivers: Vec::new(),
+            cached: 0,
+            turn: 0,
+            log: SentLog::new(config.max_sent, u16::from_be_bytes([first, second])),
+            arrivals: Arrivals::new(config.max_arrivals),
+            stream_arrivals: StreamArrivals::new(limits),
+            feedback_due: None,
+            received_bytes: 0,
+            rate: (Instant::default(), 0, 0),
+            schedule,
+            references: Vec::new(),
+            goodbyes: Vec::new(),
+            collisions: Vec::new(),
+            tap: None,
+            stats: RtpStats::default(),
+            last_now: Instant::default(),
+            config,
+            rng,
+        }
+    }
+
+    /// Adds a section that is received. `None` if there are as many as the limit.
+    pub fn add_receiver(&mut self, config: ReceiverConfig) -> Option<ReceiverId> {
+        let at = place(&mut self.receivers, self.config.max_sections)?;
+        *self.receivers.get_mut(at)? = Some(Receiver::new(config));
+        Some(ReceiverId(at))
+    }
+
+    /// Adds a section that is sent. `None` if there are as many as the limit.
+    pub fn add_sender(&mut self, config: SenderConfig) -> Option<SenderId> {
+        let at = place(&mut self.senders, self.config.max_sections)?;
+        *self.senders.get_mut(at)? = Some(Sender::new(config, self.rng.array()));
+        Some(SenderId(at))
+    }
+
+    /// A receiver.
+    pub fn receiver(&mut self, id: ReceiverId) -> Option<&mut Receiver> {
+        self.receivers.get_mut(id.0)?.as_mut()
+    }
+
+    /// A sender.
+    pub fn sender(&mut self, id: SenderId) -> Option<&mut Sender> {
+        self.senders.get_mut(id.0)?.as_mut()
+    }
+
+    /// Two receivers of one sender are played together (lip-sync): call it about once a second.
+    pub fn synchronize(&mut self, one: ReceiverId, other: ReceiverId) {
+        let Some(mut first) = self.receivers.get_mut(one.0).and_then(Option::take) else { return };
+        if let Some(second) = self.receiver(other) {
+            first.synchronize(second);
+        }
+        if let Some(place) = self.receivers.get_mut(one.0) {
+            *place = Some(first);
+        }
+    }
+
+    /// Removes a receiver.
+    pub fn remove_receiver(&mut self, id: ReceiverId) {
+        self.receivers.get_mut(id.0).and_then(Option::take);
+    }
+
+    /// Removes a sender; its sources say goodbye.
+    pub fn remove_sender(&mut self, id: SenderId) {
+        let Some(sender) = self.senders.get_mut(id.0).and_then(Option::take) else { return };
+        let sources = sender.sources().map(|(_, ssrc, ..)| ssrc);
+        let room = MAX_GOODBYES.saturating_sub(self.goodbyes.len());
+        self.goodbyes.extend(sources.take(room));
+    }
+
+    /// Lets `tap` see what passes, in place of the one before.
+    pub fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) {
+        self.tap = tap;
+    }
+
+    /// What the path is thought to carry, in bit/s.
+    pub const fn set_bandwidth(&mut self, bandwidth: u64) {
+        self.config.bandwidth = bandwidth;
+        self.schedule.set_bandwidth(bandwidth);
+    }
+
+    /// What was negotiated anew: feedback of reduced size, and feedback on arrival.
+    pub const fn set_feedback(&mut self, reduced_size: bool, feedback: TransportFeedback) {
+        self.config.reduced_size = reduced_size;
+        self.config.feedback = feedback;
+    }
+
+    /// Takes a packet of RTP that was authenticated, with the mark it came with. Gives whose it was, and what became of it.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use. Its arrival counts for feedback on the path nevertheless, if it belongs to a section.
+    pub fn handle_rtp<'p>(
+        &mut self,
+        now: Instant,
+        ecn: Option<Ecn>,
+        packet: PacketMut<'p>,
+    ) -> Result<(ReceiverId, Received<'p>), Discard> {
+        let now = self.advance(now);
+        let received = self.route(now, ecn, packet);
+        match received {
+            Ok(_) => self.stats.packets = self.stats.packets.saturating_add(1),
+            Err(_) => self.stats.discarded = self.stats.discarded.saturating_add(1),
+        }
+        received
+    }
+
+    fn route<'p>(
+        &mut self,
+        now: Instant,
+        ecn: Option<Ecn>,
+        mut packet: PacketMut<'p>,
+    ) -> Result<(ReceiverId, Received<'p>), Discard> {
+        if let Some(tap) = &mut self.tap
+            && !tap.rtp_in(now, &mut packet)
+        {
+            return Err(Discard::Tap);
+        }
+        let view = packet.as_packet();
+        let ssrc = view.header().ssrc;
+        if self.senders.iter().flatten().any(|sender| sender.owns(ssrc)) {
+            self.resolve_collision(ssrc);
+            return Err(Discard::Collision);
+        }
+        if ssrc == self.own {
+            self.own = Ssrc(self.rng.u32());
+        }
+        let at = self.section(&view).ok_or(Discard::UnknownSection)?;
+        self.note_arrival(now, ecn, at, &view);
+        let receiver = self.receivers.get_mut(at).and_then(Option::as_mut).ok_or(Discard::UnknownSection)?;
+        self.schedule.start(now);
+        Ok((ReceiverId(at), receiver.handle_rtp(now, packet)?))
+    }
+
+    /// Takes a datagram of RTCP that was authenticated. A packet in it that cannot be read spoils no other.
+    ///
+    /// # Errors
+    ///
+    /// It is no datagram of RTCP.
+    pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DecodeError> {
+        let now = self.advance(now);
+        let compound = Compound::decode(datagram)?;
+        if let Some(tap) = &mut self.tap
+            && !tap.rtcp_in(now, &compound)
+        {
+            return Ok(());
+        }
+        self.stats.rtcp = self.stats.rtcp.saturating_add(1);
+        self.schedule.count(datagram.len());
+        let (ntp, interval) = (self.config.clock.ntp(now), self.schedule.interval());
+        for packet in compound.packets() {
+            let Ok(packet) = packet else {
+                self.stats.malformed = self.stats.malformed.saturating_add(1);
+                continue;
+            };
+            if let Rtcp::ExtendedReport(report) = &packet {
+                self.handle_extended(now, ntp, report);
+                continue;
+            }
+            for receiver in self.receivers.iter_mut().flatten() {
+                receiver.handle_rtcp(now, &packet);
+            }
+            for sender in self.senders.iter_mut().flatten() {
+                sender.handle_rtcp(now, ntp, interval, &packet);
+            }
+        }
+        if let Some(round_trip) = self.senders.iter().flatten().filter_map(Sender::round_trip).min() {
+            self.set_round_trip(round_trip);
+        }
+        Ok(())
+    }
+
+    /// Sends a packet of somebody else at once: it is changed where it stands, with room behind it for header extensions that it
+    /// lacks, and then it is the caller's to protect and send. `source` tells streams apart that take turns, as the layers of
+    /// simulcast do, and has the packet's number in its stream, as a receiver gives it; `theirs` is what identifiers of its header
+    /// extensions mean.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not to be sent.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        sender: SenderId,
+        encoding: usize,
+        source: (u32, u64),
+        packet: &mut PacketMut<'_>,
+        theirs: &ExtensionMap,
+    ) -> Result<(), SendError> {
+        let now = self.advance(now);
+        self.schedule.start(now);
+        let sender = self.senders.get_mut(sender.0).and_then(Option::as_mut);
+        let sender = sender.ok_or(SendError::UnknownEncoding)?;
+        sender.forward(now, encoding, source, packet, theirs, &mut self.log)?;
+        if let Some(tap) = &mut self.tap {
+            tap.rtp_out(now, packet);
+        }
+        Ok(())
+    }
+
+    /// Writes the next packet of RTP behind what `out` holds: the senders take turns. Gives whether there was one, and room for it.
+    pub fn poll_rtp(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
+        let now = self.advance(now);
+        let count = self.senders.len();
+        let start = out.len();
+        for step in 0..count {
+            let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
+            let Some(sender) = self.senders.get_mut(at).and_then(Option::as_mut) else { continue };
+            if sender.poll_packet(now, &mut self.log, out) {
+                self.turn = at.wrapping_add(1);
+                self.schedule.start(now);
+                if let Some(tap) = &mut self.tap {
+                    tap::outgoing(tap.as_mut(), now, start, out);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Writes a datagram of RTCP behind what `out` holds, if one is due. Gives whether it did.
+    pub fn poll_rtcp(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
+        let now = self.advance(now);
+        let regular = self.schedule.due().is_some_and(|due| due <= now) && {
+            self.count_members(now);
+            self.schedule.is_regular(now)
+        };
+        let feedback = self.wants_feedback(now) && self.schedule.allows_feedback(now);
+        if !regular && !feedback && self.goodbyes.is_empty() {
+            return false;
+        }
+        let start = out.len();
+        let room = out.room().min(self.config.max_rtcp.max(MIN_RTCP));
+        if room < MIN_RTCP {
+            return false;
+        }
+        // What is written is as long as the limit at most, whatever room there is.
+        let spare = out.room().saturating_sub(room);
+        if out.reserve_tail(spare).is_err() {
+            return false;
+        }
+        let mut encoder = Encoder::new(out);
+        let reports = regular || !self.goodbyes.is_empty() || !self.config.reduced_size;
+        let wrote = self.write_datagram(now, regular, reports, &mut encoder);
+        if let Some(tap) = self.tap.as_mut().filter(|_| wrote) {
+            tap.rtcp_out(now, &mut encoder);
+        }
+        out.release_tail(spare);
+        if !wrote {
+            out.truncate(start);
+            return false;
+        }
+        self.schedule.sent(now, out.len().saturating_sub(start), regular);
+        self.stats.rtcp_sent = self.stats.rtcp_sent.saturating_add(1);
+        true
+    }
+
+    /// Advances to `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.receivers.iter_mut().flatten().for_each(|receiver| receiver.handle_timeout(now));
+        self.senders.iter_mut().flatten().for_each(|sender| sender.handle_timeout(now));
+    }
+
+    /// When something is due: a frame, a datagram, news.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        if !self.goodbyes.is_empty() || self.senders.iter_mut().flatten().any(Sender::is_waiting) {
+            return Some(self.last_now);
+        }
+        let receivers = self.receivers.iter().flatten().filter_map(Receiver::poll_timeout).min();
+        let senders = self.senders.iter().flatten().filter_map(Sender::poll_timeout).min();
+        let wanted = self.feedback_wanted_at().and_then(|at| Some(at.max(self.schedule.feedback_due()?)));
+        [receivers, senders, wanted, self.schedule.due()].into_iter().flatten().min()
+    }
+
+    /// News.
+    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        let now = self.advance(now);
+        if let Some(ssrc) = self.collisions.pop() {
+            return Some(Event::Collision(ssrc));
+        }
+        let receivers = (0..).zip(&mut self.receivers);
+        let mut receivers =
+            receivers.filter_map(|(at, receiver)| Some((at, receiver.as_mut()?.poll_event()?)));
+        if let Some((at, event)) = receivers.next() {
+            return Some(Event::Receiver(ReceiverId(at), event));
+        }
+        let senders = (0..).zip(&mut self.senders);
+        let mut senders = senders.filter_map(|(at, sender)| Some((at, sender.as_mut()?.poll_event(now)?)));
+        senders.next().map(|(at, event)| Event::Sender(SenderId(at), event))
+    }
+
+    /// What was sent, for an estimate of bandwidth.
+    pub const fn sent(&self) -> &SentLog {
+        &self.log
+    }
+
+    /// Figures so far.
+    pub fn stats(&self) -> RtpStats {
+        let dropped = self.arrivals.dropped().saturating_add(self.stream_arrivals.dropped());
+        RtpStats { feedback_dropped: dropped, ..self.stats }
+    }
+
+    /// All sources of ours say goodbye with the next datagram.
+    pub fn close(&mut self) {
+        (0..self.senders.len()).for_each(|at| self.remove_sender(SenderId(at)));
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.last_now = self.last_now.max(now);
+        self.last_now
+    }
+
+    /// The section of a packet (RFC 9143 §9.2): by its name, by its source, by its payload type if no other section has that.
+    fn section(&mut self, packet: &Packet<'_>) -> Option<usize> {
+        let header = packet.header();
+        let has_source = |receiver: &Option<Receiver>| {
+            receiver.as_ref().is_some_and(|receiver| receiver.has_source(header.ssrc))
+        };
+        let is_other_name = |receiver: &Option<Receiver>| {
+            receiver.as_ref().is_some_and(|receiver| {
+                let config = receiver.config();
+                let name = config.extensions.read::<Mid>(packet);
+                name.is_some() && config.mid.is_some() && name != config.mid
+            })
+        };
+        if let Some(receiver) = self.receivers.get(self.cached)
+            && has_source(receiver)
+            && !is_other_name(receiver)
+        {
+            return Some(self.cached);
+        }
+        let by_name = self.receivers.iter().position(|receiver| {
+            receiver.as_ref().is_some_and(|receiver| {
+                let config = receiver.config();
+                config.mid.is_some() && config.extensions.read::<Mid>(packet) == config.mid
+            })
+        });
+        let found = by_name.or_else(|| {
+            let named = self.receivers.iter().any(is_other_name);
+            let by_source = self.receivers.iter().position(has_source);
+            // A name that no section has: nobody's, rather than anybody's.
+            by_source.or_else(|| if named { None } else { self.by_payload_type(header.payload_type) })
+        })?;
+        self.cached = found;
+        Some(found)
+    }
+
+    fn by_payload_type(&self, payload_type: rtp::PayloadType) -> Option<usize> {
+        let fits = |receiver: &&Option<Receiver>| {
+            receiver.as_ref().is_some_and(|receiver| receiver.config().format(payload_type).is_some())
+        };
+        let mut fitting = self.receivers.iter().enumerate().filter(|(_, receiver)| fits(receiver));
+        let (at, _) = fitting.next()?;
+        fitting.next().is_none().then_some(at)
+    }
+
+    /// Counts a packet for feedback on the path.
+    fn note_arrival(&mut self, now: Instant, ecn: Option<Ecn>, at: usize, packet: &Packet<'_>) {
+        let bytes = u64::try_from(packet.bytes().len()).unwrap_or(0);
+        self.received_bytes = self.received_bytes.saturating_add(bytes);
+        match self.config.feedback {
+            TransportFeedback::None => return,
+            TransportFeedback::TransportWide => {
+                let Some(receiver) = self.receivers.get(at).and_then(Option::as_ref) else { return };
+                let map = &receiver.config().extensions;
+                let one = map.read::<TransportSequence>(packet).map(|it| it.0);
+                let sequence = one.or_else(|| Some(map.read::<TransportSequence2>(packet)?.sequence));
+                let Some(sequence) = sequence else { return };
+                self.arrivals.add(now, sequence);
+            }
+            TransportFeedback::Streams => {
+                let header = packet.header();
+                self.stream_arrivals.add(now, header.ssrc, header.sequence_number, ecn);
+            }
+        }
+        if self.feedback_due.is_none() {
+            self.feedback_due = Some(now + self.feedback_interval(now));
+        }
+    }
+
+    fn feedback_interval(&mut self, now: Instant) -> Duration {
+        if self.config.feedback == TransportFeedback::Streams {
+            return STREAM_FEEDBACK_INTERVAL;
+        }
+        let (since, before, rate) = self.rate;
+        let elapsed = now - since;
+        if elapsed >= RATE_WINDOW {
+            let bits = u128::from(self.received_bytes.saturating_sub(before)).saturating_mul(8_000);
+            let rate = bits / elapsed.as_millis().max(1);
+            self.rate = (now, self.received_bytes, u64::try_from(rate).unwrap_or(u64::MAX));
+            return transport_feedback_interval(self.rate.2);
+        }
+        transport_feedback_interval(rate)
+    }
+
+    fn set_round_trip(&mut self, round_trip: Duration) {
+        self.stats.round_trip = Some(round_trip);
+        for receiver in self.receivers.iter_mut().flatten() {
+            receiver.set_round_trip(round_trip);
+        }
+    }
+
+    fn resolve_collision(&mut self, ssrc: Ssrc) {
+        // RFC 3550 §8.2: goodbye to the old one, and on under another.
+        let given_up = self.senders.iter_mut().flatten().find_map(|sender| sender.resolve_collision(ssrc));
+        if let Some(ssrc) = given_up
+            && self.collisions.len() < MAX_GOODBYES
+            && self.goodbyes.len() < MAX_GOODBYES
+        {
+            self.collisions.push(ssrc);
+            self.goodbyes.push(ssrc);
+        }
+    }
+
+    /// Who speaks for us in reports and feedback: the first source that is sent, or one that only reports.
+    fn reporter(&self) -> Ssrc {
+        let mut sources = self.senders.iter().flatten().filter_map(|sender| sender.sources().next());
+        sources.next().map_or(self.own, |(_, ssrc, ..)| ssrc)
+    }
+
+    fn count_members(&mut self, now: Instant) {
+        let heard: usize = self.receivers.iter().flatten().map(|receiver| receiver.sources().count()).sum();
+        let ours: usize = self.senders.iter().flatten().map(|sender| sender.sources().len()).sum();
+        let we_send = self.senders.iter().flatten().any(Sender::has_sent);
+        let sending = self.senders.iter().flatten().filter(|sender| sender.has_sent()).count();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let members = count(heard.saturating_add(ours.max(1)));
+        self.schedule.set_members(now, members, count(heard.saturating_add(sending)), we_send);
+    }
+
+    /// When feedback is wanted.
+    fn feedback_wanted_at(&self) -> Option<Instant> {
+        let asked = self.receivers.iter().flatten().filter_map(Receiver::feedback_due).min();
+        let told = self.senders.iter().flatten().any(Sender::has_notification).then_some(self.last_now);
+        [asked, told, self.feedback_due].into_iter().flatten().min()
+    }
+
+    fn wants_feedback(&self, now: Instant) -> bool {
+        self.feedback_wanted_at().is_some_and(|at| at <= now)
+    }
+}
+
+/// A free place, at most `limit` of them.
+fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
+    if let Some(at) = places.iter().position(Option::is_none) {
+        return Some(at);
+    }
+    if places.len() >= limit {
+        return None;
+    }
+    places.push(None);
+    places.len().checked_sub(1)
+}
+
+/// Sources that say goodbye in one datagram (RFC 3550 §6.6).
+const MAX_GOODBYES: usize = 31;
+const MAX_CNAME: usize = 255;
+/// A report with a block and a long name: less is no room.
+const MIN_RTCP: usize = 400;
+const RATE_WINDOW: Duration = Duration::from_millis(500);

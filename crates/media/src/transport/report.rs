@@ -1,0 +1,179 @@
+//! What is written into datagrams of RTCP, and the extended reports that come.
+
+use proto::Instant;
+use rtp::rtcp::{Encoder, ReceiverDelay, ReportBlock, SdesItem, SdesKind, XrBlock};
+use rtp::{NtpTime, Ssrc};
+
+use super::{Rtp, TransportFeedback};
+use crate::clock;
+use crate::receive::Receiver;
+
+impl Rtp {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of many blocks it is about two")]
+    pub(super) fn handle_extended(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        report: &rtp::rtcp::ExtendedReport<'_>,
+    ) {
+        for block in report.blocks() {
+            match block {
+                XrBlock::ReferenceTime(time) => {
+                    let entry = (report.ssrc, time.middle(), now);
+                    if let Some(other) = self.references.iter_mut().find(|other| other.0 == report.ssrc) {
+                        *other = entry;
+                    } else if self.references.len() < self.config.max_peers {
+                        self.references.push(entry);
+                    }
+                }
+                XrBlock::Delays(delays) => {
+                    let own = delays
+                        .entries()
+                        .find(|delay| self.reporter() == delay.ssrc || self.own == delay.ssrc);
+                    let trip = own.and_then(|it| clock::round_trip(ntp, it.last_rr, it.delay_since_last_rr));
+                    trip.into_iter().for_each(|trip| self.set_round_trip(trip));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes the packets of a datagram. Gives whether there is anything in it that had to be said.
+    pub(super) fn write_datagram(
+        &mut self,
+        now: Instant,
+        regular: bool,
+        reports: bool,
+        out: &mut Encoder<'_, '_>,
+    ) -> bool {
+        let reporter = self.reporter();
+        let mut wrote = regular;
+        if reports {
+            self.write_reports(now, reporter, regular, out);
+        }
+        wrote |= self.write_feedback(now, reporter, out);
+        if !self.goodbyes.is_empty() && out.goodbye(self.goodbyes.iter().copied(), None).is_ok() {
+            self.goodbyes.clear();
+            wrote = true;
+        }
+        wrote
+    }
+
+    /// Reports and names (RFC 3550 §6.1: each datagram begins with a report, and has a name). Without `regular` the report says
+    /// nothing, so that the intervals that reports are about stay as they are.
+    fn write_reports(&mut self, now: Instant, reporter: Ssrc, regular: bool, out: &mut Encoder<'_, '_>) {
+        let ntp = self.config.clock.ntp(now);
+        let mut sources = [reporter; MAX_CHUNKS];
+        let mut count = 1;
+        if regular {
+            // Names and extended reports follow: so much is kept for them.
+            let name = self.config.cname.len().saturating_add(NAME_OVERHEAD);
+            let room = out.room().saturating_sub(name).saturating_sub(EXTENDED);
+            let mut blocks = [ReportBlock::default(); MAX_BLOCKS];
+            let most = (room.saturating_sub(REPORT) / BLOCK).min(MAX_BLOCKS);
+            let received = self.receivers.iter_mut().flatten().flat_map(|receiver| receiver.reports(now));
+            let mut blocks_len = 0_usize;
+            for (place, block) in blocks.iter_mut().zip(received).take(most) {
+                *place = block;
+                blocks_len = blocks_len.saturating_add(1);
+            }
+            let mut blocks = blocks.get(..blocks_len).unwrap_or_default();
+            let sent = self.senders.iter_mut().flatten().flat_map(|sender| sender.reports(now, ntp));
+            let mut first = true;
+            for (ssrc, info) in sent {
+                if out.room() < REPORT.saturating_add(name).saturating_add(EXTENDED) {
+                    break;
+                }
+                if out.sender_report(ssrc, info, blocks.iter().copied(), &[]).is_err() {
+                    break;
+                }
+                blocks = &[];
+                if let Some(place) = sources.get_mut(if first { 0 } else { count }) {
+                    *place = ssrc;
+                    count = count.saturating_add(usize::from(!first));
+                }
+                first = false;
+            }
+            if first {
+                // There is room: `poll_rtcp` has seen to it.
+                let _ = out.receiver_report(reporter, blocks.iter().copied(), &[]);
+            }
+        } else {
+            let _ = out.receiver_report(reporter, [], &[]);
+        }
+        let item = SdesItem { kind: SdesKind::CNAME, text: self.config.cname.as_bytes() };
+        let named = sources.get(..count).unwrap_or_default();
+        let all = out.source_description(named.iter().map(|ssrc| (*ssrc, [item])));
+        if all.is_err() {
+            let _ = out.source_description([(reporter, [item])]);
+        }
+        if regular {
+            self.write_extended(now, ntp, reporter, out);
+        }
+    }
+
+    /// Reference times while nothing is sent, and answers to those of peers (RFC 3611 §4.4, §4.5).
+    fn write_extended(&mut self, now: Instant, ntp: NtpTime, reporter: Ssrc, out: &mut Encoder<'_, '_>) {
+        let receives = self.receivers.iter().flatten().any(|receiver| receiver.any_source().is_some());
+        let asks = self.config.receiver_reference_time && receives && self.stats_are_not_told();
+        let delays = self.references.iter().map(|(ssrc, middle, at)| ReceiverDelay {
+            ssrc: *ssrc,
+            last_rr: *middle,
+            delay_since_last_rr: clock::short_units(now - *at),
+        });
+        if !asks && self.references.is_empty() {
+            return;
+        }
+        let written = out.extended_report(reporter, |xr| {
+            if asks {
+                xr.reference_time(ntp)?;
+            }
+            if delays.len() > 0 { xr.delays(delays.clone()) } else { Ok(()) }
+        });
+        if written.is_ok() {
+            self.references.clear();
+        }
+    }
+
+    /// Whether no report of a peer tells the round trip: nothing of ours is sent.
+    fn stats_are_not_told(&self) -> bool {
+        self.senders.iter().flatten().all(|sender| sender.round_trip().is_none())
+    }
+
+    fn write_feedback(&mut self, now: Instant, reporter: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
+        let mut wrote = false;
+        for receiver in self.receivers.iter_mut().flatten() {
+            wrote |= receiver.write_feedback(now, reporter, out);
+        }
+        for sender in self.senders.iter_mut().flatten() {
+            wrote |= sender.write_notification(reporter, out);
+        }
+        if self.feedback_due.is_some_and(|due| due <= now) {
+            let media = self.receivers.iter().flatten().find_map(Receiver::any_source).unwrap_or_default();
+            wrote |= match self.config.feedback {
+                TransportFeedback::None => false,
+                TransportFeedback::TransportWide => self.arrivals.write(reporter, media, out),
+                TransportFeedback::Streams => {
+                    self.stream_arrivals.write(now, self.config.clock.ntp(now), reporter, out)
+                }
+            };
+            let rest = !self.arrivals.is_empty() || !self.stream_arrivals.is_empty();
+            // What had no room goes at once, and what comes next begins a new interval.
+            self.feedback_due = rest.then_some(now);
+            if self.config.feedback == TransportFeedback::None {
+                self.feedback_due = None;
+            }
+        }
+        wrote
+    }
+}
+
+const MAX_BLOCKS: usize = 31;
+const MAX_CHUNKS: usize = 31;
+/// A sender report without blocks, and a block (RFC 3550 §6.4.1).
+const REPORT: usize = 28;
+const BLOCK: usize = 24;
+/// Header, source, item and the zeros behind it.
+const NAME_OVERHEAD: usize = 16;
+/// A reference time, and one delay.
+const EXTENDED: usize = 8 + 12 + 16;

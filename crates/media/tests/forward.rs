@@ -1,0 +1,285 @@
+//! A forwarder between a sender and receivers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use media::{EncodingConfig, OutgoingFrame, Output, Received, Rtp, SenderId, StreamId, TransportFeedback};
+use proto::{Ecn, Instant, Writer};
+use rtp::payload::{PictureId, vp8};
+use rtp::rtcp::{Compound, Packet as Rtcp, PacketStatus};
+use rtp::{Packet, PacketMut, Rid, is_rtcp};
+use support::{Call, clock, extensions, rtp, video_receiver, video_sender, vp8};
+use testkit::{Link, epoch};
+
+struct Forwarder {
+    alice: Rtp,
+    sending: SenderId,
+    middle: Rtp,
+    onward: SenderId,
+    now: Instant,
+    /// Which stream is forwarded.
+    chosen: StreamId,
+    /// What leaves it.
+    out: Vec<Vec<u8>>,
+}
+
+impl Forwarder {
+    fn new() -> Self {
+        let (mut alice, mut middle) = (rtp("alice", 1), rtp("middle", 2));
+        let mut config = video_sender();
+        config.encodings =
+            [b"h", b"l"].iter().map(|name| EncodingConfig::named(Rid::new(*name).unwrap())).collect();
+        let sending = alice.add_sender(config).unwrap();
+        let mut config = video_receiver();
+        config.output = Output::Packets;
+        middle.add_receiver(config).unwrap();
+        let mut config = video_sender();
+        // The onward peer knows extensions by other numbers.
+        config.extensions = rtp::extension::ExtensionMap::default();
+        config.extensions.set(9, rtp::extension::Kind::AbsSendTime).unwrap();
+        config.extensions.set(10, rtp::extension::Kind::Mid).unwrap();
+        config.extensions.set(11, rtp::extension::Kind::TransportSequence).unwrap();
+        let onward = middle.add_sender(config).unwrap();
+        let chosen = StreamId(0);
+        Self { alice, sending, middle, onward, now: epoch(), chosen, out: Vec::new() }
+    }
+
+    /// Sends a frame of both layers, and forwards the chosen one's. `drop`: which of its packets are lost before.
+    fn frame(&mut self, number: u32, drop: impl Fn(usize) -> bool) {
+        for encoding in 0..2 {
+            let bytes = vp8(number, number == 0, 3000);
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+            self.alice.sender(self.sending).unwrap().send_frame(self.now, encoding, &frame).unwrap();
+        }
+        let mut count = 0;
+        loop {
+            let mut memory = [0; 1500];
+            let mut out = Writer::new(&mut memory);
+            if !self.alice.poll_rtp(self.now, &mut out) {
+                break;
+            }
+            let len = out.len();
+            count += 1;
+            if drop(count) {
+                continue;
+            }
+            let packet = PacketMut::decode(&mut memory, len).unwrap();
+            let (_, received) = self.middle.handle_rtp(self.now, None, packet).unwrap();
+            let Received::Packet { stream, number, mut packet } = received else { continue };
+            if stream != self.chosen {
+                continue;
+            }
+            let source = (stream.0, number);
+            self.middle.forward(self.now, self.onward, 0, source, &mut packet, &extensions()).unwrap();
+            self.out.push(packet.bytes().to_vec());
+        }
+        self.now += Duration::from_millis(33);
+    }
+}
+
+fn picture(packet: &Packet<'_>) -> u16 {
+    vp8::Descriptor::decode(packet.payload()).unwrap().0.picture_id.map(PictureId::value).unwrap()
+}
+
+#[test]
+fn layers_are_switched_without_a_gap_in_numbers_times_and_pictures() {
+    let mut forwarder = Forwarder::new();
+    for number in 0..60 {
+        forwarder.chosen = StreamId(u32::from(number % 20 >= 10));
+        forwarder.frame(number, |_| false);
+    }
+    let packets: Vec<Packet<'_>> = forwarder.out.iter().map(|bytes| Packet::decode(bytes).unwrap()).collect();
+    assert!(packets.len() >= 180);
+    let ssrc = packets[0].header().ssrc;
+    for pair in packets.windows(2) {
+        let (before, after) = (pair[0].header(), pair[1].header());
+        assert_eq!(after.ssrc, ssrc);
+        assert_eq!(after.sequence_number, before.sequence_number.next());
+        let ticks = after.timestamp.distance(before.timestamp);
+        let step = i32::from(picture(&pair[1]).wrapping_sub(picture(&pair[0])) & 0x7fff);
+        assert_eq!(step, i32::from(ticks > 0), "a picture has one time");
+        // 33 ms of the clock here, or what the sender says: 3,000 ticks.
+        assert!(ticks == 0 || (2970..=3000).contains(&ticks), "{ticks}");
+        assert_eq!(pair[1].element(9).map(<[u8]>::len), Some(3));
+        assert!(pair[1].element(4).is_none(), "what the onward peer does not know is left out");
+    }
+    let transport: Vec<u16> =
+        packets.iter().map(|it| u16::from_be_bytes(it.element(11).unwrap().try_into().unwrap())).collect();
+    assert!(transport.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+}
+
+#[test]
+fn losses_before_the_forwarder_are_gaps_behind_it_and_it_answers_for_what_it_has() {
+    let mut forwarder = Forwarder::new();
+    (0..30).for_each(|number| forwarder.frame(number, |count| number == 20 && count == 1));
+    let numbers: Vec<u16> =
+        forwarder.out.iter().map(|bytes| Packet::decode(bytes).unwrap().header().sequence_number.0).collect();
+    let gaps = numbers.windows(2).filter(|pair| pair[1] != pair[0].wrapping_add(1));
+    assert_eq!(gaps.count(), 1);
+    // A receiver asks for the fifth.
+    let ssrc = Packet::decode(&forwarder.out[4]).unwrap().header().ssrc;
+    let mut memory = [0; 1500];
+    let mut out = Writer::new(&mut memory);
+    let lost = [rtp::SequenceNumber(numbers[4])];
+    rtp::rtcp::Encoder::new(&mut out).nack(rtp::Ssrc(9), ssrc, lost).unwrap();
+    let now = forwarder.now;
+    forwarder.middle.handle_rtcp(now, out.written()).unwrap();
+    out.truncate(0);
+    assert!(forwarder.middle.poll_rtp(now, &mut out));
+    let len = out.len();
+    let mut packet = PacketMut::decode(out.written_mut(0), len).unwrap();
+    assert_eq!(packet.as_packet().header().payload_type.get(), 97);
+    let original = rtp::rtx::Stream { ssrc, payload_type: support::pt(96) };
+    assert_eq!(rtp::rtx::unwrap(&mut packet, original).unwrap().0, numbers[4]);
+    let sent = Packet::decode(&forwarder.out[4]).unwrap();
+    assert_eq!(packet.as_packet().payload(), sent.payload());
+}
+
+/// Feedback of Bob's on what Alice sends.
+fn feedback(kind: TransportFeedback, loss: f64) -> (Call, Vec<Vec<u8>>) {
+    let mut call = Call::new(&Link { delay: Duration::from_millis(20), loss, ..Link::default() }, 40);
+    call.bob.set_feedback(true, kind);
+    let video = call.alice.add_sender(video_sender()).unwrap();
+    call.bob.add_receiver(video_receiver()).unwrap();
+    call.video(video, 0, 300, 5000);
+    let datagrams = call.rtcp.iter().filter(|(_, is_alice, _)| !is_alice);
+    let datagrams = datagrams.map(|(_, _, bytes)| bytes.clone()).collect();
+    (call, datagrams)
+}
+
+#[test]
+fn transport_wide_feedback_tells_of_every_packet_when_it_came() {
+    let (call, datagrams) = feedback(TransportFeedback::TransportWide, 0.05);
+    let (mut told, mut at) = (0, i64::MIN);
+    for datagram in &datagrams {
+        for packet in Compound::decode(datagram).unwrap().packets() {
+            let Ok(Rtcp::TransportCc(feedback)) = packet else { continue };
+            for (sequence, ticks) in feedback.received() {
+                let sent = call.alice.sent().by_transport(sequence).unwrap();
+                let left = i64::try_from(sent.at.as_nanos() / 250_000).unwrap();
+                // The link takes 20 ms: 80 ticks. The reference wraps after 12 days, and this begins at its begin.
+                assert!((79..=81).contains(&(ticks - left)), "{ticks} {left}");
+                at = at.max(ticks);
+                told += 1;
+            }
+        }
+    }
+    let sent = call.alice.sent().iter().count();
+    assert!(told * 100 > sent * 92 && told < sent, "{told} of {sent}");
+}
+
+#[test]
+fn feedback_on_streams_tells_of_every_packet_with_its_mark() {
+    let (call, datagrams) = feedback(TransportFeedback::Streams, 0.05);
+    let (mut came, mut lost) = (0, 0);
+    for datagram in &datagrams {
+        for packet in Compound::decode(datagram).unwrap().packets() {
+            let Ok(Rtcp::CongestionControl(feedback)) = packet else { continue };
+            for stream in feedback.streams() {
+                for (sequence, status) in stream.packets() {
+                    assert!(call.alice.sent().by_stream(stream.ssrc, sequence).is_some());
+                    match status {
+                        PacketStatus::Lost => lost += 1,
+                        PacketStatus::Received { ecn, offset } => {
+                            assert!(ecn.is_none() && offset.unwrap() <= 110);
+                            came += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let sent = call.alice.sent().iter().count();
+    assert!(came * 100 > sent * 92 && lost > 20 && came + lost <= sent, "{came} and {lost} of {sent}");
+    assert_ne!(Ecn::Ce, Ecn::Ect0);
+}
+
+#[test]
+fn rtcp_stays_within_its_share_and_every_full_datagram_has_report_and_name() {
+    let (call, datagrams) = feedback(TransportFeedback::TransportWide, 0.02);
+    let bytes: usize = datagrams.iter().map(|datagram| datagram.len() + 28).sum();
+    // 5 % of 3 Mbit/s in ten seconds, and what may be saved up.
+    assert!(bytes < 10 * 18_750 + 18_750, "{bytes}");
+    let mut full = 0;
+    for (_, is_alice, datagram) in &call.rtcp {
+        assert!(is_rtcp(datagram) && datagram.len() <= 1170);
+        let compound = Compound::decode(datagram).unwrap();
+        let packets: Vec<Rtcp<'_>> = compound.packets().map(Result::unwrap).collect();
+        if compound.is_reduced_size() {
+            continue;
+        }
+        full += 1;
+        assert!(matches!(packets[0], Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)));
+        let Rtcp::SourceDescription(description) = packets[1] else { panic!("{packets:?}") };
+        let names: Vec<&[u8]> =
+            description.chunks().filter_map(|chunk| description.cname(chunk.ssrc)).collect();
+        assert_eq!(names, [if *is_alice { &b"alice"[..] } else { b"bob" }]);
+    }
+    assert!(full >= 15, "{full}");
+}
+
+#[test]
+fn who_does_not_agree_to_less_gets_full_datagrams_alone() {
+    let mut call = Call::new(&Link { delay: Duration::from_millis(20), loss: 0.05, ..Link::default() }, 50);
+    call.bob.set_feedback(false, TransportFeedback::TransportWide);
+    let video = call.alice.add_sender(video_sender()).unwrap();
+    call.bob.add_receiver(video_receiver()).unwrap();
+    call.video(video, 0, 150, 5000);
+    let mut nacks = 0;
+    for (_, is_alice, datagram) in &call.rtcp {
+        let compound = Compound::decode(datagram).unwrap();
+        assert!(*is_alice || !compound.is_reduced_size());
+        nacks += compound.packets().filter(|packet| matches!(packet, Ok(Rtcp::Nack(_)))).count();
+    }
+    assert!(nacks > 10);
+}
+
+#[test]
+fn who_only_receives_learns_the_round_trip_by_extended_reports() {
+    let mut call = Call::new(&Link { delay: Duration::from_millis(40), ..Link::default() }, 60);
+    let video = call.alice.add_sender(video_sender()).unwrap();
+    call.bob.add_receiver(video_receiver()).unwrap();
+    call.video(video, 0, 150, 2000);
+    let trip = call.bob.stats().round_trip.unwrap();
+    assert!((80..83).contains(&trip.as_millis()), "{trip:?}");
+    assert!(clock().ntp(call.now) > clock().ntp(epoch()));
+}
+
+#[test]
+fn equal_seeds_and_inputs_give_equal_bytes_and_refused_packets_change_nothing() {
+    let run = |disturb: bool| {
+        let mut call =
+            Call::new(&Link { delay: Duration::from_millis(20), loss: 0.03, ..Link::default() }, 70);
+        let video = call.alice.add_sender(video_sender()).unwrap();
+        let receiver = call.bob.add_receiver(video_receiver()).unwrap();
+        for part in 0..30 {
+            call.video(video, part * 10, 10, 3000);
+            if disturb {
+                // Of no section; of a payload type that nobody knows; of nobody's retransmissions.
+                let junk: [&[u8]; 3] = [
+                    b"\x90\x60\x00\x07\x00\x00\x03\xc0\x11\x22\x33\x44\xbe\xde\x00\x01\x10\x39\x00\x00data",
+                    b"\x80\x05\x00\x07\x00\x00\x03\xc0\x11\x22\x33\x44data",
+                    b"\x80\x05\x00\x07\x00\x00\x03\xc0\x11\x22\x33\x45",
+                ];
+                for bytes in junk {
+                    let mut bytes = bytes.to_vec();
+                    let len = bytes.len();
+                    let packet = PacketMut::decode(&mut bytes, len).unwrap();
+                    assert!(call.bob.handle_rtp(call.now, None, packet).is_err());
+                }
+            }
+        }
+        let bytes: Vec<u8> = call.rtcp.iter().flat_map(|(_, _, bytes)| bytes.clone()).collect();
+        (bytes, call.out[receiver.0].clone(), call.rtp_bytes)
+    };
+    let plain = run(false);
+    assert_eq!(plain, run(false));
+    assert_eq!(plain, run(true));
+}

@@ -1,0 +1,322 @@
+//! What peers may do wrong, and what it may cost.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use media::{Event, SenderEvent, Stop};
+use proptest::prelude::*;
+use proto::{NoSpace, Writer};
+use rtp::rtcp::{Compound, Encoder, FirEntry, MaxBitrate, Packet, ReportBlock};
+use rtp::{PacketMut, SequenceNumber, Ssrc};
+use support::{Call, audio_receiver, rtp, video_receiver, video_sender};
+use testkit::{Link, epoch};
+
+fn near() -> Link {
+    Link { delay: Duration::from_millis(1), ..Link::default() }
+}
+
+fn rtcp(write: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), NoSpace>) -> Vec<u8> {
+    let mut memory = [0; 1500];
+    let mut out = Writer::new(&mut memory);
+    write(&mut Encoder::new(&mut out)).unwrap();
+    out.written().to_vec()
+}
+
+#[test]
+fn r5_a_flood_of_nacks_makes_us_send_half_as_much_again_and_no_more() {
+    let mut call = Call::new(&near(), 1);
+    let sender = call.alice.add_sender(video_sender()).unwrap();
+    let ssrc = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let mut sent = 0;
+    for round in 0..100 {
+        call.video(sender, round, 1, 5000);
+        let stats = call.alice.sender(sender).unwrap().stats(0).unwrap();
+        // All of the last 500 packets, ten times a frame.
+        for _ in 0..10 {
+            let newest = u16::try_from(stats.packets % 65_536).unwrap();
+            let flood = rtcp(|out| {
+                let from = SequenceNumber(newest).wrapping_add(u16::MAX - 500);
+                out.nack(Ssrc(9), ssrc, (0..32_768).step_by(1).map(|n| from.wrapping_add(n))).map(drop)
+            });
+            call.alice.handle_rtcp(call.now, &flood).unwrap();
+            // And whatever the numbers are: these are asked for by what was really sent.
+            let all: Vec<SequenceNumber> = call.alice.sent().iter().map(|sent| sent.sequence).collect();
+            for part in all.chunks(700) {
+                let bytes = rtcp(|out| {
+                    let mut numbers: Vec<SequenceNumber> = part.to_vec();
+                    numbers.sort_by_key(|number| number.0);
+                    out.nack(Ssrc(9), ssrc, numbers).map(drop)
+                });
+                call.alice.handle_rtcp(call.now, &bytes).unwrap();
+            }
+            call.exchange();
+        }
+        sent = stats.bytes;
+    }
+    let stats = call.alice.sender(sender).unwrap().stats(0).unwrap();
+    let (again, media) = (stats.retransmitted_bytes, stats.bytes - stats.retransmitted_bytes);
+    println!("{media} bytes, {again} of them again; {} refused", stats.refused);
+    assert!(again > media / 4, "the budget is used: {again} of {media}");
+    assert!(again * 2 <= media * 103 / 100, "headers are not counted here: {again} of {media}");
+    assert!(stats.refused > 3000 && sent > 0);
+}
+
+#[test]
+fn r5_a_flood_of_plis_and_firs_wants_a_key_frame_once_in_half_a_second() {
+    let mut call = Call::new(&near(), 2);
+    let sender = call.alice.add_sender(video_sender()).unwrap();
+    let ssrc = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let mut wanted = Vec::new();
+    for step in 0..5000_u64 {
+        let now = epoch() + Duration::from_millis(step);
+        let sequence = u8::try_from(step % 256).unwrap();
+        let pli = rtcp(|out| {
+            out.pli(Ssrc(9), ssrc)?;
+            out.fir(Ssrc(9), [FirEntry { ssrc, sequence }])
+        });
+        call.alice.handle_rtcp(now, &pli).unwrap();
+        while let Some(event) = call.alice.poll_event(now) {
+            assert_eq!(event, Event::Sender(sender, SenderEvent::KeyFrameWanted { encoding: 0 }));
+            wanted.push(now);
+        }
+    }
+    assert_eq!(wanted.len(), 10);
+    assert!(wanted.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(500)));
+}
+
+#[test]
+fn a_fir_that_is_repeated_is_one_request() {
+    let mut call = Call::new(&near(), 3);
+    let sender = call.alice.add_sender(video_sender()).unwrap();
+    let ssrc = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let mut count = 0;
+    for (step, sequence) in [(0, 7), (1000, 7), (2000, 7), (3000, 8)] {
+        let now = epoch() + Duration::from_millis(step);
+        let fir = rtcp(|out| out.fir(Ssrc(9), [FirEntry { ssrc, sequence }]));
+        call.alice.handle_rtcp(now, &fir).unwrap();
+        count += std::iter::from_fn(|| call.alice.poll_event(now)).count();
+    }
+    assert_eq!(count, 2);
+}
+
+#[test]
+fn r5_bitrates_that_peers_ask_for_are_clamped_and_tmmbr_is_answered() {
+    let mut call = Call::new(&near(), 4);
+    let sender = call.alice.add_sender(video_sender()).unwrap();
+    let ssrc = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
+    for (bitrate, limit) in [(0, 10_000), (1 << 63, 1_000_000_000), (500_000, 500_000)] {
+        let remb = rtcp(|out| out.remb(Ssrc(9), bitrate, [ssrc]));
+        call.alice.handle_rtcp(call.now, &remb).unwrap();
+        let event = call.alice.poll_event(call.now);
+        assert_eq!(event, Some(Event::Sender(sender, SenderEvent::BitrateLimit(limit))));
+        assert_eq!(call.alice.poll_event(call.now), None);
+    }
+    // Of streams that are not ours nothing is said.
+    let other = rtcp(|out| out.remb(Ssrc(9), 1, [Ssrc(1)]));
+    call.alice.handle_rtcp(call.now, &other).unwrap();
+    assert_eq!(call.alice.sender(sender).unwrap().bitrate_limit(), Some(500_000));
+    for owner in 20..26 {
+        let limit = MaxBitrate { ssrc, bitrate: 400_000 - 1000 * u64::from(owner), overhead: 40 };
+        let tmmbr = rtcp(|out| out.tmmbr(Ssrc(owner), [limit]));
+        call.alice.handle_rtcp(call.now, &tmmbr).unwrap();
+    }
+    // Four who ask are heard.
+    assert_eq!(call.alice.sender(sender).unwrap().bitrate_limit(), Some(377_000));
+    call.exchange();
+    let answers: Vec<(Ssrc, u64)> = call.rtcp.iter().flat_map(|(_, _, bytes)| tmmbn(bytes)).collect();
+    assert_eq!(answers, [(Ssrc(23), 377_000)]);
+}
+
+fn tmmbn(bytes: &[u8]) -> Vec<(Ssrc, u64)> {
+    let read = Compound::decode(bytes).unwrap().packets().filter_map(|packet| match packet {
+        Ok(Packet::Tmmbn(it)) => Some(it.entries().map(|it| (it.ssrc, it.bitrate)).collect::<Vec<_>>()),
+        Ok(_) | Err(_) => None,
+    });
+    read.flatten().collect()
+}
+
+#[test]
+fn the_circuit_breaker_stops_a_stream_of_which_nothing_arrives() {
+    let mut call = Call::new(&near(), 5);
+    let sender = call.alice.add_sender(video_sender()).unwrap();
+    let ssrc = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let mut stopped = None;
+    for second in 0..20_u32 {
+        for part in 0..30 {
+            let number = second * 30 + part;
+            let bytes = support::vp8(number, false, 500);
+            let frame =
+                media::OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..Default::default() };
+            let sent = call.alice.sender(sender).unwrap().send_frame(call.now, 0, &frame);
+            if stopped.is_some() {
+                assert_eq!(sent, Err(media::SendError::Inactive));
+            }
+            let end = call.now + Duration::from_millis(33);
+            call.run(end);
+        }
+        let block = ReportBlock { ssrc, highest_sequence: 7, fraction_lost: 255, ..ReportBlock::default() };
+        let report = rtcp(|out| out.receiver_report(Ssrc(9), [block], &[]));
+        call.alice.handle_rtcp(call.now, &report).unwrap();
+        call.exchange();
+        for event in call.alice_events.drain(..) {
+            if let Event::Sender(_, SenderEvent::Stopped { encoding: 0, reason }) = event {
+                stopped.get_or_insert((second, reason));
+            }
+        }
+    }
+    assert_eq!(stopped, Some((5, Stop::MediaTimeout)));
+    assert!(!call.alice.sender(sender).unwrap().is_active(0));
+    call.alice.sender(sender).unwrap().resume(0);
+    assert!(call.alice.sender(sender).unwrap().is_active(0));
+}
+
+#[test]
+fn as_many_peers_are_told_their_round_trip_as_the_limit() {
+    let mut call = Call::new(&near(), 6);
+    call.alice.add_receiver(video_receiver()).unwrap();
+    let video = call.bob.add_sender(video_sender()).unwrap();
+    let frame = media::OutgoingFrame { bytes: &[0; 20], ..Default::default() };
+    call.bob.sender(video).unwrap().send_frame(call.now, 0, &frame).unwrap();
+    let start = call.now;
+    call.run(start + Duration::from_millis(10));
+    for peer in 100..117 {
+        let time = rtp::NtpTime(u64::from(peer) << 32);
+        let report = rtcp(|out| out.extended_report(Ssrc(peer), |xr| xr.reference_time(time)));
+        call.alice.handle_rtcp(call.now, &report).unwrap();
+    }
+    call.run(start + Duration::from_secs(3));
+    let delays = call.rtcp.iter().filter(|(_, is_alice, _)| *is_alice).flat_map(|(_, _, bytes)| dlrr(bytes));
+    let told: Vec<u32> = delays.map(|ssrc| ssrc.0).filter(|ssrc| *ssrc >= 100 && *ssrc < 200).collect();
+    assert_eq!(told, (100..116).collect::<Vec<u32>>());
+}
+
+fn dlrr(bytes: &[u8]) -> Vec<Ssrc> {
+    let mut all = Vec::new();
+    for packet in Compound::decode(bytes).unwrap().packets() {
+        let Ok(Packet::ExtendedReport(report)) = packet else { continue };
+        for block in report.blocks() {
+            if let rtp::rtcp::XrBlock::Delays(delays) = block {
+                all.extend(delays.entries().map(|delay| delay.ssrc));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn as_many_sources_say_goodbye_as_one_packet_has() {
+    let mut call = Call::new(&near(), 7);
+    for _ in 0..32 {
+        call.alice.add_sender(video_sender()).unwrap();
+    }
+    call.alice.close();
+    call.exchange();
+    let mut gone = Vec::new();
+    for (_, _, bytes) in &call.rtcp {
+        for packet in Compound::decode(bytes).unwrap().packets() {
+            let Ok(Packet::Goodbye(goodbye)) = packet else { continue };
+            gone.extend(goodbye.sources());
+        }
+    }
+    assert_eq!(gone.len(), 31);
+}
+
+#[test]
+fn as_many_recovered_packets_wait_for_a_forwarder_as_the_limit() {
+    let mut config = video_receiver();
+    (config.output, config.probation) = (media::Output::Packets, 0);
+    config.formats.push((support::pt(99), media::Format::Fec(rtp::fec::Format::Flex03)));
+    let mut receiver = media::Receiver::new(config);
+    let packet = |ssrc: u32, number: u16, payload_type: u8, payload: &[u8]| {
+        let mut memory = [0; 300];
+        let mut out = Writer::new(&mut memory);
+        let header = rtp::Header {
+            payload_type: support::pt(payload_type),
+            sequence_number: SequenceNumber(number),
+            ssrc: Ssrc(ssrc),
+            ..rtp::Header::default()
+        };
+        rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
+        out.written().to_vec()
+    };
+    let mut first = packet(5, 0, 96, &[0x10, 1]);
+    let len = first.len();
+    receiver.handle_rtp(epoch(), PacketMut::decode(&mut first, len).unwrap()).unwrap();
+    for number in 1..=65 {
+        let lost = packet(5, number, 96, &[0x10, 1]);
+        let mut memory = [0; 200];
+        let mut out = Writer::new(&mut memory);
+        rtp::fec::protect(rtp::fec::Format::Flex03, [&lost[..]].into_iter(), &mut out).unwrap();
+        let mut repair = packet(6, number, 99, out.written());
+        let len = repair.len();
+        receiver.handle_rtp(epoch(), PacketMut::decode(&mut repair, len).unwrap()).unwrap();
+    }
+    assert_eq!(std::iter::from_fn(|| receiver.poll_recovered()).count(), 64);
+    let stream = receiver.streams().next().unwrap();
+    assert_eq!(receiver.stats(stream).unwrap().recovered, 65);
+}
+
+#[test]
+fn sections_have_their_limit() {
+    let mut config = media::RtpConfig::new(support::clock(), "x");
+    config.max_sections = 2;
+    let mut transport = media::Rtp::new(config, [0; 32]);
+    for more in [true, true, false] {
+        assert_eq!(transport.add_receiver(audio_receiver()).is_some(), more);
+        assert_eq!(transport.add_sender(video_sender()).is_some(), more);
+    }
+    transport.remove_receiver(media::ReceiverId(0));
+    assert_eq!(transport.add_receiver(audio_receiver()), Some(media::ReceiverId(0)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn nothing_that_comes_makes_it_panic_or_spin(
+        datagrams in proptest::collection::vec((any::<bool>(), 0_u64..3_000, proptest::collection::vec(any::<u8>(), 12..120)), 1..60)
+    ) {
+        let mut transport = rtp("x", 1);
+        transport.add_sender(video_sender()).unwrap();
+        transport.add_receiver(video_receiver()).unwrap();
+        transport.add_receiver(audio_receiver()).unwrap();
+        let mut now = epoch();
+        let mut memory = [0; 1500];
+        for (is_rtcp, millis, mut bytes) in datagrams {
+            now += Duration::from_millis(millis);
+            bytes[0] = bytes[0] & 0x1f | 0x80;
+            if is_rtcp {
+                bytes[1] = 200 + bytes[1] % 8;
+                let words = u16::try_from(bytes.len() / 4 - 1).unwrap();
+                bytes[2..4].copy_from_slice(&words.to_be_bytes());
+                let len = bytes.len() & !3;
+                let _ = transport.handle_rtcp(now, &bytes[..len]);
+            } else {
+                bytes[1] = [96, 97, 111, 0xe0][usize::from(bytes[1] % 4)];
+                bytes[8..11].fill(0);
+                let len = bytes.len();
+                if let Ok(packet) = PacketMut::decode(&mut bytes, len) {
+                    let _ = transport.handle_rtp(now, None, packet);
+                }
+            }
+            transport.handle_timeout(now);
+            for at in 0..2 {
+                while transport.receiver(media::ReceiverId(at)).unwrap().poll_frame(now).is_some() {}
+            }
+            let mut sent = 0;
+            loop {
+                let mut out = Writer::new(&mut memory);
+                if !transport.poll_rtp(now, &mut out) && !transport.poll_rtcp(now, &mut out) {
+                    break;
+                }
+                sent += 1;
+                prop_assert!(sent < 200);
+            }
+            while transport.poll_event(now).is_some() {}
+            let due = transport.poll_timeout();
+            prop_assert!(due.is_none_or(|due| due > now), "{now:?} {due:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The jitter buffer against what was sent, whatever becomes of it on its way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use media::{Content, Receiver, ReceiverConfig};
+use proptest::prelude::*;
+use proto::{Instant, Writer};
+use rtp::payload::{PictureId, vp8 as format};
+use rtp::{Encoder, Header, PacketMut, RtpTimestamp, SequenceNumber, Ssrc};
+use support::{pt, video_receiver, vp8};
+use testkit::epoch;
+
+/// Packets of frames, each with the frame that it belongs to; the first is a key frame, and every `keys`th.
+fn packets(first: u16, sizes: &[usize], keys: usize) -> Vec<(usize, Vec<u8>)> {
+    let mut packetizer = format::Packetizer::new(PictureId::Long(5));
+    let mut number = SequenceNumber(first);
+    let mut all = Vec::new();
+    for (at, size) in sizes.iter().enumerate() {
+        let bytes = frame(at, *size, keys);
+        let mut payloads = packetizer.frame(&bytes, format::Layer::default(), 200).unwrap();
+        loop {
+            let mut memory = [0; 300];
+            let mut payload = Writer::new(&mut memory);
+            let Some(written) = payloads.write(&mut payload).unwrap() else { break };
+            let header = Header {
+                marker: written.marker,
+                payload_type: pt(96),
+                sequence_number: number,
+                timestamp: RtpTimestamp(u32::MAX - 9000).wrapping_add(u32::try_from(at).unwrap() * 3000),
+                ssrc: Ssrc(7),
+            };
+            let mut memory = [0; 400];
+            let mut out = Writer::new(&mut memory);
+            Encoder::new(&mut out, header, &[]).unwrap().finish(payload.written(), 0).unwrap();
+            all.push((at, out.written().to_vec()));
+            number = number.next();
+        }
+    }
+    all
+}
+
+fn frame(at: usize, size: usize, keys: usize) -> Vec<u8> {
+    vp8(u32::try_from(at).unwrap(), at.is_multiple_of(keys), size)
+}
+
+fn receiver(nack: bool) -> Receiver {
+    let mut config: ReceiverConfig = video_receiver();
+    (config.probation, config.nack) = (0, nack);
+    Receiver::new(config)
+}
+
+fn give(receiver: &mut Receiver, now: Instant, bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    let len = bytes.len();
+    // Duplicates are refused.
+    let _ = receiver.handle_rtp(now, PacketMut::decode(&mut bytes, len).unwrap());
+}
+
+/// The frames that come out: which, and what.
+fn drain(receiver: &mut Receiver, now: Instant, out: &mut Vec<(usize, Vec<u8>)>) {
+    receiver.handle_timeout(now);
+    while let Some(frame) = receiver.poll_frame(now) {
+        let Content::Media { bytes, .. } = frame.content else { panic!("video is not concealed") };
+        let at = u32::from_be_bytes(bytes[10..14].try_into().unwrap());
+        out.push((usize::try_from(at).unwrap(), bytes.to_vec()));
+    }
+}
+
+#[test]
+fn more_than_the_limit_that_waits_is_dropped_and_a_key_frame_asked_for() {
+    let mut receiver = receiver(true);
+    let sizes = vec![100; 2200];
+    let packets = packets(60_000, &sizes, 5000);
+    let mut out = Vec::new();
+    give(&mut receiver, epoch(), &packets[0].1);
+    drain(&mut receiver, epoch(), &mut out);
+    assert_eq!(out.len(), 1);
+    // The second is missing; of those behind it, 2,047 are kept with its place.
+    let stream = receiver.streams().next().unwrap();
+    for (at, packet) in packets.iter().enumerate().skip(2) {
+        give(&mut receiver, epoch(), &packet.1);
+        drain(&mut receiver, epoch(), &mut out);
+        let overflows = receiver.stats(stream).unwrap().track.overflows;
+        assert_eq!(overflows, u64::from(at > 2048), "{at}");
+    }
+    assert_eq!(out.len(), 1, "nothing more can be decoded");
+    assert!(receiver.poll_timeout().is_some_and(|due| due <= epoch()), "a key frame is asked for");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn without_loss_every_frame_comes_out_once_and_in_order_whatever_the_order(
+        first in any::<u16>(),
+        sizes in proptest::collection::vec(14_usize..900, 1..40),
+        swaps in proptest::collection::vec((0_usize..200, 0_usize..12), 0..60),
+        copies in proptest::collection::vec(0_usize..200, 0..20),
+        nack in any::<bool>(),
+    ) {
+        let mut sent = packets(first, &sizes, 10);
+        // The first one leads: who comes later starts the stream there.
+        let count = sent.len();
+        for (at, by) in swaps {
+            let (at, to) = (1 + at % count, 1 + (at + by) % count);
+            if at < count && to < count && to > at {
+                let packet = sent.remove(to);
+                sent.insert(at, packet);
+            }
+        }
+        for at in copies {
+            let packet = sent[at % count].clone();
+            sent.push(packet);
+        }
+        let (mut receiver, mut out, mut now) = (receiver(nack), Vec::new(), epoch());
+        for (_, packet) in &sent {
+            now += Duration::from_micros(500);
+            give(&mut receiver, now, packet);
+            drain(&mut receiver, now, &mut out);
+        }
+        let expected: Vec<(usize, Vec<u8>)> =
+            sizes.iter().enumerate().map(|(at, size)| (at, frame(at, *size, 10))).collect();
+        prop_assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn with_loss_what_comes_out_is_whole_in_order_and_rests_on_what_came_out(
+        first in any::<u16>(),
+        sizes in proptest::collection::vec(14_usize..900, 1..60),
+        lost in proptest::collection::vec(0_usize..300, 0..12),
+        nack in any::<bool>(),
+    ) {
+        let sent = packets(first, &sizes, 7);
+        let broken: Vec<usize> = lost.iter().filter_map(|at| sent.get(*at)).map(|(frame, _)| *frame).collect();
+        let (mut receiver, mut out, mut now) = (receiver(nack), Vec::new(), epoch());
+        for (at, (_, packet)) in sent.iter().enumerate() {
+            now += Duration::from_millis(5);
+            if !lost.contains(&at) {
+                give(&mut receiver, now, packet);
+            }
+            drain(&mut receiver, now, &mut out);
+        }
+        // Nothing is waited for longer than this.
+        for _ in 0..200 {
+            now += Duration::from_millis(10);
+            drain(&mut receiver, now, &mut out);
+        }
+        let mut last = None;
+        for (at, bytes) in &out {
+            prop_assert_eq!(bytes, &frame(*at, sizes[*at], 7));
+            prop_assert!(!broken.contains(at));
+            let follows = last.is_some_and(|last: usize| last + 1 == *at);
+            prop_assert!(follows || at.is_multiple_of(7), "{at} after {last:?}");
+            prop_assert!(last.is_none_or(|last| last < *at));
+            last = Some(*at);
+        }
+        // And all that can be decoded comes out, but where the end of a frame before is not known to be one.
+        let decodable = (0..sizes.len()).filter(|at| (at / 7 * 7..=*at).all(|at| !broken.contains(&at)));
+        let decodable = decodable.filter(|at| sent.iter().any(|(frame, _)| frame == at));
+        prop_assert_eq!(out.iter().map(|(at, _)| *at).collect::<Vec<_>>(), decodable.collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,130 @@
+//! Media that flows allocates nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use media::{OutgoingFrame, Output, Received, ReceiverId};
+use proto::Writer;
+use rtp::{PacketMut, is_rtcp};
+use support::{audio_receiver, audio_sender, extensions, opus, rtp, video_receiver, video_sender, vp8};
+use testkit::epoch;
+
+#[test]
+fn frames_are_sent_lost_repaired_received_and_reported_without_allocation() {
+    let (mut alice, mut bob) = (rtp("alice", 1), rtp("bob", 2));
+    let video = alice.add_sender(video_sender()).unwrap();
+    let audio = alice.add_sender(audio_sender()).unwrap();
+    bob.add_receiver(video_receiver()).unwrap();
+    bob.add_receiver(audio_receiver()).unwrap();
+    let (picture, key, sound) = (vp8(1, false, 5000), vp8(0, true, 5000), opus(1));
+    let mut now = epoch();
+    let mut memory = [0; 1500];
+    let (mut packets, mut frames) = (0_u32, 0_u32);
+    let mut run = |from: u32, to: u32| {
+        for number in from..to {
+            now += Duration::from_millis(20);
+            let bytes = if number == 0 { &key } else { &picture };
+            let frame = OutgoingFrame { bytes, timestamp: number * 1800, ..OutgoingFrame::default() };
+            alice.sender(video).unwrap().send_frame(now, 0, &frame).unwrap();
+            let frame = OutgoingFrame { bytes: &sound, timestamp: number * 960, ..OutgoingFrame::default() };
+            alice.sender(audio).unwrap().send_frame(now, 0, &frame).unwrap();
+            for _ in 0..3 {
+                now += Duration::from_millis(6);
+                alice.handle_timeout(now);
+                bob.handle_timeout(now);
+                loop {
+                    let mut out = Writer::new(&mut memory);
+                    if !alice.poll_rtp(now, &mut out) && !alice.poll_rtcp(now, &mut out) {
+                        break;
+                    }
+                    let len = out.len();
+                    packets += 1;
+                    if is_rtcp(&memory[..len]) {
+                        bob.handle_rtcp(now, &memory[..len]).unwrap();
+                    } else if packets % 20 != 7 {
+                        let packet = PacketMut::decode(&mut memory, len).unwrap();
+                        let _ = bob.handle_rtp(now, None, packet);
+                    }
+                }
+                for at in 0..2 {
+                    let receiver = bob.receiver(ReceiverId(at)).unwrap();
+                    while receiver.poll_frame(now).is_some() {
+                        frames += 1;
+                    }
+                }
+                loop {
+                    let mut out = Writer::new(&mut memory);
+                    if !bob.poll_rtcp(now, &mut out) {
+                        break;
+                    }
+                    let len = out.len();
+                    alice.handle_rtcp(now, &memory[..len]).unwrap();
+                }
+                while alice.poll_event(now).is_some() || bob.poll_event(now).is_some() {}
+            }
+        }
+    };
+    // Once as many packets are remembered as the limit, memory is used again.
+    run(0, 1500);
+    let info = measure(|| run(1500, 2000));
+    assert!(frames > 3500 && packets > 10_000, "{frames} {packets}");
+    assert_eq!(info.count_total, 0, "{info:?}");
+}
+
+#[test]
+fn packets_are_forwarded_without_allocation() {
+    let (mut alice, mut middle) = (rtp("alice", 1), rtp("middle", 2));
+    let sending = alice.add_sender(video_sender()).unwrap();
+    let mut config = video_receiver();
+    config.output = Output::Packets;
+    middle.add_receiver(config).unwrap();
+    let onward = middle.add_sender(video_sender()).unwrap();
+    let theirs = extensions();
+    let picture = vp8(1, false, 5000);
+    let mut now = epoch();
+    let mut memory = [0; 1500];
+    let mut forwarded = 0;
+    let mut run = |from: u32, to: u32| {
+        for number in from..to {
+            now += Duration::from_millis(33);
+            let frame =
+                OutgoingFrame { bytes: &picture, timestamp: number * 3000, ..OutgoingFrame::default() };
+            alice.sender(sending).unwrap().send_frame(now, 0, &frame).unwrap();
+            loop {
+                let mut out = Writer::new(&mut memory);
+                if !alice.poll_rtp(now, &mut out) {
+                    break;
+                }
+                let len = out.len();
+                let packet = PacketMut::decode(&mut memory, len).unwrap();
+                let (_, received) = middle.handle_rtp(now, None, packet).unwrap();
+                let Received::Packet { stream, number, mut packet } = received else { continue };
+                middle.forward(now, onward, 0, (stream.0, number), &mut packet, &theirs).unwrap();
+                forwarded += 1;
+            }
+            let mut out = Writer::new(&mut memory);
+            middle.poll_rtcp(now, &mut out);
+        }
+    };
+    run(0, 2000);
+    let info = measure(|| run(2000, 2500));
+    assert!(forwarded > 5000);
+    assert_eq!(info.count_total, 0, "{info:?}");
+}
+
+#[test]
+fn a_transport_with_audio_and_video_that_is_idle_has_little_memory() {
+    let info = measure(|| {
+        let mut transport = rtp("idle", 1);
+        transport.add_sender(video_sender()).unwrap();
+        transport.add_sender(audio_sender()).unwrap();
+        transport.add_receiver(video_receiver()).unwrap();
+        transport.add_receiver(audio_receiver()).unwrap();
+        std::mem::forget(transport);
+    });
+    println!("{} bytes", info.bytes_current);
+    assert!(info.bytes_current < 8 * 1024, "{info:?}");
+}

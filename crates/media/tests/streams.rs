@@ -1,0 +1,228 @@
+//! How sources find their streams.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use media::{
+    Codec, Discard, EncodingConfig, Event, Format, OutgoingFrame, Output, Received, Receiver, ReceiverConfig,
+    ReceiverEvent, StreamId,
+};
+use proto::{Instant, Writer};
+use rtp::payload::red;
+use rtp::{Encoder, Header, PacketMut, Rid, RtpTimestamp, SequenceNumber, Ssrc, fec};
+use support::{Call, pt, video_receiver, video_sender, vp8};
+use testkit::Link;
+
+/// A packet of VP8 with a whole frame.
+fn packet(ssrc: u32, number: u16, payload_type: u8, payload: &[u8]) -> Vec<u8> {
+    let mut memory = [0; 1500];
+    let mut out = Writer::new(&mut memory);
+    let header = Header {
+        marker: true,
+        payload_type: pt(payload_type),
+        sequence_number: SequenceNumber(number),
+        timestamp: RtpTimestamp(u32::from(number) * 3000),
+        ssrc: Ssrc(ssrc),
+    };
+    Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
+    out.written().to_vec()
+}
+
+fn frame(number: u16, key: bool) -> Vec<u8> {
+    // One octet of descriptor: a frame begins.
+    [vec![0x10], vp8(number.into(), key, 100)].concat()
+}
+
+fn give(receiver: &mut Receiver, now: Instant, bytes: &[u8]) -> Result<bool, Discard> {
+    let mut memory = [bytes, &[0; 60]].concat();
+    let packet = PacketMut::decode(&mut memory, bytes.len()).unwrap();
+    Ok(matches!(receiver.handle_rtp(now, packet)?, Received::Packet { .. }))
+}
+
+/// Four packets of a source, the first of which only proves it.
+fn give_all(receiver: &mut Receiver, now: Instant, ssrc: u32, from: u16) {
+    for number in from..from + 4 {
+        assert_eq!(
+            give(receiver, now, &packet(ssrc, number, 96, &frame(number, true))).is_ok(),
+            number > from
+        );
+    }
+}
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_nanos(1_000_000_000 + millis * 1_000_000)
+}
+
+fn config() -> ReceiverConfig {
+    let mut config = video_receiver();
+    config.formats.extend([(pt(98), Format::Red), (pt(99), Format::Fec(fec::Format::Ulp))]);
+    config
+}
+
+#[test]
+fn simulcast_is_told_apart_by_names_and_repaired_by_names() {
+    let rids = [b"h", b"m", b"l"].map(|name| Rid::new(name).unwrap());
+    let mut sending = video_sender();
+    sending.encodings = rids.iter().copied().map(EncodingConfig::named).collect();
+    let mut call = Call::new(&Link { delay: Duration::from_millis(30), loss: 0.05, ..Link::default() }, 7);
+    let sender = call.alice.add_sender(sending).unwrap();
+    let receiver = call.bob.add_receiver(video_receiver()).unwrap();
+    for number in 0..300 {
+        let bytes = vp8(number, number % 100 == 0, 2500);
+        let now = call.now;
+        for encoding in 0..3 {
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+            call.alice.sender(sender).unwrap().send_frame(now, encoding, &frame).unwrap();
+        }
+        call.run(now + Duration::from_millis(33));
+    }
+    let receiver = call.bob.receiver(receiver).unwrap();
+    let streams: Vec<StreamId> = receiver.streams().collect();
+    assert_eq!(streams.len(), 3);
+    let mut names = Vec::new();
+    for stream in streams {
+        let stats = receiver.stats(stream).unwrap();
+        names.extend(receiver.source_of(stream).unwrap().1);
+        assert!(stats.retransmitted > 10 && stats.nack.abandoned == 0, "{stats:?}");
+        assert!(stats.track.frames >= 290, "{stats:?}");
+    }
+    names.sort();
+    assert_eq!(names, [b"h", b"l", b"m"].map(|name| Rid::new(name).unwrap()));
+    // The names are gone once reports have come: three streams, two names each, in the first packets alone.
+    assert_eq!(call.alice.sender(sender).unwrap().sources().len(), 3);
+}
+
+#[test]
+fn a_source_by_its_payload_type_alone_has_to_prove_itself() {
+    let mut receiver = Receiver::new(config());
+    assert_eq!(give(&mut receiver, at(0), &packet(5, 10, 96, &frame(10, true))), Err(Discard::Probation));
+    assert_eq!(receiver.poll_event(), None);
+    assert_eq!(give(&mut receiver, at(1), &packet(5, 11, 96, &frame(11, true))), Ok(false));
+    let started = ReceiverEvent::Started { stream: StreamId(0), ssrc: Ssrc(5), rid: None };
+    assert_eq!(receiver.poll_event(), Some(started));
+    assert!(receiver.poll_frame(at(1)).is_some());
+    assert_eq!(give(&mut receiver, at(1), &packet(5, 12, 100, &[1])), Err(Discard::UnknownPayloadType));
+}
+
+#[test]
+fn another_source_takes_over_when_the_old_one_is_silent_and_not_before() {
+    let mut receiver = Receiver::new(config());
+    give_all(&mut receiver, at(0), 5, 10);
+    give_all(&mut receiver, at(499), 6, 20);
+    assert_eq!(receiver.streams().count(), 2);
+    give_all(&mut receiver, at(500), 7, 30);
+    assert_eq!(receiver.streams().count(), 2);
+    assert_eq!(receiver.source_of(StreamId(0)), Some((Ssrc(7), None)));
+    assert!(!receiver.has_source(Ssrc(5)) && receiver.has_source(Ssrc(6)));
+}
+
+#[test]
+fn there_are_as_many_streams_as_the_limit_and_not_one_more() {
+    let mut config = config();
+    (config.max_streams, config.probation) = (3, 0);
+    let mut receiver = Receiver::new(config);
+    for ssrc in 1..=3 {
+        assert!(give(&mut receiver, at(0), &packet(ssrc, 1, 96, &frame(1, true))).is_ok());
+    }
+    assert_eq!(give(&mut receiver, at(0), &packet(4, 1, 96, &frame(1, true))), Err(Discard::TooManyStreams));
+    assert_eq!(receiver.announce(Ssrc(4), None, None), None);
+    assert_eq!(receiver.streams().count(), 3);
+}
+
+#[test]
+fn retransmissions_find_their_stream_by_what_it_misses() {
+    let mut config = config();
+    config.probation = 0;
+    let mut receiver = Receiver::new(config);
+    for (ssrc, numbers) in [(5, [1, 2, 4]), (6, [101, 102, 103])] {
+        for number in numbers {
+            give(&mut receiver, at(0), &packet(ssrc, number, 96, &frame(number, true))).unwrap();
+        }
+    }
+    let wrapped = [&3_u16.to_be_bytes()[..], &frame(3, true)].concat();
+    assert_eq!(give(&mut receiver, at(1), &packet(7, 900, 97, &wrapped)), Ok(false));
+    let stats = receiver.stats(StreamId(0)).unwrap();
+    assert_eq!((stats.retransmitted, stats.packets, stats.lost), (1, 4, 1), "it was lost on the path");
+    // One that nobody misses belongs to nobody.
+    let wrapped = [&50_u16.to_be_bytes()[..], &frame(3, true)].concat();
+    assert_eq!(give(&mut receiver, at(1), &packet(8, 900, 97, &wrapped)), Err(Discard::UnknownStream));
+    // Padding is no packet.
+    assert_eq!(give(&mut receiver, at(1), &packet(7, 901, 97, &[])), Ok(false));
+    assert_eq!(receiver.stats(StreamId(0)).unwrap().retransmitted, 1);
+}
+
+#[test]
+fn announced_sources_are_believed_at_once() {
+    let mut receiver = Receiver::new(config());
+    assert_eq!(receiver.announce(Ssrc(5), Some(Ssrc(6)), None), Some(StreamId(0)));
+    assert_eq!(receiver.poll_event(), None);
+    give(&mut receiver, at(0), &packet(5, 1, 96, &frame(1, true))).unwrap();
+    give(&mut receiver, at(0), &packet(5, 3, 96, &frame(3, true))).unwrap();
+    let wrapped = [&2_u16.to_be_bytes()[..], &frame(2, true)].concat();
+    let mut again = packet(6, 900, 97, &wrapped);
+    again[4..8].copy_from_slice(&6000_u32.to_be_bytes());
+    give(&mut receiver, at(0), &again).unwrap();
+    let frames = std::iter::from_fn(|| receiver.poll_frame(at(0)).map(|frame| frame.timestamp.0));
+    assert_eq!(frames.collect::<Vec<_>>(), [3000, 6000, 9000]);
+}
+
+#[test]
+fn ulpfec_inside_of_red_recovers_what_is_lost() {
+    for output in [Output::Frames, Output::Packets] {
+        let mut config = config();
+        (config.probation, config.output) = (0, output);
+        let mut receiver = Receiver::new(config);
+        let red = |number: u16, payload_type: u8, data: &[u8]| {
+            let mut memory = [0; 1500];
+            let mut out = Writer::new(&mut memory);
+            red::write_primary(payload_type, data, &mut out).unwrap();
+            packet(5, number, 98, out.written())
+        };
+        let media: Vec<Vec<u8>> =
+            (1..=4).map(|number| packet(5, number, 96, &frame(number, number == 1))).collect();
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        fec::protect(fec::Format::Ulp, media.iter().map(Vec::as_slice), &mut out).unwrap();
+        for number in [1, 2, 4] {
+            let forwarded = give(&mut receiver, at(0), &red(number, 96, &frame(number, number == 1)));
+            assert_eq!(forwarded, Ok(output == Output::Packets));
+        }
+        assert_eq!(give(&mut receiver, at(0), &red(5, 99, out.written())), Ok(false));
+        let stats = receiver.stats(StreamId(0)).unwrap();
+        assert_eq!((stats.recovered, stats.repairs), (1, 1));
+        if output == Output::Frames {
+            let frames = std::iter::from_fn(|| receiver.poll_frame(at(0)).map(|frame| frame.timestamp.0));
+            assert_eq!(frames.collect::<Vec<_>>(), [3000, 6000, 9000, 12_000]);
+        } else {
+            assert_eq!(receiver.poll_recovered().unwrap().2, media[2]);
+        }
+        // Repair takes no place that is missed: the next packet follows.
+        give(&mut receiver, at(1), &red(6, 96, &frame(6, false))).unwrap();
+        assert_eq!(receiver.stats(StreamId(0)).unwrap().nack.missing, 1);
+    }
+}
+
+#[test]
+fn a_peer_that_uses_our_source_makes_us_take_another() {
+    let mut call = Call::new(&Link::default(), 9);
+    let sender = call.alice.add_sender(video_sender()).unwrap();
+    call.bob.add_receiver(video_receiver()).unwrap();
+    call.alice.add_receiver(video_receiver()).unwrap();
+    let ours = call.alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let mut bytes = packet(ours.0, 1, 96, &frame(1, true));
+    let len = bytes.len();
+    let refused = call.alice.handle_rtp(call.now, None, PacketMut::decode(&mut bytes, len).unwrap());
+    assert_eq!(refused.unwrap_err(), Discard::Collision);
+    assert_ne!(call.alice.sender(sender).unwrap().sources().next().unwrap().1, ours);
+    call.exchange();
+    assert!(call.alice_events.contains(&Event::Collision(ours)));
+    assert!(call.rtcp.iter().any(|(_, is_alice, bytes)| *is_alice && {
+        let compound = rtp::rtcp::Compound::decode(bytes).unwrap();
+        compound.packets().any(|packet| {
+            matches!(packet, Ok(rtp::rtcp::Packet::Goodbye(goodbye)) if goodbye.sources().eq([ours]))
+        })
+    }));
+    assert!(Codec::Vp8.is_video());
+}
