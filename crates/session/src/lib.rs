@@ -48,7 +48,9 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `session` | [`Session`]: the machine, and how its parts are joined |
-//! | `negotiation`, `fingerprint` | what offers and answers say |
+//! | `negotiation`, `fingerprint` | what offers and answers say, and what they make of transceivers |
+//! | `media` | codecs, transceivers, what was agreed upon, and whose a packet is |
+//! | `srtp` | the keys of media |
 //! | `parameters` | [`TransportParameters`]: what takes their place where there are none |
 //! | `transport` | ICE, and DTLS over it |
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
@@ -57,8 +59,10 @@
 //!
 //! # Scope
 //!
-//! Data channels over one transport, agreed on by descriptions, or known beforehand. Media sections of a peer's offer are
-//! rejected. Not yet: media, pranswer.
+//! Data channels, audio and video over one transport, agreed on by descriptions (RFC 9429); data channels alone where
+//! everything is known beforehand. Everything is bundled, and RTCP is multiplexed: peers that do neither are refused.
+//! What is sent and received of media are packets: frames, retransmission, reports and pacing are for machines above.
+//! Not implemented: several transports, several DTLS associations one after the other.
 
 mod channel;
 mod config;
