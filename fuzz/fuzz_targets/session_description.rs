@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use proto::Instant;
 use session::{
-    ChannelInit, Config, NegotiationError, SdpType, Session, SessionDescription, SignalingState, WallClock,
+    ChannelInit, Config, MediaKind, NegotiationError, SdpType, SendEncoding, Session, SessionDescription,
+    SignalingState, TransceiverInit, WallClock,
 };
 
 fuzz_target!(|text: &str| {
@@ -25,13 +26,39 @@ fuzz_target!(|text: &str| {
         session.rollback(NOW).expect("an offer can be taken back");
     }
     let _ = offer(&mut session, &description);
+    // The same with audio and video: as an offer, as a provisional and a final answer, and taken back.
+    let mut session = with_media(5);
+    if set(&mut session, SdpType::Offer, &description).is_ok() {
+        session.rollback(NOW).expect("an offer can be taken back");
+    }
+    assert_eq!(session.transceivers().count(), 2, "a rollback leaves what was there");
+    let _ = offer(&mut session, &description);
+    let mut session = with_media(6);
+    let ours = session.create_offer(NOW).expect("an offer");
+    session.set_local(NOW, SdpType::Offer, ours).expect("our own offer");
+    let _ = set(&mut session, SdpType::Pranswer, &description);
+    let _ = set(&mut session, SdpType::Answer, &description);
     // Between honest descriptions.
     let (mut a, mut b) = (fresh(3), fresh(4));
     a.open_channel(NOW, ChannelInit::labelled("chat")).expect("a channel");
     negotiate(&mut a, &mut b);
     let _ = offer(&mut b, &description);
     negotiate(&mut a, &mut b);
+    let (mut a, mut b) = (with_media(7), with_media(8));
+    negotiate(&mut a, &mut b);
+    let _ = offer(&mut a, &description);
+    negotiate(&mut b, &mut a);
 });
+
+/// With audio both ways, and video that is sent in two streams.
+fn with_media(seed: u8) -> Session {
+    let mut session = fresh(seed);
+    session.add_track(NOW, MediaKind::Audio, vec!["stream".into()]).expect("a transceiver");
+    let mut init = TransceiverInit::default();
+    init.send_encodings = ["a", "b"].iter().filter_map(|rid| SendEncoding::named(rid)).collect();
+    session.add_transceiver(NOW, MediaKind::Video, init).expect("a transceiver");
+    session
+}
 
 fn fresh(seed: u8) -> Session {
     let mut config = Config::new(testkit::null_provider());

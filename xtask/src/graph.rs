@@ -42,6 +42,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "peerline-ice",
             "peerline-connectivity",
             "peerline-sdp",
+            "peerline-rtp",
+            "peerline-srtp",
             "peerline-dtls",
             "peerline-sctp",
             "peerline-datachannel",

@@ -163,6 +163,11 @@ impl Channels {
         }
     }
 
+    /// Whether [`set_role`](Self::set_role) was called.
+    pub const fn has_role(&self) -> bool {
+        self.role.is_some()
+    }
+
     /// The DTLS role is known: channels that wait get their streams. Later calls change nothing.
     pub fn set_role(&mut self, now: Instant, role: Role) {
         if self.role.is_some() {

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::ParseErrorKind;
+use crate::rtp::{self, ExtMap, Fmtp, Msid, Rid, Rtcp, RtcpFeedback, RtpMap, Simulcast, Source, SourceGroup};
 
 /// One `a=` line. `Display` writes it without `a=` and line end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +39,36 @@ pub enum Attribute<'a> {
     BundleOnly,
     /// `sendrecv`, `sendonly`, `recvonly` or `inactive` (RFC 8866 §6.7).
     Direction(Direction),
+    /// `rtpmap`: a payload type (RFC 8866 §6.6).
+    RtpMap(RtpMap<'a>),
+    /// `fmtp`: parameters of a format (RFC 8866 §6.15).
+    Fmtp(Fmtp<'a>),
+    /// `rtcp-fb`: feedback that is understood (RFC 4585 §4.2).
+    RtcpFeedback(RtcpFeedback<'a>),
+    /// `extmap`: a header extension (RFC 8285 §5).
+    ExtMap(ExtMap<'a>),
+    /// `extmap-allow-mixed`: packets may have elements of both forms (RFC 8285 §6).
+    ExtMapAllowMixed,
+    /// `rid`: a stream with a name (RFC 8851 §4).
+    Rid(Rid<'a>),
+    /// `simulcast`: which streams are of one source (RFC 8853 §5.1).
+    Simulcast(Simulcast<'a>),
+    /// `msid`: the stream that a track belongs to (RFC 8830 §2).
+    Msid(Msid<'a>),
+    /// `ssrc`: something about a source (RFC 5576 §4.1).
+    Source(Source<'a>),
+    /// `ssrc-group`: sources that belong together (RFC 5576 §4.2).
+    SourceGroup(SourceGroup<'a>),
+    /// `rtcp`: where RTCP goes that is not multiplexed (RFC 3605 §2.1).
+    Rtcp(Rtcp<'a>),
+    /// `rtcp-mux-only` (RFC 8858 §3).
+    RtcpMuxOnly,
+    /// `rtcp-rsize`: RTCP may be of reduced size (RFC 5506 §5).
+    RtcpReducedSize,
+    /// `ptime`: milliseconds of media in a packet (RFC 8866 §6.4).
+    PacketTime(u32),
+    /// `maxptime`: milliseconds at most (RFC 8866 §6.5).
+    MaxPacketTime(u32),
     /// Any other: its name, and its value if there is a colon.
     Other(&'a str, Option<&'a str>),
 }
@@ -74,11 +105,10 @@ impl<'a> Attribute<'a> {
                 .ok_or(ParseErrorKind::Attribute("max-message-size", "RFC 8841")),
             "rtcp-mux" => Ok(Self::RtcpMux),
             "bundle-only" => Ok(Self::BundleOnly),
-            "sendrecv" => Ok(Self::Direction(Direction::SendRecv)),
-            "sendonly" => Ok(Self::Direction(Direction::SendOnly)),
-            "recvonly" => Ok(Self::Direction(Direction::RecvOnly)),
-            "inactive" => Ok(Self::Direction(Direction::Inactive)),
-            _ => Ok(Self::Other(name, value)),
+            _ => match Direction::parse(name) {
+                Some(direction) => Ok(Self::Direction(direction)),
+                None => rtp::parse(name, value).unwrap_or(Ok(Self::Other(name, value))),
+            },
         }
     }
 
@@ -101,6 +131,21 @@ impl<'a> Attribute<'a> {
             Self::RtcpMux => "rtcp-mux",
             Self::BundleOnly => "bundle-only",
             Self::Direction(direction) => direction.name(),
+            Self::RtpMap(_) => "rtpmap",
+            Self::Fmtp(_) => "fmtp",
+            Self::RtcpFeedback(_) => "rtcp-fb",
+            Self::ExtMap(_) => "extmap",
+            Self::ExtMapAllowMixed => "extmap-allow-mixed",
+            Self::Rid(_) => "rid",
+            Self::Simulcast(_) => "simulcast",
+            Self::Msid(_) => "msid",
+            Self::Source(_) => "ssrc",
+            Self::SourceGroup(_) => "ssrc-group",
+            Self::Rtcp(_) => "rtcp",
+            Self::RtcpMuxOnly => "rtcp-mux-only",
+            Self::RtcpReducedSize => "rtcp-rsize",
+            Self::PacketTime(_) => "ptime",
+            Self::MaxPacketTime(_) => "maxptime",
             Self::Other(name, _) => name,
         }
     }
@@ -122,10 +167,24 @@ impl fmt::Display for Attribute<'_> {
             Self::Setup(setup) => write!(f, ":{}", setup.name()),
             Self::SctpPort(port) => write!(f, ":{port}"),
             Self::MaxMessageSize(bytes) => write!(f, ":{bytes}"),
+            Self::RtpMap(value) => write!(f, ":{value}"),
+            Self::Fmtp(value) => write!(f, ":{value}"),
+            Self::RtcpFeedback(value) => write!(f, ":{value}"),
+            Self::ExtMap(value) => write!(f, ":{value}"),
+            Self::Rid(value) => write!(f, ":{value}"),
+            Self::Simulcast(value) => write!(f, ":{value}"),
+            Self::Msid(value) => write!(f, ":{value}"),
+            Self::Source(value) => write!(f, ":{value}"),
+            Self::SourceGroup(value) => write!(f, ":{value}"),
+            Self::Rtcp(value) => write!(f, ":{value}"),
+            Self::PacketTime(time) | Self::MaxPacketTime(time) => write!(f, ":{time}"),
             Self::IceLite
             | Self::EndOfCandidates
             | Self::RtcpMux
             | Self::BundleOnly
+            | Self::ExtMapAllowMixed
+            | Self::RtcpMuxOnly
+            | Self::RtcpReducedSize
             | Self::Direction(_)
             | Self::Other(_, None) => Ok(()),
         }
@@ -265,6 +324,48 @@ pub enum Direction {
 }
 
 impl Direction {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "sendrecv" => Some(Self::SendRecv),
+            "sendonly" => Some(Self::SendOnly),
+            "recvonly" => Some(Self::RecvOnly),
+            "inactive" => Some(Self::Inactive),
+            _ => None,
+        }
+    }
+
+    /// The direction in which there are these ways.
+    pub const fn of(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// Whether the writer sends.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether the writer receives.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// As the other side sees it (RFC 3264 §6.1).
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self::of(self.receives(), self.sends())
+    }
+
+    /// The ways that both have.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self::of(self.sends() && other.sends(), self.receives() && other.receives())
+    }
+
     /// As it is written.
     pub const fn name(self) -> &'static str {
         match self {
@@ -276,13 +377,13 @@ impl Direction {
     }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     // `parse` alone would take a plus sign.
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// RFC 8866 §9, `token`.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~'))
 }
 
@@ -337,10 +438,7 @@ mod tests {
         ] {
             let attribute = Attribute::parse(text).unwrap();
             assert_eq!(attribute.to_string(), text);
-            assert!(
-                matches!(attribute, Attribute::Other(..))
-                    == (text.starts_with("x-") || text.starts_with("rtpmap"))
-            );
+            assert_eq!(matches!(attribute, Attribute::Other(..)), text.starts_with("x-"));
         }
     }
 

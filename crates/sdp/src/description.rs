@@ -13,14 +13,23 @@ use crate::{Limits, ParseError, ParseErrorKind};
 pub struct SessionDescription {
     /// What was read, and behind it the lines that were changed or added since.
     text: String,
-    /// The lines in order, as spans of the text.
+    /// The lines in order, as spans of the text; none while the text is the lines one behind the other.
     lines: Vec<Span>,
-    /// The index of each section's `m=` line.
-    sections: Vec<usize>,
+    /// Where each section begins.
+    sections: Vec<Start>,
     /// From this length on the text is written anew, without what is no longer used.
     rewrite_at: u32,
     /// Whether the text is the lines one behind the other.
     is_plain: bool,
+}
+
+/// Where a section's `m=` line stands.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    /// Which line it is.
+    line: u32,
+    /// Its place in the text, as it was read.
+    byte: u32,
 }
 
 /// Where one line stands in the text, with its end.
@@ -50,22 +59,20 @@ impl SessionDescription {
         }
         let mut description = Self {
             text: text.to_owned(),
-            lines: Vec::with_capacity(text.len() / USUAL_LINE),
+            lines: Vec::new(),
             sections: Vec::new(),
             rewrite_at: rewrite_at(text.len()),
             is_plain: true,
         };
-        let mut start = 0;
+        let mut start = Start { line: 0, byte: 0 };
         for raw in text.split_inclusive('\n') {
             if raw.starts_with("m=") {
-                description.sections.push(description.lines.len());
+                description.sections.push(start);
             }
-            let span = span(start, raw.len());
-            description.lines.push(span);
-            start += raw.len();
+            start.line += 1;
+            start.byte += u32::try_from(raw.len()).unwrap_or_default();
         }
         // Kept for as long as the connection: no larger than they are.
-        description.lines.shrink_to_fit();
         description.sections.shrink_to_fit();
         Ok(description)
     }
@@ -102,15 +109,17 @@ impl SessionDescription {
 
     /// Appends an attribute to the session part (`None`) or to a media section, by its index.
     pub fn add_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
+        self.spread();
         let (_, end) = self.range(section);
         let line = self.write(attribute);
         self.lines.insert(end, line);
         let moved = section.map_or(0, |section| section + 1);
-        self.sections.iter_mut().skip(moved).for_each(|at| *at += 1);
+        self.sections.iter_mut().skip(moved).for_each(|at| at.line += 1);
     }
 
     /// Replaces the first attribute of the same name, or appends it where there is none.
     pub fn set_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
+        self.spread();
         let (start, end) = self.range(section);
         let place = (start..end).find(|at| self.attribute_name(*at) == Some(attribute.name()));
         let Some(at) = place else { return self.add_attribute(section, attribute) };
@@ -122,25 +131,56 @@ impl SessionDescription {
 
     /// Takes away every attribute called `name`; says how many there were.
     pub fn remove_attributes(&mut self, section: Option<usize>, name: &str) -> usize {
+        self.spread();
         let (start, end) = self.range(section);
         let found: Vec<usize> =
             (start..end).rev().filter(|at| self.attribute_name(*at) == Some(name)).collect();
         for at in &found {
             self.lines.remove(*at);
         }
-        self.is_plain &= found.is_empty();
         let moved = section.map_or(0, |section| section + 1);
-        self.sections.iter_mut().skip(moved).for_each(|at| *at -= found.len());
+        let gone = u32::try_from(found.len()).unwrap_or_default();
+        self.sections.iter_mut().skip(moved).for_each(|at| at.line -= gone);
         found.len()
     }
 
     /// Kind and value of the lines of the session part or of a section.
     pub(crate) fn lines(&self, section: Option<usize>) -> impl Iterator<Item = (u8, &str)> {
-        let (start, end) = self.range(section);
-        self.lines.get(start..end).unwrap_or_default().iter().filter_map(|span| {
-            let line = self.line(*span).trim_end_matches(['\r', '\n', ' ', '\t']);
+        let (text, spans) = if self.is_plain {
+            (self.text_of(section), &[][..])
+        } else {
+            let (start, end) = self.range(section);
+            ("", self.lines.get(start..end).unwrap_or_default())
+        };
+        let lines = text.split_inclusive('\n').chain(spans.iter().map(|span| self.line(*span)));
+        lines.filter_map(|line| {
+            let line = line.trim_end_matches(['\r', '\n', ' ', '\t']);
             Some((*line.as_bytes().first()?, line.get(2..).unwrap_or_default()))
         })
+    }
+
+    /// The text of the session part or of a section, as it was read.
+    fn text_of(&self, section: Option<usize>) -> &str {
+        let start_of =
+            |section: usize| self.sections.get(section).map_or(self.text.len(), |at| at.byte as usize);
+        let range = match section {
+            None => 0..start_of(0),
+            Some(section) => start_of(section)..start_of(section + 1),
+        };
+        self.text.get(range).unwrap_or_default()
+    }
+
+    /// Finds the lines, which are to be changed.
+    fn spread(&mut self) {
+        if !std::mem::take(&mut self.is_plain) {
+            return;
+        }
+        let mut start = 0;
+        self.lines = Vec::with_capacity(self.text.len() / USUAL_LINE);
+        for raw in self.text.split_inclusive('\n') {
+            self.lines.push(span(start, raw.len()));
+            start += raw.len();
+        }
     }
 
     fn line(&self, span: Span) -> &str {
@@ -161,7 +201,6 @@ impl SessionDescription {
             self.rewrite_at = rewrite_at(text.len());
             self.text = text;
         }
-        self.is_plain = false;
         let start = self.text.len();
         // A `String` takes everything.
         let _ = write!(self.text, "a={attribute}\r\n");
@@ -175,7 +214,8 @@ impl SessionDescription {
 
     /// The lines of the session part or of a section.
     fn range(&self, section: Option<usize>) -> (usize, usize) {
-        let start_of = |section: usize| self.sections.get(section).copied().unwrap_or(self.lines.len());
+        let start_of =
+            |section: usize| self.sections.get(section).map_or(self.lines.len(), |at| at.line as usize);
         match section {
             None => (0, start_of(0)),
             Some(section) => (start_of(section), start_of(section + 1)),
@@ -231,7 +271,7 @@ impl fmt::Debug for SessionDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sections = self.sections.len();
         f.debug_struct("SessionDescription")
-            .field("lines", &self.lines.len())
+            .field("bytes", &self.text.len())
             .field("sections", &sections)
             .finish()
     }
@@ -270,12 +310,20 @@ struct Checker<'l, 'a> {
     seen_origin: bool,
     sections: usize,
     candidates: usize,
+    source_groups: usize,
     mids: BTreeSet<&'a str>,
 }
 
 impl<'l, 'a> Checker<'l, 'a> {
     const fn new(limits: &'l Limits) -> Self {
-        Self { limits, seen_origin: false, sections: 0, candidates: 0, mids: BTreeSet::new() }
+        Self {
+            limits,
+            seen_origin: false,
+            sections: 0,
+            candidates: 0,
+            source_groups: 0,
+            mids: BTreeSet::new(),
+        }
     }
 
     fn check(mut self, lines: Lines<'a>) -> Result<(), ParseError> {
@@ -318,6 +366,7 @@ impl<'l, 'a> Checker<'l, 'a> {
         }
         self.sections += 1;
         self.candidates = 0;
+        self.source_groups = 0;
         if self.sections > self.limits.media {
             return Err(ParseErrorKind::TooMuch("media"));
         }
@@ -348,6 +397,12 @@ impl<'l, 'a> Checker<'l, 'a> {
             self.candidates += 1;
             if self.candidates > self.limits.candidates {
                 return Err(ParseErrorKind::TooMuch("candidates"));
+            }
+        }
+        if let Attribute::SourceGroup(_) = attribute {
+            self.source_groups += 1;
+            if self.source_groups > self.limits.source_groups {
+                return Err(ParseErrorKind::TooMuch("source_groups"));
             }
         }
         Ok(())

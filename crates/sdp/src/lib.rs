@@ -24,15 +24,17 @@
 //! | `lines` | [`Lines`]: any SDP as borrowed lines |
 //! | `description` | [`SessionDescription`]: owned lines, checked once, changed in place |
 //! | `media` | [`Media`]: the typed view of one media section |
-//! | `attribute` | [`Attribute`] and the values it holds |
+//! | `attribute`, `rtp` | [`Attribute`] and the values it holds |
 //! | `builder` | [`Builder`]: a description from scratch |
 //! | `limits`, `error` | how much is read, and what can be wrong, by line |
 //!
 //! # Scope
 //!
 //! The grammar of RFC 8866 as far as lines go; typed: origin, media descriptions, grouping (RFC 5888,
-//! RFC 9143), ICE (RFC 8839), DTLS (RFC 8122, RFC 8842), SCTP (RFC 8841), directions. Other attributes
-//! are kept as text. Left to the caller: what an offer and its answer mean for each other; candidates
+//! RFC 9143), ICE (RFC 8839), DTLS (RFC 8122, RFC 8842), SCTP (RFC 8841), directions, payload formats with their
+//! parameters and feedback (RFC 8866, RFC 4585), header extensions (RFC 8285), streams by name (RFC 8851, RFC 8853),
+//! by source (RFC 5576) and by track (RFC 8830), RTCP (RFC 3605, RFC 5761, RFC 8858, RFC 5506), bandwidth.
+//! Other attributes are kept as text. Left to the caller: what an offer and its answer mean for each other; candidates
 //! stay text, which `ice` parses.
 //!
 //! Tolerated, since it is met: LF without CR, a missing last line end, missing `s=` and `t=` lines,
@@ -48,6 +50,7 @@ mod error;
 mod limits;
 mod lines;
 mod media;
+mod rtp;
 
 pub use attribute::{Attribute, Direction, Fingerprint, Group, Setup};
 pub use builder::{Builder, MediaLine};
@@ -55,4 +58,8 @@ pub use description::{Origin, SessionDescription};
 pub use error::{ParseError, ParseErrorKind};
 pub use limits::Limits;
 pub use lines::{Line, Lines};
-pub use media::{Media, MediaKind};
+pub use media::{Bandwidth, Media, MediaKind};
+pub use rtp::{
+    ExtMap, Fmtp, Msid, Rid, Rtcp, RtcpFeedback, RtpMap, Simulcast, Source, SourceGroup, StreamDirection,
+    format_parameters,
+};

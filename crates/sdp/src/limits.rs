@@ -15,6 +15,8 @@ pub struct Limits {
     pub formats: usize,
     /// Candidates in a media section.
     pub candidates: usize,
+    /// Groups of SSRCs in a media section.
+    pub source_groups: usize,
 }
 
 impl Default for Limits {
@@ -27,6 +29,7 @@ impl Default for Limits {
             media: 256,
             formats: 256,
             candidates: 1000,
+            source_groups: 100,
         }
     }
 }

@@ -1,5 +1,6 @@
-use crate::attribute::{Attribute, Direction, Fingerprint, Setup};
+use crate::attribute::{Attribute, Direction, Fingerprint, Setup, number};
 use crate::description::{SessionDescription, attributes};
+use crate::rtp::{ExtMap, Msid, Rid, Simulcast};
 
 /// One media section. Attributes that may stand for the whole session are looked for there too, where
 /// the section itself has none.
@@ -20,6 +21,15 @@ pub enum MediaKind {
     Application,
     /// Something that WebRTC does not use.
     Other,
+}
+
+/// How much the writer can receive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bandwidth<'a> {
+    /// What is counted, and in which unit: `AS` in kilobits (RFC 8866 §5.8), `TIAS` in bits (RFC 3890) a second.
+    pub modifier: &'a str,
+    /// How much.
+    pub value: u64,
 }
 
 impl<'a> Media<'a> {
@@ -158,6 +168,60 @@ impl<'a> Media<'a> {
         self.kind() == MediaKind::Application
             && matches!(self.protocol(), "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP" | "DTLS/SCTP")
             && self.formats().any(|format| format == "webrtc-datachannel")
+    }
+
+    /// The formats that are payload types, in the order of preference.
+    pub fn payload_types(&self) -> impl Iterator<Item = u8> + use<'a> {
+        self.formats().filter_map(|format| number(format).filter(|number| *number < 128))
+    }
+
+    /// Whether the section has no transport of its own (RFC 9143 §6).
+    pub fn is_bundle_only(&self) -> bool {
+        self.own().any(|attribute| attribute == Attribute::BundleOnly)
+    }
+
+    /// Whether RTP and RTCP share a port (RFC 5761 §5.1.1).
+    pub fn has_rtcp_mux(&self) -> bool {
+        self.first(|attribute| matches!(attribute, Attribute::RtcpMux | Attribute::RtcpMuxOnly).then_some(()))
+            .is_some()
+    }
+
+    /// The header extensions, those of the whole session among them (RFC 8285 §5).
+    pub fn extensions(&self) -> impl Iterator<Item = ExtMap<'a>> + use<'a> {
+        let extension = |attribute| if let Attribute::ExtMap(map) = attribute { Some(map) } else { None };
+        self.own().chain(self.description.attributes()).filter_map(extension)
+    }
+
+    /// Whether packets may have elements of header extensions in both forms (RFC 8285 §6).
+    pub fn allows_mixed_extensions(&self) -> bool {
+        self.first(|attribute| (attribute == Attribute::ExtMapAllowMixed).then_some(())).is_some()
+    }
+
+    /// The streams that the track belongs to, and its name.
+    pub fn msids(&self) -> impl Iterator<Item = Msid<'a>> + use<'a> {
+        self.own()
+            .filter_map(|attribute| if let Attribute::Msid(msid) = attribute { Some(msid) } else { None })
+    }
+
+    /// The streams that are restricted by name.
+    pub fn rids(&self) -> impl Iterator<Item = Rid<'a>> + use<'a> {
+        self.own().filter_map(|attribute| if let Attribute::Rid(rid) = attribute { Some(rid) } else { None })
+    }
+
+    /// Which of them are of one source.
+    pub fn simulcast(&self) -> Option<Simulcast<'a>> {
+        self.own().find_map(|attribute| {
+            if let Attribute::Simulcast(simulcast) = attribute { Some(simulcast) } else { None }
+        })
+    }
+
+    /// How much the writer can receive: `b=` lines (RFC 8866 §5.8). What is no number is left out.
+    pub fn bandwidths(&self) -> impl Iterator<Item = Bandwidth<'a>> + use<'a> {
+        let lines = self.description.lines(Some(self.index)).filter(|(kind, _)| *kind == b'b');
+        lines.filter_map(|(_, value)| {
+            let (modifier, value) = value.split_once(':')?;
+            Some(Bandwidth { modifier, value: number(value)? })
+        })
     }
 
     fn first<T>(&self, find: impl Fn(Attribute<'a>) -> Option<T>) -> Option<T> {

@@ -83,7 +83,7 @@ fn real_reading_and_writing_take_linear_time() {
     type Shape = (&'static str, fn(usize) -> String);
     let shapes: [Shape; 6] = [
         ("attributes", |n| (0..n / 40).map(|i| format!("a=x-attribute-{i:010}:value value v\r\n")).collect()),
-        ("groups", |n| (0..n / 40).map(|i| format!("a=ssrc-group:FID {i:010} {i:010} xx\r\n")).collect()),
+        ("groups", |n| (0..n / 40).map(|i| format!("a=group:FID {i:010} {i:010} xxxxxxx\r\n")).collect()),
         ("bundle", |n| (0..n / 4000).map(|_| format!("a=group:BUNDLE{}\r\n", " name".repeat(790))).collect()),
         ("codecs", |n| {
             (0..n / 40).map(|i| format!("a=fmtp:{} x={i:010};packet-mode=1\r\n", i % 128)).collect()

@@ -9,7 +9,7 @@
 use std::fs;
 
 use proptest::prelude::*;
-use sdp::{Attribute, Limits, MediaKind, ParseErrorKind, SessionDescription, Setup};
+use sdp::{Attribute, Limits, Media, MediaKind, ParseErrorKind, SessionDescription, Setup, StreamDirection};
 
 /// What Chromium and aiortc wrote, by file name.
 fn samples() -> Vec<(String, String)> {
@@ -22,7 +22,7 @@ fn samples() -> Vec<(String, String)> {
         })
         .collect();
     samples.sort();
-    assert!(samples.len() >= 36, "the samples are missing");
+    assert!(samples.len() >= 37, "the samples are missing");
     samples
 }
 
@@ -66,6 +66,66 @@ fn every_sample_says_what_a_connection_needs() {
         let bundled: usize = description.bundle_groups().map(Iterator::count).sum();
         assert!(bundled >= 1 && bundled <= description.media().len(), "{name}");
     }
+}
+
+/// What two offers of browsers say about RTP, read by the types.
+#[test]
+fn every_sample_says_how_its_media_are_sent() {
+    for (name, text) in samples() {
+        let description = SessionDescription::parse(&text).unwrap();
+        let is_media = |media: &Media<'_>| matches!(media.kind(), MediaKind::Audio | MediaKind::Video);
+        for media in description.media().filter(|media| is_media(media) && !media.is_rejected()) {
+            let attributes: Vec<_> = media.attributes().collect();
+            assert!(media.has_rtcp_mux(), "{name}");
+            assert!(media.extensions().any(|map| map.uri.ends_with("sdes:mid")), "{name}");
+            for payload_type in media.payload_types() {
+                let is_its = |attribute: &&Attribute<'_>| matches!(attribute, Attribute::RtpMap(map) if map.payload_type == payload_type);
+                assert_eq!(attributes.iter().filter(is_its).count(), 1, "{name}: {payload_type}");
+            }
+            let known =
+                ["rtpmap", "fmtp", "rtcp-fb", "extmap", "msid", "ssrc", "ssrc-group", "rid", "simulcast"];
+            for attribute in &attributes {
+                assert!(
+                    !known.contains(&attribute.name()) || !matches!(attribute, Attribute::Other(..)),
+                    "{name}: {attribute}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn simulcast_and_sources_are_read() {
+    let read = |file: &str| {
+        let text = samples().into_iter().find(|(name, _)| name == file).unwrap().1;
+        SessionDescription::parse(&text).unwrap()
+    };
+    let chromium = read("chromium-simulcast-0-offer.sdp");
+    let video = chromium.media().next().unwrap();
+    assert!(video.rids().map(|rid| rid.id).eq(["q", "h", "f"]));
+    let streams = video.simulcast().unwrap().streams(StreamDirection::Send);
+    assert!(streams.flatten().eq([("q", false), ("h", false), ("f", false)]));
+    assert!(video.allows_mixed_extensions());
+    let firefox = read("firefox-form-media-0-offer.sdp");
+    let video = firefox.media().nth(1).unwrap();
+    assert_eq!(video.rids().nth(1).unwrap().restrictions, Some("max-width=320"));
+    let groups: Vec<Vec<u32>> = video
+        .attributes()
+        .filter_map(|attribute| {
+            let Attribute::SourceGroup(group) = attribute else { return None };
+            (group.semantics() == "FID").then(|| group.ssrcs().collect())
+        })
+        .collect();
+    assert_eq!(groups, [[3_807_741_206, 1_148_250_937], [2_270_094_853, 519_836_472]]);
+    let msid = video.msids().next().unwrap();
+    assert_eq!(msid.stream(), Some("{6f2d9a31-58c4-4be7-a0d3-1f7e92c4b586}"));
+    let text = "v=0\r\no=- 1 1 IN IP4 x\r\nm=video 9 X 96\r\nb=AS:500\r\nb=TIAS:500000\r\nb=X:y\r\n";
+    let description = SessionDescription::parse(text).unwrap();
+    let bandwidths: Vec<_> = description.media().next().unwrap().bandwidths().collect();
+    assert_eq!(
+        bandwidths.iter().map(|it| (it.modifier, it.value)).collect::<Vec<_>>(),
+        [("AS", 500), ("TIAS", 500_000)]
+    );
 }
 
 #[test]
@@ -156,6 +216,10 @@ fn limits_hold_at_one_past_them() {
     let candidates = |count: usize| format!("{head}m=audio 9 X 0\r\n{}", "a=candidate:1\r\n".repeat(count));
     assert_eq!(kind(candidates(limits.candidates)), None);
     assert_eq!(kind(candidates(limits.candidates + 1)), Some(ParseErrorKind::TooMuch("candidates")));
+    let groups =
+        |count: usize| format!("{head}m=audio 9 X 0\r\n{}", "a=ssrc-group:FID 1 2\r\n".repeat(count));
+    assert_eq!(kind(groups(limits.source_groups)), None);
+    assert_eq!(kind(groups(limits.source_groups + 1)), Some(ParseErrorKind::TooMuch("source_groups")));
     let lines = |count: usize| format!("{head}{}", "b=x\r\n".repeat(count - 2));
     assert_eq!(kind(lines(limits.lines)), None);
     assert_eq!(kind(lines(limits.lines + 1)), Some(ParseErrorKind::TooMuch("lines")));
@@ -175,7 +239,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn whatever_parses_is_written_as_it_was_read(text in "(v=0\r?\no=- 1 1 IN IP4 x\r?\n)?([a-z]=[ -~]{0,12}\r?\n|a=(mid|setup|candidate|group|fingerprint):[ -~]{0,8}\n|m=(audio|video) [0-9]{1,5} X [0-9 ]{0,6}\r\n){0,12}") {
+    fn whatever_parses_is_written_as_it_was_read(text in "(v=0\r?\no=- 1 1 IN IP4 x\r?\n)?([a-z]=[ -~]{0,12}\r?\n|a=(mid|setup|candidate|group|fingerprint|rtpmap|extmap|rid|simulcast|ssrc|msid):[ -~]{0,8}\n|m=(audio|video) [0-9]{1,5} X [0-9 ]{0,6}\r\n){0,12}") {
         if let Ok(description) = SessionDescription::parse(&text) {
             prop_assert_eq!(description.to_string(), text);
             for media in description.media() {
@@ -185,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_sample_never_panics(index in 0usize..36, at: prop::sample::Index, with: char) {
+    fn a_damaged_sample_never_panics(index in 0usize..37, at: prop::sample::Index, with: char) {
         let (_, text) = samples().swap_remove(index);
         let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
         let place = places[at.index(places.len())];

@@ -9,6 +9,8 @@ use ice::Pacer;
 use proto::Path;
 use stun::Credentials;
 
+use crate::media::MediaConfig;
+
 /// What a session is made with.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -42,6 +44,8 @@ pub struct Config {
     pub ice_lite: bool,
     /// What the local ufrags begin with, so that a shared port can be told who they belong to. Default: empty.
     pub ufrag_prefix: String,
+    /// Which codecs and header extensions are spoken. Default: those of [`MediaConfig`].
+    pub media: Option<Arc<MediaConfig>>,
     /// How much of everything is kept.
     pub limits: Limits,
 }
@@ -62,6 +66,7 @@ impl Config {
             answer_dtls_role: DtlsRole::Client,
             ice_lite: false,
             ufrag_prefix: String::new(),
+            media: None,
             limits: Limits::default(),
         }
     }
@@ -170,6 +175,12 @@ pub struct Limits {
     /// Bytes of DTLS that wait, before DTLS is up, for the peer to answer a check on the path on which they came;
     /// a datagram counts 100 more than it has. Default: 4 KiB.
     pub max_early_dtls: usize,
+    /// Transceivers at a time. Default: 256, as many as a description has sections.
+    pub max_transceivers: usize,
+    /// SSRCs of the peer's that are told apart, and as many that its descriptions name. Default: 256.
+    pub max_remote_sources: usize,
+    /// Bytes of RTP and RTCP that wait for the caller to take them; a packet counts 4 more than it has. Default: 64 KiB.
+    pub media_queue: usize,
     /// How long ICE looks for a path at least before it says that there is none; it goes on for 4.5 s at most
     /// while checks are still in flight. Default: 39.5 s, the least that RFC 8863 §4 recommends.
     pub ice_patience: Duration,
@@ -185,6 +196,9 @@ impl Default for Limits {
             send_buffer: 16 * 1024 * 1024,
             max_untold_candidates: 100,
             max_early_dtls: 4096,
+            max_transceivers: 256,
+            max_remote_sources: 256,
+            media_queue: 64 * 1024,
             ice_patience: Duration::from_millis(39_500),
             close_wait: Duration::from_secs(1),
         }

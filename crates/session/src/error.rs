@@ -38,8 +38,38 @@ pub enum NegotiationError {
     /// A BUNDLE group names a section that is not there (RFC 9143 §7.1).
     #[error("a BUNDLE group names a media section that is not there")]
     UnknownBundledMid,
+    /// The peer has accepted a media section outside of the bundle (RFC 9429 §4.1.1: our policy is `max-bundle`).
+    #[error("media section {index} is not bundled")]
+    NotBundled {
+        /// Its number, from 0.
+        index: usize,
+    },
+    /// The peer has accepted a media section with RTCP on a port of its own (RFC 9429 §4.1.1: our policy is `require`).
+    #[error("media section {index} does not multiplex RTCP")]
+    RtcpMux {
+        /// Its number, from 0.
+        index: usize,
+    },
+    /// The peer has accepted a media section with no codec that was offered.
+    #[error("media section {index} has no codec that was offered")]
+    NoCommonCodec {
+        /// Its number, from 0.
+        index: usize,
+    },
+    /// In one bundle an identifier stands for two header extensions (RFC 8285 §5).
+    #[error("the identifier {id} stands for two header extensions")]
+    ExtensionConflict {
+        /// The identifier.
+        id: u16,
+    },
+    /// In one bundle a payload type stands for two codecs (RFC 9143 §9.1).
+    #[error("the payload type {payload_type} stands for two codecs")]
+    PayloadTypeConflict {
+        /// The payload type.
+        payload_type: u8,
+    },
     /// An accepted section lacks an attribute.
-    #[error("the section for data channels has no `a={0}`")]
+    #[error("an accepted section has no `a={0}`")]
     Missing(&'static str),
     /// The ICE credentials are outside the grammar.
     #[error("the ICE credentials are none")]
@@ -59,6 +89,63 @@ pub enum NegotiationError {
     /// The session was begun from parameters, and has no descriptions.
     #[error("the session was begun without descriptions")]
     WithoutSdp,
+}
+
+/// Why something was not done to a transceiver. It is as it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransceiverError {
+    /// There is none of this name any more, or it is being stopped (`InvalidStateError` in W3C WebRTC 1.0).
+    #[error("the transceiver is stopped")]
+    Stopped,
+    /// The session is closed (`InvalidStateError`).
+    #[error("the session is closed")]
+    Closed,
+    /// The session was begun from parameters, and has no descriptions.
+    #[error("the session was begun without descriptions")]
+    WithoutSdp,
+    /// Names of streams are tokens of up to 64 characters, up to 16 of them and each once (`TypeError`).
+    #[error("the names of the streams are none")]
+    Streams,
+    /// Of several encodings each has a name of its own, there are up to 16, and one of audio (`TypeError`).
+    #[error("the encodings do not go together")]
+    Encodings,
+    /// A codec is not among those of the configuration (`InvalidModificationError`).
+    #[error("a codec is none of the configuration's")]
+    UnknownCodec,
+    /// There are as many transceivers as may be.
+    #[error("there are too many transceivers")]
+    TooMany,
+}
+
+/// Why a packet of RTP or RTCP was not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendMediaError {
+    /// There is no transceiver of this name any more.
+    #[error("the transceiver is stopped")]
+    Stopped,
+    /// It was not agreed upon that the transceiver sends.
+    #[error("the transceiver does not send")]
+    NotSending,
+    /// DTLS is not up, or no media are agreed upon.
+    #[error("there is no protected transport yet")]
+    NotConnected,
+    /// It is no packet.
+    #[error("not a packet of RTP or RTCP")]
+    Malformed,
+    /// Its SSRC is none of the transceiver's.
+    #[error("the SSRC is none of the transceiver's")]
+    UnknownSource,
+    /// It does not fit into a datagram on this path.
+    #[error("a packet may have {limit} bytes here")]
+    TooLarge {
+        /// How much fits, in bytes.
+        limit: usize,
+    },
+    /// As many bytes wait as may: take them by [`poll_transmit`](crate::Session::poll_transmit).
+    #[error("too much waits to be sent")]
+    Blocked,
 }
 
 /// Why a candidate of the peer's was refused.
@@ -101,6 +188,21 @@ pub enum Discard {
     /// A record in it was refused.
     #[error("DTLS: {0:?}")]
     Dtls(dtls::Discard),
+    /// A packet of SRTP or SRTCP was refused: forged, replayed or malformed.
+    #[error("SRTP: {0}")]
+    Srtp(::srtp::UnprotectError),
+    /// It is authentic, and no packet of RTP.
+    #[error("no packet of RTP")]
+    Malformed,
+    /// It is authentic, and of no transceiver that receives (RFC 9143 §9.2).
+    #[error("the packet belongs to no transceiver that receives")]
+    UnknownStream,
+    /// It is authentic, and its payload type was not agreed upon for its section.
+    #[error("the payload type was not agreed upon")]
+    UnknownPayloadType,
+    /// It is authentic, and as many SSRCs are known as may be.
+    #[error("there are too many sources")]
+    TooManySources,
     /// A packet in it was refused.
     #[error("SCTP: {0:?}")]
     Sctp(sctp::Discard),

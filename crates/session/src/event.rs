@@ -2,6 +2,8 @@ use std::fmt;
 
 use datachannel::ChannelId;
 
+use crate::TransceiverId;
+
 /// What happened to a session. Of each kind only the latest is kept until it is polled, but for
 /// candidates and channels, of which there are as many as there are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +29,10 @@ pub enum Event {
     ChannelReadable(ChannelId),
     /// A channel whose `send` was refused for room has room again.
     ChannelWritable(ChannelId),
+    /// The peer sends on this transceiver from now on: W3C's `track` event.
+    Track(TransceiverId),
+    /// The peer does not send on this transceiver any more, or it was stopped.
+    TrackRemoved(TransceiverId),
     /// A channel has ended; what it had received can still be read.
     ChannelClosed(ChannelId),
 }
@@ -53,6 +59,10 @@ pub enum SignalingState {
     HaveLocalOffer,
     /// The peer offered.
     HaveRemoteOffer,
+    /// The peer offered, and we gave a provisional answer.
+    HaveLocalPranswer,
+    /// We offered, and the peer gave a provisional answer.
+    HaveRemotePranswer,
     /// The session was closed.
     Closed,
 }
@@ -64,6 +74,8 @@ pub enum SdpType {
     Offer,
     /// The answer to one.
     Answer,
+    /// An answer that another may follow (RFC 9429 §4.1.10.1).
+    Pranswer,
 }
 
 /// How far gathering is (W3C WebRTC 1.0 §4.3.2).
@@ -124,6 +136,8 @@ pub enum Failure {
     Dtls(dtls::CloseReason),
     /// The peer's certificate is not the one that signalling named.
     Fingerprint,
+    /// The peer has agreed to no way of protecting media (RFC 5764 §4.1).
+    NoSrtpProfile,
     /// The association under the data channels ended.
     Sctp(sctp::CloseReason),
     /// The peer rejected everything that was offered.
@@ -138,6 +152,7 @@ impl fmt::Display for Failure {
             Self::Fingerprint => {
                 f.write_str("DTLS: the peer's certificate is not the one that its description names")
             }
+            Self::NoSrtpProfile => f.write_str("DTLS: the peer has agreed to no profile of SRTP"),
             Self::Sctp(reason) => write!(f, "SCTP: {reason}"),
             Self::Rejected => f.write_str("the peer rejected everything that was offered"),
         }
@@ -151,6 +166,8 @@ impl SignalingState {
             Self::Stable => "stable",
             Self::HaveLocalOffer => "have-local-offer",
             Self::HaveRemoteOffer => "have-remote-offer",
+            Self::HaveLocalPranswer => "have-local-pranswer",
+            Self::HaveRemotePranswer => "have-remote-pranswer",
             Self::Closed => "closed",
         }
     }
@@ -162,6 +179,7 @@ impl SdpType {
         match self {
             Self::Offer => "offer",
             Self::Answer => "answer",
+            Self::Pranswer => "pranswer",
         }
     }
 }

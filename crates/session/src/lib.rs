@@ -48,7 +48,9 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `session` | [`Session`]: the machine, and how its parts are joined |
-//! | `negotiation`, `fingerprint` | what offers and answers say |
+//! | `negotiation`, `fingerprint` | what offers and answers say, and what they make of transceivers |
+//! | `media` | codecs, transceivers, what was agreed upon, and whose a packet is |
+//! | `srtp` | the keys of media |
 //! | `parameters` | [`TransportParameters`]: what takes their place where there are none |
 //! | `transport` | ICE, and DTLS over it |
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
@@ -57,8 +59,10 @@
 //!
 //! # Scope
 //!
-//! Data channels over one transport, agreed on by descriptions, or known beforehand. Media sections of a peer's offer are
-//! rejected. Not yet: media, pranswer.
+//! Data channels, audio and video over one transport, agreed on by descriptions (RFC 9429); data channels alone where
+//! everything is known beforehand. Everything is bundled, and RTCP is multiplexed: peers that do neither are refused.
+//! What is sent and received of media are packets: frames, retransmission, reports and pacing are for machines above.
+//! Not implemented: several transports, several DTLS associations one after the other.
 
 mod channel;
 mod config;
@@ -66,14 +70,17 @@ mod demux;
 mod error;
 mod event;
 mod fingerprint;
+mod media;
 mod negotiation;
 mod parameters;
 mod protocol;
 mod session;
+mod srtp;
 mod state;
 mod stats;
 mod transport;
 
+pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
 pub use config::{
     Config, DtlsRole, Gathering, Limits, Relaying, TcpAddresses, UnusedReason, UnusedServer, WallClock,
@@ -87,7 +94,7 @@ pub use datachannel::{
 };
 pub use demux::{Demux, Question, Target};
 pub use dtls::Identity;
-pub use error::{CandidateError, Discard, NegotiationError};
+pub use error::{CandidateError, Discard, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
@@ -95,10 +102,16 @@ pub use ice::{
     ConnectId as TcpId, Credentials as IceCredentials, CredentialsError as IceCredentialsError,
     Failure as IceFailure, Kind as CandidateKind, Pacer, Role as IceRole,
 };
+pub use media::{
+    Codec, CodecParameters, Encoding, ExtensionUse, Feedback, MediaConfig, MediaKind, Negotiated,
+    SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
+};
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
+pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
-pub use sdp::{ParseError, SessionDescription};
-pub use session::{Session, TcpRequest};
+pub use rtp::{PayloadType, Rid};
+pub use sdp::{Direction, ParseError, SessionDescription};
+pub use session::{Received, Session, TcpRequest};
 pub use state::Route;
 pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};

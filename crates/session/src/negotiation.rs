@@ -1,12 +1,22 @@
-//! Offers and answers for data channels (RFC 9429): which sections there are, in which state the exchange
-//! is, and what a description of the peer says about the transport. It changes no transport itself.
+//! Offers and answers (RFC 9429): which sections there are, in which state the exchange is, what descriptions say, and
+//! what they make of transceivers. It changes no transport itself.
 
-use std::fmt::Write as _;
+mod describe;
+mod needed;
+mod numbers;
+mod read;
+mod transceivers;
 
+pub(crate) use read::Choice;
+pub(crate) use transceivers::check_streams;
+
+use crypto::Secret;
 use ice::Credentials;
-use sdp::{Attribute, Builder, Fingerprint, Media, MediaLine, SessionDescription, Setup};
+use sdp::{Attribute, Media, SessionDescription, Setup};
 
-use crate::fingerprint::{self, Fingerprints};
+use crate::fingerprint::Fingerprints;
+use crate::media::transceiver::{Association, Transceiver};
+use crate::media::{MediaConfig, TransceiverId};
 use crate::{NegotiationError, SdpType, SignalingState};
 
 /// The exchange of descriptions.
@@ -14,10 +24,13 @@ use crate::{NegotiationError, SdpType, SignalingState};
 /// ```text
 ///             set_local(offer)                      set_remote(answer)
 ///   Stable ───────────────────▶ HaveLocalOffer ────────────────────────▶ Stable
-///     │ ▲                            │ rollback, or set_remote(offer)
-///     │ └────────────────────────────┘
+///     │ ▲                          │      │ set_remote(pranswer)           ▲
+///     │ └──────────────────────────┘      └────────▶ HaveRemotePranswer ───┘ set_remote(answer)
+///     │    rollback, set_remote(offer)
 ///     │       set_remote(offer)                      set_local(answer)
 ///     └───────────────────────▶ HaveRemoteOffer ───────────────────────▶ Stable
+///                                         │ set_local(pranswer)            ▲
+///                                         └────────▶ HaveLocalPranswer ────┘ set_local(answer)
 /// ```
 #[derive(Debug)]
 pub(crate) struct Negotiation {
@@ -29,10 +42,39 @@ pub(crate) struct Negotiation {
     sections: Vec<Section>,
     /// As agreed: what a rollback leaves.
     agreed: Vec<Section>,
+    /// The section that the transport belongs to, as far as it is accepted.
+    tag: Option<u16>,
     /// What `create_offer` or `create_answer` made last: the only thing that `set_local` takes.
-    created: Option<(SdpType, SessionDescription)>,
+    created: Option<Box<Created>>,
     local: Descriptions,
     remote: Descriptions,
+    pub(super) transceivers: Vec<Transceiver>,
+    /// Seeds that were drawn.
+    draws: u32,
+    /// What a rollback restores.
+    before: Option<Box<Before>>,
+    /// Stopped transceivers whose tracks the application does not know to be gone.
+    pub(crate) stopped: Option<Box<Stopped>>,
+}
+
+/// Most sessions have none, and pay for a pointer.
+#[derive(Debug, Default)]
+pub(crate) struct Stopped(pub(crate) Vec<TransceiverId>);
+
+/// A description that can be set, and the sections of an offer.
+#[derive(Debug)]
+struct Created {
+    kind: SdpType,
+    description: SessionDescription,
+    plan: Vec<Section>,
+}
+
+/// What an exchange of descriptions has changed of transceivers.
+#[derive(Debug, Default)]
+struct Before {
+    associations: Vec<(TransceiverId, Association)>,
+    /// Those that it has made.
+    made: Vec<TransceiverId>,
 }
 
 /// What was set on one side.
@@ -43,8 +85,11 @@ struct Descriptions {
 }
 
 impl Descriptions {
-    fn latest(&self) -> Option<&(SdpType, SessionDescription)> {
-        self.pending.as_ref().or(self.current.as_ref())
+    const fn latest(&self) -> Option<&(SdpType, SessionDescription)> {
+        match &self.pending {
+            Some(pending) => Some(pending),
+            None => self.current.as_ref(),
+        }
     }
 
     fn settle(&mut self) {
@@ -65,11 +110,15 @@ struct Section {
 enum SectionKind {
     /// Carries the data channels.
     Data,
-    /// Rejected, since we do not know what it carries or have one like it: the rest of its `m=` line.
+    /// Carries what this transceiver sends and receives.
+    Media(TransceiverId),
+    /// Has carried that, and is to be rejected by the answer.
+    Refused(TransceiverId),
+    /// Rejected: the rest of its `m=` line.
     Rejected { kind: String, protocol: String, formats: String },
 }
 
-/// What a description of ours says about our end of the transport.
+/// What a description of ours says about our end of the transport, and what we speak.
 #[derive(Debug)]
 pub(crate) struct LocalParameters<'a> {
     pub credentials: &'a Credentials,
@@ -82,6 +131,9 @@ pub(crate) struct LocalParameters<'a> {
     /// With `candidate:` in front.
     pub candidates: &'a [String],
     pub gathering_done: bool,
+    pub media: &'a MediaConfig,
+    /// See [`Negotiation::cname`].
+    pub seed: &'a Secret<32>,
 }
 
 /// What a description of the peer says about its end of the transport.
@@ -91,13 +143,20 @@ pub(crate) struct RemoteParameters {
     pub fingerprints: Fingerprints,
     pub setup: Setup,
     pub tls_id: Option<String>,
-    pub sctp_port: u16,
-    /// 0 is without limit.
-    pub max_message_size: u64,
+    /// Where data channels were accepted.
+    pub sctp: Option<SctpParameters>,
     pub is_ice_lite: bool,
     pub ice_options: ice::Options,
     pub candidates: Vec<String>,
     pub end_of_candidates: bool,
+}
+
+/// What the peer says about its association.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SctpParameters {
+    pub port: u16,
+    /// 0 is without limit.
+    pub max_message_size: u64,
 }
 
 impl Negotiation {
@@ -108,9 +167,14 @@ impl Negotiation {
             version: 0,
             sections: Vec::new(),
             agreed: Vec::new(),
+            tag: None,
             created: None,
             local: Descriptions { current: None, pending: None },
             remote: Descriptions { current: None, pending: None },
+            transceivers: Vec::new(),
+            draws: 0,
+            before: None,
+            stopped: None,
         }
     }
 
@@ -123,27 +187,47 @@ impl Negotiation {
         self.agreed.iter().any(|section| section.kind == SectionKind::Data)
     }
 
-    /// The name and number of the section that carries the data channels, agreed or offered.
-    pub(crate) fn data_section(&self) -> Option<(usize, &str)> {
-        let index = self.sections.iter().position(|section| section.kind == SectionKind::Data)?;
+    /// Whether a section for data channels is agreed upon or offered.
+    pub(crate) fn offers_data(&self) -> bool {
+        self.sections.iter().any(|section| section.kind == SectionKind::Data)
+    }
+
+    /// Whether a section is agreed upon that needs a transport.
+    pub(crate) fn has_transport(&self) -> bool {
+        self.agreed.iter().any(|section| !matches!(section.kind, SectionKind::Rejected { .. }))
+    }
+
+    /// Whether a section for audio or video is agreed upon.
+    pub(crate) fn has_media(&self) -> bool {
+        self.agreed.iter().any(|section| section.transceiver().is_some())
+    }
+
+    /// Whether an offer made now has a section for audio or video.
+    pub(crate) fn wants_media(&self) -> bool {
+        self.transceivers.iter().any(|transceiver| !transceiver.is_stopping)
+    }
+
+    /// The name and number of the section that the transport belongs to, agreed or offered.
+    pub(crate) fn transport_section(&self) -> Option<(usize, &str)> {
+        let is_live = |index: &usize| self.is_live(self.sections.get(*index));
+        let index =
+            self.tag.map(usize::from).filter(is_live).or_else(|| (0..self.sections.len()).find(is_live))?;
         Some((index, self.sections.get(index)?.mid.as_deref().unwrap_or_default()))
     }
 
-    /// An offer with every section there is, and one for data channels if `wants_data`.
+    /// An offer with every section there is, one for each transceiver, and one for data channels if `wants_data`.
     pub(crate) fn create_offer(
         &mut self,
         wants_data: bool,
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
         self.must_be(&[SignalingState::Stable, SignalingState::HaveLocalOffer])?;
-        let mut sections = self.agreed.clone();
-        if wants_data && !sections.iter().any(|section| section.kind == SectionKind::Data) {
-            sections.push(Section { mid: Some(unused_mid(&sections)), kind: SectionKind::Data });
-        }
-        let offer = self.describe(&sections, parameters, None)?;
+        let plan = self.plan_offer(wants_data);
+        let description = self.describe_offer(&plan, parameters)?;
         self.version += 1;
-        self.created = Some((SdpType::Offer, offer.clone()));
-        Ok(offer)
+        self.created =
+            Some(Box::new(Created { kind: SdpType::Offer, description: description.clone(), plan }));
+        Ok(description)
     }
 
     /// The answer to the offer that was set.
@@ -151,129 +235,86 @@ impl Negotiation {
         &mut self,
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
-        self.must_be(&[SignalingState::HaveRemoteOffer])?;
-        let offer = self.remote.pending.as_ref().map(|(_, offer)| offer);
-        let answer = self.describe(&self.sections, parameters, offer)?;
+        self.must_be(&[SignalingState::HaveRemoteOffer, SignalingState::HaveLocalPranswer])?;
+        let (_, offer) = self.remote.pending.as_ref().ok_or(NegotiationError::WrongState(self.state))?;
+        let description = self.describe_answer(offer, parameters)?;
         self.version += 1;
-        self.created = Some((SdpType::Answer, answer.clone()));
-        Ok(answer)
+        let created = Created { kind: SdpType::Answer, description: description.clone(), plan: Vec::new() };
+        self.created = Some(Box::new(created));
+        Ok(description)
     }
 
-    /// Sets what was created last. `description` must be it, to the letter.
+    /// Sets what was created last. `description` must be it, to the letter; an answer may be set as a provisional one.
     pub(crate) fn set_local(
         &mut self,
         kind: SdpType,
         description: SessionDescription,
+        context: MediaContext<'_>,
     ) -> Result<(), NegotiationError> {
         self.must_be(match kind {
             SdpType::Offer => &[SignalingState::Stable, SignalingState::HaveLocalOffer],
-            SdpType::Answer => &[SignalingState::HaveRemoteOffer],
+            SdpType::Answer | SdpType::Pranswer => {
+                &[SignalingState::HaveRemoteOffer, SignalingState::HaveLocalPranswer]
+            }
         })?;
-        let created = self.created.as_ref();
-        if !created.is_some_and(|(made, text)| *made == kind && text.to_string() == description.to_string()) {
+        let is_offer = kind == SdpType::Offer;
+        let text = description.to_string();
+        let is_it = |created: &Created| {
+            (created.kind == SdpType::Offer) == is_offer && created.description.to_string() == text
+        };
+        let Some(created) = self.created.take_if(|created| is_it(created)) else {
             return Err(NegotiationError::NotTheCreatedDescription);
-        }
-        self.created = None;
+        };
+        self.local.pending = Some((kind, description));
         match kind {
             SdpType::Offer => {
-                self.sections.clone_from(&self.agreed);
-                let offered = description.media().skip(self.agreed.len());
-                self.sections.extend(
-                    offered.map(|media| Section {
-                        mid: media.mid().map(str::to_owned),
-                        kind: SectionKind::Data,
-                    }),
-                );
-                self.local.pending = Some((kind, description));
+                if self.state == SignalingState::Stable {
+                    self.remember();
+                }
+                self.tag = self.tag_of(&created.plan).and_then(|tag| u16::try_from(tag).ok());
+                self.sections = created.plan;
+                self.associate_offered();
                 self.state = SignalingState::HaveLocalOffer;
             }
+            SdpType::Pranswer => {
+                self.apply_local_answer(false, context);
+                self.state = SignalingState::HaveLocalPranswer;
+            }
             SdpType::Answer => {
-                self.local.pending = Some((kind, description));
+                self.apply_local_answer(true, context);
                 self.settle();
             }
         }
         Ok(())
     }
 
-    /// Checks a description of the peer, and says what it says about the transport; `None` where it has no
-    /// section for data channels. Nothing is changed before [`set_remote`](Self::set_remote).
-    pub(crate) fn read_remote(
-        &self,
+    /// Sets a description that [`read_remote`](Self::read_remote) found right, as far as it was chosen there.
+    pub(crate) fn set_remote(
+        &mut self,
         kind: SdpType,
-        description: &SessionDescription,
-    ) -> Result<Option<RemoteParameters>, NegotiationError> {
-        self.must_be(match kind {
-            SdpType::Offer => {
-                &[SignalingState::Stable, SignalingState::HaveLocalOffer, SignalingState::HaveRemoteOffer]
-            }
-            SdpType::Answer => &[SignalingState::HaveLocalOffer],
-        })?;
-        let sections = if kind == SdpType::Offer { &self.agreed } else { &self.sections };
-        let known = sections.len();
-        let count = description.media().len();
-        // RFC 9429 §5.2.2 and §5.3.1: sections are added at the end, and never taken away.
-        if count < known || (kind == SdpType::Answer && count > known) {
-            return Err(NegotiationError::SectionCount { expected: known, found: count });
-        }
-        for (section, media) in sections.iter().zip(description.media()) {
-            // RFC 9429 §5.2.2: an offer may use a rejected section for something else, under another name.
-            let is_free = kind == SdpType::Offer && section.kind != SectionKind::Data;
-            let is_renamed =
-                section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some();
-            if is_renamed && !is_free {
-                return Err(NegotiationError::SectionChanged { index: media.index() });
-            }
-        }
-        if let (SdpType::Answer, Some((_, offer))) = (kind, &self.local.pending) {
-            // RFC 9429 §5.8.3: an answer says of each section what it carries as the offer did.
-            let differs = |(ours, theirs): &(Media<'_>, Media<'_>)| {
-                ours.kind_text() != theirs.kind_text() || ours.protocol() != theirs.protocol()
-            };
-            if let Some((section, _)) = offer.media().zip(description.media()).find(differs) {
-                return Err(NegotiationError::NotAsOffered { index: section.index() });
-            }
-        }
-        // A section that leaves its name out keeps the one it had, which then is nobody else's.
-        let names = sections_of(description, sections);
-        for (index, section) in names.iter().enumerate() {
-            let is_taken = |earlier: &Section| earlier.mid.is_some() && earlier.mid == section.mid;
-            if names.iter().take(index).any(is_taken) {
-                return Err(NegotiationError::SectionChanged { index });
-            }
-        }
-        for mid in description.bundle_groups().flatten() {
-            if description.media_by_mid(mid).is_none() {
-                return Err(NegotiationError::UnknownBundledMid);
-            }
-        }
-        let data = match kind {
-            SdpType::Offer => description.media().find(is_usable_data),
-            SdpType::Answer => self
-                .data_section()
-                .and_then(|(index, _)| description.media().nth(index))
-                .filter(|media| !media.is_rejected()),
-        };
-        data.map(|media| transport_parameters(kind, media)).transpose()
-    }
-
-    /// Sets a description that [`read_remote`](Self::read_remote) found right.
-    pub(crate) fn set_remote(&mut self, kind: SdpType, description: SessionDescription) {
+        description: SessionDescription,
+        choice: &Choice,
+        context: MediaContext<'_>,
+    ) {
         self.created = None;
         match kind {
             SdpType::Offer => {
                 if self.state != SignalingState::Stable {
                     self.rollback();
                 }
-                self.sections = sections_of(&description, &self.agreed);
+                self.remember();
+                self.apply_remote_offer(&description, choice, context);
+                self.tag = self.answer_tag(&description, choice).and_then(|tag| u16::try_from(tag).ok());
                 self.remote.pending = Some((kind, description));
                 self.state = SignalingState::HaveRemoteOffer;
             }
+            SdpType::Pranswer => {
+                self.apply_remote_answer(&description, false, context);
+                self.remote.pending = Some((kind, description));
+                self.state = SignalingState::HaveRemotePranswer;
+            }
             SdpType::Answer => {
-                for (section, media) in self.sections.iter_mut().zip(description.media()) {
-                    if media.is_rejected() && section.kind == SectionKind::Data {
-                        section.kind = rejected(&media);
-                    }
-                }
+                self.apply_remote_answer(&description, true, context);
                 self.remote.pending = Some((kind, description));
                 self.settle();
             }
@@ -286,6 +327,7 @@ impl Negotiation {
         self.local.pending = None;
         self.remote.pending = None;
         self.created = None;
+        self.restore();
         self.state = SignalingState::Stable;
     }
 
@@ -305,7 +347,7 @@ impl Negotiation {
         gathering_done: bool,
     ) -> Option<(SdpType, SessionDescription)> {
         let (kind, mut description) = self.local.latest()?.clone();
-        let Some((index, _)) = self.data_section() else { return Some((kind, description)) };
+        let Some((index, _)) = self.transport_section() else { return Some((kind, description)) };
         description.remove_attributes(Some(index), "candidate");
         description.remove_attributes(Some(index), "end-of-candidates");
         for candidate in candidates {
@@ -318,18 +360,74 @@ impl Negotiation {
     }
 
     /// The remote description set last.
-    pub(crate) fn remote_description(&self) -> Option<&(SdpType, SessionDescription)> {
+    pub(crate) const fn remote_description(&self) -> Option<&(SdpType, SessionDescription)> {
         self.remote.latest()
+    }
+
+    /// Whether candidates for this section of the peer's are for the transport.
+    pub(crate) fn uses_transport_of(&self, media: &Media<'_>) -> bool {
+        if !self.is_live(self.sections.get(media.index())) {
+            return false;
+        }
+        let Some((_, description)) = self.remote.latest() else { return false };
+        let tagged = self.transport_section().and_then(|(index, _)| description.media().nth(index));
+        // Before it is answered, an offer may have other transports that are not used (RFC 9143 §7.2).
+        match (tagged.and_then(|tagged| tagged.ice_ufrag()), media.ice_ufrag()) {
+            (Some(used), Some(named)) => used == named,
+            _ => true,
+        }
     }
 
     /// Gives back what negotiating needed and having agreed does not.
     pub(crate) fn give_back(&mut self) {
         self.sections.shrink_to_fit();
         self.agreed.shrink_to_fit();
+        self.transceivers.shrink_to_fit();
+    }
+
+    /// Whether a section of ours, or one that was offered to us, is not rejected.
+    fn is_live(&self, section: Option<&Section>) -> bool {
+        section.is_some_and(|section| self.is_offered(section))
+    }
+
+    /// Whether an offer of ours with this section has it with a port.
+    fn is_offered(&self, section: &Section) -> bool {
+        match section.kind {
+            SectionKind::Data => true,
+            SectionKind::Media(id) => {
+                self.transceiver(id).is_some_and(|transceiver| !transceiver.is_stopping)
+            }
+            SectionKind::Refused(_) | SectionKind::Rejected { .. } => false,
+        }
+    }
+
+    /// The section that a bundle of these names first: the one whose transport is used, or else the first (RFC 9143 §7.2).
+    fn tag_of(&self, plan: &[Section]) -> Option<usize> {
+        let is_live = |index: &usize| self.is_live(plan.get(*index));
+        let was_agreed = |index: &usize| {
+            let agreed = self.agreed.get(*index);
+            agreed.is_some_and(|section| !matches!(section.kind, SectionKind::Rejected { .. }))
+        };
+        let known = self.tag.map(usize::from).filter(|index| is_live(index) && was_agreed(index));
+        known
+            .or_else(|| (0..plan.len()).find(|index| is_live(index) && was_agreed(index)))
+            .or_else(|| (0..plan.len()).find(is_live))
+    }
+
+    /// The section that our answer names first.
+    fn answer_tag(&self, offer: &SessionDescription, choice: &Choice) -> Option<usize> {
+        let accepted = |index: &usize| choice.accepted.get(*index) == Some(&true);
+        let named = offer
+            .bundle_groups()
+            .flatten()
+            .filter_map(|mid| self.sections.iter().position(|section| section.mid.as_deref() == Some(mid)));
+        named.into_iter().find(accepted).or_else(|| (0..choice.accepted.len()).find(accepted))
     }
 
     fn settle(&mut self) {
         self.agreed.clone_from(&self.sections);
+        self.before = None;
+        self.created = None;
         self.local.settle();
         self.remote.settle();
         self.state = SignalingState::Stable;
@@ -339,134 +437,26 @@ impl Negotiation {
         if states.contains(&self.state) { Ok(()) } else { Err(NegotiationError::WrongState(self.state)) }
     }
 
-    fn describe(
-        &self,
-        sections: &[Section],
-        parameters: &LocalParameters<'_>,
-        offer: Option<&SessionDescription>,
-    ) -> Result<SessionDescription, NegotiationError> {
-        let mut builder = Builder::new(self.session_id, self.version + 1);
-        // RFC 9429 §5.3.1: an answer bundles what the offer does, as far as it is accepted.
-        let may_bundle =
-            |mid: &&str| offer.is_none_or(|offer| offer.bundle_groups().flatten().any(|it| it == *mid));
-        let accepted = sections.iter().filter(|section| section.kind == SectionKind::Data);
-        builder.bundle(accepted.filter_map(|section| section.mid.as_deref()).filter(may_bundle));
-        // RFC 9429 §5.2.1 and §5.3.1: session-level, since it is true of all sections; an answer says `trickle`
-        // if the offer does. `ice2` as RFC 8445 §10 asks.
-        let trickles = offer.is_none_or(|offer| offer.media().any(|media| media.has_ice_option("trickle")));
-        if parameters.is_ice_lite {
-            builder.attribute(Attribute::IceLite);
-        }
-        builder.attribute(Attribute::IceOptions(if trickles {
-            "trickle ice2 renomination"
-        } else {
-            "ice2 renomination"
-        }));
-        for (index, section) in sections.iter().enumerate() {
-            let offered = offer.and_then(|offer| offer.media().nth(index));
-            // RFC 9429 §5.3.1: an answer names a section if the offer does.
-            let mid = if let Some(media) = &offered { media.mid() } else { section.mid.as_deref() };
-            match &section.kind {
-                SectionKind::Data => {
-                    // RFC 9429 §5.1.3: an answer repeats the profile that was offered, an offer has the present one.
-                    let formats = offered.map(|media| media.formats().collect::<Vec<_>>().join(" "));
-                    let line = MediaLine {
-                        kind: "application",
-                        port: 9,
-                        protocol: offered.map_or("UDP/DTLS/SCTP", |media| media.protocol()),
-                        formats: formats.as_deref().unwrap_or(DATA_FORMAT),
-                    };
-                    builder.media(line);
-                    mid.map(|mid| builder.attribute(Attribute::Mid(mid)));
-                    describe_transport(&mut builder, parameters)?;
-                }
-                SectionKind::Rejected { kind, protocol, formats } => {
-                    builder.media(MediaLine { kind, port: 0, protocol, formats });
-                    mid.map(|mid| builder.attribute(Attribute::Mid(mid)));
-                }
+    fn must_take_remote(&self, kind: SdpType) -> Result<(), NegotiationError> {
+        self.must_be(match kind {
+            SdpType::Offer => {
+                &[SignalingState::Stable, SignalingState::HaveLocalOffer, SignalingState::HaveRemoteOffer]
             }
-        }
-        Ok(builder.build()?)
+            SdpType::Answer | SdpType::Pranswer => {
+                &[SignalingState::HaveLocalOffer, SignalingState::HaveRemotePranswer]
+            }
+        })
     }
 }
 
-fn describe_transport(
-    builder: &mut Builder,
-    parameters: &LocalParameters<'_>,
-) -> Result<(), NegotiationError> {
-    builder.attribute(Attribute::IceUfrag(parameters.credentials.ufrag()));
-    builder.attribute(Attribute::IcePwd(parameters.credentials.password()));
-    let mut print = String::from("fingerprint:sha-256 ");
-    // Writing to a string cannot fail.
-    let _ = print.write_str(&Fingerprint::text_of(parameters.fingerprint));
-    builder.attribute(Attribute::parse(&print).map_err(|kind| sdp::ParseError { line: 0, kind })?);
-    builder.attribute(Attribute::Setup(parameters.setup));
-    builder.attribute(Attribute::TlsId(parameters.tls_id));
-    builder.attribute(Attribute::SctpPort(SCTP_PORT));
-    builder.attribute(Attribute::MaxMessageSize(parameters.max_message_size));
-    for candidate in parameters.candidates {
-        builder.attribute(Attribute::Candidate(without_name(candidate)));
-    }
-    if parameters.gathering_done {
-        builder.attribute(Attribute::EndOfCandidates);
-    }
-    Ok(())
-}
-
-/// What an accepted section of the peer says about its end of the transport.
-fn transport_parameters(kind: SdpType, media: Media<'_>) -> Result<RemoteParameters, NegotiationError> {
-    let missing = NegotiationError::Missing;
-    let ufrag = media.ice_ufrag().ok_or_else(|| missing("ice-ufrag"))?;
-    let password = media.ice_pwd().ok_or_else(|| missing("ice-pwd"))?;
-    // The grammar of `sdp` and of `ice` is one, but for characters that nobody writes.
-    let credentials = Credentials::new(ufrag, password).map_err(|_| NegotiationError::IceCredentials)?;
-    let mut lines = media.fingerprints().peekable();
-    if lines.peek().is_none() {
-        return Err(missing("fingerprint"));
-    }
-    let fingerprints = fingerprint::read(lines).ok_or(NegotiationError::WeakFingerprints)?;
-    // RFC 8842 §5.2 and §5.3: an offer leaves it open or decides, an answer decides. RFC 4145 §4.1 says what
-    // its absence means.
-    let setup = media.setup().unwrap_or(if kind == SdpType::Offer { Setup::Active } else { Setup::Passive });
-    let fits = match kind {
-        SdpType::Offer => setup != Setup::HoldConn,
-        SdpType::Answer => matches!(setup, Setup::Active | Setup::Passive),
-    };
-    if !fits {
-        return Err(NegotiationError::Setup(setup));
-    }
-    Ok(RemoteParameters {
-        credentials,
-        fingerprints,
-        setup,
-        tls_id: media.tls_id().map(str::to_owned),
-        sctp_port: media.sctp_port().ok_or_else(|| missing("sctp-port"))?,
-        // RFC 8841 §6.1: 64 KiB where the peer does not say.
-        max_message_size: media.max_message_size().unwrap_or(65_536),
-        is_ice_lite: media.is_ice_lite(),
-        ice_options: ice::Options {
-            ice2: media.has_ice_option("ice2"),
-            renomination: media.has_ice_option("renomination"),
-        },
-        candidates: media.candidates().map(str::to_owned).collect(),
-        end_of_candidates: media.has_end_of_candidates(),
-    })
-}
-
-/// The sections that a peer's offer makes: the first for data channels is accepted, all others rejected.
-fn sections_of(description: &SessionDescription, agreed: &[Section]) -> Vec<Section> {
-    let data = description.media().find(is_usable_data).map(|media| media.index());
-    let section = |media: Media<'_>| {
-        let known = agreed.get(media.index()).and_then(|section| section.mid.clone());
-        let mid = media.mid().map(str::to_owned).or(known);
-        let kind = if data == Some(media.index()) { SectionKind::Data } else { rejected(&media) };
-        Section { mid, kind }
-    };
-    description.media().map(section).collect()
-}
-
-fn is_usable_data(media: &Media<'_>) -> bool {
-    media.is_data_channels() && !media.is_rejected()
+/// What agreeing upon media needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MediaContext<'a> {
+    pub config: &'a MediaConfig,
+    /// SSRCs of a peer's section that are read.
+    pub max_sources: usize,
+    /// What SSRCs and names are drawn from.
+    pub seed: &'a Secret<32>,
 }
 
 fn rejected(media: &Media<'_>) -> SectionKind {
@@ -478,17 +468,6 @@ fn rejected(media: &Media<'_>) -> SectionKind {
     }
 }
 
-/// RFC 9429 §5.2.1: a short name that no section has yet.
-fn unused_mid(sections: &[Section]) -> String {
-    let taken = |name: &str| sections.iter().any(|section| section.mid.as_deref() == Some(name));
-    (0..).map(|number: u32| number.to_string()).find(|name| !taken(name)).unwrap_or_default()
-}
-
 fn without_name(candidate: &str) -> &str {
     candidate.strip_prefix("candidate:").unwrap_or(candidate)
 }
-
-/// RFC 8841 §5.1: the port that browsers use; behind DTLS it distinguishes nothing.
-const SCTP_PORT: u16 = 5000;
-/// RFC 8841 §4.3.
-const DATA_FORMAT: &str = "webrtc-datachannel";

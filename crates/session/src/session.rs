@@ -1,9 +1,13 @@
+mod media;
 mod networks;
 mod offer_answer;
+mod packets;
 mod relaying;
 mod tcp;
 mod without_sdp;
 
+use self::packets::Media;
+pub use self::packets::Received;
 pub use self::tcp::TcpRequest;
 use self::tcp::TcpRequests;
 
@@ -69,6 +73,8 @@ pub struct Session {
     news: News,
     ending: Ending,
     failure: Option<Failure>,
+    /// Once audio or video are agreed upon.
+    pub(crate) media: Option<Box<Media>>,
     pub(crate) ignored: crate::stats::Ignored,
 }
 
@@ -143,6 +149,7 @@ impl Session {
             news: News::default(),
             ending: Ending::No,
             failure: None,
+            media: None,
             ignored: crate::stats::Ignored::default(),
         })
     }
@@ -153,9 +160,7 @@ impl Session {
             return;
         }
         self.restart_wanted = true;
-        if self.negotiation.state() == SignalingState::Stable {
-            self.news.need_negotiation();
-        }
+        self.ask_for_offer();
     }
 
     /// Makes a data channel. It exists at once, and opens when the peer is connected.
@@ -174,10 +179,7 @@ impl Session {
         }
         let id = self.channels.open(self.now, init.into())?;
         // W3C WebRTC 1.0 §6.1: only the first channel needs a media section.
-        let is_stable = self.negotiation.state() == SignalingState::Stable;
-        if !self.negotiation.has_data() && !self.is_without_sdp && is_stable {
-            self.news.need_negotiation();
-        }
+        self.ask_for_offer();
         Ok(id)
     }
 
@@ -243,16 +245,23 @@ impl Session {
         self.ending == Ending::Over
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram, and lends back what is media in it.
     ///
     /// # Errors
     ///
     /// Why it was ignored, which changes nothing.
-    pub fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
+    pub fn handle_datagram<'b>(
+        &mut self,
+        arrival: Arrival,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Discard> {
         self.advance(arrival.at);
         let taken = self.take_datagram(arrival, datagram);
-        if let Err(discard) = &taken {
-            self.ignored.count(discard);
+        match &taken {
+            // Media change nothing that the rest would have to follow.
+            Ok(Received::Rtp { .. } | Received::Rtcp { .. }) => return taken,
+            Ok(Received::Consumed) => {}
+            Err(discard) => self.ignored.count(discard),
         }
         self.settle();
         taken
@@ -272,7 +281,7 @@ impl Session {
         self.relays.iter_mut().for_each(|relays| relays.handle_timeout(self.now));
         if let Some(transport) = &mut self.transport {
             transport.handle_timeout(self.now);
-            if transport.dtls_state() == DtlsState::Connected {
+            if transport.dtls_state() == DtlsState::Connected && self.channels.has_role() {
                 let in_vain = self.channels.association_stats().timeouts;
                 self.channels.handle_timeout(self.now);
                 // Nothing is acknowledged: it may be the path.
@@ -299,9 +308,17 @@ impl Session {
         if let Some(transmit) = transport.send_dtls(now, batch) {
             return Some(transmit);
         }
+        let media = self.send_media(now, batch);
+        if media.is_some() {
+            return media;
+        }
+        let transport = self.transport.as_mut()?;
         let channels = &mut self.channels;
-        if let Some(transmit) = transport.send_records(now, batch, |out| channels.poll_packet(now, out)) {
-            return Some(transmit);
+        if channels.has_role() {
+            let data = transport.send_records(now, batch, |out| channels.poll_packet(now, out));
+            if data.is_some() {
+                return data;
+            }
         }
         if matches!(self.ending, Ending::Telling(_)) && batch.room() >= CLOSE_ROOM {
             return self.tell_the_end(batch);
@@ -320,7 +337,7 @@ impl Session {
             Ending::Over => return None,
         };
         let Some(transport) = &self.transport else { return relays };
-        let connected = transport.dtls_state() == DtlsState::Connected;
+        let connected = transport.dtls_state() == DtlsState::Connected && self.channels.has_role();
         let channels = if connected { self.channels.poll_timeout() } else { None };
         [transport.poll_timeout(), channels, ending, relays].into_iter().flatten().min()
     }
@@ -339,6 +356,9 @@ impl Session {
         }
         if let Some(done) = self.news.pop_gathering_done() {
             return Some(done);
+        }
+        if let Some(event) = self.poll_track() {
+            return Some(event);
         }
         while let Some(event) = self.channels.poll_event() {
             let told = match event {
@@ -438,11 +458,15 @@ impl Session {
         }
     }
 
-    fn take_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
+    fn take_datagram<'b>(
+        &mut self,
+        arrival: Arrival,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Discard> {
         if let Some(relays) = self.relays.as_mut().filter(|relays| relays.accepts(arrival.path, datagram)) {
             let refused = |discard| Discard::Connectivity(connectivity::Discard::Turn(discard));
             // What a relay brings now is for nobody.
-            return relays.handle_datagram(arrival, datagram).map(|_| ()).map_err(refused);
+            return relays.handle_datagram(arrival, datagram).map(|_| Received::Consumed).map_err(refused);
         }
         if matches!(self.ending, Ending::GivingBack(_) | Ending::Over) {
             return Err(Discard::Over);
@@ -450,18 +474,26 @@ impl Session {
         let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
         match datagram.first().map(|first| protocol_of(*first)) {
             Some(Protocol::Stun | Protocol::Dtls | Protocol::TurnChannel) => {}
+            Some(Protocol::Rtp) if self.media.is_some() => {}
             Some(_) | None => return Err(Discard::UnknownProtocol),
         }
         match transport.connectivity.handle_datagram(arrival, datagram).map_err(Discard::Connectivity)? {
-            connectivity::Received::Consumed => Ok(()),
+            connectivity::Received::Consumed => Ok(Received::Consumed),
             connectivity::Received::Data { path, payload } => {
+                let first = payload.first().map(|first| protocol_of(*first));
+                if first == Some(Protocol::Rtp) && self.media.is_some() {
+                    return self.take_media(arrival, path, payload);
+                }
                 if payload.first().is_none_or(|first| protocol_of(*first) != Protocol::Dtls) {
                     return Err(Discard::UnknownProtocol);
                 }
                 if transport.must_wait(path) {
-                    return transport.hold(path, payload, self.config.limits.max_early_dtls);
+                    let held = transport.hold(path, payload, self.config.limits.max_early_dtls);
+                    return held.map(|()| Received::Consumed);
                 }
-                take_dtls(transport, &mut self.channels, self.now, path, payload)
+                let offers_data = self.is_without_sdp || self.negotiation.offers_data();
+                let channels = Some(&mut self.channels).filter(|channels| channels.has_role() || offers_data);
+                take_dtls(transport, channels, self.now, path, payload).map(|()| Received::Consumed)
             }
         }
     }
@@ -488,12 +520,13 @@ impl Session {
         let now = self.now;
         self.end_when_given_back();
         let mut is_lost = false;
+        let mut is_up = false;
         let Some(transport) = &mut self.transport else { return self.update_states() };
         while let Some(event) = transport.connectivity.poll_event() {
             match event {
                 connectivity::Event::Candidate(candidate) => {
                     let text = candidate.to_string();
-                    let (section, mid) = self.negotiation.data_section().unwrap_or_default();
+                    let (section, mid) = self.negotiation.transport_section().unwrap_or_default();
                     let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
                     self.news.gathering_is(GatheringState::Gathering);
                     if self.untold.len() < self.config.limits.max_untold_candidates {
@@ -529,7 +562,7 @@ impl Session {
             }
         }
         while let Some((path, mut payload)) = transport.poll_held() {
-            if let Err(discard) = take_dtls(transport, &mut self.channels, now, path, &mut payload) {
+            if let Err(discard) = take_dtls(transport, Some(&mut self.channels), now, path, &mut payload) {
                 self.ignored.count(&discard);
             }
         }
@@ -538,6 +571,7 @@ impl Session {
                 crate::transport::News::Connected => {
                     self.channels.set_max_packet(transport.max_packet());
                     self.negotiation.give_back();
+                    is_up = true;
                     self.candidates.shrink_to_fit();
                 }
                 crate::transport::News::Ended => {
@@ -549,6 +583,9 @@ impl Session {
                     }
                 }
             }
+        }
+        if is_up {
+            self.protect_media();
         }
         if is_lost && self.ending == Ending::No {
             self.call_for_restart();
@@ -575,9 +612,11 @@ impl Session {
         if self.ending == Ending::No && !by_peer && reason != sctp::CloseReason::Aborted {
             self.fail(Failure::Sctp(reason));
         } else if self.ending == Ending::No && by_peer {
-            // The association is the only thing that the transport carries.
+            // The association is the only thing that the transport carries, but for media.
             let now = self.now;
-            self.close(now);
+            if !self.negotiation.has_media() {
+                self.close(now);
+            }
         }
     }
 
@@ -626,7 +665,7 @@ impl Session {
 /// Gives DTLS what came on a path of the peer's, and SCTP what was in it.
 fn take_dtls(
     transport: &mut Transport,
-    channels: &mut Channels,
+    mut channels: Option<&mut Channels>,
     now: Instant,
     path: Path,
     datagram: &mut [u8],
@@ -634,6 +673,7 @@ fn take_dtls(
     let mut is_authentic = false;
     let taken = transport.handle_dtls(now, datagram, |packet| {
         is_authentic = true;
+        let channels = channels.as_mut().ok_or(Discard::TooEarly)?;
         channels.handle_packet(now, packet).map_err(Discard::Sctp)
     });
     if is_authentic {

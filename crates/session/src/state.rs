@@ -29,7 +29,10 @@ pub(crate) struct News {
     ice: Slot<IceState>,
     connection: Slot<ConnectionState>,
     gathering: Slot<GatheringState>,
+    /// W3C WebRTC 1.0 §4.4, `[[NegotiationNeeded]]`.
     negotiation_needed: bool,
+    /// It is to be told.
+    negotiation_untold: bool,
     ufrag: Option<String>,
 }
 
@@ -65,6 +68,7 @@ impl Default for News {
             connection: Slot::new(ConnectionState::New),
             gathering: Slot::new(GatheringState::New),
             negotiation_needed: false,
+            negotiation_untold: false,
             ufrag: None,
         }
     }
@@ -90,12 +94,20 @@ impl News {
         self.gathering.now
     }
 
-    /// An offer is under way: what called for one is in it.
-    pub(crate) const fn negotiation_begins(&mut self) {
+    /// Nothing calls for an exchange of descriptions (any more).
+    pub(crate) const fn negotiation_is_covered(&mut self) {
         self.negotiation_needed = false;
+        self.negotiation_untold = false;
     }
 
+    /// One is under way: nobody is told to begin one (W3C WebRTC 1.0 §4.7.3: not outside of `stable`).
+    pub(crate) const fn negotiation_begins(&mut self) {
+        self.negotiation_untold = false;
+    }
+
+    /// Something calls for one, which is told once until it is covered.
     pub(crate) const fn need_negotiation(&mut self) {
+        self.negotiation_untold |= !self.negotiation_needed;
         self.negotiation_needed = true;
     }
 
@@ -121,7 +133,7 @@ impl News {
         if let Some(state) = self.connection.untold.pop_front() {
             return Some(Event::ConnectionState(state));
         }
-        std::mem::take(&mut self.negotiation_needed).then_some(Event::NegotiationNeeded)
+        std::mem::take(&mut self.negotiation_untold).then_some(Event::NegotiationNeeded)
     }
 
     /// The end of gathering, once every candidate was told.

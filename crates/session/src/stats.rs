@@ -36,6 +36,14 @@ pub struct Stats {
     pub max_message_size: u64,
     /// The association under the data channels.
     pub sctp: sctp::Stats,
+    /// What SRTP has done with packets of ours and of the peer's, once media are protected.
+    pub srtp: Option<(srtp::OutboundStats, srtp::InboundStats)>,
+    /// SSRCs of the peer's that are known.
+    pub remote_sources: usize,
+    /// Packets of media that were given up when their turn came.
+    pub media_refused: u64,
+    /// How often SSRCs of ours were drawn anew, since the peer uses them too.
+    pub collisions: u64,
     /// Datagrams that were ignored, by who refused them.
     pub ignored: Ignored,
 }
@@ -54,6 +62,10 @@ pub struct Ignored {
     pub dtls: u64,
     /// By SCTP.
     pub sctp: u64,
+    /// By SRTP: malformed, forged or replayed.
+    pub srtp: u64,
+    /// RTP that is authentic and belongs to nobody, or has a payload type that was not agreed upon.
+    pub stray: u64,
 }
 
 impl Ignored {
@@ -64,6 +76,11 @@ impl Ignored {
             Discard::Connectivity(_) => &mut self.connectivity,
             Discard::Dtls(_) => &mut self.dtls,
             Discard::Sctp(_) => &mut self.sctp,
+            Discard::Srtp(_) => &mut self.srtp,
+            Discard::Malformed
+            | Discard::UnknownStream
+            | Discard::UnknownPayloadType
+            | Discard::TooManySources => &mut self.stray,
         };
         *counter = counter.wrapping_add(1);
     }
@@ -126,6 +143,10 @@ impl Session {
             provider: self.provider_name(),
             max_message_size: self.max_message_size(),
             sctp: self.channels.association_stats(),
+            srtp: transport.and_then(|transport| transport.srtp_stats()),
+            remote_sources: self.media.as_ref().map_or(0, |media| media.streams.len()),
+            media_refused: transport.map_or(0, |transport| transport.media_refused()),
+            collisions: self.media.as_ref().map_or(0, |media| media.collisions),
             ignored: self.ignored,
         }
     }
@@ -157,10 +178,10 @@ impl fmt::Display for Report {
             (Some(version), Some(suite)) => writeln!(f, "DTLS {version}, {suite}, by {provider}")?,
             _ => writeln!(f, "DTLS: not agreed yet")?,
         }
-        let Ignored { unknown_protocol, untimely, connectivity, dtls, sctp } = ignored;
+        let Ignored { unknown_protocol, untimely, connectivity, dtls, sctp, srtp, stray } = ignored;
         writeln!(
             f,
-            "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP"
+            "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP, {srtp} by SRTP, {stray} stray"
         )?;
         for InterfaceReport { name, address, is_used } in &self.interfaces {
             writeln!(f, "interface {name}: {address}{}", if *is_used { "" } else { ", not used" })?;

@@ -8,7 +8,9 @@ use crypto::{Secret, derive_seed};
 use proto::{Batch, Instant, Path, Transmit, Writer};
 
 use crate::fingerprint::Fingerprints;
+use crate::media::queue::Queue;
 use crate::negotiation::RemoteParameters;
+use crate::srtp::{Srtp, Unwritten};
 use crate::{Discard, DtlsRole, Failure};
 
 /// The transport under everything: ICE, and over it DTLS.
@@ -26,6 +28,8 @@ pub(crate) struct Transport {
     state: DtlsState,
     /// When the path was last said not to be silent.
     noted: Instant,
+    /// Once media are agreed upon.
+    srtp: Option<Box<Srtp>>,
     /// RFC 8842 §4: names the DTLS association in signalling.
     pub tls_id: String,
 }
@@ -66,6 +70,7 @@ impl Transport {
             remote_tls_id: None,
             state: DtlsState::Handshake,
             noted: Instant::default(),
+            srtp: None,
             tls_id,
         }
     }
@@ -285,6 +290,84 @@ impl Transport {
             }
         }
         self.connectivity.finish(batch)
+    }
+
+    /// Makes the keys of SRTP, if there are none; DTLS is up. Gives whether there are any.
+    pub(crate) fn protect_media(&mut self, max_streams: usize) -> bool {
+        if self.srtp.is_some() {
+            return true;
+        }
+        let Some((role, dtls)) = self.dtls_role.zip(self.dtls.as_ref()) else { return false };
+        self.srtp = Srtp::new(self.dtls_config.provider, dtls, role, max_streams).map(Box::new);
+        self.srtp.is_some()
+    }
+
+    pub(crate) const fn has_srtp(&self) -> bool {
+        self.srtp.is_some()
+    }
+
+    pub(crate) fn srtp_stats(&self) -> Option<(srtp::OutboundStats, srtp::InboundStats)> {
+        self.srtp.as_ref().map(|srtp| srtp.stats())
+    }
+
+    /// Packets of media that were given up.
+    pub(crate) fn media_refused(&self) -> u64 {
+        self.srtp.as_ref().map_or(0, |srtp| srtp.refused)
+    }
+
+    /// Checks and decrypts a packet of RTP where it stands.
+    pub(crate) fn open_rtp<'b>(
+        &mut self,
+        packet: &'b mut [u8],
+    ) -> Result<srtp::AuthenticatedRtp<'b>, Discard> {
+        self.media_keys()?.open_rtp(packet)
+    }
+
+    /// Checks and decrypts a datagram of RTCP where it stands.
+    pub(crate) fn open_rtcp<'b>(
+        &mut self,
+        packet: &'b mut [u8],
+    ) -> Result<srtp::AuthenticatedRtcp<'b>, Discard> {
+        self.media_keys()?.open_rtcp(packet)
+    }
+
+    /// RFC 5764 §5.1: what is not protected is never looked at, and what is not only while DTLS is up.
+    fn media_keys(&mut self) -> Result<&mut Srtp, Discard> {
+        let is_up = self.state == DtlsState::Connected;
+        self.srtp.as_deref_mut().filter(|_| is_up).ok_or(Discard::TooEarly)
+    }
+
+    /// The largest packet of media that can be sent.
+    pub(crate) fn max_media_packet(&self) -> Option<usize> {
+        let srtp = self.srtp.as_ref().filter(|_| self.state == DtlsState::Connected)?;
+        self.connectivity.selected_path()?;
+        Some(self.connectivity.max_datagram().saturating_sub(srtp.overhead()))
+    }
+
+    /// A train of packets of media that wait.
+    pub(crate) fn send_media(
+        &mut self,
+        now: Instant,
+        batch: &mut Batch<'_>,
+        queue: &mut Queue,
+    ) -> Option<Transmit> {
+        let srtp = self.srtp.as_mut().filter(|_| self.state == DtlsState::Connected)?;
+        self.connectivity.selected_path()?;
+        self.connectivity.limit(batch);
+        let mut is_empty = true;
+        while let Some((kind, packet)) = queue.first() {
+            let sent = self.connectivity.send_with(now, batch, |out| srtp.write(kind, packet, out));
+            match sent {
+                Ok(()) => is_empty = false,
+                Err(Unwritten::NoRoom) if !is_empty || batch.room() < packet.len() + srtp.overhead() => break,
+                // The path carries less than when it was taken, or the key is used up: it goes nowhere.
+                Err(Unwritten::NoRoom | Unwritten::Refused) => {
+                    srtp.refused = srtp.refused.wrapping_add(1);
+                }
+            }
+            queue.pop();
+        }
+        if is_empty { None } else { self.connectivity.finish(batch) }
     }
 
     /// As ICE has measured it. A check that had to be repeated measures nothing.

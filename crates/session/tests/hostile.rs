@@ -25,7 +25,7 @@ const STRANGER: &str = "192.0.2.66:666";
 fn inject(two: &mut Two, from: &str, datagram: &[u8]) -> Result<(), Discard> {
     let path = testkit::path("192.0.2.1:4000", from);
     let arrival = Arrival { path, ecn: None, at: two.now() };
-    two.session(0).handle_datagram(arrival, &mut datagram.to_vec())
+    two.session(0).handle_datagram(arrival, &mut datagram.to_vec()).map(drop)
 }
 
 /// One datagram that begins like each layer's, and is wrong.

@@ -328,3 +328,11 @@ fn what_stands_at_the_session_holds_for_its_section() {
     two.session(0).set_remote(now, SdpType::Answer, parse(&moved(&answer.to_string()))).unwrap();
     assert!(two.run(Duration::from_secs(5), Two::is_connected), "{}", two.reports());
 }
+
+/// RFC 9143 §7.1.
+#[test]
+fn the_names_of_a_bundle_are_those_of_sections() {
+    let offer = offer().replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 1");
+    let refused = answerer().set_remote(epoch(), SdpType::Offer, parse(&offer));
+    assert_eq!(refused, Err(NegotiationError::UnknownBundledMid));
+}

@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::{Arrival, Batch, Carrier, Instant, Path};
 use session::{
-    ChannelId, ChannelInit, Config, Event, MessageKind, Outgoing, SdpType, SendError, Session, WallClock,
+    ChannelId, ChannelInit, Config, Event, MediaKind, MessageKind, Outgoing, SdpType, SendError, Session,
+    WallClock,
 };
 
 /// Two sessions that are connected, and a channel of theirs.
@@ -24,6 +25,11 @@ struct Ends {
 
 impl Ends {
     fn connected() -> Self {
+        Self::connected_with(|_| {})
+    }
+
+    /// With what `prepare` adds to either side.
+    fn connected_with(prepare: impl Fn(&mut Session)) -> Self {
         let now = testkit::epoch();
         let mut sessions = [1, 2].map(|number| {
             let mut config = Config::new(crypto::rust_crypto());
@@ -31,6 +37,8 @@ impl Ends {
             Session::new(now, WallClock { unix_seconds: 1_800_000_000 }, config, [number; 32]).unwrap()
         });
         let [a, b] = &mut sessions;
+        prepare(a);
+        prepare(b);
         let ours = a.open_channel(now, ChannelInit::labelled("chat")).unwrap();
         let offer = a.create_offer(now).unwrap();
         a.set_local(now, SdpType::Offer, offer.clone()).unwrap();
@@ -134,6 +142,63 @@ fn data_allocate_nothing_for_a_packet() {
         assert!(datagrams > 3000, "{datagrams}");
         assert_eq!(info.count_total, 0, "messages of {size} bytes, {datagrams} datagrams");
     }
+}
+
+/// Adds audio and video both ways.
+fn with_media(session: &mut Session) {
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        session.add_track(testkit::epoch(), kind, vec![]).unwrap();
+    }
+}
+
+#[test]
+fn media_allocate_nothing_for_a_packet() {
+    let mut ends = Ends::connected_with(with_media);
+    let ids: Vec<_> = ends.sessions[0].transceivers().map(|(id, _)| id).collect();
+    let mut packets: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let info = ends.sessions[0].transceiver(*id).unwrap();
+            let number = info.negotiated.unwrap().send[0].payload_type.get();
+            let mut packet = vec![0x80, number, 0, 0, 0, 0, 0, 0];
+            packet.extend(info.encodings[0].ssrc.0.to_be_bytes());
+            packet.resize(1100, 7);
+            (*id, packet)
+        })
+        .collect();
+    let mut send = |ends: &mut Ends, rounds: u16, from: u16| {
+        let mut datagrams = 0;
+        for number in from..from + rounds {
+            for (id, packet) in &mut packets {
+                packet[2..4].copy_from_slice(&number.to_be_bytes());
+                ends.sessions[0].send_rtp(ends.now, *id, packet).unwrap();
+            }
+            ends.sessions[0].send_rtcp(ends.now, &[0x80, 201, 0, 1, 0, 0, 0, 7]).unwrap();
+            while ends.sessions[0].poll_event().is_some() {}
+            while ends.exchange() > 0 {
+                datagrams += 1;
+            }
+            ends.now += Duration::from_millis(1);
+        }
+        datagrams
+    };
+    send(&mut ends, 300, 1);
+    let mut turns = 0;
+    let before = ends.sessions[1].stats(ends.now).srtp.unwrap().1;
+    let info = allocation_counter::measure(|| turns = send(&mut ends, 1000, 301));
+    let after = ends.sessions[1].stats(ends.now).srtp.unwrap().1;
+    assert_eq!(after.rtp_packets - before.rtp_packets, 2000);
+    assert_eq!(after.rtcp_packets - before.rtcp_packets, 1000);
+    assert_eq!((info.count_total, turns >= 1000), (0, true), "{turns} turns");
+}
+
+#[test]
+fn an_idle_peer_with_audio_and_video_keeps_little() {
+    let mut ends = None;
+    drop(Ends::connected_with(with_media));
+    let info = allocation_counter::measure(|| ends = Some(Ends::connected_with(with_media)));
+    let each = (info.bytes_current - 65_000) / 2 + i64::try_from(size_of::<Session>()).unwrap();
+    assert!(each <= 24_000, "{each} bytes");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use connectivity::{LocalName, NameFailure};
 use proto::Instant;
 
 use super::Session;
-use crate::SignalingState;
 
 /// Networks that come and go while the session lives, and names on them.
 impl Session {
@@ -104,8 +103,6 @@ impl Session {
     /// The path is lost: what W3C WebRTC 1.0 leaves to the application, to restart ICE, is asked of it at once.
     pub(super) fn call_for_restart(&mut self) {
         self.restart_wanted = true;
-        if self.negotiation.state() == SignalingState::Stable {
-            self.news.need_negotiation();
-        }
+        self.ask_for_offer();
     }
 }

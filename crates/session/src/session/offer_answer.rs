@@ -7,6 +7,7 @@ use proto::Instant;
 use sdp::{SessionDescription, Setup};
 
 use super::Session;
+use super::media::media_config;
 use crate::config::DtlsRole;
 use crate::negotiation::{LocalParameters, Negotiation, RemoteParameters};
 use crate::transport::Transport;
@@ -27,7 +28,7 @@ impl Session {
             return Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer));
         }
         let wants_data = !self.channels.is_empty();
-        if wants_data || self.negotiation.has_data() {
+        if wants_data || self.negotiation.has_transport() || self.negotiation.wants_media() {
             self.make_transport(Role::Controlling, None);
         }
         if std::mem::take(&mut self.restart_wanted) && self.transport.is_some() {
@@ -70,17 +71,21 @@ impl Session {
         self.advance(now);
         self.must_be_open()?;
         let role = self.answer_role();
-        self.negotiation.set_local(kind, description)?;
+        let context = Self::media_context(&self.config, &self.seed);
+        self.negotiation.set_local(kind, description, context)?;
         if let Some(transport) = &mut self.transport {
             transport.connectivity.gather(self.now);
         }
+        self.news.negotiation_begins();
         match kind {
-            SdpType::Offer => self.news.negotiation_begins(),
+            SdpType::Offer => {}
             SdpType::Answer => {
                 self.connect(role);
                 self.agreed();
             }
+            SdpType::Pranswer => self.connect(role),
         }
+        self.follow_media();
         self.settle();
         Ok(())
     }
@@ -99,10 +104,12 @@ impl Session {
     ) -> Result<(), NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
-        let remote = self.negotiation.read_remote(kind, &description)?;
+        let context = Self::media_context(&self.config, &self.seed);
+        let mut choice = self.negotiation.read_remote(kind, &description, context.config)?;
+        let remote = choice.remote.take();
         let role = remote.as_ref().map(|remote| self.role_under(kind, remote.setup));
         if let (Some(remote), Some(role), Some(transport)) = (&remote, role, &self.transport)
-            && self.negotiation.has_data()
+            && transport.dtls_role().is_some()
             && !transport.is_compatible(role, remote)
         {
             return Err(NegotiationError::DtlsChanged);
@@ -111,7 +118,9 @@ impl Session {
             self.take_offer_back();
             self.remote = None;
         }
-        self.negotiation.set_remote(kind, description);
+        let had_data = kind == SdpType::Answer && self.negotiation.offers_data();
+        let context = Self::media_context(&self.config, &self.seed);
+        self.negotiation.set_remote(kind, description, &choice, context);
         match (remote, kind) {
             (Some(remote), SdpType::Offer) => {
                 self.make_transport(Role::Controlled, None);
@@ -124,17 +133,26 @@ impl Session {
                 }
                 self.remote = Some(Box::new(remote));
             }
-            (Some(remote), SdpType::Answer) => {
+            (Some(remote), SdpType::Answer | SdpType::Pranswer) => {
                 let role = role.unwrap_or(DtlsRole::Server);
                 self.remote = Some(Box::new(remote));
                 self.connect(role);
             }
-            (None, SdpType::Answer) if !self.channels.is_empty() => self.reject_data(),
+            (None, SdpType::Answer) => {
+                self.forget_transport();
+                if had_data && !self.channels.is_empty() {
+                    self.reject_data();
+                }
+            }
             (None, _) => {}
         }
         if kind == SdpType::Answer {
+            if had_data && !self.negotiation.has_data() {
+                self.channels.abort(self.now);
+            }
             self.agreed();
         }
+        self.follow_media();
         self.settle();
         Ok(())
     }
@@ -148,14 +166,19 @@ impl Session {
         self.advance(now);
         match self.negotiation.state() {
             SignalingState::HaveLocalOffer | SignalingState::HaveRemoteOffer => {}
-            state @ (SignalingState::Stable | SignalingState::Closed) => {
+            state @ (SignalingState::Stable
+            | SignalingState::HaveLocalPranswer
+            | SignalingState::HaveRemotePranswer
+            | SignalingState::Closed) => {
                 return Err(NegotiationError::WrongState(state));
             }
         }
         self.take_offer_back();
         self.negotiation.rollback();
         self.remote = None;
+        self.news.negotiation_is_covered();
         self.ask_for_offer();
+        self.follow_media();
         self.settle();
         Ok(())
     }
@@ -196,16 +219,18 @@ impl Session {
             self.negotiation.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
         // RFC 9429 §4.1.19: an end that names no section is that of all.
         let is_end_of_all = candidate.trim().is_empty() && mid.is_none() && section.is_none();
-        let data = self.negotiation.data_section().map(|(index, _)| index);
+        let used = self.negotiation.transport_section().map(|(index, _)| index);
         let media = match (mid, section) {
-            _ if is_end_of_all && data.is_some() => data.and_then(|index| description.media().nth(index)),
+            _ if is_end_of_all && used.is_some() => used.and_then(|index| description.media().nth(index)),
             (Some(mid), _) => description.media_by_mid(mid),
             (None, Some(section)) => description.media().nth(section),
             (None, None) => description.media().next(),
         };
         let media = media.ok_or(CandidateError::UnknownSection)?;
-        let ours = data == Some(media.index());
-        if ufrag.is_some_and(|ufrag| media.ice_ufrag() != Some(ufrag)) {
+        let ours = self.negotiation.uses_transport_of(&media);
+        // RFC 9429 §5.2.1: in a bundle only one section needs to have it.
+        let tagged = used.filter(|_| ours).and_then(|index| description.media().nth(index)?.ice_ufrag());
+        if ufrag.is_some_and(|ufrag| media.ice_ufrag().or(tagged) != Some(ufrag)) {
             return Err(CandidateError::UnknownUfrag);
         }
         if ours {
@@ -236,13 +261,12 @@ impl Session {
         let RemoteParameters {
             credentials,
             fingerprints,
-            max_message_size,
+            sctp,
             is_ice_lite,
             ice_options,
             candidates,
             end_of_candidates,
             tls_id,
-            sctp_port,
             ..
         } = *remote;
         self.remote_ufrag = Some(credentials.ufrag().to_owned());
@@ -251,18 +275,20 @@ impl Session {
         }
         transport.connectivity.set_remote_options(self.now, ice_options);
         transport.connectivity.set_remote_credentials(self.now, credentials);
-        if transport.dtls_role().is_none() {
-            self.channels.set_remote_port(sctp_port);
-        }
         transport.agree(self.now, role, fingerprints, tls_id);
-        self.channels.set_peer_max_message(Some(max_message_size));
-        self.channels.set_role(
-            self.now,
-            match role {
-                DtlsRole::Client => datachannel::Role::Client,
-                DtlsRole::Server => datachannel::Role::Server,
-            },
-        );
+        if let Some(sctp) = sctp {
+            if !self.channels.has_role() {
+                self.channels.set_remote_port(sctp.port);
+            }
+            self.channels.set_peer_max_message(Some(sctp.max_message_size));
+            self.channels.set_role(
+                self.now,
+                match role {
+                    DtlsRole::Client => datachannel::Role::Client,
+                    DtlsRole::Server => datachannel::Role::Server,
+                },
+            );
+        }
         for candidate in &candidates {
             // One that is none must not undo a description that was set; trickled ones are reported.
             let _ = self.take_candidate(candidate);
@@ -355,7 +381,7 @@ impl Session {
     /// What an offer of ours changed, if one is under way, which is taken back: a transport that it alone
     /// called for is forgotten with its role, and a restart is still to be offered.
     fn take_offer_back(&mut self) {
-        if !self.negotiation.has_data() && self.remote.is_none() {
+        if !self.negotiation.has_transport() && self.remote.is_none() {
             self.forget_transport();
             self.candidates.clear();
             self.untold.clear();
@@ -366,6 +392,7 @@ impl Session {
 
     fn forget_transport(&mut self) {
         let Some(mut transport) = self.transport.take() else { return };
+        self.forget_media(&transport);
         let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
         self.routes.push_back(Route::UfragRemoved(ufrag));
         // The next transport has the same sockets, and with them the same allocations.
@@ -387,9 +414,14 @@ impl Session {
     fn agreed(&mut self) {
         self.restart_offered = false;
         let is_in_use = self.transport.as_ref().is_some_and(|transport| transport.dtls_role().is_some());
-        if is_in_use && !self.negotiation.has_data() {
-            self.reject_data();
+        if is_in_use && !self.negotiation.has_transport() {
+            if self.channels.has_role() {
+                self.reject_data();
+            } else {
+                self.forget_transport();
+            }
         }
+        self.news.negotiation_is_covered();
         self.ask_for_offer();
     }
 
@@ -401,11 +433,16 @@ impl Session {
     }
 
     /// W3C WebRTC 1.0 §4.7.3: what no exchange has covered calls for one as soon as none is under way.
-    fn ask_for_offer(&mut self) {
-        let is_idle = self.negotiation.state() == SignalingState::Stable && self.failure.is_none();
+    pub(super) fn ask_for_offer(&mut self) {
+        let is_open = self.ending == super::Ending::No && !self.is_without_sdp && self.failure.is_none();
+        if self.negotiation.state() != SignalingState::Stable || !is_open {
+            return;
+        }
         let lacks_data = !self.channels.is_empty() && !self.negotiation.has_data();
-        if is_idle && (self.restart_wanted || lacks_data) {
+        if self.restart_wanted || lacks_data || self.negotiation.is_needed() {
             self.news.need_negotiation();
+        } else {
+            self.news.negotiation_is_covered();
         }
     }
 
@@ -434,6 +471,8 @@ impl Session {
             max_message_size: self.config.limits.max_message_size,
             candidates: &self.candidates,
             gathering_done: self.news.gathering() == GatheringState::Complete,
+            media: media_config(&self.config),
+            seed: &self.seed,
         };
         make(&mut self.negotiation, &parameters)
     }

@@ -5,7 +5,7 @@ use sdp::Setup;
 
 use super::{Ending, Session};
 use crate::fingerprint::Fingerprints;
-use crate::negotiation::RemoteParameters;
+use crate::negotiation::{RemoteParameters, SctpParameters};
 use crate::{DtlsRole, ParametersError, SignalingState, TransportParameters};
 
 impl Session {
@@ -42,7 +42,7 @@ impl Session {
             return Err(ParametersError::Port);
         }
         self.is_without_sdp = true;
-        self.news.negotiation_begins();
+        self.news.negotiation_is_covered();
         self.make_transport(ice_role, local);
         if let Some(transport) = &mut self.transport {
             transport.connectivity.gather(self.now);
@@ -58,8 +58,7 @@ impl Session {
                 DtlsRole::Server => Setup::Active,
             },
             tls_id: None,
-            sctp_port,
-            max_message_size,
+            sctp: Some(SctpParameters { port: sctp_port, max_message_size }),
             is_ice_lite: is_remote_lite,
             ice_options: ice::Options::default(),
             candidates: candidates.iter().map(as_text).collect(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crypto::Rng;
 use proto::{Arrival, Batch, Instant, Path, Transmit};
 use session::{
-    ChannelId, Config, ConnectionState, Discard, Event, Incoming, Outgoing, SdpType, Session, WallClock,
+    ChannelId, Config, ConnectionState, Discard, Event, Incoming, Outgoing, Received, Rid, SdpType, Session,
+    TransceiverId, WallClock,
 };
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
 use testkit::{HostId, Lan, Link, Machine, Nat, Network, World};
@@ -47,6 +48,18 @@ pub struct Peer {
     pub misses_stun: bool,
     /// The last few that it was given, for those who send in the name of others.
     pub captured: VecDeque<(Path, Vec<u8>)>,
+    /// Packets of RTP that came, and datagrams of RTCP.
+    pub media: Vec<Media>,
+    pub reports: Vec<Vec<u8>>,
+}
+
+/// A packet of RTP that came.
+#[derive(Clone, Debug)]
+pub struct Media {
+    pub transceiver: TransceiverId,
+    pub rid: Option<Rid>,
+    pub is_repair: bool,
+    pub packet: Vec<u8>,
 }
 
 impl Peer {
@@ -61,6 +74,8 @@ impl Peer {
             logs: false,
             misses_stun: false,
             captured: VecDeque::new(),
+            media: Vec::new(),
+            reports: Vec::new(),
         }
     }
 
@@ -93,13 +108,25 @@ impl Machine for Node {
                 if !datagram.is_empty() {
                     peer.captured.push_back((arrival.path, datagram.to_vec()));
                 }
-                let taken = peer.session.handle_datagram(arrival, datagram);
-                if let Err(discard) = taken
-                    && peer.discards.len() < 1000
-                {
-                    peer.discards.push(discard);
+                match peer.session.handle_datagram(arrival, datagram) {
+                    Ok(Received::Consumed) => true,
+                    Ok(Received::Rtp { transceiver, rid, is_repair, packet }) => {
+                        let media = Media { transceiver, rid, is_repair, packet: packet.bytes().to_vec() };
+                        peer.media.push(media);
+                        true
+                    }
+                    Ok(Received::Rtcp { compound }) => {
+                        peer.reports.push(compound.bytes().to_vec());
+                        true
+                    }
+                    Ok(_) => true,
+                    Err(discard) => {
+                        if peer.discards.len() < 1000 {
+                            peer.discards.push(discard);
+                        }
+                        false
+                    }
                 }
-                taken.is_ok()
             }
             Self::Server(requests) => {
                 let Ok(request) = Message::decode(datagram) else { return false };

@@ -1,0 +1,17 @@
+//! What a session knows of audio and video: codecs, header extensions, transceivers, and whose packets are whose.
+
+pub(crate) mod agree;
+mod codec;
+mod config;
+pub(crate) mod demux;
+pub(crate) mod queue;
+pub(crate) mod section;
+pub(crate) mod transceiver;
+
+pub use codec::{Codec, Feedback};
+pub use config::{ExtensionUse, MediaConfig};
+pub use transceiver::{
+    Encoding, MediaKind, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
+};
+
+pub use agree::{CodecParameters, Negotiated};

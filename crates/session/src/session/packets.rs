@@ -1,0 +1,169 @@
+//! RTP and RTCP: whose what comes is, and what is sent of it.
+
+use proto::{Arrival, Batch, Instant, Path, Transmit};
+use rtp::{Packet, Rid};
+use srtp::{AuthenticatedRtcp, AuthenticatedRtp};
+
+use super::Session;
+use crate::media::TransceiverId;
+use crate::media::demux::Streams;
+use crate::media::queue::{Queue, Waiting};
+use crate::transport::{DtlsState, Transport};
+use crate::{Discard, Failure, SendMediaError};
+
+/// What a datagram was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Received<'b> {
+    /// It is taken: connectivity, DTLS or data.
+    Consumed,
+    /// A packet of RTP. Nothing else makes its type than that it was authenticated.
+    Rtp {
+        /// Whose it is.
+        transceiver: TransceiverId,
+        /// Which of several streams of one source (RFC 8853), or which of them it repairs.
+        rid: Option<Rid>,
+        /// Whether it is a retransmission (RFC 4588), by its payload type.
+        is_repair: bool,
+        /// The packet, where it came.
+        packet: AuthenticatedRtp<'b>,
+    },
+    /// A datagram of RTCP, for all transceivers.
+    Rtcp {
+        /// The datagram, where it came.
+        compound: AuthenticatedRtcp<'b>,
+    },
+}
+
+/// What a session has of media, once it has any.
+#[derive(Debug)]
+pub(crate) struct Media {
+    pub streams: Streams,
+    pub queue: Queue,
+    /// How often SSRCs of ours were drawn anew.
+    pub collisions: u64,
+}
+
+/// Packets of media. What is sent waits as it is, without protection, in memory of
+/// [`Limits::media_queue`](crate::Limits::media_queue) bytes, and is protected when it is taken, in the caller's buffer:
+/// there is no other way out of it.
+impl Session {
+    /// Sends a packet of RTP by a transceiver, with an SSRC of its [encodings](crate::TransceiverInfo::encodings). It
+    /// goes out with the next [`poll_transmit`](Self::poll_transmit).
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
+    pub fn send_rtp(&mut self, now: Instant, id: TransceiverId, packet: &[u8]) -> Result<(), SendMediaError> {
+        self.advance(now);
+        let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped)?;
+        let decoded = Packet::decode(packet).map_err(|_| SendMediaError::Malformed)?;
+        if rtp::is_rtcp(packet) {
+            return Err(SendMediaError::Malformed);
+        }
+        if !transceiver.association.current.is_some_and(sdp::Direction::sends) {
+            return Err(SendMediaError::NotSending);
+        }
+        // RFC 3711 §9.1: two senders with one SSRC would encrypt alike.
+        let ssrc = decoded.header().ssrc;
+        if !transceiver.ssrcs().any(|own| own == ssrc) {
+            return Err(SendMediaError::UnknownSource);
+        }
+        self.push(Waiting::Rtp, packet)
+    }
+
+    /// Sends a datagram of RTCP.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
+    pub fn send_rtcp(&mut self, now: Instant, compound: &[u8]) -> Result<(), SendMediaError> {
+        self.advance(now);
+        if !rtp::is_rtcp(compound) || rtp::rtcp::Compound::decode(compound).is_err() {
+            return Err(SendMediaError::Malformed);
+        }
+        self.push(Waiting::Rtcp, compound)
+    }
+
+    /// The largest packet of RTP or RTCP that is taken, in bytes; `None` where none is yet.
+    pub fn max_media_packet(&self) -> Option<usize> {
+        self.transport.as_ref().filter(|_| self.media.is_some())?.max_media_packet()
+    }
+
+    fn push(&mut self, kind: Waiting, packet: &[u8]) -> Result<(), SendMediaError> {
+        let limit = self.max_media_packet().ok_or(SendMediaError::NotConnected)?;
+        if self.ending != super::Ending::No {
+            return Err(SendMediaError::NotConnected);
+        }
+        if packet.len() > limit {
+            return Err(SendMediaError::TooLarge { limit });
+        }
+        let media = self.media.as_mut().ok_or(SendMediaError::NotConnected)?;
+        if media.queue.push(kind, packet) { Ok(()) } else { Err(SendMediaError::Blocked) }
+    }
+
+    /// Takes a datagram that begins like RTP, from a path of the peer's.
+    pub(super) fn take_media<'b>(
+        &mut self,
+        arrival: Arrival,
+        path: Path,
+        payload: &'b mut [u8],
+    ) -> Result<Received<'b>, Discard> {
+        let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
+        let now = self.now.max(arrival.at);
+        if rtp::is_rtcp(payload) {
+            let compound = transport.open_rtcp(payload)?;
+            transport.note_authenticated(now, path);
+            return Ok(Received::Rtcp { compound });
+        }
+        let packet = transport.open_rtp(payload)?;
+        transport.note_authenticated(now, path);
+        let media = self.media.as_mut().ok_or(Discard::UnknownStream)?;
+        let decoded = Packet::decode(packet.bytes()).map_err(|_| Discard::Malformed)?;
+        let routed = media.streams.route(&decoded)?;
+        if routed.is_new && self.negotiation.avoid(&[(packet.ssrc(), None)], &self.seed).is_some() {
+            media.collisions = media.collisions.wrapping_add(1);
+        }
+        let crate::media::demux::Routed { transceiver, rid, is_repair, .. } = routed;
+        Ok(Received::Rtp { transceiver, rid, is_repair, packet })
+    }
+
+    /// A train of packets that wait.
+    pub(super) fn send_media(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        let media = self.media.as_mut()?;
+        media.queue.first()?;
+        self.transport.as_mut()?.send_media(now, batch, &mut media.queue)
+    }
+
+    /// Follows what descriptions have agreed upon, and makes keys once media are to be protected.
+    pub(super) fn follow_media(&mut self) {
+        if self.media.is_none() && !self.negotiation.has_media() {
+            return;
+        }
+        let limits = &self.config.limits;
+        let media = self.media.get_or_insert_with(|| {
+            let streams = Streams::new(limits.max_remote_sources);
+            Box::new(Media { streams, queue: Queue::new(limits.media_queue), collisions: 0 })
+        });
+        media.streams.follow(&self.negotiation.transceivers);
+        self.protect_media();
+    }
+
+    /// Makes the keys of SRTP, once DTLS is up and media are agreed upon (RFC 5764 §4.2).
+    pub(super) fn protect_media(&mut self) {
+        let Some(transport) = &mut self.transport else { return };
+        let is_wanted = self.negotiation.has_media() && transport.dtls_state() == DtlsState::Connected;
+        if is_wanted && !transport.protect_media(self.config.limits.max_remote_sources) {
+            self.fail(Failure::NoSrtpProfile);
+        }
+    }
+
+    pub(super) fn forget_media(&mut self, transport: &Transport) {
+        // Keys go with their transport; what waits for them is of no use to others.
+        if transport.has_srtp()
+            && let Some(media) = &mut self.media
+        {
+            media.queue.clear();
+        }
+    }
+}
