@@ -94,10 +94,9 @@ fuzz_target!(|input: (u8, Vec<Step>)| {
             }
             Step::Remove { sender } => ends[0].remove_sender(SenderId(usize::from(sender % 4))),
             Step::KeyFrame { receiver } => {
-                if let Some(receiver) = ends[1].receiver(ReceiverId(usize::from(receiver % 4)))
-                    && let Some(stream) = receiver.streams().next()
-                {
-                    receiver.request_key_frame(stream);
+                if let Some(receiver) = ends[1].receiver(ReceiverId(usize::from(receiver % 4))) {
+                    let stream = receiver.streams().next();
+                    stream.into_iter().for_each(|stream| receiver.request_key_frame(stream));
                 }
             }
             Step::Bandwidth { kilobits } => ends[1].set_bandwidth(u64::from(kilobits) * 1000),

@@ -62,6 +62,9 @@ pub struct Config {
     pub remote_policy: Option<AddressPolicy>,
     /// TURN clients: a server and a socket each. 8.
     pub max_relays: usize,
+    /// Whether allocations over UDP go along to another socket when theirs is gone, where the server lets them (RFC 8016). One
+    /// that forbids it has to be asked once more. Default: yes.
+    pub mobility: bool,
     /// STUN clients: a server and a local address each. 32.
     pub max_clients: usize,
     /// The largest datagram that is sent: 1,200 bytes, which every path is expected to carry
@@ -86,6 +89,7 @@ impl Default for Config {
             external: Vec::new(),
             remote_policy: None,
             max_relays: 8,
+            mobility: true,
             max_clients: 32,
             max_datagram: 1200,
         }

@@ -50,7 +50,8 @@ pub struct Connectivity {
     is_done: bool,
     /// Further servers will be told of.
     awaits_servers: bool,
-    max_relays: usize,
+    /// Of relays: how many, and whether they go along.
+    relay_limits: (usize, bool),
     pub(crate) hostnames: u64,
     pub(crate) refused_candidates: u64,
     pub(crate) refused_data: u64,
@@ -88,6 +89,7 @@ impl Connectivity {
             external,
             remote_policy,
             max_relays,
+            mobility,
             max_clients,
             max_datagram,
         } = config;
@@ -100,7 +102,7 @@ impl Connectivity {
             !hosts_only && (awaits_servers || !turn_servers.is_empty() || !turn_streams.is_empty());
         let mut relays = has_relays.then(|| {
             let seed = crypto::derive_seed(&seed, "relays");
-            Box::new(Relays::new(provider, turn_servers, max_relays, seed))
+            Box::new(Relays::new(provider, turn_servers, (max_relays, mobility), seed))
         });
         for (path, credentials) in turn_streams {
             relays.iter_mut().for_each(|relays| relays.add_stream(path, credentials.clone()));
@@ -130,7 +132,7 @@ impl Connectivity {
             is_gathering: false,
             is_done: false,
             awaits_servers,
-            max_relays,
+            relay_limits: (max_relays, mobility),
             hostnames: 0,
             refused_candidates: 0,
             refused_data: 0,

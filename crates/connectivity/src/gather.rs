@@ -86,6 +86,13 @@ impl Gatherer {
         self.clients.clear();
     }
 
+    pub(crate) fn has_heard_from(&self, server: SocketAddr) -> bool {
+        let mut its = self.clients.iter().filter(|asking| asking.client.path().remote == server);
+        its.any(|Asking { client, failure, .. }| {
+            client.mapped().is_some() || failure.is_some_and(|failure| failure != Failure::TimedOut)
+        })
+    }
+
     /// Whether no server's first answer is waited for.
     pub(crate) fn is_done(&self) -> bool {
         !self.clients.iter().any(|asking| asking.is_pending)

@@ -32,6 +32,8 @@ pub struct Relays {
     provider: &'static dyn Provider,
     servers: Vec<TurnServer>,
     max_clients: usize,
+    /// Whether allocations are to go along to other sockets.
+    mobility: bool,
     sockets: Vec<SocketAddr>,
     /// TCP and TLS connections to servers.
     streams: Vec<(Path, Credentials)>,
@@ -49,6 +51,8 @@ struct Relay {
     is_pending: bool,
     failure: Option<Failure>,
     redirections: u32,
+    /// Its socket is gone, and it waits for another one that it can go along to (RFC 8016).
+    is_adrift: bool,
 }
 
 /// What the servers have changed.
@@ -65,7 +69,7 @@ impl Relays {
     pub(crate) const fn new(
         provider: &'static dyn Provider,
         servers: Vec<TurnServer>,
-        max_clients: usize,
+        (max_clients, mobility): (usize, bool),
         seed: [u8; 32],
     ) -> Self {
         let seed = crypto::Secret::new(seed);
@@ -73,6 +77,7 @@ impl Relays {
             provider,
             servers,
             max_clients,
+            mobility,
             sockets: Vec::new(),
             streams: Vec::new(),
             relays: Vec::new(),
@@ -81,10 +86,13 @@ impl Relays {
         }
     }
 
-    /// A socket that asks the servers, once gathering has begun.
-    pub(crate) fn add_socket(&mut self, address: SocketAddr) {
+    /// A socket that asks the servers, once gathering has begun. What has lost its own goes along to it.
+    pub(crate) fn add_socket(&mut self, now: Instant, address: SocketAddr) {
         if !self.sockets.contains(&address) {
             self.sockets.push(address);
+        }
+        while let Some(place) = self.relays.iter().position(|relay| relay.is_adrift && relay.fits(address)) {
+            self.go_along(now, place, address);
         }
     }
 
@@ -102,17 +110,47 @@ impl Relays {
         of_path.for_each(|relay| relay.client.connection_lost(now));
     }
 
-    /// That socket is gone, and what came by it.
+    /// That socket is gone. An allocation whose server has given a ticket goes along to another one (RFC 8016), or waits
+    /// until there is one; what came by it otherwise is gone, too.
     pub fn remove_socket(&mut self, now: Instant, address: SocketAddr) {
         self.sockets.retain(|known| *known != address);
-        let of_socket = |relay: &&mut Relay| {
+        let of_socket = |relay: &Relay| {
             let path = relay.client.path();
-            path.carrier == Carrier::Udp && path.local == address
+            path.carrier == Carrier::Udp && path.local == address && !relay.is_adrift
         };
-        self.relays.iter_mut().filter(of_socket).for_each(|relay| {
-            relay.client.connection_lost(now);
-            relay.is_pending = false;
-        });
+        while let Some(place) = self.relays.iter().position(of_socket) {
+            let Some(relay) = self.relays.get_mut(place) else { return };
+            // Whatever becomes of it, it is looked at once.
+            relay.is_adrift = true;
+            if !relay.client.is_mobile() {
+                relay.client.connection_lost(now);
+                relay.is_pending = false;
+            } else if let Some(socket) = self.sockets.iter().copied().find(|socket| relay.fits(*socket)) {
+                self.go_along(now, place, socket);
+            }
+        }
+    }
+
+    /// Has an allocation go along to another socket. Where that has one of the same server already, which is in use, it is
+    /// as if there were no ticket: a server has one for each socket (RFC 8656 §6.2).
+    fn go_along(&mut self, now: Instant, place: usize, socket: SocketAddr) {
+        let Some(relay) = self.relays.get_mut(place) else { return };
+        relay.is_adrift = false;
+        let path = Path { local: socket, ..relay.client.path() };
+        let other = self.relays.iter().position(|relay| relay.client.path() == path);
+        let is_taken = |other| self.relays.get(other).is_some_and(Relay::has_asked);
+        if other.is_some_and(is_taken) {
+            if let Some(relay) = self.relays.get_mut(place) {
+                relay.client.connection_lost(now);
+            }
+            return;
+        }
+        if let Some(relay) = self.relays.get_mut(place) {
+            let _ = relay.client.move_to(now, path); // closed: there is nothing to be moved
+        }
+        if let Some(other) = other {
+            self.relays.remove(other);
+        }
     }
 
     /// One more server, asked once gathering has begun.
@@ -143,11 +181,8 @@ impl Relays {
 
     /// Whom there is to ask: each server from each socket of its family, and each at the other end of a connection.
     fn paths(&self) -> impl Iterator<Item = (Path, &Credentials)> {
-        let fits = |socket: &SocketAddr, remote: SocketAddr| {
-            remote.is_ipv4() == socket.is_ipv4() && remote.ip().is_loopback() == socket.ip().is_loopback()
-        };
         let over_udp = self.sockets.iter().flat_map(move |socket| {
-            let servers = self.servers.iter().filter(move |server| fits(socket, server.address));
+            let servers = self.servers.iter().filter(move |server| fits(*socket, server.address));
             servers.map(|server| {
                 let path = Path { carrier: Carrier::Udp, local: *socket, remote: server.address };
                 (path, &server.credentials)
@@ -192,6 +227,11 @@ impl Relays {
     pub(crate) fn is_lent_by(&self, server: SocketAddr) -> bool {
         let mut its = self.relays.iter().filter(|relay| relay.client.path().remote == server);
         its.any(|relay| relay.addresses.iter().any(Option::is_some))
+    }
+
+    pub(crate) fn has_heard_from(&self, server: SocketAddr) -> bool {
+        let mut its = self.relays.iter().filter(|relay| relay.client.path().remote == server);
+        its.any(|relay| relay.client.stats().answers > 0)
     }
 
     /// Whether nobody's first answer is waited for.
@@ -345,11 +385,20 @@ impl Relays {
     fn begin(&mut self, now: Instant, path: Path, credentials: Credentials, redirections: u32) {
         let seed = crypto::derive_seed(self.seed.expose(), &format!("turn client {}", self.made));
         self.made = self.made.wrapping_add(1);
-        let config = turn::client::Config::new(self.provider);
+        let mut config = turn::client::Config::new(self.provider);
+        config.mobility = self.mobility && path.carrier == Carrier::Udp;
         let mut client = Client::new(config, credentials.clone(), path, seed);
         client.allocate(now);
         let addresses = [None, None];
-        let relay = Relay { client, credentials, addresses, is_pending: true, failure: None, redirections };
+        let relay = Relay {
+            client,
+            credentials,
+            addresses,
+            is_pending: true,
+            failure: None,
+            redirections,
+            is_adrift: false,
+        };
         self.relays.push(relay);
     }
 
@@ -395,6 +444,16 @@ impl Relays {
 }
 
 impl Relay {
+    /// Whether its server can be asked from there.
+    fn fits(&self, socket: SocketAddr) -> bool {
+        fits(socket, self.client.path().remote)
+    }
+
+    /// Whether its server may know of it.
+    const fn has_asked(&self) -> bool {
+        self.client.stats().requests > 0
+    }
+
     /// The next address that came or went since the last call; what was taken away first, one at a time.
     fn poll_address(&mut self) -> Option<Change> {
         let Self { client, addresses, .. } = self;
@@ -406,6 +465,11 @@ impl Relay {
         *addresses.iter_mut().find(|slot| slot.is_none())? = Some(fresh);
         Some(Change::Added(fresh, client.path().remote.ip()))
     }
+}
+
+/// Whether a server can be asked from a socket.
+fn fits(socket: SocketAddr, server: SocketAddr) -> bool {
+    server.is_ipv4() == socket.is_ipv4() && server.ip().is_loopback() == socket.ip().is_loopback()
 }
 
 /// Why a relay took nothing: its own reasons, or the payload's.

@@ -111,6 +111,12 @@ impl Connectivity {
         self.relays.as_ref().is_some_and(|relays| relays.is_lent_by(server))
     }
 
+    /// Whether the STUN or TURN server at this address has answered anything.
+    pub fn has_heard_from(&self, server: SocketAddr) -> bool {
+        self.gatherer.has_heard_from(server)
+            || self.relays.as_ref().is_some_and(|relays| relays.has_heard_from(server))
+    }
+
     /// Why it is, or is not, connected.
     pub fn report(&self) -> Report {
         let mut stats = self.agent.stats();

@@ -277,6 +277,93 @@ fn a_relay_that_restarts_is_found_again() {
     exchange(&mut world, a, b);
 }
 
+/// What an address change is: in which order, and how long there is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Order {
+    NewFirst,
+    OldFirst,
+    Gap(Duration),
+}
+
+/// The first side, which is reached by a relay alone, changes its address; whether its relayed one stays.
+fn change_address(order: Order, mobility: bool, seed: u8) -> bool {
+    // The other one reaches nobody but servers, and goes through the relay of the first.
+    let relay_only = |config: &mut Config| config.relay_only = true;
+    let (mut world, a, b) = world(Nat::cone(), Nat::symmetric(), seed, relay_only);
+    let (id, _) = world.machines.iter().find(|(_, host)| matches!(host, Host::Server { .. })).unwrap();
+    let id = *id;
+    world.machines.insert(id, Host::server_with(7, |config| config.mobility = mobility));
+    assert!(world.run(Duration::from_secs(10), |world| {
+        trickle(world, a, b);
+        [a, b].iter().all(|end| side(world, *end).state() == State::Completed)
+    }));
+    exchange(&mut world, a, b);
+    let before = relayed(&mut world, a);
+    let new: SocketAddr = "192.168.1.3:5000".parse().unwrap();
+    world.network.set_addresses(a, &[new.ip()]);
+    let old = "192.168.1.2:5000".parse().unwrap();
+    let now = world.now();
+    if order == Order::NewFirst {
+        side(&mut world, a).add_relay_socket(now, new);
+        side(&mut world, a).remove_relay_socket(now, old);
+    } else {
+        side(&mut world, a).remove_relay_socket(now, old);
+        if let Order::Gap(gap) = order {
+            world.run(gap, |_| false);
+        }
+        let now = world.now();
+        side(&mut world, a).add_relay_socket(now, new);
+    }
+    world.run(Duration::from_secs(1), |_| false);
+    let stays = relayed(&mut world, a) == before;
+    let Some(Host::Server { server, .. }) = world.machines.get(&id) else { panic!("a server") };
+    let (moved, allocated) = (server.stats().moved, server.stats().allocated);
+    assert_eq!((moved, allocated), if mobility { (1, 2) } else { (0, 3) }, "{order:?}");
+    if stays {
+        assert_eq!(side(&mut world, a).report().relays.len(), 1);
+        // Without ICE being begun anew.
+        exchange(&mut world, a, b);
+    }
+    stays
+}
+
+/// RFC 8016: the relayed address stays, whatever the order in which our own come and go, and data goes on.
+#[test]
+fn a_relayed_address_goes_along_to_another_socket() {
+    for seed in 0..5 {
+        for order in [Order::NewFirst, Order::OldFirst, Order::Gap(Duration::from_secs(4))] {
+            assert!(change_address(order, true, seed), "{order:?} {seed}");
+        }
+    }
+}
+
+#[test]
+fn without_a_ticket_another_relayed_address_is_asked_for() {
+    for order in [Order::NewFirst, Order::OldFirst, Order::Gap(Duration::from_secs(4))] {
+        assert!(!change_address(order, false, 1), "{order:?}");
+    }
+}
+
+/// The other socket has an allocation of the same server, which is in use: both cannot be there.
+#[test]
+fn where_another_socket_has_a_relay_already_the_old_one_is_given_up() {
+    let (mut world, a, b) = world(Nat::cone(), Nat::symmetric(), 2, |config| config.relay_only = true);
+    let now = world.now();
+    world.network.set_addresses(a, &["192.168.1.2".parse().unwrap(), "192.168.1.3".parse().unwrap()]);
+    side(&mut world, a).add_relay_socket(now, "192.168.1.3:5000".parse().unwrap());
+    assert!(world.run(Duration::from_secs(10), |world| {
+        trickle(world, a, b);
+        [a, b].iter().all(|end| side(world, *end).state() == State::Completed)
+    }));
+    let before = relayed(&mut world, a);
+    assert_eq!(before.len(), 2);
+    let now = world.now();
+    side(&mut world, a).remove_relay_socket(now, "192.168.1.2:5000".parse().unwrap());
+    world.run(Duration::from_secs(1), |_| false);
+    let after = relayed(&mut world, a);
+    assert!(after.len() == 1 && before.contains(&after[0]), "{before:?} {after:?}");
+}
+
 fn relayed(world: &mut World<Host>, end: HostId) -> Vec<SocketAddr> {
     let candidates = side(world, end).local_candidates().filter(|candidate| candidate.kind == Kind::Relayed);
     candidates.filter_map(|candidate| candidate.address.ip()).collect()

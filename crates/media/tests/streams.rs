@@ -132,6 +132,24 @@ fn there_are_as_many_streams_as_the_limit_and_not_one_more() {
 }
 
 #[test]
+fn streams_that_have_fallen_silent_make_room_and_announced_ones_do_not() {
+    let mut config = config();
+    (config.max_streams, config.probation) = (2, 1);
+    let mut receiver = Receiver::new(config);
+    assert!(receiver.announce(Ssrc(1), None, None).is_some());
+    // One packet of each of many sources, which prove nothing.
+    for ssrc in 10..30 {
+        let now = at(u64::from(ssrc) * 500);
+        let refused = give(&mut receiver, now, &packet(ssrc, 1, 96, &frame(1, true)));
+        assert_eq!(refused, Err(Discard::Probation));
+        assert_eq!(receiver.streams().count(), 2);
+    }
+    assert!(receiver.has_source(Ssrc(1)) && receiver.has_source(Ssrc(29)) && !receiver.has_source(Ssrc(28)));
+    let later = at(20_000);
+    assert_eq!(give(&mut receiver, later, &packet(1, 1, 96, &frame(1, true))), Ok(false));
+}
+
+#[test]
 fn retransmissions_find_their_stream_by_what_it_misses() {
     let mut config = config();
     config.probation = 0;
@@ -225,4 +243,53 @@ fn a_peer_that_uses_our_source_makes_us_take_another() {
         })
     }));
     assert!(Codec::Vp8.is_video());
+}
+
+#[test]
+fn names_are_in_packets_until_their_stream_is_reported_on() {
+    use rtp::rtcp::{Encoder as Rtcp, ReportBlock};
+    let rid = Rid::new(b"h").unwrap();
+    let mut config = video_sender();
+    config.encodings = vec![EncodingConfig::named(rid)];
+    let mut alice = support::rtp("alice", 1);
+    let sender = alice.add_sender(config).unwrap();
+    let (_, media, rtx, _) = alice.sender(sender).unwrap().sources().next().unwrap();
+    let map = support::extensions();
+    let names = |bytes: &[u8]| {
+        let packet = rtp::Packet::decode(bytes).unwrap();
+        let mid = map.read::<rtp::Mid>(&packet).is_some();
+        let rrid = map.read::<rtp::extension::RepairedRid>(&packet).map(|rid| rid.0);
+        (packet.header().sequence_number, mid, map.read::<Rid>(&packet), rrid)
+    };
+    let mut memory = [0; 1500];
+    let (mut first, mut now) = (None, at(0));
+    for (known, expected) in [(None, Some(rid)), (Some(media), Some(rid)), (Some(rtx), None)] {
+        now += Duration::from_millis(400);
+        if let Some(ssrc) = known {
+            let mut out = Writer::new(&mut memory);
+            let block = ReportBlock { ssrc, ..ReportBlock::default() };
+            Rtcp::new(&mut out).receiver_report(Ssrc(9), [block], &[]).unwrap();
+            alice.handle_rtcp(now, out.written()).unwrap();
+        }
+        let mut out = Writer::new(&mut memory);
+        // A large one first, of which retransmissions are paid.
+        for len in [1000, 100] {
+            let frame = OutgoingFrame { bytes: &vp8(1, true, len), ..OutgoingFrame::default() };
+            alice.sender(sender).unwrap().send_frame(now, 0, &frame).unwrap();
+            out.truncate(0);
+            assert!(alice.poll_rtp(now, &mut out));
+        }
+        let (number, mid, own, repaired) = names(out.written());
+        assert_eq!((mid, own, repaired), (known.is_none(), known.is_none().then_some(rid), None));
+        let first = *first.get_or_insert(number);
+        out.truncate(0);
+        Rtcp::new(&mut out).nack(Ssrc(9), media, [first]).unwrap();
+        alice.handle_rtcp(now, out.written()).unwrap();
+        out.truncate(0);
+        assert!(alice.poll_rtp(now, &mut out));
+        let (_, mid, own, repaired) = names(out.written());
+        assert_eq!(rtp::Packet::decode(out.written()).unwrap().header().ssrc, rtx);
+        // The packet that is kept has the section's name, with which it left.
+        assert_eq!((mid, own, repaired), (true, None, expected));
+    }
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,6 +104,27 @@ pub(crate) enum Found {
     Turn(TurnServer),
     /// A connection to a TURN server, which is open: its path, and what carries its messages.
     Stream(Path, Arc<dyn net::Transport>),
+    /// Where it is as well, over UDP, and where it was said to be before.
+    Elsewhere(Alternates),
+}
+
+/// Further addresses of a server over UDP, of which the next are tried when those before are silent (RFC 8489 §8).
+#[derive(Debug)]
+pub(crate) struct Alternates {
+    pub server: Server,
+    pub tried: Vec<SocketAddr>,
+    pub left: VecDeque<SocketAddr>,
+}
+
+impl Alternates {
+    /// The next addresses, one of each family at the most.
+    pub(crate) fn next(&mut self) -> Vec<Found> {
+        let of_family = |v4: bool| self.left.iter().copied().find(|address| address.is_ipv4() == v4);
+        let next: Vec<SocketAddr> = [of_family(false), of_family(true)].into_iter().flatten().collect();
+        self.left.retain(|address| !next.contains(address));
+        self.tried.extend_from_slice(&next);
+        next.into_iter().map(|address| self.server.at(address)).collect()
+    }
 }
 
 impl Wanted {
@@ -161,7 +182,8 @@ impl Wanted {
 }
 
 impl Server {
-    /// Where it is: its address, or the first of each family that its name has, or the service in DNS of that name.
+    /// Where it is: its address, or the first of each family that its name has, or the service in DNS of that name, and
+    /// where it is as well.
     /// Over TCP, TLS and DTLS a connection to one of them besides.
     /// None of these steps takes longer than `patience`.
     pub(crate) async fn look_up(self, patience: Duration) -> Result<Vec<Found>, UnusedServer> {
@@ -178,15 +200,21 @@ impl Server {
         let unused = |reason| UnusedServer { uri: self.uri.to_string(), reason };
         let found = tokio::time::timeout(patience, addresses).await;
         let found = found.ok().and_then(Result::ok).unwrap_or_default();
-        let of_family = |v4: bool| found.iter().copied().find(|address| address.is_ipv4() == v4);
-        let first = [of_family(false), of_family(true)].into_iter().flatten();
         if found.is_empty() {
             return Err(unused(UnusedReason::Name));
         }
-        if !self.is_stream() {
-            return Ok(first.map(|address| self.at(address)).collect());
-        }
         // A service may be at several machines.
+        if !self.is_stream() {
+            let left = found.iter().copied().take(MAX_ADDRESSES).collect();
+            let mut alternates = Alternates { server: self.clone(), tried: Vec::new(), left };
+            let mut found = alternates.next();
+            if !alternates.left.is_empty() {
+                found.push(Found::Elsewhere(alternates));
+            }
+            return Ok(found);
+        }
+        let of_family = |v4: bool| found.iter().copied().find(|address| address.is_ipv4() == v4);
+        let first = [of_family(false), of_family(true)].into_iter().flatten();
         let others = found.iter().filter(|address| first.clone().all(|tried| tried != **address));
         for address in first.clone().chain(others.copied()).take(MAX_CONNECTS) {
             match tokio::time::timeout(patience, self.connect(address)).await {
@@ -262,6 +290,8 @@ fn read_credentials(uri: &Uri, server: &IceServer) -> Result<Credentials, Error>
     Credentials::new(&server.username, password).map_err(refused)
 }
 
+/// Addresses of a server over UDP that are tried, in pairs of both families: those of four machines.
+const MAX_ADDRESSES: usize = 8;
 /// Addresses of a server to which a connection is tried.
 const MAX_CONNECTS: usize = 4;
 
@@ -355,6 +385,33 @@ mod tests {
         }
     }
 
+    /// Nine addresses of each family: eight in all are tried, two at a time.
+    #[tokio::test]
+    async fn real_addresses_are_tried_in_pairs_and_no_more_than_eight() {
+        let v4 = |number: u16| SocketAddr::from(([192, 0, 2, 1], number));
+        let v6 = |number: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], number));
+        let addresses: Vec<SocketAddr> = (1..10).flat_map(|number| [v6(number), v4(number)]).collect();
+        let patience = Duration::from_secs(5);
+        let found = server("stun:a.example").find_among(async { Ok(addresses) }, patience).await.unwrap();
+        let [Found::Stun(first), Found::Stun(second), Found::Elsewhere(_)] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!([*first, *second], [v6(1), v4(1)]);
+        let Some(Found::Elsewhere(mut alternates)) = found.into_iter().next_back() else {
+            panic!("no others")
+        };
+        for number in 2..=4 {
+            let next = alternates.next();
+            let [Found::Stun(first), Found::Stun(second)] = &next[..] else { panic!("{next:?}") };
+            assert_eq!([*first, *second], [v6(number), v4(number)]);
+        }
+        assert!(alternates.next().is_empty());
+        assert_eq!(alternates.tried.len(), MAX_ADDRESSES);
+        // One address alone has no others.
+        let found = server("stun:a.example").find_among(async { Ok(vec![v4(1)]) }, patience).await.unwrap();
+        assert_eq!(found.len(), 1);
+    }
+
     #[test]
     fn no_password_is_shown() {
         let server = IceServer::new("turn:a.example").credentials("alice", "wonderland");
@@ -389,9 +446,11 @@ mod tests {
         }
         assert!(server("stun:localhost").literal().is_none());
         let found = server("stun:localhost:9").look_up(Duration::from_secs(5)).await.unwrap();
-        assert!(
-            found.iter().all(|found| matches!(found, Found::Stun(address) if address.ip().is_loopback()))
-        );
+        assert!(found.iter().all(|found| match found {
+            Found::Stun(address) => address.ip().is_loopback(),
+            Found::Elsewhere(alternates) => alternates.left.iter().all(|it| it.ip().is_loopback()),
+            Found::Turn(_) | Found::Stream(..) => false,
+        }));
         // RFC 6761 §6.4: a name that never is.
         let unknown = server("stun:nowhere.invalid").look_up(Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(unknown.reason, UnusedReason::Name);

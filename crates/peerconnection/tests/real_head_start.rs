@@ -134,6 +134,43 @@ async fn real_what_was_slower_relays_when_the_faster_one_is_lost() {
     assert_eq!(second.stats().await.unwrap().turn.allocations, 0, "given back");
 }
 
+/// RFC 8489 §8: of two machines the preferred one says nothing, so that the other one is asked, and no third one.
+#[tokio::test]
+async fn real_the_next_machine_of_a_service_is_asked_when_one_is_silent() {
+    let (server, spare) = (server_for(|_| {}).await, server_for(|_| {}).await);
+    let nowhere = silent();
+    let records: Vec<String> =
+        [nowhere.local_addr().unwrap(), server.udp_addresses()[0], spare.udp_addresses()[0]]
+            .iter()
+            .enumerate()
+            .flat_map(|(number, at)| {
+                let name = format!("machine{number}.peerline.test");
+                let service = format!("_turn._udp.peerline.test,{name},{},{}", at.port(), number + 1);
+                [format!("--host-record={name},{}", at.ip()), format!("--srv-host={service}")]
+            })
+            .chain(["--host-record=up.peerline.test,127.0.0.1".to_owned()])
+            .collect();
+    let options: Vec<&str> = records.iter().map(String::as_str).collect();
+    let Some(names) = Dnsmasq::start("127.0.1.27", &options) else { return };
+    names.resolver().await;
+    let mut configuration = through(&["turn:peerline.test".to_owned()]);
+    configuration.name_servers = vec![names.address];
+    let (alice, _events) = endpoint().await.connect(configuration).unwrap();
+    let (bob, _from_bob) = endpoint().await.connect(Configuration::default()).unwrap();
+    alice.create_data_channel("first", DataChannelInit::default()).unwrap();
+    // The time of the first machine begins when it is asked.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    negotiate(&alice, &bob);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(relaying(&alice).is_empty(), "{}", alice.report());
+    let at = server.udp_addresses()[0];
+    assert!(comes_true(|| relaying(&alice) == [at]).await, "{}", alice.report());
+    assert_eq!(unused(&alice), []);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(spare.stats().await.unwrap().turn.allocated, 0, "the second has answered");
+    close(alice).await;
+}
+
 #[tokio::test]
 async fn real_a_server_is_found_by_the_service_of_its_domain() {
     let server = server_for(|_| {}).await;

@@ -483,6 +483,31 @@ fn a_ticket_that_is_too_long_is_none() {
     }
 }
 
+/// coturn, where mobility is off: the allocation is to be had without.
+#[test]
+fn a_server_that_forbids_mobility_is_asked_once_more_without() {
+    let now = testkit::epoch();
+    for mobility in [true, false] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = mobility;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+        client.allocate(now);
+        let forbidden = Attribute::ErrorCode(ErrorCode { code: 405, reason: "Mobility Forbidden" });
+        answer(&mut client, now, Class::Error, &[forbidden]).unwrap();
+        if !mobility {
+            assert_eq!(client.poll_event(), Some(Event::Failed(Failure::Rejected(405))));
+            continue;
+        }
+        let mut memory = [0; 200];
+        let mut batch = Batch::new(&mut memory, 1, 200);
+        client.poll_transmit(now, &mut batch).unwrap();
+        let request = Message::decode(batch.bytes()).unwrap();
+        assert_eq!(request.method(), Method::ALLOCATE);
+        assert!(!request.attributes().any(|attribute| matches!(attribute, Attribute::MobilityTicket(_))));
+    }
+}
+
 /// RFC 8656 §7.1: each wish with its attributes, and none of the others'.
 #[test]
 fn an_allocate_says_what_is_wanted_and_no_more() {

@@ -16,7 +16,7 @@ impl Connectivity {
     pub fn add_relay_socket(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
         let Some(relays) = &mut self.relays else { return };
-        relays.add_socket(address);
+        relays.add_socket(self.now, address);
         if self.is_gathering {
             relays.ask(self.now);
             self.is_done = false;
@@ -79,11 +79,17 @@ impl Connectivity {
         self.settle();
     }
 
-    /// A socket for relaying is gone, with the relayed addresses that came by it: their server forgets them in time.
+    /// A socket for relaying is gone. A relayed address that came by it stays if its server has given a ticket (RFC 8016,
+    /// [`Config::mobility`](crate::Config::mobility)): it goes along to another such socket, at once or when there is one.
+    /// Others are gone, and their server forgets them in time.
     pub fn remove_relay_socket(&mut self, now: Instant, address: SocketAddr) {
         self.now = self.now.max(now);
         self.relays.iter_mut().for_each(|relays| relays.remove_socket(self.now, address));
         self.settle();
+        // What goes along is checked at once, so that another path is preferred where it does not arrive.
+        if self.agent.selected_path().is_some_and(|path| self.carrier_of(path).is_some()) {
+            self.agent.doubt_path(self.now);
+        }
     }
 
     /// That connection is over, with the relayed addresses that came by it.
@@ -102,8 +108,8 @@ impl Connectivity {
         }
         self.awaits_servers = true;
         self.is_done = false;
-        let max_relays = self.max_relays;
-        self.relays.get_or_insert_with(|| Box::new(Relays::new(provider, Vec::new(), max_relays, seed)));
+        let limits = self.relay_limits;
+        self.relays.get_or_insert_with(|| Box::new(Relays::new(provider, Vec::new(), limits, seed)));
     }
 
     /// No further servers will be told of: see [`awaits_servers`](crate::Config::awaits_servers).

@@ -37,11 +37,16 @@ impl Host {
 
     /// A TURN server, which knows `alice` by the password `wonderland`.
     pub fn server(seed: u8) -> Self {
+        Self::server_with(seed, |_| {})
+    }
+
+    pub fn server_with(seed: u8, change: impl FnOnce(&mut server::Config)) -> Self {
         let address: SocketAddr = SERVER.parse().unwrap();
         let mut config = server::Config::new(crypto::default_provider());
         config.listeners.push(address);
         config.relays.push(RelayAddress { local: address.ip(), external: address.ip() });
         config.peers.allow.push("0.0.0.0/0".parse().unwrap());
+        change(&mut config);
         let mut users = Users::default();
         users.add(config.provider, &config.realm, "alice", "wonderland").unwrap();
         let server = Box::new(Server::new(epoch(), config, users, [seed; 32]));

@@ -410,8 +410,12 @@ impl Receiver {
     /// A new stream, in the place of one that is of no use any more if there are as many as the limit.
     fn open(&mut self, rid: Option<Rid>) -> Option<usize> {
         if self.streams.len() >= self.config.max_streams {
-            let ended =
-                self.streams.iter().position(|stream| stream.ssrc.is_some() && stream.last.is_none())?;
+            // One that has ended or fallen silent; not one that was announced and has not begun.
+            let (now, takeover) = (self.last_now, self.config.takeover);
+            let ended = self.streams.iter().position(|stream| match stream.last {
+                Some(last) => now - last >= takeover,
+                None => stream.tracker.is_started(),
+            })?;
             let id = self.streams.remove(ended).id;
             self.sources.unbind_stream(id);
         }

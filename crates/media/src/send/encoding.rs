@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crypto::Rng;
 use proto::{Instant, Writer};
-use rtp::extension::{AbsCaptureTime, AbsSendTime, AudioLevel, ExtensionMap, Form, Kind, RepairedRid};
+use rtp::extension::{AudioLevel, ExtensionMap, Form, Kind, RepairedRid};
 use rtp::rtcp::{ReportBlock, SenderInfo};
 use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
 
@@ -10,6 +10,7 @@ use super::forward::{Forward, wire};
 use super::history::{Budget, History};
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
+use super::template::{Template, put_stamps, stamp, stamp_zeros};
 use super::{SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
@@ -54,6 +55,8 @@ pub(crate) struct Encoding {
     group_ends: bool,
     forward: Forward,
     pub(crate) remote: RemoteReport,
+    /// Whether a receiver has reported on the retransmissions: then it knows what they repair.
+    pub(crate) rtx_is_known: bool,
     pub(crate) breaker: Breaker,
     pub(crate) key_frame: KeyFrameWish,
     pub(crate) stats: EncodingStats,
@@ -164,6 +167,7 @@ impl Encoding {
             group_ends: false,
             forward: Forward::default(),
             remote: RemoteReport::default(),
+            rtx_is_known: false,
             breaker: Breaker::default(),
             key_frame: KeyFrameWish::default(),
             stats: EncodingStats::default(),
@@ -205,8 +209,7 @@ impl Encoding {
         };
         let overhead = template.header_len(config, frame)?;
         // What becomes of it as a retransmission must fit, too, with its name.
-        let name = self.rid.map_or(0, |rid| rid.as_bytes().len());
-        let reserve = if config.rtx.is_some() { rtx::OVERHEAD.saturating_add(name) } else { 0 };
+        let reserve = self.wrapping(config);
         let max = config.max_packet.saturating_sub(overhead).saturating_sub(reserve);
         let packets = frame.bytes.len() / (max / 2).max(1) + 2;
         if !self.history.has_room(packets, frame.bytes.len()) {
@@ -342,8 +345,7 @@ impl Encoding {
     ) -> bool {
         while let Some(stored) = self.history.asked() {
             let (number, len) = (stored.number, stored.bytes.len());
-            let name = if self.remote.count == 0 && self.rid.is_some() { MAX_WRAPPING } else { 0 };
-            let cost = len.saturating_add(rtx::OVERHEAD).saturating_add(name);
+            let cost = len.saturating_add(self.wrapping(config));
             if !self.budget.spend(cost) {
                 self.history.answered(now, false);
                 self.stats.refused = self.stats.refused.saturating_add(1);
@@ -422,12 +424,12 @@ impl Encoding {
             let mut ssrc = self.ssrc;
             if let Some(payload_type) = config.rtx {
                 (sequence, ssrc) = (wire(self.next_rtx), self.rtx_ssrc);
-                if let Some(rid) = self.rid.filter(|_| self.remote.count == 0) {
-                    // RFC 8852 §3.2: a stream of retransmissions is named by what it repairs.
-                    if let Some(id) = config.extensions.id(Kind::Rid) {
-                        packet.remove_element(id);
-                    }
-                    config.extensions.write(&mut packet, &RepairedRid(rid)).ok()?;
+                // What was sent with its stream's name is no packet of that stream any more.
+                if let Some(id) = config.extensions.id(Kind::Rid) {
+                    packet.remove_element(id);
+                }
+                if !self.rtx_is_known {
+                    self.name_retransmission(config, &mut packet).ok()?;
                 }
                 rtx::wrap(&mut packet, rtx::Stream { ssrc, payload_type }, sequence).ok()?;
             }
@@ -448,6 +450,33 @@ impl Encoding {
         stats.bytes = stats.bytes.saturating_add(payload);
         stats.retransmitted_bytes = stats.retransmitted_bytes.saturating_add(payload);
         true
+    }
+
+    /// RFC 8852 §3.2: a stream of retransmissions is named by what it repairs.
+    fn name_retransmission(
+        &self,
+        config: &SenderConfig,
+        packet: &mut PacketMut<'_>,
+    ) -> Result<(), EditError> {
+        if let Some(mid) = &config.mid {
+            config.extensions.write(packet, mid)?;
+        }
+        let Some(rid) = self.rid else { return Ok(()) };
+        config.extensions.write(packet, &RepairedRid(rid)).map(drop)
+    }
+
+    /// By how much a packet grows at most when it is sent again: its own number, and its names as long as they are needed.
+    fn wrapping(&self, config: &SenderConfig) -> usize {
+        let name = |name: Option<usize>| name.map_or(0, |len| len.saturating_add(ELEMENT));
+        match config.rtx {
+            None => 0,
+            Some(_) if self.rtx_is_known => rtx::OVERHEAD,
+            Some(_) => {
+                let names = name(self.rid.map(|rid| rid.as_bytes().len()))
+                    .saturating_add(name(config.mid.map(|mid| mid.as_bytes().len())));
+                rtx::OVERHEAD.saturating_add(names).saturating_add(ELEMENT)
+            }
+        }
     }
 
     /// A packet of repair over the group; `None` if there is none to be had.
@@ -533,163 +562,16 @@ impl Encoding {
     }
 }
 
-/// What the packets of a frame have in common.
-struct Template {
-    now: Instant,
-    ssrc: Ssrc,
-    rid: Option<Rid>,
-    timestamp: RtpTimestamp,
-    payload_type: PayloadType,
-    named: bool,
-}
-
-impl Template {
-    fn header_len(&self, config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Result<usize, EditError> {
-        let mut memory = [0; MAX_HEADER];
-        let mut out = Writer::new(&mut memory);
-        let mut encoder = Encoder::new(&mut out, Header::default(), &[])?;
-        self.extend(&mut encoder, config, frame, true)?;
-        encoder.finish(&[], 0).map_err(EditError::from)
-    }
-
-    /// Writes a packet into the history. `false` if there is no further payload.
-    fn write(
-        &self,
-        config: &SenderConfig,
-        frame: &OutgoingFrame<'_>,
-        first: bool,
-        number: u64,
-        history: &mut History,
-        write: Write<'_>,
-    ) -> Result<bool, EditError> {
-        let mut memory = history.memory(config.max_packet);
-        let mut out = Writer::new(&mut memory);
-        let header = Header {
-            marker: false,
-            payload_type: self.payload_type,
-            sequence_number: wire(number),
-            timestamp: self.timestamp,
-            ssrc: self.ssrc,
-        };
-        let mut encoder = Encoder::new(&mut out, header, &[])?;
-        self.extend(&mut encoder, config, frame, first)?;
-        let mut written = None;
-        let len = encoder.finish_with(0, |out| {
-            written = write(out)?;
-            Ok::<_, EditError>(())
-        })?;
-        let Some(written) = written else {
-            history.give_back(memory);
-            return Ok(false);
-        };
-        memory.truncate(len);
-        if let Some(second) = memory.get_mut(1)
-            && written.marker
-        {
-            *second |= 0x80;
-        }
-        history.add(self.now, number, memory, None);
-        Ok(true)
-    }
-
-    /// The header extensions. `first`: the packet is the first of its frame.
-    fn extend(
-        &self,
-        encoder: &mut Encoder<'_, '_>,
-        config: &SenderConfig,
-        frame: &OutgoingFrame<'_>,
-        first: bool,
-    ) -> Result<(), EditError> {
-        let map = &config.extensions;
-        let form = form(config, frame);
-        if self.named {
-            if let Some(mid) = &config.mid {
-                map.encode(encoder, form, mid)?;
-            }
-            if let Some(rid) = &self.rid {
-                map.encode(encoder, form, rid)?;
-            }
-        }
-        for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
-            if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
-                encoder.element(form, id, zeros)?;
-            }
-        }
-        if let Some(level) = &frame.audio_level {
-            map.encode(encoder, form, level)?;
-        }
-        if let Some(captured) = frame.captured.filter(|_| first) {
-            map.encode(encoder, form, &AbsCaptureTime { captured, clock_offset: None })?;
-        }
-        for (kind, value) in frame.extensions {
-            if let Some(id) = map.id(*kind) {
-                encoder.element(form, id, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One-byte elements, unless one does not go into that form.
-fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
-    let map = &config.extensions;
-    let fits = |id: u8, len: usize| Form::OneByte.element_len(id, len).is_some();
-    let long_name = config.mid.is_some_and(|mid| mid.as_bytes().len() > 16);
-    let values = frame.extensions.iter().filter_map(|(kind, value)| Some((map.id(*kind)?, value.len())));
-    if !long_name && map.iter().all(|(id, _)| id < 15) && values.into_iter().all(|(id, len)| fits(id, len)) {
-        Form::OneByte
-    } else {
-        Form::TwoByte
-    }
-}
-
-fn put_stamps(encoder: &mut Encoder<'_, '_>, map: &ExtensionMap) -> Result<(), EditError> {
-    for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
-        if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
-            encoder.element(Form::OneByte, id, zeros)?;
-        }
-    }
-    Ok(())
-}
-
-/// What stands in the place of a value that is written when a packet leaves.
-const fn stamp_zeros(kind: Kind) -> Option<&'static [u8]> {
-    if matches!(kind, Kind::TransportSequence | Kind::TransportSequence2) {
-        Some(&[0; 2])
-    } else if matches!(kind, Kind::AbsSendTime) {
-        Some(&[0; 3])
-    } else {
-        None
-    }
-}
-
-/// Writes what is known when a packet leaves over what stands in its place.
-fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant, transport: u64) {
-    for kind in [Kind::TransportSequence, Kind::TransportSequence2] {
-        if let Some(place) = map.id(kind).and_then(|id| packet.element_mut(id))
-            && let Some(place) = place.first_chunk_mut()
-        {
-            *place = wire(transport).0.to_be_bytes();
-        }
-    }
-    if let Some(place) = map.id(Kind::AbsSendTime).and_then(|id| packet.element_mut(id))
-        && let Some(place) = place.first_chunk_mut::<3>()
-    {
-        let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
-        *place = time;
-    }
-}
-
 const fn kind_of(config: &SenderConfig) -> PacketKind {
     if config.codec.is_video() { PacketKind::Video } else { PacketKind::Audio }
 }
 
 /// Where extended numbers begin, so that some lie before the first.
 const FIRST_CYCLE: u64 = 1 << 16;
-/// All header extensions together.
-const MAX_HEADER: usize = 1024;
-/// What a retransmission is longer by: its number, and a name in two-byte form with what fills a word.
-const MAX_WRAPPING: usize = 48;
+/// What a retransmission is longer by: its number, and two names in two-byte form with what fills a word.
+const MAX_WRAPPING: usize = 96;
+/// What an element has beside its value: two bytes in front of it, and its part of what fills a word, or of a new header extension.
+const ELEMENT: usize = 4;
 /// RTP's own header with one source and extensions, and FlexFEC's.
 const MAX_REPAIR_HEADER: usize = 120;
 /// RFC 5109 §7.3 spans 48 packets.

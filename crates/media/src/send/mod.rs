@@ -6,6 +6,7 @@ mod forward;
 mod history;
 mod log;
 mod packetizer;
+mod template;
 
 pub use config::{EncodingConfig, FecConfig, SenderConfig};
 pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
@@ -365,6 +366,9 @@ impl Sender {
     }
 
     fn handle_report(&mut self, now: Instant, ntp: NtpTime, interval: Duration, block: ReportBlock) {
+        for encoding in self.encodings.iter_mut().filter(|encoding| encoding.rtx_ssrc == block.ssrc) {
+            encoding.rtx_is_known = true;
+        }
         let at = self.encodings.iter().position(|encoding| encoding.ssrc == block.ssrc);
         let Some((at, encoding)) = at.and_then(|at| Some((at, self.encodings.get_mut(at)?))) else { return };
         let round_trip = clock::round_trip(ntp, block.last_sr, block.delay_since_last_sr);
@@ -491,6 +495,7 @@ impl Sender {
                 encoding.change_ssrc(Ssrc(rng.u32()));
                 return Some(ssrc);
             }
+            encoding.rtx_is_known &= encoding.rtx_ssrc != ssrc;
             for own in [&mut encoding.rtx_ssrc, &mut encoding.fec_ssrc] {
                 if *own == ssrc {
                     *own = Ssrc(rng.u32());

@@ -5,12 +5,14 @@ use std::time::Duration;
 use session::{ConnectionState, Credentials, Session, UnusedReason, UnusedServer};
 
 use super::{Asked, Driven, Worker};
-use crate::ice_server::{Found, Server};
+use crate::ice_server::{Alternates, Found, Server};
 
 /// What a task about a server has come to.
 pub(super) enum Step {
     /// Others have had their head start.
     Turn(Server),
+    /// Where it was said to be first has had its time to answer.
+    Silence(Alternates),
     /// It was looked for.
     Found(Server, Result<Vec<Found>, UnusedServer>),
 }
@@ -172,6 +174,36 @@ impl Worker {
         self.end_when_all_are_found(key);
     }
 
+    /// Gives servers that were asked time to answer, now that they are, before they are tried elsewhere.
+    pub(super) fn watch_for_silence(&mut self, key: usize) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        for alternates in std::mem::take(&mut driven.alternates) {
+            driven.connecting.retain(|task| !task.is_finished());
+            driven.connecting.push(self.lookups.spawn(async move {
+                tokio::time::sleep(SILENCE).await;
+                (key, Step::Silence(alternates))
+            }));
+        }
+    }
+
+    /// Tries a server at the next of its addresses, unless it has answered at one of those before (RFC 8489 §8).
+    fn go_elsewhere(&mut self, key: usize, mut alternates: Alternates) {
+        let Some(driven) = self.sessions.get(&key) else { return };
+        let core = driven.connection.lock();
+        let has_answered = alternates.tried.iter().any(|address| core.session.has_heard_from(*address));
+        let is_closed = core.session.connection_state() == ConnectionState::Closed;
+        drop(core);
+        if has_answered || is_closed {
+            return;
+        }
+        let mut next = alternates.next();
+        let server = alternates.server.clone();
+        if !alternates.left.is_empty() {
+            next.push(Found::Elsewhere(alternates));
+        }
+        self.tell(key, &server, Ok(next));
+    }
+
     /// Connects to a server again, later and later, and not for ever. Gathering does not wait for that.
     fn reconnect(&mut self, key: usize, mut server: Server) {
         if server.losses < MAX_LOSSES {
@@ -196,6 +228,10 @@ impl Worker {
             let (server, found) = match step {
                 Step::Turn(server) => {
                     self.take_turn(key, server);
+                    continue;
+                }
+                Step::Silence(alternates) => {
+                    self.go_elsewhere(key, alternates);
                     continue;
                 }
                 Step::Found(server, found) => (server, found),
@@ -238,6 +274,10 @@ impl Worker {
                 let mut core = driven.connection.lock();
                 core.session.add_stun_server(self.clock.now(), address);
                 true
+            }
+            Found::Elsewhere(alternates) => {
+                driven.alternates.push(alternates);
+                false
             }
             Found::Stream(path, stream) => {
                 let Some(credentials) = driven.credentials_for(server) else { return false };
@@ -313,6 +353,8 @@ async fn find(key: usize, server: Server, delay: Duration) -> (usize, Step) {
 /// For a name that nobody answers for, and for each address that nobody answers at: the system's own patience may be
 /// minutes.
 const LOOK_UP: Duration = Duration::from_secs(5);
+/// For a server over UDP to answer, which is asked three times until then, before it is tried at another address.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Before a connection that was lost or could not be had is made anew; twice as long after each further loss.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// How often that is done for a server.

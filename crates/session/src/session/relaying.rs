@@ -149,6 +149,11 @@ impl Session {
         self.transport.as_ref().is_some_and(|transport| transport.connectivity.is_relayed_by(server))
     }
 
+    /// Whether the STUN or TURN server at this address has answered anything.
+    pub fn has_heard_from(&self, server: SocketAddr) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.connectivity.has_heard_from(server))
+    }
+
     /// No further servers will be told of: see [`Relaying::awaits_servers`].
     pub fn end_of_servers(&mut self, now: Instant) {
         self.advance(now);

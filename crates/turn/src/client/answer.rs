@@ -186,6 +186,11 @@ impl Client {
 
     fn handle_error(&mut self, now: Instant, purpose: Purpose, code: u16, message: &Message<'_>) {
         match purpose {
+            // coturn says so where it lets none go along, in place of leaving the wish aside (RFC 8016 §3.1.2).
+            Purpose::Allocate if code == MOBILITY_FORBIDDEN && self.config.mobility => {
+                self.config.mobility = false;
+                self.ask(now, Purpose::Allocate);
+            }
             Purpose::Allocate => {
                 let other = |attribute| match attribute {
                     Attribute::AlternateServer(server) => Some(server),
@@ -291,6 +296,8 @@ const fn method_of(purpose: Purpose) -> Method {
     }
 }
 
+/// RFC 8016 §6.
+const MOBILITY_FORBIDDEN: u16 = 405;
 /// A 401 and then a nonce that has just become stale, and once more for a server that restarts.
 const MAX_CHALLENGES: u32 = 3;
 /// One that is lost sooner was hardly worth having, and so many of them in a row are enough.

@@ -21,7 +21,8 @@ pub struct Config {
     pub family: AddressFamily,
     /// Whether an IPv6 address is wanted besides an IPv4 one. Default: no.
     pub additional: bool,
-    /// Whether the allocation is to go along to another address of ours (RFC 8016), if the server can. Default: no.
+    /// Whether the allocation is to go along to another address of ours (RFC 8016), if the server can: one that forbids it is
+    /// asked once more without. Default: no.
     pub mobility: bool,
     /// How long the allocation shall live without a refresh. Default: what the server likes, mostly ten minutes.
     pub lifetime: Option<Duration>,

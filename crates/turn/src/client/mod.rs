@@ -210,6 +210,11 @@ impl Client {
         Ok(())
     }
 
+    /// Whether there is an allocation that would [go along](Self::move_to).
+    pub const fn is_mobile(&self) -> bool {
+        matches!(self.state, State::Allocated) && self.ticket.is_some()
+    }
+
     /// Name and password are these from now on, as where such that end were renewed. The server is asked at once whether
     /// it takes them for what it has granted; one that insists on the former name (RFC 8656 §5) goes on being asked under
     /// that. Nothing is interrupted meanwhile.

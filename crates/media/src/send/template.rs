@@ -1,0 +1,164 @@
+//! The headers of packets that are written from frames, and what is written into them when they leave.
+
+use proto::{Instant, Writer};
+use rtp::extension::{AbsCaptureTime, AbsSendTime, ExtensionMap, Form, Kind};
+use rtp::{EditError, Encoder, Header, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
+
+use super::forward::wire;
+use super::history::History;
+use super::packetizer::Write;
+use super::{OutgoingFrame, SenderConfig};
+
+/// What the packets of a frame have in common.
+pub(super) struct Template {
+    pub(super) now: Instant,
+    pub(super) ssrc: Ssrc,
+    pub(super) rid: Option<Rid>,
+    pub(super) timestamp: RtpTimestamp,
+    pub(super) payload_type: PayloadType,
+    pub(super) named: bool,
+}
+
+impl Template {
+    pub(super) fn header_len(
+        &self,
+        config: &SenderConfig,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<usize, EditError> {
+        let mut memory = [0; MAX_HEADER];
+        let mut out = Writer::new(&mut memory);
+        let mut encoder = Encoder::new(&mut out, Header::default(), &[])?;
+        self.extend(&mut encoder, config, frame, true)?;
+        encoder.finish(&[], 0).map_err(EditError::from)
+    }
+
+    /// Writes a packet into the history. `false` if there is no further payload.
+    pub(super) fn write(
+        &self,
+        config: &SenderConfig,
+        frame: &OutgoingFrame<'_>,
+        first: bool,
+        number: u64,
+        history: &mut History,
+        write: Write<'_>,
+    ) -> Result<bool, EditError> {
+        let mut memory = history.memory(config.max_packet);
+        let mut out = Writer::new(&mut memory);
+        let header = Header {
+            marker: false,
+            payload_type: self.payload_type,
+            sequence_number: wire(number),
+            timestamp: self.timestamp,
+            ssrc: self.ssrc,
+        };
+        let mut encoder = Encoder::new(&mut out, header, &[])?;
+        self.extend(&mut encoder, config, frame, first)?;
+        let mut written = None;
+        let len = encoder.finish_with(0, |out| {
+            written = write(out)?;
+            Ok::<_, EditError>(())
+        })?;
+        let Some(written) = written else {
+            history.give_back(memory);
+            return Ok(false);
+        };
+        memory.truncate(len);
+        if let Some(second) = memory.get_mut(1)
+            && written.marker
+        {
+            *second |= 0x80;
+        }
+        history.add(self.now, number, memory, None);
+        Ok(true)
+    }
+
+    /// The header extensions. `first`: the packet is the first of its frame.
+    fn extend(
+        &self,
+        encoder: &mut Encoder<'_, '_>,
+        config: &SenderConfig,
+        frame: &OutgoingFrame<'_>,
+        first: bool,
+    ) -> Result<(), EditError> {
+        let map = &config.extensions;
+        let form = form(config, frame);
+        if self.named {
+            if let Some(mid) = &config.mid {
+                map.encode(encoder, form, mid)?;
+            }
+            if let Some(rid) = &self.rid {
+                map.encode(encoder, form, rid)?;
+            }
+        }
+        for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
+            if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
+                encoder.element(form, id, zeros)?;
+            }
+        }
+        if let Some(level) = &frame.audio_level {
+            map.encode(encoder, form, level)?;
+        }
+        if let Some(captured) = frame.captured.filter(|_| first) {
+            map.encode(encoder, form, &AbsCaptureTime { captured, clock_offset: None })?;
+        }
+        for (kind, value) in frame.extensions {
+            if let Some(id) = map.id(*kind) {
+                encoder.element(form, id, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One-byte elements, unless one does not go into that form.
+fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
+    let map = &config.extensions;
+    let fits = |id: u8, len: usize| Form::OneByte.element_len(id, len).is_some();
+    let long_name = config.mid.is_some_and(|mid| mid.as_bytes().len() > 16);
+    let values = frame.extensions.iter().filter_map(|(kind, value)| Some((map.id(*kind)?, value.len())));
+    if !long_name && map.iter().all(|(id, _)| id < 15) && values.into_iter().all(|(id, len)| fits(id, len)) {
+        Form::OneByte
+    } else {
+        Form::TwoByte
+    }
+}
+
+pub(super) fn put_stamps(encoder: &mut Encoder<'_, '_>, map: &ExtensionMap) -> Result<(), EditError> {
+    for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
+        if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
+            encoder.element(Form::OneByte, id, zeros)?;
+        }
+    }
+    Ok(())
+}
+
+/// What stands in the place of a value that is written when a packet leaves.
+pub(super) const fn stamp_zeros(kind: Kind) -> Option<&'static [u8]> {
+    if matches!(kind, Kind::TransportSequence | Kind::TransportSequence2) {
+        Some(&[0; 2])
+    } else if matches!(kind, Kind::AbsSendTime) {
+        Some(&[0; 3])
+    } else {
+        None
+    }
+}
+
+/// Writes what is known when a packet leaves over what stands in its place.
+pub(super) fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant, transport: u64) {
+    for kind in [Kind::TransportSequence, Kind::TransportSequence2] {
+        if let Some(place) = map.id(kind).and_then(|id| packet.element_mut(id))
+            && let Some(place) = place.first_chunk_mut()
+        {
+            *place = wire(transport).0.to_be_bytes();
+        }
+    }
+    if let Some(place) = map.id(Kind::AbsSendTime).and_then(|id| packet.element_mut(id))
+        && let Some(place) = place.first_chunk_mut::<3>()
+    {
+        let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
+        *place = time;
+    }
+}
+
+/// All header extensions together.
+const MAX_HEADER: usize = 1024;
