@@ -317,6 +317,9 @@ impl Sender {
         if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
             self.encodings.iter_mut().for_each(|encoding| encoding.breaker.heard(now));
         }
+        if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
+            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.fed(now));
+        }
         match packet {
             Rtcp::SenderReport(report) => {
                 report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
