@@ -28,6 +28,7 @@ pub(crate) struct Breaker {
     /// What the last reports told, the newest first.
     told: [Told; MAX_REPORTS],
     count: usize,
+    congested: u32,
     unusable: u32,
     interval: Duration,
 }
@@ -131,7 +132,7 @@ impl Breaker {
         self.sent = (about.packets, about.bytes);
         let (packets, bytes) = (about.packets.saturating_sub(packets), about.bytes.saturating_sub(bytes));
         if packets == 0 {
-            (self.stalled, self.count, self.unusable) = (0, 0, 0);
+            (self.stalled, self.count, self.congested, self.unusable) = (0, 0, 0, 0);
             return None;
         }
         let count = |condition: bool, counter: u32| if condition { counter.saturating_add(1) } else { 0 };
@@ -146,9 +147,10 @@ impl Breaker {
         self.count = self.count.saturating_add(1).min(MAX_REPORTS);
         self.unusable = count(block.fraction_lost >= UNUSABLE, self.unusable);
         let limit = reports(interval, about.round_trip);
+        self.congested = count(self.is_congested(limit, about.round_trip), self.congested);
         let stop = if self.stalled >= self.media_timeout {
             Stop::MediaTimeout
-        } else if self.is_congested(limit, about.round_trip) {
+        } else if self.congested >= IN_A_ROW {
             Stop::Congestion
         } else if self.unusable >= UNUSABLE_REPORTS {
             Stop::Unusable
@@ -159,7 +161,7 @@ impl Breaker {
         Some(stop)
     }
 
-    /// Whether more than ten times as much was sent over the last `reports` reports as TCP would have: s / (R · √(2p / 3)) bytes a
+    /// Whether more than ten times as much was sent before the last report as TCP would have with the losses of the last `reports`: s / (R · √(2p / 3)) bytes a
     /// second, RFC 8083 §4.3's simplified equation with b = 1, p the average of the losses weighted by the intervals they are of.
     /// In whole numbers: with losses p of 1/256, rate² · R² · 2p > 100 · s² · 3 · 256.
     fn is_congested(&self, reports: usize, round_trip: Option<Duration>) -> bool {
@@ -173,7 +175,10 @@ impl Breaker {
             bytes = bytes.saturating_add(told.bytes.into());
         }
         let micros = micros.max(1);
-        let rate = bytes.saturating_mul(1_000_000) / micros;
+        // The rate is that of now: who has cut it already need not be stopped.
+        let rate = self.told.first().map_or(0, |told| {
+            u128::from(told.bytes).saturating_mul(1_000_000) / told.elapsed.as_micros().max(1)
+        });
         let size = bytes.checked_div(packets).unwrap_or(0);
         let left = rate.saturating_mul(round_trip.as_micros()) / 1_000_000;
         let left = left.saturating_mul(left).saturating_mul(2).saturating_mul(lost) / micros;
@@ -208,17 +213,18 @@ fn media_timeout(interval: Duration, round_trip: Option<Duration>) -> u32 {
 }
 
 /// CB_INTERVAL (RFC 8083 §4.3): over how many reports losses are averaged,
-/// ⌈3 · min(max(10 · G · Tf, 10 · Tr, 3 · Tdr), max(15, 3 · Td)) / (3 · Tdr)⌉. Frames stand for themselves here (G is 1) and last at
-/// most 100 ms; the receiver's interval (Tdr) is taken to be ours (Td).
+/// ⌈3 · min(max(10 · G · Tf, 10 · Tr, 3 · Tdr), max(15, 3 · Td)) / (3 · Tdr)⌉. An encoder that is not ours may take a second to follow
+/// a new rate (G · Tf); the receiver's interval (Tdr) is taken to be ours (Td).
 fn reports(interval: Duration, round_trip: Option<Duration>) -> usize {
     let three = interval * 3;
     let trips = round_trip.unwrap_or_default().saturating_mul(10);
-    let span = (FRAME * 10).max(trips).max(three).min(Duration::from_secs(15).max(three)) * 3;
+    let span = (GROUP * 10).max(trips).max(three).min(Duration::from_secs(15).max(three)) * 3;
     let reports = span.as_nanos().div_ceil(three.as_nanos().max(1));
     usize::try_from(reports).unwrap_or(MAX_REPORTS).min(MAX_REPORTS)
 }
 
 const FRAME: Duration = Duration::from_millis(100);
+const GROUP: Duration = Duration::from_secs(1);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// RFC 8083 §4.1: three intervals, of at least 5 s each.
 const RTCP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -226,6 +232,8 @@ const RTCP_TIMEOUT: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(5);
 /// k: RFC 8083 §4.2 recommends five reports.
 const REPORTS_WITHOUT_ARRIVAL: u128 = 5;
+/// A single fall of the path's capacity, which congestion control answers within a second, is no persistent congestion.
+const IN_A_ROW: u32 = 3;
 /// Of intervals of a second and more CB_INTERVAL is fifteen at most.
 const MAX_REPORTS: usize = 15;
 /// Three quarters of the packets, in 1/256.
@@ -270,24 +278,24 @@ mod tests {
         // 10 % lost, 100 ms, packets of 1,000 bytes: TCP would send 38,729 bytes a second.
         let trip = Duration::from_millis(100);
         assert_eq!(run(26, true, 380_000, trip), None);
-        assert_eq!(run(26, true, 400_000, trip), Some((3, Stop::Congestion)));
+        assert_eq!(run(26, true, 400_000, trip), Some((12, Stop::Congestion)));
         assert_eq!(run(0, true, 100_000_000, trip), None, "without loss there is no limit");
     }
 
     #[test]
     fn losses_are_averaged_over_as_many_reports_as_the_formula_says() {
         let second = Duration::from_secs(1);
-        let trips = [(0, 3), (300, 3), (301, 4), (1000, 10), (1500, 15), (9000, 15)];
+        let trips = [(0, 10), (1000, 10), (1001, 11), (1500, 15), (9000, 15)];
         for (millis, count) in trips {
             assert_eq!(reports(second, Some(Duration::from_millis(millis))), count, "{millis}");
         }
         assert_eq!(reports(second * 10, Some(second * 9)), 3);
-        // A third of the time nothing is lost: 26/256 on average all the same.
+        // A third of the time nothing is lost: 30/256 on average all the same.
         let mut breaker = Breaker::default();
         let stopped = (0..30_u64).find_map(|second| {
             breaker.sent(at(second));
             let block = ReportBlock {
-                fraction_lost: if second % 3 == 0 { 0 } else { 39 },
+                fraction_lost: if second % 3 == 0 { 0 } else { 45 },
                 highest_sequence: u32::try_from(second).unwrap(),
                 ..ReportBlock::default()
             };
