@@ -9,7 +9,7 @@ pub struct Case {
     pub name: &'static str,
     pub what: &'static str,
     pub seconds: u64,
-    pub run: fn(&'static Case) -> Outcome,
+    pub run: fn(&'static Self) -> Outcome,
     pub floors: Floors,
 }
 

@@ -112,7 +112,7 @@ impl Flow {
         let since = millis - self.plan.start * 1000;
         let second = millis / 1000;
         let pauses = self.plan.pause.is_some_and(|(from, to)| (from..to).contains(&second));
-        if since % 20 == 0 {
+        if since.is_multiple_of(20) {
             // 20 kbit/s, the packet's headers not counted.
             let bytes = opus(self.sounds);
             let timestamp = self.sounds * 960;
@@ -120,7 +120,7 @@ impl Flow {
             let _ = self.from.sender(self.audio).unwrap().send_frame(now, 0, &frame);
             self.sounds += 1;
         }
-        if since % 33 == 0 && !pauses {
+        if since.is_multiple_of(33) && !pauses {
             // 5 % up and down, and the headers of packets taken off.
             let noise = 950 + u64::from(self.rng.below(101));
             let bytes = self.rate * 33 / 8000 * noise / 1000 * 94 / 100;
