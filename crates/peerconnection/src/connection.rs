@@ -537,7 +537,8 @@ impl Core {
                         self.slots.remove(&id);
                     }
                 }
-                _ => {}
+                // There is nothing here yet that reads tracks.
+                session::Event::Track(_) | session::Event::TrackRemoved(_) | _ => {}
             }
         }
         self.wake_writers();

@@ -91,6 +91,44 @@ pub enum NegotiationError {
     WithoutSdp,
 }
 
+impl NegotiationError {
+    /// The name of the exception that W3C WebRTC 1.0 §4.4.1 has for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::WrongState(_) | Self::TransportExists | Self::WithoutSdp => "InvalidStateError",
+            Self::NotTheCreatedDescription => "InvalidModificationError",
+            // An `RTCError` whose detail is `sdp-syntax-error`.
+            Self::Sdp(_) => "OperationError",
+            Self::SectionCount { .. }
+            | Self::SectionChanged { .. }
+            | Self::NotAsOffered { .. }
+            | Self::UnknownBundledMid
+            | Self::NotBundled { .. }
+            | Self::RtcpMux { .. }
+            | Self::NoCommonCodec { .. }
+            | Self::ExtensionConflict { .. }
+            | Self::PayloadTypeConflict { .. }
+            | Self::Missing(_)
+            | Self::IceCredentials
+            | Self::WeakFingerprints
+            | Self::Setup(_)
+            | Self::DtlsChanged => "InvalidAccessError",
+        }
+    }
+}
+
+impl TransceiverError {
+    /// The name of the exception that W3C WebRTC 1.0 §5 has for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped | Self::Closed | Self::WithoutSdp => "InvalidStateError",
+            Self::Streams | Self::Encodings => "TypeError",
+            Self::UnknownCodec => "InvalidModificationError",
+            Self::TooMany => "OperationError",
+        }
+    }
+}
+
 /// Why something was not done to a transceiver. It is as it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -143,6 +181,10 @@ pub enum SendMediaError {
         /// How much fits, in bytes.
         limit: usize,
     },
+    /// SRTP cannot protect it: another packet had its sequence number, it is older than what is remembered of its stream,
+    /// or the key is used up.
+    #[error("the packet cannot be protected")]
+    Refused,
     /// As many bytes wait as may: take them by [`poll_transmit`](crate::Session::poll_transmit).
     #[error("too much waits to be sent")]
     Blocked,

@@ -229,6 +229,7 @@ impl Session {
         }
         self.ending = Ending::Telling(self.now + self.config.limits.close_wait);
         self.negotiation.close();
+        self.news.negotiation_is_covered();
         self.channels.abort(self.now);
         let can_tell = self.transport.as_ref().is_some_and(|transport| {
             transport.dtls().is_some() && transport.connectivity.selected_path().is_some()

@@ -8,10 +8,10 @@ use crypto::{Secret, derive_seed};
 use proto::{Batch, Instant, Path, Transmit, Writer};
 
 use crate::fingerprint::Fingerprints;
-use crate::media::queue::Queue;
+use crate::media::queue::{Queue, Waiting};
 use crate::negotiation::RemoteParameters;
 use crate::srtp::{Srtp, Unwritten};
-use crate::{Discard, DtlsRole, Failure};
+use crate::{Discard, DtlsRole, Failure, SendMediaError};
 
 /// The transport under everything: ICE, and over it DTLS.
 #[derive(Debug)]
@@ -342,6 +342,22 @@ impl Transport {
         let srtp = self.srtp.as_ref().filter(|_| self.state == DtlsState::Connected)?;
         self.connectivity.selected_path()?;
         Some(self.connectivity.max_datagram().saturating_sub(srtp.overhead()))
+    }
+
+    /// One packet of media, at once.
+    pub(crate) fn write_media(
+        &mut self,
+        now: Instant,
+        batch: &mut Batch<'_>,
+        kind: Waiting,
+        packet: &[u8],
+    ) -> Result<(), SendMediaError> {
+        let srtp = self.srtp.as_mut().ok_or(SendMediaError::NotConnected)?;
+        let sent = self.connectivity.send_with(now, batch, |out| srtp.write(kind, packet, out));
+        sent.map_err(|unwritten| match unwritten {
+            Unwritten::NoRoom => SendMediaError::Blocked,
+            Unwritten::Refused => SendMediaError::Refused,
+        })
     }
 
     /// A train of packets of media that wait.

@@ -14,7 +14,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Two, config, near, peer};
-use proto::{Arrival, Writer};
+use proto::{Arrival, Batch, Writer};
 use rtp::extension::{Form, Kind, RepairedRid};
 use rtp::{Encoder, Header, Mid, PayloadType, RtpTimestamp, SequenceNumber};
 use session::{
@@ -417,4 +417,42 @@ fn an_ssrc_of_ours_that_the_peer_has_is_drawn_anew() {
     let after = two.session(0).transceiver(ours).unwrap().encodings[0].ssrc;
     assert_ne!(after, before[0]);
     assert!(PayloadType::new(96).is_some());
+}
+
+/// What is forwarded goes into the batch at hand, as many packets of one size as one call can send.
+#[test]
+fn packets_are_written_to_a_batch_at_once() {
+    let (mut two, ids) = connected();
+    let now = two.now();
+    let video = ids[0][1];
+    let packets: Vec<_> = (1..=5).map(|number| packet(two.session(0), video, number, plain)).collect();
+    let mut memory = [0; 8000];
+    let mut batch = Batch::new(&mut memory, 4, 1500);
+    assert!(two.session(0).finish_rtp(&batch).is_none());
+    for packet in &packets[..4] {
+        two.session(0).write_rtp(now, video, packet, &mut batch).unwrap();
+    }
+    let blocked = two.session(0).write_rtp(now, video, &packets[4], &mut batch);
+    assert_eq!(blocked, Err(SendMediaError::Blocked));
+    let other = packet(two.session(0), ids[0][0], 1, plain);
+    let wrong = two.session(0).write_rtp(now, video, &other, &mut batch);
+    assert_eq!(wrong, Err(SendMediaError::UnknownSource));
+    let transmit = two.session(0).finish_rtp(&batch).unwrap();
+    assert_eq!(transmit.segment_size, Some(packets[0].len() + 16));
+    let path = testkit::path("192.0.2.2:4000", "192.0.2.1:4000");
+    let mut seen = Vec::new();
+    for datagram in memory[..transmit.len].chunks_mut(packets[0].len() + 16) {
+        let taken = two.session(1).handle_datagram(Arrival { path, ecn: None, at: now }, datagram).unwrap();
+        let session::Received::Rtp { packet, transceiver, .. } = taken else { panic!("{taken:?}") };
+        assert_eq!(transceiver, ids[1][1]);
+        seen.push(packet.bytes().to_vec());
+    }
+    assert_eq!(seen, packets[..4]);
+    // One that another has taken the place of is refused (RFC 3711 §9.1).
+    let mut twin = packets[0].clone();
+    *twin.last_mut().unwrap() ^= 1;
+    let mut batch = Batch::new(&mut memory, 4, 1500);
+    let reused = two.session(0).write_rtp(now, video, &twin, &mut batch);
+    assert_eq!(reused, Err(SendMediaError::Refused));
+    assert!(two.session(0).finish_rtp(&batch).is_none());
 }

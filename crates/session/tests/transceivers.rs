@@ -201,6 +201,20 @@ fn negotiation_is_needed_for_what_no_exchange_has_covered() {
     // Although the offer does not let it send: the answer names no stream (W3C WebRTC 1.0 §4.7.3).
     assert!(needs(&mut b));
 
+    // One that was not told yet is not told once an offer of the peer's is there.
+    let [mut c, mut d] = both();
+    c.add_track(epoch(), MediaKind::Audio, vec![]).unwrap();
+    d.add_track(epoch(), MediaKind::Audio, vec![]).unwrap();
+    let theirs = c.create_offer(epoch()).unwrap();
+    d.set_remote(epoch(), SdpType::Offer, theirs).unwrap();
+    assert!(!needs(&mut d));
+    let answer_of_d = d.create_answer(epoch()).unwrap();
+    d.set_local(epoch(), SdpType::Answer, answer_of_d).unwrap();
+    assert!(!needs(&mut d), "the exchange has covered it");
+    d.add_track(epoch(), MediaKind::Audio, vec![]).unwrap();
+    d.close(epoch());
+    assert!(!needs(&mut d));
+
     // While an exchange is under way it waits for the end.
     let offer = a.create_offer(epoch()).unwrap();
     a.set_local(epoch(), SdpType::Offer, offer.clone()).unwrap();
@@ -575,6 +589,8 @@ fn what_does_not_go_together_is_refused() {
         init.streams = streams;
         assert_eq!(add(MediaKind::Audio, init), Err(TransceiverError::Streams));
     }
+    assert_eq!(TransceiverError::Encodings.name(), "TypeError");
+    assert_eq!(NegotiationError::WrongState(SignalingState::Closed).name(), "InvalidStateError");
     a.close(epoch());
     let closed = a.add_transceiver(epoch(), MediaKind::Audio, TransceiverInit::default());
     assert_eq!(closed, Err(TransceiverError::Closed));

@@ -114,6 +114,7 @@ impl Session {
         {
             return Err(NegotiationError::DtlsChanged);
         }
+        self.news.negotiation_begins();
         if kind == SdpType::Offer {
             self.take_offer_back();
             self.remote = None;

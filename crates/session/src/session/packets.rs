@@ -56,6 +56,45 @@ impl Session {
     /// Why it was not taken.
     pub fn send_rtp(&mut self, now: Instant, id: TransceiverId, packet: &[u8]) -> Result<(), SendMediaError> {
         self.advance(now);
+        self.may_send(id, packet)?;
+        self.push(Waiting::Rtp, packet)
+    }
+
+    /// Writes a packet of RTP, protected, to a batch at once, without waiting anywhere: for whoever forwards within the turn
+    /// in which the packet came. [`finish_rtp`](Self::finish_rtp) says where the batch goes; what does not fit behind what
+    /// is in it already goes into the next. All else is as with [`send_rtp`](Self::send_rtp), but that what waits there is
+    /// not waited for.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not written; [`Blocked`](SendMediaError::Blocked) where the batch has no room for it.
+    pub fn write_rtp(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        packet: &[u8],
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SendMediaError> {
+        self.advance(now);
+        self.may_send(id, packet)?;
+        let limit = self.max_media_packet().ok_or(SendMediaError::NotConnected)?;
+        if self.ending != super::Ending::No {
+            return Err(SendMediaError::NotConnected);
+        }
+        if packet.len() > limit {
+            return Err(SendMediaError::TooLarge { limit });
+        }
+        let transport = self.transport.as_mut().ok_or(SendMediaError::NotConnected)?;
+        transport.write_media(self.now, batch, Waiting::Rtp, packet)
+    }
+
+    /// Where a batch of [`write_rtp`](Self::write_rtp) goes; `None` if nothing is in it.
+    pub fn finish_rtp(&self, batch: &Batch<'_>) -> Option<Transmit> {
+        self.transport.as_ref()?.connectivity.finish(batch)
+    }
+
+    /// Whether a transceiver may send this.
+    fn may_send(&self, id: TransceiverId, packet: &[u8]) -> Result<(), SendMediaError> {
         let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped)?;
         let decoded = Packet::decode(packet).map_err(|_| SendMediaError::Malformed)?;
         if rtp::is_rtcp(packet) {
@@ -66,10 +105,7 @@ impl Session {
         }
         // RFC 3711 §9.1: two senders with one SSRC would encrypt alike.
         let ssrc = decoded.header().ssrc;
-        if !transceiver.ssrcs().any(|own| own == ssrc) {
-            return Err(SendMediaError::UnknownSource);
-        }
-        self.push(Waiting::Rtp, packet)
+        if transceiver.ssrcs().any(|own| own == ssrc) { Ok(()) } else { Err(SendMediaError::UnknownSource) }
     }
 
     /// Sends a datagram of RTCP.
