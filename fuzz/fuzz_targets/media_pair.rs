@@ -7,7 +7,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use media::{
-    Codec, EncodingConfig, FecConfig, Format, NtpClock, Output, OutgoingFrame, Received, ReceiverConfig,
+    Claim, Claimant, Codec, ControlConfig, EncodingConfig, FecConfig, Format, NtpClock, Output, OutgoingFrame, Received, ReceiverConfig,
     ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
 };
 use proto::{Ecn, Instant, Writer};
@@ -27,6 +27,8 @@ enum Step {
     Bandwidth { kilobits: u16 },
     Feedback { end: bool, reduced: bool, kind: u8 },
     Synchronize,
+    Claim { claimant: u8, claim: Option<(u32, u32, u32, u16, bool)> },
+    Padding { kilobits: u16 },
 }
 
 const CODECS: [(u8, Codec); 4] = [(96, Codec::Vp8), (111, Codec::Opus), (98, Codec::Vp9), (102, Codec::H264)];
@@ -39,6 +41,7 @@ fuzz_target!(|input: (u8, Vec<Step>)| {
         let mut config = RtpConfig::new(clock, "fuzz");
         config.feedback = TransportFeedback::TransportWide;
         config.reduced_size = shape & 1 == 0;
+        config.control = (shape & 128 == 0).then(ControlConfig::default);
         Rtp::new(config, [seed; 32])
     });
     for (section, (payload_type, codec)) in CODECS.into_iter().enumerate() {
@@ -105,6 +108,18 @@ fuzz_target!(|input: (u8, Vec<Step>)| {
                     [TransportFeedback::None, TransportFeedback::TransportWide, TransportFeedback::Streams];
                 ends[usize::from(end)].set_feedback(reduced, kinds[usize::from(kind % 3)]);
             }
+            Step::Claim { claimant, claim } => {
+                let claim = claim.map(|(min, desired, max, priority, required)| {
+                    let (min, desired, max) = (min.into(), desired.into(), max.into());
+                    Claim { min, desired, max, priority, required }
+                });
+                let claimant = match claimant % 9 {
+                    8 => Claimant::Data,
+                    place => Claimant::Stream(SenderId(usize::from(place / 2)), usize::from(place % 2)),
+                };
+                ends[0].set_claim(claimant, claim);
+            }
+            Step::Padding { kilobits } => ends[0].set_padding(u64::from(kilobits) * 1000),
             Step::Synchronize => ends[1].synchronize(ReceiverId(0), ReceiverId(1)),
         }
         for end in &mut ends {

@@ -52,6 +52,8 @@
 //! | `receive/track`, `buffer`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
 //! | `send/log` | [`SentLog`]: what an estimate of bandwidth has to know |
+//! | `bandwidth` | [`BandwidthEstimator`], [`Gcc`]: what the path carries; the allocator that divides it |
+//! | `transport/control`, `pacer` | estimate, pacer and allocator at work: audio first, video spread, probes padded |
 //! | `breaker` | the circuit breaker of RFC 8083 |
 //! | `tap` | [`Tap`]: packets seen and altered on their way |
 //! | `codec` | [`Codec`]: the payload formats |
@@ -63,12 +65,15 @@
 //! Implemented: RFC 3550 with its reports, timing, probation, collisions; RFC 4585 with NACK, PLI, and immediate and early feedback;
 //! RFC 5104 with FIR and TMMBR for one peer; RFC 4588; recovery by RFC 5109 in RED, FlexFEC-03 and RFC 8627, sending of the latter two;
 //! RFC 5506; RFC 3611's times of receivers; RFC 8083; simulcast by RFC 8852's names; feedback on arrival by transport-wide numbers and by
-//! RFC 8888; limits of bitrates by REMB.
+//! RFC 8888; limits of bitrates by REMB; Google congestion control (draft-ietf-rmcat-gcc-02 and what has become usual since) over both kinds of
+//! feedback, with marks of congestion answered as losses (RFC 3168, RFC 8511) or in proportion (RFC 9331), probing, a pacer with
+//! padding, and an allocator ([`ControlConfig`]).
 //!
-//! Left to the caller: SRTP, sockets, descriptions, decoders and encoders. Not implemented: an estimate of bandwidth and a pacer,
-//! which will stand on [`SentLog`]; repair by ULPFEC on the sending side; bounding sets of TMMBR with more than one member; frames of
+//! Left to the caller: SRTP, sockets, descriptions, decoders and encoders. Not implemented: an estimate on the receiving side
+//! (REMB is obeyed and not sent); padding where there are no retransmissions with a source of their own; repair by ULPFEC on the sending side; bounding sets of TMMBR with more than one member; frames of
 //! audio are not stretched: who plays them does that.
 
+mod bandwidth;
 mod breaker;
 mod clock;
 mod codec;
@@ -79,6 +84,9 @@ mod send;
 mod tap;
 mod transport;
 
+pub use bandwidth::{
+    BandwidthConfig, BandwidthEstimator, Claim, Claimant, Gcc, Marking, PacketResult, Probe,
+};
 pub use breaker::Stop;
 pub use clock::NtpClock;
 pub use codec::Codec;
@@ -92,4 +100,6 @@ pub use send::{
     RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket,
 };
 pub use tap::{TAP_ROOM, Tap};
-pub use transport::{Event, ReceiverId, Rtp, RtpConfig, RtpStats, SenderId, TransportFeedback};
+pub use transport::{
+    ControlConfig, Event, PacerConfig, ReceiverId, Rtp, RtpConfig, RtpStats, SenderId, TransportFeedback,
+};

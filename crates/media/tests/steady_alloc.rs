@@ -6,10 +6,15 @@ mod support;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use media::{OutgoingFrame, Output, Received, ReceiverId};
+use media::{
+    Claim, Claimant, ControlConfig, OutgoingFrame, Output, PacketKind, Received, ReceiverId, Rtp, RtpConfig,
+    TransportFeedback,
+};
 use proto::Writer;
 use rtp::{PacketMut, is_rtcp};
-use support::{audio_receiver, audio_sender, extensions, opus, rtp, video_receiver, video_sender, vp8};
+use support::{
+    audio_receiver, audio_sender, clock, extensions, opus, rtp, video_receiver, video_sender, vp8,
+};
 use testkit::epoch;
 
 #[test]
@@ -72,6 +77,72 @@ fn frames_are_sent_lost_repaired_received_and_reported_without_allocation() {
     let info = measure(|| run(1500, 2000));
     assert!(frames > 3500 && packets > 10_000, "{frames} {packets}");
     assert_eq!(info.count_total, 0, "{info:?}");
+}
+
+/// The same with the rate controlled, by either feedback: estimate, probes, padding, allocator.
+#[test]
+fn a_rate_is_controlled_without_allocation() {
+    for feedback in [TransportFeedback::TransportWide, TransportFeedback::Streams] {
+        let (mut alice, mut bob) = (controlled(feedback), rtp("bob", 2));
+        bob.set_feedback(true, feedback);
+        let video = alice.add_sender(video_sender()).unwrap();
+        bob.add_receiver(video_receiver()).unwrap();
+        let claim = Claim { min: 1000, desired: 9_000_000, max: 9_000_000, priority: 1, required: true };
+        assert!(alice.set_claim(Claimant::Stream(video, 0), Some(claim)));
+        alice.set_padding(100_000);
+        let picture = vp8(1, false, 5000);
+        let mut now = epoch();
+        let mut memory = [0; 1500];
+        let mut padded = 0_u32;
+        let mut run = |from: u32, to: u32| {
+            for number in from..to {
+                let frame =
+                    OutgoingFrame { bytes: &picture, timestamp: number * 2970, ..OutgoingFrame::default() };
+                // What a rate does not allow waits, up to the limit.
+                let _ = alice.sender(video).unwrap().send_frame(now, 0, &frame);
+                for _ in 0..33 {
+                    now += Duration::from_millis(1);
+                    alice.handle_timeout(now);
+                    bob.handle_timeout(now);
+                    loop {
+                        let mut out = Writer::new(&mut memory);
+                        if !alice.poll_rtp(now, &mut out) && !alice.poll_rtcp(now, &mut out) {
+                            break;
+                        }
+                        let len = out.len();
+                        let last = alice.sent().iter().next_back().unwrap();
+                        padded += u32::from(last.kind == PacketKind::Padding);
+                        if is_rtcp(&memory[..len]) {
+                            bob.handle_rtcp(now, &memory[..len]).unwrap();
+                        } else {
+                            let packet = PacketMut::decode(&mut memory, len).unwrap();
+                            let _ = bob.handle_rtp(now, None, packet);
+                        }
+                    }
+                    while bob.receiver(ReceiverId(0)).unwrap().poll_frame(now).is_some() {}
+                    let mut out = Writer::new(&mut memory);
+                    if bob.poll_rtcp(now, &mut out) {
+                        let len = out.len();
+                        alice.handle_rtcp(now, &memory[..len]).unwrap();
+                    }
+                    while alice.poll_event(now).is_some() || bob.poll_event(now).is_some() {}
+                }
+            }
+        };
+        run(0, 1800);
+        let info = measure(|| run(1800, 2000));
+        assert!(padded > 10, "{padded}");
+        assert!(alice.target().unwrap() > 1_000_000, "{:?}", alice.target());
+        assert_eq!(info.count_total, 0, "{feedback:?} {info:?}");
+    }
+}
+
+fn controlled(feedback: TransportFeedback) -> Rtp {
+    let mut config = RtpConfig::new(clock(), "alice");
+    config.reduced_size = true;
+    config.feedback = feedback;
+    config.control = Some(ControlConfig::default());
+    Rtp::new(config, [1; 32])
 }
 
 #[test]

@@ -90,6 +90,10 @@ pub struct EncodingStats {
     pub retransmitted_packets: u64,
     /// Bytes of payload in them.
     pub retransmitted_bytes: u64,
+    /// Retransmissions that nobody asked for: padding.
+    pub padding_packets: u64,
+    /// Bytes of payload in them.
+    pub padding_bytes: u64,
     /// Packets that were asked for and could not or may not be sent again.
     pub refused: u64,
     /// Packets of repair.
@@ -102,6 +106,19 @@ pub struct EncodingStats {
     pub firs: u64,
     /// Packets of media alone, and bytes of their payloads: what sender reports tell.
     pub(crate) media: (u32, u32),
+}
+
+/// What of a stream is to be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Class {
+    /// What was asked for again, then what waits.
+    Any,
+    /// What was asked for again.
+    Again,
+    /// What waits, and repair.
+    Fresh,
+    /// Something that was sent already.
+    Padding,
 }
 
 /// Key frames that peers want, no more often than is allowed.
@@ -340,6 +357,41 @@ impl Encoding {
         &mut self,
         now: Instant,
         config: &SenderConfig,
+        class: Class,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        match class {
+            Class::Any => self.poll_again(now, config, log, out) || self.poll_fresh(now, config, log, out),
+            Class::Again => self.poll_again(now, config, log, out),
+            Class::Fresh => self.poll_fresh(now, config, log, out),
+            Class::Padding => self.poll_padding(now, config, log, out),
+        }
+    }
+
+    /// Whether there is something to pad with: retransmissions that nobody asked for.
+    pub(crate) fn can_pad(&self, config: &SenderConfig) -> bool {
+        self.active && !self.breaker.is_open() && config.rtx.is_some() && self.history.newest_sent().is_some()
+    }
+
+    fn poll_padding(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        if !self.can_pad(config) {
+            return false;
+        }
+        let Some(number) = self.history.newest_sent().map(|stored| stored.number) else { return false };
+        self.write_again(now, config, number, PacketKind::Padding, log, out)
+    }
+
+    fn poll_again(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
         log: &mut SentLog,
         out: &mut Writer<'_>,
     ) -> bool {
@@ -351,7 +403,7 @@ impl Encoding {
                 self.stats.refused = self.stats.refused.saturating_add(1);
                 continue;
             }
-            if self.write_again(now, config, number, log, out) {
+            if self.write_again(now, config, number, PacketKind::Retransmission, log, out) {
                 self.history.answered(now, true);
                 return true;
             }
@@ -359,6 +411,16 @@ impl Encoding {
             self.budget.earn(cost.saturating_mul(100).div_ceil(config.retransmission_percent.max(1)));
             return false;
         }
+        false
+    }
+
+    fn poll_fresh(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
         if self.group_is_full(config) {
             let written = self.write_repair(now, config, log, out);
             if written != Some(false) {
@@ -404,6 +466,7 @@ impl Encoding {
         now: Instant,
         config: &SenderConfig,
         number: u64,
+        kind: PacketKind,
         log: &mut SentLog,
         out: &mut Writer<'_>,
     ) -> bool {
@@ -442,12 +505,17 @@ impl Encoding {
         };
         out.truncate(start.saturating_add(len));
         self.next_rtx = self.next_rtx.saturating_add(u64::from(config.rtx.is_some()));
-        log.push(now, ssrc, sequence, len, PacketKind::Retransmission);
+        log.push(now, ssrc, sequence, len, kind);
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
-        stats.retransmitted_packets = stats.retransmitted_packets.saturating_add(1);
         let payload = u64::try_from(payload).unwrap_or(0);
         stats.bytes = stats.bytes.saturating_add(payload);
+        if kind == PacketKind::Padding {
+            stats.padding_packets = stats.padding_packets.saturating_add(1);
+            stats.padding_bytes = stats.padding_bytes.saturating_add(payload);
+            return true;
+        }
+        stats.retransmitted_packets = stats.retransmitted_packets.saturating_add(1);
         stats.retransmitted_bytes = stats.retransmitted_bytes.saturating_add(payload);
         true
     }

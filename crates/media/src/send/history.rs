@@ -174,6 +174,16 @@ impl History {
         }
     }
 
+    /// The newest packet that was sent.
+    pub(crate) fn newest_sent(&self) -> Option<&Stored> {
+        self.packets.iter().rev().find(|stored| stored.sent.is_some())
+    }
+
+    /// Bytes that wait.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     pub(crate) fn get(&self, number: u64) -> Option<&Stored> {
         let at = self.packets.binary_search_by_key(&number, |stored| stored.number).ok()?;
         self.packets.get(at)

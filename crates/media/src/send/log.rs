@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use proto::Instant;
+use rtp::rtcp::PacketStatus;
 use rtp::{SequenceNumber, Ssrc};
 
 /// What was sent on a transport, and when: what an estimate of bandwidth compares feedback with.
@@ -14,6 +15,8 @@ pub struct SentLog {
     packets: VecDeque<SentPacket>,
     next: u64,
     bytes: u64,
+    /// The probe that is being sent.
+    probe: Option<u32>,
 }
 
 /// A packet that was sent.
@@ -31,6 +34,10 @@ pub struct SentPacket {
     pub at: Instant,
     /// What it is.
     pub kind: PacketKind,
+    /// The probe of bandwidth that it belongs to.
+    pub probe: Option<u32>,
+    /// Whether its peer has told what became of it.
+    pub told: bool,
 }
 
 /// What a packet is sent for.
@@ -51,12 +58,53 @@ pub enum PacketKind {
 
 impl SentLog {
     pub(crate) const fn new(limit: usize, first: u16) -> Self {
-        Self { limit, packets: VecDeque::new(), next: first as u64 + (1 << 16), bytes: 0 }
+        Self { limit, packets: VecDeque::new(), next: first as u64 + (1 << 16), bytes: 0, probe: None }
     }
 
     /// The place of the next packet.
     pub const fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Packets belong to a probe from now on, or to none.
+    pub(crate) const fn set_probe(&mut self, probe: Option<u32>) {
+        self.probe = probe;
+    }
+
+    /// The packet that was sent last.
+    pub(crate) fn last(&self) -> Option<&SentPacket> {
+        self.packets.back()
+    }
+
+    /// A peer tells of the packet that transport-wide feedback means. Gives it the first time.
+    pub(crate) fn tell_transport(&mut self, sequence: SequenceNumber) -> Option<SentPacket> {
+        let first = self.packets.front()?.transport;
+        let at = usize::try_from(sequence.extend(self.next).checked_sub(first)?).ok()?;
+        let packet = self.packets.get_mut(at)?;
+        (!std::mem::replace(&mut packet.told, true)).then_some(*packet)
+    }
+
+    /// A peer tells of packets of a stream that follow each other. Gives each that is remembered and was not told of before. The log
+    /// is walked once, from its end.
+    pub(crate) fn tell_stream(
+        &mut self,
+        ssrc: Ssrc,
+        begin: SequenceNumber,
+        statuses: &[PacketStatus],
+        mut each: impl FnMut(SentPacket, PacketStatus),
+    ) {
+        let mut left = statuses.len();
+        for packet in self.packets.iter_mut().rev().filter(|packet| packet.ssrc == ssrc) {
+            if left == 0 {
+                break;
+            }
+            let place = packet.sequence.0.wrapping_sub(begin.0);
+            let Some(status) = statuses.get(usize::from(place)) else { continue };
+            left = left.saturating_sub(1);
+            if !std::mem::replace(&mut packet.told, true) {
+                each(*packet, *status);
+            }
+        }
     }
 
     /// All bytes that were sent.
@@ -73,7 +121,16 @@ impl SentLog {
         bytes: usize,
         kind: PacketKind,
     ) -> SentPacket {
-        let packet = SentPacket { transport: self.next, ssrc, sequence, bytes, at, kind };
+        let packet = SentPacket {
+            transport: self.next,
+            ssrc,
+            sequence,
+            bytes,
+            at,
+            kind,
+            probe: self.probe,
+            told: false,
+        };
         self.next = self.next.wrapping_add(1);
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(0));
         if self.packets.len() >= self.limit {

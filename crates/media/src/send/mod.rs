@@ -9,6 +9,7 @@ mod packetizer;
 mod template;
 
 pub use config::{EncodingConfig, FecConfig, SenderConfig};
+pub(crate) use encoding::Class;
 pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
 pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
@@ -317,6 +318,9 @@ impl Sender {
         if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
             self.encodings.iter_mut().for_each(|encoding| encoding.breaker.heard(now));
         }
+        if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
+            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.fed(now));
+        }
         match packet {
             Rtcp::SenderReport(report) => {
                 report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
@@ -419,14 +423,35 @@ impl Sender {
         self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
     }
 
+    /// Whether what is sent is video, which waits for its turn; audio goes at once.
+    pub(crate) const fn is_video(&self) -> bool {
+        self.config.codec.is_video()
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.encodings.iter().map(|encoding| encoding.history.waiting_bytes()).sum()
+    }
+
+    /// Whether there is something to pad with.
+    pub(crate) fn can_pad(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.can_pad(&self.config))
+    }
+
     /// Writes the next packet: the streams take turns.
-    pub(crate) fn poll_packet(&mut self, now: Instant, log: &mut SentLog, out: &mut Writer<'_>) -> bool {
+    pub(crate) fn poll_packet(
+        &mut self,
+        now: Instant,
+        class: Class,
+        log: &mut SentLog,
+        out: &mut Writer<'_>,
+    ) -> bool {
         let now = self.advance(now);
         let count = self.encodings.len();
         for step in 0..count {
             let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
             let Some(encoding) = self.encodings.get_mut(at) else { continue };
-            if encoding.poll_packet(now, &self.config, log, out) {
+            if encoding.poll_packet(now, &self.config, class, log, out) {
                 encoding.breaker.sent(now);
                 self.turn = at.wrapping_add(1);
                 return true;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::ControlConfig;
 use crate::NtpClock;
 
 /// How a transport's RTP and RTCP are run.
@@ -28,6 +29,9 @@ pub struct RtpConfig {
     pub max_arrivals: usize,
     /// Streams that have feedback of their own (RFC 8888): 64 by default, and no more.
     pub max_feedback_streams: usize,
+    /// How the rate is controlled: by an estimate of bandwidth, a pacer and an allocator. `None` by default: packets leave when they
+    /// are polled, at whatever rate.
+    pub control: Option<ControlConfig>,
     /// Packets that are remembered for the estimate of bandwidth: 8,192 by default, two seconds at 40 Mbit/s.
     pub max_sent: usize,
     /// Peers that are told their round trip (RFC 3611 §4.5): 16 by default.
@@ -49,6 +53,7 @@ impl RtpConfig {
             max_sections: 256,
             max_arrivals: 4096,
             max_feedback_streams: 64,
+            control: None,
             max_sent: 8192,
             max_peers: 16,
         }

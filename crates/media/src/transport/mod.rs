@@ -1,7 +1,11 @@
 mod config;
+mod control;
+mod pacer;
 mod report;
 
 pub use config::{RtpConfig, TransportFeedback};
+pub use control::ControlConfig;
+pub use pacer::PacerConfig;
 
 use std::time::Duration;
 
@@ -11,13 +15,15 @@ use rtp::extension::{ExtensionMap, TransportSequence, TransportSequence2};
 use rtp::rtcp::{Compound, Encoder, Packet as Rtcp};
 use rtp::{DecodeError, Mid, Packet, PacketMut, Ssrc};
 
+use self::control::Control;
 use crate::Discard;
+use crate::bandwidth::Claimant;
 use crate::receive::{
     Arrivals, Received, Receiver, ReceiverConfig, ReceiverEvent, STREAM_FEEDBACK_INTERVAL,
     StreamArrivalLimits, StreamArrivals, transport_feedback_interval,
 };
 use crate::schedule::Schedule;
-use crate::send::{SendError, Sender, SenderConfig, SenderEvent, SentLog};
+use crate::send::{Class, SendError, Sender, SenderConfig, SenderEvent, SentLog};
 use crate::tap::{self, Tap};
 
 /// A receiver of a transport.
@@ -38,6 +44,15 @@ pub enum Event {
     Sender(SenderId, SenderEvent),
     /// A peer used one of our sources, which was given up for another (RFC 3550 §8.2): descriptions that name it are no longer true.
     Collision(Ssrc),
+    /// What the path is thought to carry has changed by more than a twentieth, in bit/s.
+    Bandwidth(u64),
+    /// A claimant may use so much from now on: its encoder is to be set to that. 0: it is switched off.
+    TargetRate {
+        /// Whose it is.
+        claimant: Claimant,
+        /// In bit/s of packets.
+        bitrate: u64,
+    },
 }
 
 /// Figures of a transport.
@@ -81,6 +96,7 @@ pub struct Rtp {
     cached: usize,
     turn: usize,
     log: SentLog,
+    control: Option<Control>,
     arrivals: Arrivals,
     stream_arrivals: StreamArrivals,
     feedback_due: Option<Instant>,
@@ -118,6 +134,7 @@ impl Rtp {
             cached: 0,
             turn: 0,
             log: SentLog::new(config.max_sent, u16::from_be_bytes([first, second])),
+            control: config.control.map(Control::new),
             arrivals: Arrivals::new(config.max_arrivals),
             stream_arrivals: StreamArrivals::new(limits),
             feedback_due: None,
@@ -178,6 +195,7 @@ impl Rtp {
     /// Removes a sender; its sources say goodbye.
     pub fn remove_sender(&mut self, id: SenderId) {
         let Some(sender) = self.senders.get_mut(id.0).and_then(Option::take) else { return };
+        self.forget_claims(id);
         let sources = sender.sources().map(|(_, ssrc, ..)| ssrc);
         let room = MAX_GOODBYES.saturating_sub(self.goodbyes.len());
         self.goodbyes.extend(sources.take(room));
@@ -272,6 +290,7 @@ impl Rtp {
                 self.handle_extended(now, ntp, report);
                 continue;
             }
+            self.handle_path_feedback(now, &packet);
             for receiver in self.receivers.iter_mut().flatten() {
                 receiver.handle_rtcp(now, &packet);
             }
@@ -307,21 +326,39 @@ impl Rtp {
         let sender = self.senders.get_mut(sender.0).and_then(Option::as_mut);
         let sender = sender.ok_or(SendError::UnknownEncoding)?;
         sender.forward(now, encoding, source, packet, theirs, &mut self.log)?;
+        self.control_sent(now);
         if let Some(tap) = &mut self.tap {
             tap.rtp_out(now, packet);
         }
         Ok(())
     }
 
-    /// Writes the next packet of RTP behind what `out` holds: the senders take turns. Gives whether there was one, and room for it.
+    /// Writes the next packet of RTP behind what `out` holds: the senders take turns. Where the rate is controlled, audio goes first
+    /// and at once, then what was asked for again, then video, then padding, each when it may. Gives whether there was one, and room
+    /// for it.
     pub fn poll_rtp(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
         let now = self.advance(now);
+        let written = self.poll_class(now, out);
+        if written {
+            self.control_sent(now);
+        }
+        written
+    }
+
+    /// Writes the next packet of a class of those senders.
+    fn poll_senders(
+        &mut self,
+        now: Instant,
+        which: impl Fn(&Sender) -> bool,
+        class: Class,
+        out: &mut Writer<'_>,
+    ) -> bool {
         let count = self.senders.len();
         let start = out.len();
         for step in 0..count {
             let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
             let Some(sender) = self.senders.get_mut(at).and_then(Option::as_mut) else { continue };
-            if sender.poll_packet(now, &mut self.log, out) {
+            if which(sender) && sender.poll_packet(now, class, &mut self.log, out) {
                 self.turn = at.wrapping_add(1);
                 self.schedule.start(now);
                 if let Some(tap) = &mut self.tap {
@@ -375,17 +412,19 @@ impl Rtp {
         let now = self.advance(now);
         self.receivers.iter_mut().flatten().for_each(|receiver| receiver.handle_timeout(now));
         self.senders.iter_mut().flatten().for_each(|sender| sender.handle_timeout(now));
+        self.control_timeout(now);
     }
 
     /// When something is due: a frame, a datagram, news.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        if !self.goodbyes.is_empty() || self.senders.iter_mut().flatten().any(Sender::is_waiting) {
+        if !self.goodbyes.is_empty() {
             return Some(self.last_now);
         }
+        let packets = self.packets_due();
         let receivers = self.receivers.iter().flatten().filter_map(Receiver::poll_timeout).min();
         let senders = self.senders.iter().flatten().filter_map(Sender::poll_timeout).min();
         let wanted = self.feedback_wanted_at().and_then(|at| Some(at.max(self.schedule.feedback_due()?)));
-        [receivers, senders, wanted, self.schedule.due()].into_iter().flatten().min()
+        [packets, receivers, senders, wanted, self.schedule.due()].into_iter().flatten().min()
     }
 
     /// News.
@@ -393,6 +432,9 @@ impl Rtp {
         let now = self.advance(now);
         if let Some(ssrc) = self.collisions.pop() {
             return Some(Event::Collision(ssrc));
+        }
+        if let Some(event) = self.control_event() {
+            return Some(event);
         }
         let receivers = (0..).zip(&mut self.receivers);
         let mut receivers =

@@ -1,0 +1,397 @@
+use std::time::Duration;
+
+use proto::Instant;
+
+use super::acknowledged::Acknowledged;
+use super::aimd::Aimd;
+use super::alr::Alr;
+use super::groups::Groups;
+use super::loss::LossBased;
+use super::probe::{ProbeResults, Prober};
+use super::trend::{Trend, Usage};
+use super::{BandwidthConfig, BandwidthEstimator, FeedbackReader, Marking, PacketResult, Probe, real, whole};
+use crate::SentPacket;
+
+/// Google congestion control: draft-ietf-rmcat-gcc-02 and what has become usual since.
+///
+/// ```text
+///             ┌▶ groups ─▶ trend ─▶ aimd ──┐
+///   feedback ─┼▶ acknowledged ────▲ ▲     ├─ least ─▶ target
+///             ├▶ probes, marks ──────┘     │
+///             └▶ losses ───────────────────┤
+///                              REMB ───────┘
+/// ```
+///
+/// It keeps as many numbers as are written here, however much is sent, and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct Gcc {
+    config: BandwidthConfig,
+    acknowledged: Acknowledged,
+    alr: Alr,
+    alr_ended: Option<Instant>,
+    groups: Groups,
+    trend: Trend,
+    aimd: Aimd,
+    loss: LossBased,
+    prober: Prober,
+    probes: ProbeResults,
+    remote: Option<u64>,
+    wanted: Option<u64>,
+    target: u64,
+    round_trip: Duration,
+    /// Since when something is sent that nothing was told of.
+    unheard: Option<Instant>,
+    marks: Marks,
+}
+
+/// Marks of congestion of about a round trip.
+#[derive(Clone, Copy, Debug)]
+struct Marks {
+    marked: u32,
+    all: u32,
+    /// The average share of marked packets.
+    average: f64,
+    since: Instant,
+}
+
+impl Gcc {
+    /// One that knows nothing of the path.
+    pub const fn new(config: BandwidthConfig) -> Self {
+        let max = if config.max < config.min { config.min } else { config.max };
+        let start = if config.start < config.min { config.min } else { config.start };
+        let start = if start > max { max } else { start };
+        Self {
+            acknowledged: Acknowledged::NEW,
+            alr: Alr::NEW,
+            alr_ended: None,
+            groups: Groups::NEW,
+            trend: Trend::new(),
+            aimd: Aimd::new(config.min, start, max),
+            loss: LossBased::NEW,
+            prober: Prober::new(max),
+            probes: ProbeResults::NEW,
+            remote: None,
+            wanted: None,
+            target: start,
+            round_trip: INITIAL_ROUND_TRIP,
+            unheard: None,
+            marks: Marks { marked: 0, all: 0, average: 1.0, since: Instant::from_nanos(0) },
+            config: BandwidthConfig { max, start, ..config },
+        }
+    }
+
+    /// How long it takes until the peer's feedback on a packet is there, smoothed.
+    pub const fn round_trip(&self) -> Duration {
+        self.round_trip
+    }
+
+    /// How much arrives, in bit/s, once that is known.
+    pub fn acknowledged(&self) -> Option<u64> {
+        self.acknowledged.bitrate()
+    }
+
+    /// Whether the application sends much less than it may.
+    pub const fn is_application_limited(&self) -> bool {
+        self.alr.since().is_some()
+    }
+
+    /// Answers marks, at most once a round trip. Gives what the rate is to be.
+    fn answer_marks(&mut self, now: Instant) -> Option<u64> {
+        if now - self.marks.since < self.round_trip || self.marks.all == 0 {
+            return None;
+        }
+        let share = f64::from(self.marks.marked) / f64::from(self.marks.all);
+        let marked = self.marks.marked > 0;
+        // As with DCTCP (RFC 8257 §3.3) the first mark counts in full, and the average follows by a sixteenth.
+        let average = self.marks.average + (share - self.marks.average) / 16.0;
+        let average = if marked || self.marks.average < 1.0 { average } else { 1.0 };
+        self.marks = Marks { marked: 0, all: 0, average, since: now };
+        let factor = match self.config.marking {
+            Marking::Classic => CLASSIC,
+            Marking::Scalable => 1.0 - average / 2.0,
+        };
+        marked.then(|| whole(real(self.target) * factor))
+    }
+
+    fn set_target(&mut self, now: Instant) {
+        let before = self.target;
+        let least = [self.loss.limit(self.config.min), self.remote].into_iter().flatten().min();
+        let target = least.map_or_else(|| self.aimd.rate(), |least| least.min(self.aimd.rate()));
+        self.target = target.clamp(self.config.min, self.config.max);
+        self.prober.dropped(now, before, self.target);
+    }
+
+    fn silence_ends(&self) -> Option<Instant> {
+        Some(self.unheard? + SILENCE + self.round_trip * 2)
+    }
+}
+
+impl BandwidthEstimator for Gcc {
+    fn handle_sent(&mut self, now: Instant, packet: &SentPacket) {
+        self.alr.sent(now, packet.bytes, self.target);
+        self.prober.begin(now, self.config.start, self.wanted);
+        self.unheard.get_or_insert(now);
+    }
+
+    fn handle_feedback(&mut self, now: Instant, results: &[PacketResult]) {
+        if results.is_empty() {
+            return;
+        }
+        self.unheard = None;
+        if let Some(sample) = FeedbackReader::round_trip(now, results) {
+            self.round_trip = (self.round_trip * 7 + sample.min(MAX_ROUND_TRIP)) / 8;
+        }
+        let quiet = self.alr.since().is_some();
+        if self.alr.ended() != self.alr_ended {
+            self.alr_ended = self.alr.ended();
+            self.acknowledged.expect_change();
+        }
+        let mut probed = None;
+        for result in results {
+            self.loss.add(result.arrival.is_none());
+            let Some(arrival) = result.arrival else { continue };
+            self.acknowledged.add(arrival, result.packet.bytes, quiet);
+            if let Some(delta) = self.groups.add(result.packet.at, arrival) {
+                self.trend.add(delta);
+            }
+            probed = self.probes.add(result).or(probed);
+            self.marks.all = self.marks.all.saturating_add(1);
+            self.marks.marked = self.marks.marked.saturating_add(result.congestion.into());
+        }
+        let (usage, arriving) = (self.trend.usage(), self.acknowledged.bitrate());
+        self.aimd.update(now, usage, arriving, self.round_trip, quiet);
+        if let Some(probed) = probed {
+            if usage != Usage::Over && probed > self.aimd.rate() {
+                self.aimd.set(now, probed);
+            }
+            self.prober.found(now, probed, self.wanted);
+        }
+        if let Some(rate) = self.answer_marks(now) {
+            self.aimd.set(now, rate.min(self.aimd.rate()));
+        }
+        self.loss.update(now, self.target, self.round_trip);
+        self.set_target(now);
+    }
+
+    fn set_remote_limit(&mut self, limit: Option<u64>) {
+        self.remote = limit;
+        self.target = limit.map_or(self.target, |limit| self.target.min(limit).max(self.config.min));
+    }
+
+    fn set_wanted(&mut self, bitrate: u64) {
+        self.wanted = (bitrate > 0).then_some(bitrate);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.silence_ends().is_some_and(|ends| ends <= now) {
+            // Nobody says that anything arrives: what was known of the path is less and less true.
+            self.unheard = Some(now);
+            self.aimd.set(now, whole(real(self.aimd.rate()) * SILENT));
+            self.set_target(now);
+        }
+        self.prober.update(now, self.target, self.alr.since(), self.alr.ended(), self.wanted);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        // Who sends nothing need not look for more.
+        let probe = self.prober.due(self.alr.since()).filter(|_| self.unheard.is_some());
+        [self.silence_ends(), probe].into_iter().flatten().min()
+    }
+
+    fn poll_probe(&mut self, _now: Instant) -> Option<Probe> {
+        self.prober.poll()
+    }
+
+    fn target(&self) -> u64 {
+        self.target
+    }
+}
+
+const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(200);
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(3);
+/// After so long and two round trips without feedback the rate falls, and again each time.
+const SILENCE: Duration = Duration::from_millis(500);
+const SILENT: f64 = 0.8;
+const CLASSIC: f64 = 0.85;
+
+#[cfg(test)]
+mod tests {
+    use proto::Instant;
+    use rtp::{SequenceNumber, Ssrc};
+
+    use super::*;
+    use crate::PacketKind;
+
+    /// A path of `capacity` with 20 ms each way: sends as much as the estimate, tells every 50 ms; gives the estimate after `seconds`.
+    struct Path {
+        gcc: Gcc,
+        now: Instant,
+        busy: Instant,
+        number: u64,
+        waiting: Vec<PacketResult>,
+        /// In thousandths.
+        loss: u64,
+        /// With marks above so long a queue.
+        mark: Option<Duration>,
+        queued: Duration,
+    }
+
+    impl Path {
+        fn new(config: BandwidthConfig) -> Self {
+            let now = Instant::from_nanos(1_000_000_000);
+            Self {
+                gcc: Gcc::new(config),
+                now,
+                busy: now,
+                number: 0,
+                waiting: Vec::new(),
+                loss: 0,
+                mark: None,
+                queued: Duration::ZERO,
+            }
+        }
+
+        fn send(&mut self, capacity: u64, probe: Option<u32>) {
+            self.number += 1;
+            let packet = SentPacket {
+                transport: self.number,
+                ssrc: Ssrc(1),
+                sequence: SequenceNumber::from(self.number),
+                bytes: 1000,
+                at: self.now,
+                kind: PacketKind::Video,
+                probe,
+                told: false,
+            };
+            self.gcc.handle_sent(self.now, &packet);
+            let lost = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            let lost = lost % 1000 < self.loss;
+            let queue = self.busy - self.now;
+            self.queued = self.queued.max(queue);
+            self.busy = self.busy.max(self.now) + Duration::from_nanos(8_000_000_000_000 / capacity);
+            let arrival = (!lost).then(|| i64::try_from(self.busy.as_nanos()).unwrap() + 20_000_000);
+            let congestion = self.mark.is_some_and(|mark| queue > mark);
+            self.waiting.push(PacketResult { packet, arrival, congestion });
+        }
+
+        fn run(&mut self, seconds: u64, capacity: u64, most: u64) -> u64 {
+            let end = self.now + Duration::from_secs(seconds);
+            let mut told = self.now;
+            let mut next = self.now;
+            while self.now < end {
+                while let Some(probe) = self.gcc.poll_probe(self.now) {
+                    for _ in 0..probe.min_packets.max(u32::try_from(probe.min_bytes / 1000).unwrap()) {
+                        self.send(capacity, Some(probe.id));
+                        self.now += Duration::from_nanos(8_000_000_000_000 / probe.bitrate);
+                    }
+                }
+                while next <= self.now {
+                    self.send(capacity, None);
+                    next += Duration::from_nanos(8_000_000_000_000 / self.gcc.target().min(most));
+                }
+                if self.now - told >= Duration::from_millis(50) {
+                    told = self.now;
+                    let seen = i64::try_from(self.now.as_nanos()).unwrap() - 20_000_000;
+                    let there = |result: &PacketResult| {
+                        result.arrival.map_or_else(
+                            || self.now - result.packet.at > Duration::from_millis(60),
+                            |arrival| arrival <= seen,
+                        )
+                    };
+                    let results: Vec<_> = self.waiting.iter().copied().filter(there).collect();
+                    self.waiting.retain(|result| !results.contains(result));
+                    self.gcc.handle_feedback(self.now, &results);
+                }
+                self.gcc.handle_timeout(self.now);
+                self.now += Duration::from_millis(1);
+            }
+            self.gcc.target()
+        }
+    }
+
+    #[test]
+    fn the_first_probes_find_what_the_path_carries_within_a_second() {
+        let mut path = Path::new(BandwidthConfig::default());
+        let found = path.run(1, 2_000_000, u64::MAX);
+        assert!((1_500_000..2_300_000).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn it_follows_the_capacity_down_and_up() {
+        let mut path = Path::new(BandwidthConfig::default());
+        path.run(20, 2_000_000, u64::MAX);
+        let down = path.run(20, 800_000, u64::MAX);
+        assert!((550_000..900_000).contains(&down), "{down}");
+        path.queued = Duration::ZERO;
+        let up = path.run(40, 2_500_000, u64::MAX);
+        assert!((1_300_000..2_800_000).contains(&up), "{up}");
+        assert!(path.queued < Duration::from_millis(700), "{:?}", path.queued);
+    }
+
+    #[test]
+    fn an_application_that_sends_little_does_not_raise_the_estimate_without_a_probe() {
+        let config = BandwidthConfig { start: 1_000_000, ..BandwidthConfig::default() };
+        let mut path = Path::new(config);
+        path.gcc.set_wanted(200_000);
+        let found = path.run(30, 5_000_000, 200_000);
+        assert!(path.gcc.is_application_limited() && found <= 1_300_000, "{found}");
+        path.gcc.set_wanted(3_000_000);
+        let found = path.run(10, 5_000_000, 200_000);
+        assert!(found > 1_800_000, "probes in between: {found}");
+    }
+
+    #[test]
+    fn losses_of_a_twentieth_do_not_matter_and_of_a_quarter_do() {
+        let mut path = Path::new(BandwidthConfig { max: 1_000_000, ..BandwidthConfig::default() });
+        path.loss = 50;
+        assert!(path.run(30, 2_000_000, u64::MAX) > 850_000, "{}", path.gcc.target());
+        path.loss = 250;
+        assert!(path.run(10, 2_000_000, u64::MAX) < 300_000, "{}", path.gcc.target());
+    }
+
+    #[test]
+    fn marks_hold_the_queue_shorter_than_delays_do() {
+        for marking in [Marking::Classic, Marking::Scalable] {
+            let mut path = Path::new(BandwidthConfig { marking, ..BandwidthConfig::default() });
+            path.mark = Some(Duration::from_millis(5));
+            path.run(20, 2_000_000, u64::MAX);
+            path.queued = Duration::ZERO;
+            let found = path.run(20, 2_000_000, u64::MAX);
+            assert!((900_000..2_300_000).contains(&found), "{marking:?} {found}");
+            assert!(path.queued < Duration::from_millis(80), "{marking:?} {:?}", path.queued);
+        }
+    }
+
+    #[test]
+    fn without_feedback_the_rate_falls_to_the_least_and_no_lower() {
+        let mut gcc = Gcc::new(BandwidthConfig::default());
+        let mut now = Instant::from_nanos(1_000_000_000);
+        let sent = SentPacket {
+            transport: 1,
+            ssrc: Ssrc(1),
+            sequence: SequenceNumber(1),
+            bytes: 1000,
+            at: now,
+            kind: PacketKind::Audio,
+            probe: None,
+            told: false,
+        };
+        assert_eq!(gcc.poll_timeout(), None);
+        gcc.handle_sent(now, &sent);
+        for _ in 0..40 {
+            now = gcc.poll_timeout().unwrap();
+            gcc.handle_timeout(now);
+            assert!(gcc.poll_timeout().unwrap() > now);
+        }
+        assert_eq!(gcc.target(), 30_000);
+    }
+
+    #[test]
+    fn a_remote_limit_holds_at_once() {
+        let mut gcc = Gcc::new(BandwidthConfig::default());
+        gcc.set_remote_limit(Some(100_000));
+        assert_eq!(gcc.target(), 100_000);
+        gcc.set_remote_limit(Some(1));
+        assert_eq!(gcc.target(), 30_000);
+    }
+}

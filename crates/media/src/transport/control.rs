@@ -1,0 +1,189 @@
+use proto::{Instant, Writer};
+use rtp::rtcp::Packet as Rtcp;
+
+use super::pacer::{Pacer, PacerConfig};
+use super::{Event, Rtp, SenderId};
+use crate::bandwidth::{
+    Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
+};
+use crate::send::{Class, Sender};
+
+/// How the rate of a transport is controlled.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ControlConfig {
+    /// Bounds of the estimate.
+    pub bandwidth: BandwidthConfig,
+    /// How packets are spread.
+    pub pacer: PacerConfig,
+    /// Streams, and data channels as one, among which the rate is divided: 64 by default.
+    pub max_claims: usize,
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self { bandwidth: BandwidthConfig::default(), pacer: PacerConfig::default(), max_claims: 64 }
+    }
+}
+
+/// Estimate, pacer and allocator of a transport.
+#[derive(Debug)]
+pub(super) struct Control {
+    estimator: Box<dyn BandwidthEstimator>,
+    pacer: Pacer,
+    reader: FeedbackReader,
+    allocator: Allocator,
+    divided: u64,
+    told: u64,
+}
+
+impl Control {
+    pub(super) fn new(config: ControlConfig) -> Self {
+        Self {
+            estimator: Box::new(Gcc::new(config.bandwidth)),
+            pacer: Pacer::new(config.pacer),
+            reader: FeedbackReader::default(),
+            allocator: Allocator::new(config.max_claims),
+            divided: 0,
+            told: 0,
+        }
+    }
+
+    fn divide(&mut self) {
+        let target = self.estimator.target();
+        if target != self.divided {
+            self.divided = target;
+            self.allocator.allocate(target);
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.divide();
+        let target = self.divided;
+        if self.told.abs_diff(target) > self.told / 20 {
+            self.told = target;
+            return Some(Event::Bandwidth(target));
+        }
+        let (claimant, bitrate) = self.allocator.poll()?;
+        Some(Event::TargetRate { claimant, bitrate })
+    }
+}
+
+impl Rtp {
+    /// Estimates the bandwidth in another way, in place of the one before. Without [`ControlConfig`] it does nothing.
+    pub fn set_estimator(&mut self, estimator: Box<dyn BandwidthEstimator>) {
+        if let Some(control) = &mut self.control {
+            control.estimator = estimator;
+            control.estimator.set_wanted(control.allocator.wanted());
+        }
+    }
+
+    /// At what rate may be sent, in bit/s of RTP packets; `None` if the rate is not controlled.
+    pub fn target(&self) -> Option<u64> {
+        self.control.as_ref().map(|control| control.estimator.target())
+    }
+
+    /// Sets what a stream, or data channels, can use of the bandwidth, or takes it back. Gives whether there was room for it.
+    pub fn set_claim(&mut self, claimant: Claimant, claim: Option<Claim>) -> bool {
+        let Some(control) = &mut self.control else { return false };
+        let is_set = control.allocator.set(claimant, claim);
+        control.estimator.set_wanted(control.allocator.wanted());
+        control.divided = 0;
+        is_set
+    }
+
+    /// Up to what rate padding fills what the streams leave, in bit/s; 0 for none.
+    pub const fn set_padding(&mut self, rate: u64) {
+        if let Some(control) = &mut self.control {
+            control.pacer.set_padding(rate);
+        }
+    }
+
+    /// Takes feedback on the path.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of many packets it is about some")]
+    pub(super) fn handle_path_feedback(&mut self, now: Instant, packet: &Rtcp<'_>) {
+        let Some(control) = &mut self.control else { return };
+        let results = match packet {
+            Rtcp::TransportCc(feedback) => control.reader.transport_wide(feedback, &mut self.log),
+            Rtcp::CongestionControl(feedback) => control.reader.streams(feedback, &mut self.log),
+            Rtcp::Remb(remb) => {
+                let is_ours = |ssrc| self.senders.iter().flatten().any(|sender| sender.owns(ssrc));
+                if remb.sources().any(is_ours) {
+                    control.estimator.set_remote_limit(Some(remb.bitrate));
+                }
+                return;
+            }
+            _ => return,
+        };
+        control.estimator.handle_feedback(now, results);
+    }
+
+    pub(super) fn control_timeout(&mut self, now: Instant) {
+        if let Some(control) = &mut self.control {
+            control.estimator.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn control_event(&mut self) -> Option<Event> {
+        self.control.as_mut()?.poll_event()
+    }
+
+    pub(super) fn forget_claims(&mut self, sender: SenderId) {
+        if let Some(control) = &mut self.control {
+            control.allocator.remove_sender(sender);
+            control.estimator.set_wanted(control.allocator.wanted());
+            control.divided = 0;
+        }
+    }
+
+    /// The packet that was logged last was sent.
+    pub(super) fn control_sent(&mut self, now: Instant) {
+        let (Some(control), Some(packet)) = (&mut self.control, self.log.last()) else { return };
+        control.estimator.handle_sent(now, packet);
+        let waiting = self.senders.iter().flatten().map(Sender::waiting_bytes).sum();
+        control.pacer.sent(now, packet.bytes, control.estimator.target(), waiting);
+    }
+
+    /// Writes the packet whose turn it is, if it may go.
+    pub(super) fn poll_class(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
+        let Some(control) = &mut self.control else {
+            return self.poll_senders(now, |_| true, Class::Any, out);
+        };
+        if control.pacer.probe().is_none()
+            && let Some(probe) = control.estimator.poll_probe(now)
+        {
+            control.pacer.begin_probe(probe);
+        }
+        self.log.set_probe(control.pacer.probe());
+        let (is_open, pads) =
+            (control.pacer.is_open(now), control.pacer.pads().is_some_and(|due| due <= now));
+        let is_video = Sender::is_video;
+        self.poll_senders(now, |sender| !is_video(sender), Class::Any, out)
+            || is_open
+                && (self.poll_senders(now, is_video, Class::Again, out)
+                    || self.poll_senders(now, is_video, Class::Fresh, out))
+            || pads && is_open && self.poll_senders(now, is_video, Class::Padding, out)
+    }
+
+    /// When a packet may go, if any waits.
+    pub(super) fn packets_due(&mut self) -> Option<Instant> {
+        let now = self.last_now;
+        let Some(control) = &self.control else {
+            return self.senders.iter_mut().flatten().any(Sender::is_waiting).then_some(now);
+        };
+        let opens = control.pacer.opens().map_or(now, |opens| opens.max(now));
+        let pads = control.pacer.pads().map(|due| due.max(now));
+        let timeout = control.estimator.poll_timeout();
+        let mut due = timeout;
+        let mut earlier = |at: Instant| due = Some(due.map_or(at, |due| due.min(at)));
+        for sender in self.senders.iter_mut().flatten() {
+            if sender.is_waiting() {
+                earlier(if sender.is_video() { opens } else { now });
+            }
+            if let Some(pads) = pads.filter(|_| sender.can_pad()) {
+                earlier(pads.max(opens));
+            }
+        }
+        due
+    }
+}
