@@ -290,8 +290,8 @@ impl Table {
         self.allocations.get_mut(key).filter(is_right)
     }
 
-    /// Gives an allocation another path, which must have none, and counts it for that source; the one it had.
-    pub(super) fn replace_client(&mut self, now: Instant, key: usize, path: Path) -> Result<Path, u16> {
+    /// Gives an allocation a path that has none, and counts it for that source.
+    pub(super) fn replace_client(&mut self, now: Instant, key: usize, path: Path) -> Result<(), u16> {
         let allocation =
             self.allocations.get_mut(key).filter(|allocation| allocation.expires > now).ok_or(437_u16)?;
         let old = allocation.client;
@@ -302,7 +302,7 @@ impl Table {
             self.by_client.remove(&old);
         }
         self.by_client.insert(path, key);
-        Ok(old)
+        Ok(())
     }
 
     fn insert(&mut self, allocation: Allocation) -> usize {

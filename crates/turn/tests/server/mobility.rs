@@ -82,6 +82,22 @@ fn a_connection_that_breaks_leaves_what_there_is_a_ticket_for() {
     assert_eq!(bench.server.stats().allocations, 1);
 }
 
+/// An association of DTLS may end and begin anew between the same two ports.
+#[test]
+fn an_allocation_comes_back_to_the_path_that_it_was_parted_from() {
+    let mut config = config();
+    config.max_allocations_per_source = 1;
+    let (mut bench, mut alice) = (Bench::new(config), Asker::alice());
+    let answer = alice.allocate(&mut bench, &[Attribute::MobilityTicket(&[])]);
+    let (relayed, first) = (answer.relayed(), ticket(&answer).unwrap());
+    assert_eq!(alice.permit(&mut bench, PEER), 0);
+    bench.server.client_gone(bench.now, alice.path);
+    assert!(bench.receive(inbound(relayed, PEER), b"x").is_err());
+    assert_eq!(alice.call(&mut bench, Method::REFRESH, &[Attribute::MobilityTicket(&first)]).code(), 0);
+    assert_eq!(bench.receive(inbound(relayed, PEER), b"x").unwrap().unwrap().path, alice.path);
+    assert_eq!(bench.server.stats().allocations, 1);
+}
+
 /// A ticket is good once, for its owner, and by every byte.
 #[test]
 fn nobody_takes_what_is_not_his() {
