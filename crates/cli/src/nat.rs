@@ -105,6 +105,8 @@ async fn find(text: &str) -> Result<(Uri, SocketAddr), Problem> {
     let uri = if is_uri { text.to_owned() } else { format!("stun:{text}") };
     let uri: Uri = uri.parse().map_err(|error: stun::uri::ParseError| unknown(error.to_string()))?;
     match uri.host() {
+        // RFC 8489 §8.1: what proves itself is a name.
+        Host::Ip(_) if uri.is_secure() => Err(unknown("a stuns: URI has a name, and no address".to_owned())),
         Host::Ip(ip) => Ok((uri.clone(), SocketAddr::new(*ip, uri.port()))),
         Host::Name(name) => {
             let resolver = net::Resolver::default();

@@ -62,19 +62,18 @@ async fn real_a_wrong_server_is_told() {
 /// Over TCP, TLS and DTLS a server tells an address, if it is who it should be.
 #[tokio::test]
 async fn real_a_server_is_asked_over_connections_too() {
-    const SERVER: &str = "127.0.81.1";
     let folder = tempfile::tempdir().unwrap();
     let mut openssl = Command::new("openssl");
     openssl.current_dir(folder.path()).args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=stun"]);
     openssl.args(["-newkey", "rsa:2048", "-keyout", "key.pem", "-out", "certificate.pem"]);
-    openssl.args(["-addext", &format!("subjectAltName=IP:{SERVER}"), "-addext"]);
+    openssl.args(["-addext", "subjectAltName=DNS:localhost", "-addext"]);
     openssl.arg("basicConstraints=critical,CA:FALSE").stderr(Stdio::null());
     if !openssl.status().is_ok_and(|status| status.success()) {
         println!("skipped: openssl is not installed (Debian: openssl)");
         return;
     }
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
-    let any: SocketAddr = format!("{SERVER}:0").parse().unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let mut config = Config::at(any);
     (config.tcp, config.tls) = (vec![any], vec![any]);
     config.certificate = Some(TlsServer::from_files(&certificate, &key).unwrap());
@@ -90,13 +89,13 @@ async fn real_a_server_is_asked_over_connections_too() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with("Over TCP the server is reached, and sees 127.0.0.1:"), "{said}");
 
-    let tls = format!("stuns:{}", server.tls_addresses()[0]);
+    let tls = format!("stuns:localhost:{}", server.tls_addresses()[0].port());
     let output = nat(&["--server", &tls, "--authorities", believed, "--json"]).await;
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&said["carrier"], &said["nat"]), (&"TLS".into(), &false.into()), "{said}");
 
     if let Some(dtls) = server.dtls_addresses().first() {
-        let dtls = format!("stuns:{dtls}");
+        let dtls = format!("stuns:localhost:{}", dtls.port());
         let options = ["--server", &dtls, "--transport", "udp", "--authorities", believed, "--json"];
         let output = nat(&options).await;
         let said: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -108,7 +107,11 @@ async fn real_a_server_is_asked_over_connections_too() {
     // This machine's authorities do not know it.
     let output = nat(&["--server", &tls]).await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && said.contains("no connection to 127.0.81.1"), "{said}");
+    assert!(!output.status.success() && said.contains("no connection to 127.0.0.1"), "{said}");
+    // RFC 8489 §8.1.
+    let output = nat(&["--server", "stuns:127.0.0.1"]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("has a name, and no address"), "{said}");
 }
 
 /// A firewall that keeps UDP out is told from a server that is not there.
