@@ -251,7 +251,7 @@ impl World {
         let end = &mut self.ends[end];
         let made = match kind {
             SdpType::Offer => end.session.create_offer(self.now),
-            SdpType::Answer => end.session.create_answer(self.now),
+            SdpType::Answer | SdpType::Pranswer => end.session.create_answer(self.now),
         };
         let Ok(made) = made else { return };
         let text = made.to_string();
