@@ -95,10 +95,10 @@ impl Node for Ours {
     fn handle(&mut self, now: Instant, datagram: Datagram<'_>) {
         let arrival = Arrival { path: self.path, ecn: None, at: time(self.epoch, now) };
         // A check that comes before its credentials is refused, and comes again.
-        let _ = match datagram {
-            Datagram::Lent(bytes) => self.session.handle_datagram(arrival, bytes),
-            Datagram::Owned(bytes) => self.session.handle_datagram(arrival, &mut BytesMut::from(bytes)),
-        };
+        match datagram {
+            Datagram::Lent(bytes) => _ = self.session.handle_datagram(arrival, bytes),
+            Datagram::Owned(bytes) => _ = self.session.handle_datagram(arrival, &mut BytesMut::from(bytes)),
+        }
     }
 
     fn carry(&mut self, now: Instant, most: usize, deliver: &mut dyn FnMut(Datagram<'_>)) -> usize {
