@@ -254,6 +254,19 @@ async fn real_clients_that_move_lose_nothing() {
     }
 }
 
+/// Under load it rests before it looks at its sockets again; what comes meanwhile waits there.
+#[tokio::test]
+async fn real_clients_of_a_server_that_rests_lose_nothing() {
+    let place = V4();
+    let mut config = config(&place);
+    config.coalesce = std::time::Duration::from_millis(5);
+    let options = [&USER[..], &["-n", "50", "-m", "40", "-z", "2", "-l", "1000"]].concat();
+    let Some((said, stats)) = uclient(&place, config, &options).await else { return };
+    assert_eq!(number(&said, "Total lost packets "), Some(0), "{said}");
+    assert!(stats.turn.to_peers >= 2000 && stats.turn.to_clients >= 2000, "{stats:?}");
+    assert_eq!((stats.dropped, stats.failed), (0, 0), "{stats:?}");
+}
+
 /// Pairs of ports are asked for, so that a token of one worker is shown to another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_clients_of_several_workers_lose_nothing() {
