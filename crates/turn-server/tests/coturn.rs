@@ -259,7 +259,7 @@ async fn real_clients_that_move_lose_nothing() {
 async fn real_clients_of_a_server_that_rests_lose_nothing() {
     let place = V4();
     let mut config = config(&place);
-    config.coalesce = std::time::Duration::from_millis(5);
+    config.coalesce = Duration::from_millis(5);
     let options = [&USER[..], &["-n", "50", "-m", "40", "-z", "2", "-l", "1000"]].concat();
     let Some((said, stats)) = uclient(&place, config, &options).await else { return };
     assert_eq!(number(&said, "Total lost packets "), Some(0), "{said}");
