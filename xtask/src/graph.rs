@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-sdp", &[]),
     ("peerline-dtls", &["peerline-proto", "peerline-crypto"]),
     ("peerline-srtp", &["peerline-proto", "peerline-crypto"]),
+    ("peerline-sframe", &["peerline-crypto"]),
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-datachannel", &["peerline-proto", "peerline-crypto", "peerline-sctp"]),
     ("peerline-rtp", &["peerline-proto"]),

@@ -31,6 +31,7 @@
 //! |--------|-------|
 //! | `provider` | the traits, the algorithms' names, and the errors |
 //! | `rust_crypto`, `accelerated` | the two providers |
+//! | `hmac_states` | HMAC keys by SHA-1 and SHA-256 as what is hashed of them, without a buffer |
 //! | `private_key` | [`p256_secret`]: a private key out of a file |
 //! | `rng` | [`Rng`], a ChaCha20 stream from a seed, and [`derive_seed`] |
 //! | `secret` | [`Secret`], [`SecretBytes`], [`SharedSecret`], [`Digest`], [`constant_time_eq`] |
@@ -43,6 +44,7 @@
 
 #[cfg(all(feature = "accelerated", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod accelerated;
+mod hmac_states;
 mod private_key;
 mod provider;
 mod rng;

@@ -13,6 +13,7 @@ use p256::elliptic_curve::sec1::ToSec1Point as _;
 use sha2::Digest as _;
 use zeroize::Zeroize as _;
 
+use crate::hmac_states::{HmacStates, Sha1, Sha256};
 use crate::{
     Aead, AeadAlgorithm, Block, Cipher, CipherAlgorithm, Digest, Forged, Group, Hash, HashAlgorithm, Hmac,
     InvalidKey, InvalidSignature, KeyExchange, Nonce, Provider, Rng, SharedSecret, SignatureAlgorithm,
@@ -66,8 +67,8 @@ impl Provider for RustCrypto {
     fn hmac(&self, algorithm: HashAlgorithm, key: &[u8]) -> Box<dyn Hmac> {
         match algorithm {
             HashAlgorithm::Md5 => hmac_key::<hmac::Hmac<md5::Md5>>(key),
-            HashAlgorithm::Sha1 => hmac_key::<hmac::Hmac<sha1::Sha1>>(key),
-            HashAlgorithm::Sha256 => hmac_key::<hmac::Hmac<sha2::Sha256>>(key),
+            HashAlgorithm::Sha1 => Box::new(HmacStates::<Sha1, 5>::new(key)),
+            HashAlgorithm::Sha256 => Box::new(HmacStates::<Sha256, 8>::new(key)),
             HashAlgorithm::Sha384 => hmac_key::<hmac::Hmac<sha2::Sha384>>(key),
             HashAlgorithm::Sha512 => hmac_key::<hmac::Hmac<sha2::Sha512>>(key),
         }

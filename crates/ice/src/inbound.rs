@@ -484,11 +484,10 @@ pub(crate) struct Asked {
 impl<'a> Request<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a few attributes among many")]
     fn read(message: &Message<'a>) -> Self {
-        let mut request =
-            Self { username: None, priority: None, nominates: false, nomination: 0, role: None };
+        let username = message.username();
+        let mut request = Self { username, priority: None, nominates: false, nomination: 0, role: None };
         for attribute in message.attributes() {
             match attribute {
-                Attribute::Username(username) => request.username = Some(username),
                 Attribute::Priority(priority) => request.priority = Some(priority),
                 Attribute::UseCandidate => request.nominates = true,
                 Attribute::Nomination(number) => request.nomination = number,

@@ -56,6 +56,7 @@
 //! | `transport/control`, `pacer` | estimate, pacer and allocator at work: audio first, video spread, probes padded |
 //! | `breaker` | the circuit breaker of RFC 8083 |
 //! | `tap` | [`Tap`]: packets seen and altered on their way |
+//! | `transform` | [`EncodedTransform`]: frames seen and altered before they are divided and after they are whole |
 //! | `codec` | [`Codec`]: the payload formats |
 //! | `clock` | [`NtpClock`]: times of day |
 //! | `error` | why packets were not used |
@@ -82,6 +83,7 @@ mod receive;
 mod schedule;
 mod send;
 mod tap;
+mod transform;
 mod transport;
 
 pub use bandwidth::{
@@ -100,6 +102,7 @@ pub use send::{
     RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket,
 };
 pub use tap::{TAP_ROOM, Tap};
+pub use transform::{EncodedFrame, EncodedTransform};
 pub use transport::{
     ControlConfig, Event, PacerConfig, ReceiverId, Rtp, RtpConfig, RtpStats, SenderId, TransportFeedback,
 };

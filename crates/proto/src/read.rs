@@ -8,41 +8,49 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, Truncated> {
         self.array().map(u8::from_be_bytes)
     }
 
     /// Two bytes, most significant first.
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, Truncated> {
         self.array().map(u16::from_be_bytes)
     }
 
     /// Three bytes, most significant first.
+    #[inline]
     pub fn u24(&mut self) -> Result<u32, Truncated> {
         self.array().map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
     }
 
     /// Four bytes, most significant first.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, Truncated> {
         self.array().map(u32::from_be_bytes)
     }
 
     /// Six bytes, most significant first.
+    #[inline]
     pub fn u48(&mut self) -> Result<u64, Truncated> {
         self.array().map(|[a, b, c, d, e, f]| u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
     }
 
     /// Eight bytes, most significant first.
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, Truncated> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// The next `N` bytes, copied.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(Truncated)?;
         self.rest = rest;
@@ -50,6 +58,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes, borrowed.
+    #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], Truncated> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(Truncated)?;
         self.rest = rest;
@@ -57,6 +66,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything that is left, consumed.
+    #[inline]
     pub const fn rest(&mut self) -> &'a [u8] {
         let rest = self.rest;
         self.rest = &[];
@@ -64,16 +74,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything that is left, not consumed.
+    #[inline]
     pub const fn peek(&self) -> &'a [u8] {
         self.rest
     }
 
     /// How many bytes are left.
+    #[inline]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
     /// Whether nothing is left.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -21,11 +21,13 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// A writer at the start of `buf`.
+    #[inline]
     pub const fn new(buf: &'a mut [u8]) -> Self {
         Self { buf, len: 0, reserved: 0 }
     }
 
     /// Appends `bytes`.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), NoSpace> {
         let at = self.len;
         self.grow(bytes.len())?;
@@ -34,38 +36,45 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends one byte.
+    #[inline]
     pub fn put_u8(&mut self, value: u8) -> Result<(), NoSpace> {
         self.put(&[value])
     }
 
     /// Appends two bytes, most significant first.
+    #[inline]
     pub fn put_u16(&mut self, value: u16) -> Result<(), NoSpace> {
         self.put(&value.to_be_bytes())
     }
 
     /// Appends the low three bytes of `value`, most significant first.
+    #[inline]
     pub fn put_u24(&mut self, value: u32) -> Result<(), NoSpace> {
         let [_, low @ ..] = value.to_be_bytes();
         self.put(&low)
     }
 
     /// Appends four bytes, most significant first.
+    #[inline]
     pub fn put_u32(&mut self, value: u32) -> Result<(), NoSpace> {
         self.put(&value.to_be_bytes())
     }
 
     /// Appends the low six bytes of `value`, most significant first.
+    #[inline]
     pub fn put_u48(&mut self, value: u64) -> Result<(), NoSpace> {
         let [_, _, low @ ..] = value.to_be_bytes();
         self.put(&low)
     }
 
     /// Appends eight bytes, most significant first.
+    #[inline]
     pub fn put_u64(&mut self, value: u64) -> Result<(), NoSpace> {
         self.put(&value.to_be_bytes())
     }
 
     /// Appends `count` zero bytes.
+    #[inline]
     pub fn put_zeros(&mut self, count: usize) -> Result<(), NoSpace> {
         let at = self.len;
         self.grow(count)?;
@@ -74,11 +83,13 @@ impl<'a> Writer<'a> {
     }
 
     /// Overwrites the two bytes at `at`, which must have been written before.
+    #[inline]
     pub fn patch_u16(&mut self, at: usize, value: u16) -> Result<(), NoSpace> {
         self.patch(at, &value.to_be_bytes())
     }
 
     /// Overwrites the bytes at `at`, which must have been written before.
+    #[inline]
     pub fn patch(&mut self, at: usize, bytes: &[u8]) -> Result<(), NoSpace> {
         let end = at.checked_add(bytes.len()).filter(|end| *end <= self.len).ok_or(NoSpace)?;
         self.buf.get_mut(at..end).ok_or(NoSpace)?.copy_from_slice(bytes);
@@ -87,6 +98,7 @@ impl<'a> Writer<'a> {
 
     /// Keeps the last `count` bytes of the room free until [`release_tail`](Self::release_tail), so
     /// that an authentication tag is sure to fit behind whatever is written in between.
+    #[inline]
     pub fn reserve_tail(&mut self, count: usize) -> Result<(), NoSpace> {
         if count > self.room() {
             return Err(NoSpace);
@@ -96,40 +108,48 @@ impl<'a> Writer<'a> {
     }
 
     /// Gives back `count` bytes of what was reserved.
+    #[inline]
     pub const fn release_tail(&mut self, count: usize) {
         self.reserved = self.reserved.saturating_sub(count);
     }
 
     /// Takes back what was written after the first `len` bytes; longer than what is written is no change.
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
     /// How many bytes were written.
+    #[inline]
     pub const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing was written.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// How many bytes can still be written.
+    #[inline]
     pub const fn room(&self) -> usize {
         self.buf.len().saturating_sub(self.len).saturating_sub(self.reserved)
     }
 
     /// What was written.
+    #[inline]
     pub fn written(&self) -> &[u8] {
         self.buf.get(..self.len).unwrap_or_default()
     }
 
     /// What was written from offset `from` on, for encryption in place; empty if `from` is past the end.
+    #[inline]
     pub fn written_mut(&mut self, from: usize) -> &mut [u8] {
         self.buf.get_mut(from..self.len).unwrap_or_default()
     }
 
+    #[inline]
     fn grow(&mut self, count: usize) -> Result<(), NoSpace> {
         if count > self.room() {
             return Err(NoSpace);

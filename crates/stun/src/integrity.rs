@@ -39,21 +39,22 @@ impl IntegrityKey {
         self.signs_with
     }
 
-    /// The code of `message`, whose first 20 bytes are the header, as if its length field were `len`
-    /// (RFC 8489 §14.5: the length ends behind the integrity attribute itself).
-    pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8], len: u16) -> Digest {
-        let (kind, rest) = message.split_at_checked(2).unwrap_or_default();
-        let rest = rest.get(2..).unwrap_or_default();
+    /// The code of a message, whose length field must end behind the integrity attribute itself
+    /// (RFC 8489 §14.5).
+    pub(crate) fn sign(&self, algorithm: Algorithm, message: &[&[u8]]) -> Digest {
         match algorithm {
             Algorithm::Sha1 => &self.sha1,
             Algorithm::Sha256 => &self.sha256,
         }
-        .sign(&[kind, &len.to_be_bytes(), rest])
+        .sign(message)
     }
 
-    /// Whether `code`, which may be truncated, belongs to `message`; in constant time.
+    /// Whether `code`, which may be truncated, belongs to `message` as if its length field were `len`; in
+    /// constant time.
     pub(crate) fn fits(&self, algorithm: Algorithm, message: &[u8], len: u16, code: &[u8]) -> bool {
-        let digest = self.sign(algorithm, message, len);
+        let Some(([high, low, ..], rest)) = message.split_first_chunk::<4>() else { return false };
+        let [len_high, len_low] = len.to_be_bytes();
+        let digest = self.sign(algorithm, &[&[*high, *low, len_high, len_low], rest]);
         digest.as_bytes().get(..code.len()).is_some_and(|head| constant_time_eq(head, code))
     }
 }

@@ -32,7 +32,7 @@ use rtp::{EditError, Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, 
 
 use self::sources::{Role, Sources};
 use self::stream::Stream;
-use crate::Discard;
+use crate::{Discard, EncodedTransform};
 
 /// A stream of a media section. Simulcast has several; each keeps its number when its source changes.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -92,6 +92,7 @@ pub struct Receiver {
     round_trip: Duration,
     recovered: VecDeque<(StreamId, u64, Vec<u8>)>,
     scratch: Vec<u8>,
+    transform: Option<Box<dyn EncodedTransform>>,
     last_now: Instant,
 }
 
@@ -106,6 +107,7 @@ impl Receiver {
             round_trip: INITIAL_ROUND_TRIP,
             recovered: VecDeque::new(),
             scratch: Vec::new(),
+            transform: None,
             last_now: Instant::default(),
         }
     }
@@ -202,8 +204,21 @@ impl Receiver {
     /// The next frame whose turn it is, of any stream.
     pub fn poll_frame(&mut self, now: Instant) -> Option<Frame<'_>> {
         let now = self.advance(now);
-        let at = self.streams.iter_mut().position(|stream| stream.prepare(now))?;
-        self.streams.get_mut(at)?.take()
+        loop {
+            let at = self.streams.iter_mut().position(|stream| stream.prepare(now))?;
+            if let Some(transform) = &mut self.transform
+                && !self.streams.get_mut(at)?.transform(&mut **transform)
+            {
+                continue;
+            }
+            return self.streams.get_mut(at)?.take();
+        }
+    }
+
+    /// Lets a transform see each frame that is whole, or none any more. Where packets are forwarded ([`Output::Packets`]) there are
+    /// no frames.
+    pub fn set_transform(&mut self, transform: Option<Box<dyn EncodedTransform>>) {
+        self.transform = transform;
     }
 
     /// Whether [`poll_frame`](Self::poll_frame) would give a frame now.

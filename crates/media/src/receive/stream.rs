@@ -9,8 +9,8 @@ use super::recovery::Recovery;
 use super::track::{Track, TrackStats, Way};
 use super::tracker::{Place, Tracker};
 use super::{Output, ReceiverConfig, StreamId};
-use crate::Discard;
 use crate::clock::SenderClock;
+use crate::{Discard, EncodedTransform};
 
 /// A stream of a media section: one source of media with those that repair it.
 #[derive(Debug)]
@@ -222,6 +222,11 @@ impl Stream {
         }
         self.missing.forget_below(track.next());
         ready
+    }
+
+    /// Has the frame that is ready transformed. `false`: it is left out.
+    pub(crate) fn transform(&mut self, transform: &mut dyn EncodedTransform) -> bool {
+        self.track.as_mut().is_none_or(|track| track.transform(transform))
     }
 
     pub(crate) fn take(&mut self) -> Option<super::Frame<'_>> {

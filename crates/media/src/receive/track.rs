@@ -9,6 +9,7 @@ use super::buffer::{Buffer, Refused};
 use super::delay::{Delay, DelayLimits};
 use super::nack::Missing;
 use crate::codec::{Codec, Depacketizer};
+use crate::{EncodedFrame, EncodedTransform};
 
 /// The jitter buffer of a stream: packets go in as they come, frames come out in decoding order.
 ///
@@ -67,6 +68,8 @@ pub struct TrackStats {
     pub broken: u64,
     /// Whole frames that were left out because what they rest on is lost.
     pub undecodable: u64,
+    /// Whole frames that a transform has left out.
+    pub refused: u64,
     /// Gaps in audio that were told.
     pub concealed: u64,
     /// Packets that came after their turn.
@@ -234,6 +237,28 @@ impl Track {
             }
         }
         true
+    }
+
+    /// Has the frame that was put together transformed. `false`: it is left out, which is as if it were lost.
+    pub(crate) fn transform(&mut self, transform: &mut dyn EncodedTransform) -> bool {
+        let Some(Ready { payload_type, timestamp, .. }) = self.ready else { return true };
+        let Some(codec) = self.codec(payload_type) else { return true };
+        let about = EncodedFrame { stream: self.stream.0, payload_type, codec, timestamp };
+        if transform.transform(&about, &mut self.bytes) {
+            return true;
+        }
+        self.ready = None;
+        self.stats.refused = self.stats.refused.saturating_add(1);
+        self.lost_before_frame = true;
+        if self.wait_for_key_frame {
+            self.needs_key_frame = true;
+            self.wants_key_frame = true;
+        }
+        if self.is_audio() && self.step > 0 {
+            let timestamp = self.extend(timestamp);
+            self.concealed = Some(Gap { payload_type, timestamp, duration: self.step });
+        }
+        false
     }
 
     /// The frame that was put together.

@@ -23,11 +23,12 @@ use proto::{Instant, Writer};
 use rtp::extension::ExtensionMap;
 use rtp::payload::FrameError;
 use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
-use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, Ssrc};
+use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
 use crate::breaker::{Circumstances, Stop};
-use crate::clock;
+use crate::transform::Outgoing;
+use crate::{EncodedFrame, EncodedTransform, clock};
 
 /// Why something was not sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +44,8 @@ pub enum SendError {
     TooLong,
     /// The packet is older than what is forwarded of its source.
     Late,
+    /// The transform has left the frame out.
+    Refused,
     /// The frame cannot be divided.
     Frame(FrameError),
     /// The packet cannot be written or changed.
@@ -69,6 +72,7 @@ impl fmt::Display for SendError {
             Self::Inactive => "the stream is not active",
             Self::TooLong => "the payload is longer than a packet",
             Self::Late => "the packet is older than what is forwarded of its source",
+            Self::Refused => "the transform has left the frame out",
             Self::Frame(error) => return error.fmt(f),
             Self::Edit(error) => return error.fmt(f),
         })
@@ -115,6 +119,7 @@ pub struct Sender {
     notify: bool,
     limit_told: Option<u64>,
     stops: Vec<(usize, Stop)>,
+    transform: Option<Outgoing>,
     last_now: Instant,
 }
 
@@ -136,6 +141,7 @@ impl Sender {
             notify: false,
             limit_told: None,
             stops: Vec::new(),
+            transform: None,
             last_now: Instant::default(),
         }
     }
@@ -189,6 +195,12 @@ impl Sender {
         }
     }
 
+    /// Lets a transform see each frame before it is divided, or none any more. Packets of [`send_payload`](Self::send_payload) and
+    /// forwarded ones are no frames.
+    pub fn set_transform(&mut self, transform: Option<Box<dyn EncodedTransform>>) {
+        self.transform = transform.map(Outgoing::new);
+    }
+
     /// Divides a frame into packets, which wait.
     ///
     /// # Errors
@@ -201,8 +213,14 @@ impl Sender {
         frame: &OutgoingFrame<'_>,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
-        let (config, encoding) = self.active(encoding)?;
-        encoding.send_frame(now, config, frame)
+        let Self { config, encodings, transform, .. } = self;
+        let stream = u32::try_from(encoding).map_err(|_| SendError::UnknownEncoding)?;
+        let encoding = active(encodings, encoding)?;
+        let Some(transform) = transform else { return encoding.send_frame(now, config, frame) };
+        let SenderConfig { payload_type, codec, .. } = *config;
+        let about = EncodedFrame { stream, payload_type, codec, timestamp: RtpTimestamp(frame.timestamp) };
+        let bytes = transform.apply(&about, frame.bytes).ok_or(SendError::Refused)?;
+        encoding.send_frame(now, config, &OutgoingFrame { bytes, ..*frame })
     }
 
     /// A packet with a payload that is complete, of any payload type: a telephone event, comfort noise. Of `frame` the layers do not
@@ -545,18 +563,19 @@ impl Sender {
     }
 
     fn active(&mut self, encoding: usize) -> Result<(&SenderConfig, &mut Encoding), SendError> {
-        let encoding = self.encodings.get_mut(encoding).ok_or(SendError::UnknownEncoding)?;
-        if encoding.active && !encoding.breaker.is_open() {
-            Ok((&self.config, encoding))
-        } else {
-            Err(SendError::Inactive)
-        }
+        Ok((&self.config, active(&mut self.encodings, encoding)?))
     }
 
     fn advance(&mut self, now: Instant) -> Instant {
         self.last_now = self.last_now.max(now);
         self.last_now
     }
+}
+
+/// The stream with this number, if it may send.
+fn active(encodings: &mut [Encoding], at: usize) -> Result<&mut Encoding, SendError> {
+    let encoding = encodings.get_mut(at).ok_or(SendError::UnknownEncoding)?;
+    if encoding.active && !encoding.breaker.is_open() { Ok(encoding) } else { Err(SendError::Inactive) }
 }
 
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

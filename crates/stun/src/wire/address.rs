@@ -22,13 +22,10 @@ pub(super) fn decode(value: &[u8]) -> Option<SocketAddr> {
 pub(super) fn encode(out: &mut Writer<'_>, address: SocketAddr) -> Result<(), NoSpace> {
     match address.ip() {
         IpAddr::V4(ip) => {
-            out.put_u16(IPV4)?;
-            out.put_u16(address.port())?;
-            out.put(&ip.octets())
+            out.put_u64((u64::from(head(IPV4, address.port())) << 32) | u64::from(ip.to_bits()))
         }
         IpAddr::V6(ip) => {
-            out.put_u16(IPV6)?;
-            out.put_u16(address.port())?;
+            out.put_u32(head(IPV6, address.port()))?;
             out.put(&ip.octets())
         }
     }
@@ -48,6 +45,10 @@ pub(super) fn xor(address: SocketAddr, id: TransactionId) -> SocketAddr {
     };
     let [high, low, ..] = MAGIC_COOKIE.to_be_bytes();
     SocketAddr::new(ip, address.port() ^ u16::from_be_bytes([high, low]))
+}
+
+fn head(family: u16, port: u16) -> u32 {
+    (u32::from(family) << 16) | u32::from(port)
 }
 
 const IPV4: u16 = 1;

@@ -257,8 +257,7 @@ impl<'a> Attribute<'a> {
 
     pub(super) fn encode(&self, out: &mut Writer<'_>, id: TransactionId) -> Result<(), NoSpace> {
         let head = out.len();
-        out.put_u16(self.kind())?;
-        out.put_u16(0)?;
+        out.put_u32(u32::from(self.kind()) << 16)?;
         match self {
             Self::MappedAddress(address)
             | Self::AlternateServer(address)

@@ -28,9 +28,8 @@ impl<'w, 'a> Encoder<'w, 'a> {
         transaction: TransactionId,
     ) -> Result<Self, NoSpace> {
         let start = out.len();
-        out.put_u16(join_type(class, method))?;
-        out.put_u16(0)?;
-        out.put_u32(MAGIC_COOKIE)?;
+        // Type, a length that is known later, and the cookie.
+        out.put_u64((u64::from(join_type(class, method)) << 48) | u64::from(MAGIC_COOKIE))?;
         out.put(&transaction.0)?;
         Ok(Self { out, start, transaction })
     }
@@ -74,9 +73,7 @@ impl<'w, 'a> Encoder<'w, 'a> {
         }
         self.set_len(FINGERPRINT_LEN)?;
         let value = fingerprint(self.message());
-        self.out.put_u16(FINGERPRINT)?;
-        self.out.put_u16(4)?;
-        self.out.put_u32(value)
+        self.out.put_u64((u64::from(head(FINGERPRINT, 4)) << 32) | u64::from(value))
     }
 
     /// The same with the longer integrity code, for the answer to a request that has it (RFC 8489 §9.1.3).
@@ -98,7 +95,7 @@ impl<'w, 'a> Encoder<'w, 'a> {
         if let Some(key) = key {
             self.sign(key)?;
         }
-        self.set_len(0).map(drop)
+        self.set_len(0)
     }
 
     fn sign(&mut self, key: &IntegrityKey) -> Result<(), NoSpace> {
@@ -111,22 +108,25 @@ impl<'w, 'a> Encoder<'w, 'a> {
             Algorithm::Sha256 => (MESSAGE_INTEGRITY_SHA256, 32),
         };
         // RFC 8489 §14.5: the length that is signed ends behind this attribute.
-        let len = self.set_len(usize::from(code_len).saturating_add(4))?;
-        let code = key.sign(algorithm, self.message(), len);
-        self.out.put_u16(kind)?;
-        self.out.put_u16(code_len)?;
+        self.set_len(usize::from(code_len).saturating_add(4))?;
+        let code = key.sign(algorithm, &[self.message()]);
+        self.out.put_u32(head(kind, code_len))?;
         self.out.put(code.as_bytes())
     }
 
     /// Sets the header's length to what is written and `more` bytes.
-    fn set_len(&mut self, more: usize) -> Result<u16, NoSpace> {
+    fn set_len(&mut self, more: usize) -> Result<(), NoSpace> {
         let body = self.message().len().saturating_sub(HEADER_LEN).saturating_add(more);
         let len = u16::try_from(body).map_err(|_| NoSpace)?;
-        self.out.patch_u16(self.start.saturating_add(2), len)?;
-        Ok(len)
+        self.out.patch_u16(self.start.saturating_add(2), len)
     }
 
     fn message(&self) -> &[u8] {
         self.out.written().get(self.start..).unwrap_or_default()
     }
+}
+
+/// The first word of an attribute: its type, and the length of its value.
+fn head(kind: u16, len: u16) -> u32 {
+    (u32::from(kind) << 16) | u32::from(len)
 }

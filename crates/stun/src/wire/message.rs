@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use proto::Reader;
+use proto::{Reader, Truncated};
 
 use super::attribute::{Attribute, FINGERPRINT, padding};
 use super::value::{ErrorCode, PasswordAlgorithms};
@@ -19,6 +19,9 @@ pub struct Message<'a> {
     /// Where MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 begin, from the start of the message.
     integrity: Option<usize>,
     integrity_sha256: Option<usize>,
+    username: Option<&'a str>,
+    /// Whether an attribute that must be understood is not.
+    has_unknown_required: bool,
 }
 
 impl<'a> Message<'a> {
@@ -50,8 +53,16 @@ impl<'a> Message<'a> {
             return Err(DecodeError::NotStun);
         }
         let (class, method) = split_type(kind);
-        let mut message =
-            Self { class, method, transaction, datagram, integrity: None, integrity_sha256: None };
+        let mut message = Self {
+            class,
+            method,
+            transaction,
+            datagram,
+            integrity: None,
+            integrity_sha256: None,
+            username: None,
+            has_unknown_required: false,
+        };
         message.check(body, max_attributes)?;
         Ok(message)
     }
@@ -123,8 +134,9 @@ impl<'a> Message<'a> {
     /// The types of the attributes that must be understood and that this crate does not know: a request
     /// with one gets error 420 with this list (RFC 8489 §6.3.1).
     pub fn unknown_required(&self) -> impl Iterator<Item = u16> + use<'a> {
-        self.attributes().filter_map(|attribute| match attribute {
-            Attribute::Unknown { kind, .. } => (kind < 0x8000).then_some(kind),
+        let attributes = self.has_unknown_required.then(|| self.attributes());
+        attributes.into_iter().flatten().filter_map(|attribute| match attribute {
+            Attribute::Unknown { kind, .. } => (kind < OPTIONAL).then_some(kind),
             _ => None,
         })
     }
@@ -144,11 +156,8 @@ impl<'a> Message<'a> {
     }
 
     /// USERNAME.
-    pub fn username(&self) -> Option<&'a str> {
-        self.attributes().find_map(|attribute| match attribute {
-            Attribute::Username(name) => Some(name),
-            _ => None,
-        })
+    pub const fn username(&self) -> Option<&'a str> {
+        self.username
     }
 
     /// REALM.
@@ -188,33 +197,38 @@ impl<'a> Message<'a> {
         Attributes { reader: Reader::new(body), transaction: self.transaction }
     }
 
-    /// Walks all attributes once, checks the fingerprint, and notes where the integrity codes are.
+    /// Walks all attributes once, checks the fingerprint, and notes what nearly everyone asks for.
     fn check(&mut self, body: &'a [u8], max_attributes: usize) -> Result<(), DecodeError> {
-        let mut attributes = self.all();
-        for count in 0.. {
-            let at = self.datagram.len().saturating_sub(attributes.reader.remaining());
-            let Some(attribute) = attributes.next() else { break };
+        let mut reader = Reader::new(body);
+        let mut count = 0_usize;
+        while !reader.is_empty() {
             if count >= max_attributes {
                 return Err(DecodeError::TooManyAttributes);
             }
-            match attribute? {
+            count = count.saturating_add(1);
+            let at = self.datagram.len().saturating_sub(reader.remaining());
+            let (kind, value) = read_attribute(&mut reader)?;
+            match Attribute::decode(kind, value, self.transaction)? {
                 // Behind an integrity code only another one's is minded, and the first of each counts.
-                Attribute::MessageIntegrity(_) if self.integrity.or(self.integrity_sha256).is_none() => {
-                    self.integrity = Some(at);
-                }
+                Attribute::MessageIntegrity(_) if !self.is_signed() => self.integrity = Some(at),
                 Attribute::MessageIntegritySha256(_) if self.integrity_sha256.is_none() => {
                     self.integrity_sha256 = Some(at);
                 }
                 Attribute::Fingerprint(value) => {
                     let before = self.datagram.get(..at).unwrap_or_default();
-                    if !attributes.reader.is_empty() || value != fingerprint(before) {
+                    if !reader.is_empty() || value != fingerprint(before) {
                         return Err(DecodeError::Fingerprint);
                     }
+                }
+                Attribute::Username(name) if !self.is_signed() => {
+                    self.username.get_or_insert(name);
+                }
+                Attribute::Unknown { kind, .. } if kind < OPTIONAL && !self.is_signed() => {
+                    self.has_unknown_required = true;
                 }
                 _ => {}
             }
         }
-        debug_assert_eq!(self.datagram.len(), body.len().saturating_add(HEADER_LEN));
         Ok(())
     }
 }
@@ -232,6 +246,15 @@ pub(super) fn fingerprint(before: &[u8]) -> u32 {
     crc32fast::hash(before) ^ FINGERPRINT_MASK
 }
 
+/// The type and the value of the attribute that comes next.
+fn read_attribute<'a>(reader: &mut Reader<'a>) -> Result<(u16, &'a [u8]), Truncated> {
+    let [a, b, c, d] = reader.array()?;
+    let len = u16::from_be_bytes([c, d]).into();
+    let value = reader.take(len)?;
+    reader.take(padding(len))?;
+    Ok((u16::from_be_bytes([a, b]), value))
+}
+
 /// Walks attributes that may still be malformed; stops after the first that is.
 struct Attributes<'a> {
     reader: Reader<'a>,
@@ -245,14 +268,9 @@ impl<'a> Iterator for Attributes<'a> {
         if self.reader.is_empty() {
             return None;
         }
-        let mut read = || {
-            let kind = self.reader.u16()?;
-            let len = usize::from(self.reader.u16()?);
-            let value = self.reader.take(len)?;
-            self.reader.take(padding(len))?;
-            Attribute::decode(kind, value, self.transaction)
-        };
-        let item = read();
+        let item = read_attribute(&mut self.reader)
+            .map_err(DecodeError::from)
+            .and_then(|(kind, value)| Attribute::decode(kind, value, self.transaction));
         if item.is_err() {
             self.reader = Reader::new(&[]);
         }
@@ -347,6 +365,8 @@ pub(super) const fn join_type(class: Class, method: Method) -> u16 {
 pub const MAX_ATTRIBUTES: usize = 64;
 pub(super) const MAGIC_COOKIE: u32 = 0x2112_a442;
 pub(super) const HEADER_LEN: usize = 20;
+/// RFC 8489 §14: attributes of this type and above may be passed over.
+const OPTIONAL: u16 = 0x8000;
 /// RFC 8489 §14.7: "STUN" in ASCII.
 const FINGERPRINT_MASK: u32 = 0x5354_554e;
 pub(super) const FINGERPRINT_LEN: usize = 8;

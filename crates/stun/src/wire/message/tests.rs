@@ -345,3 +345,37 @@ proptest! {
         }
     }
 }
+
+/// RFC 8489 §14: of two the first counts; §14.5: behind the integrity code none does.
+#[test]
+fn what_is_noted_while_decoding_is_what_the_attributes_say() {
+    let (first, second) = (Attribute::Username("a:b"), Attribute::Username("c:d"));
+    let unknown = Attribute::Unknown { kind: 0x7ffe, value: b"ab" };
+    let optional = Attribute::Unknown { kind: 0x8ffe, value: b"ab" };
+    let code = Attribute::MessageIntegrity(&[7; 20]);
+    let code_256 = Attribute::MessageIntegritySha256(&[7; 32]);
+    let list: [&[Attribute<'_>]; 9] = [
+        &[],
+        &[first],
+        &[first, second],
+        &[optional, second, first, unknown],
+        &[code, first, unknown],
+        &[code_256, first, unknown],
+        &[unknown, code, first],
+        &[first, code, second, unknown, code_256],
+        &[optional, code, code_256],
+    ];
+    for attributes in list {
+        let bytes = encode(attributes, None);
+        let message = Message::decode(&bytes).unwrap();
+        let username = message.attributes().find_map(|attribute| match attribute {
+            Attribute::Username(name) => Some(name),
+            _ => None,
+        });
+        assert_eq!(message.username(), username, "{attributes:?}");
+        let unknown = message
+            .attributes()
+            .filter(|attribute| matches!(attribute, Attribute::Unknown { .. }) && attribute.kind() < 0x8000);
+        assert!(message.unknown_required().eq(unknown.map(|attribute| attribute.kind())), "{attributes:?}");
+    }
+}
