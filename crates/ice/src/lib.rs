@@ -55,7 +55,7 @@
 //! | `generation` | what a restart replaces: credentials, remote candidates, pairs, consent |
 //! | `pair`, `consent`, `reply` | a pair with its check; a path's consent; responses that wait |
 //! | `candidate`, `local`, `credentials` | what is signalled and what is gathered |
-//! | `config`, `error`, `event`, `stats` | what goes in, what can go wrong, what comes out |
+//! | `config`, `error`, `event`, `stats`, `census` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
 //!
@@ -85,6 +85,7 @@ mod prefer;
 mod reply;
 mod routes;
 mod stats;
+mod census;
 mod tcp;
 mod timers;
 
@@ -99,6 +100,7 @@ pub use pacer::Pacer;
 pub use pair::PairState;
 pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 pub use stats::{Counters, PairStats, Stats};
+pub use census::{Census, LocalEntry, RemoteEntry, Traffic};
 pub use stun::DecodeError;
 pub use tcp::ConnectId;
 pub use timers::Timers;

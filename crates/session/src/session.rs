@@ -43,12 +43,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     now: Instant,
-    config: Config,
+    /// When it was made, by both clocks.
+    pub(crate) begun: (Instant, WallClock),
+    pub(crate) config: Config,
     seed: Secret<32>,
-    transports_made: u32,
+    pub(crate) transports_made: u32,
     dtls_config: Arc<dtls::Config>,
     /// The certificate that `dtls_config` shows.
-    identity: Arc<dtls::Identity>,
+    pub(crate) identity: Arc<dtls::Identity>,
     negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
@@ -92,7 +94,7 @@ enum Ending {
 }
 
 impl Session {
-    /// A session that has not begun. `clock` dates its certificate; equal seeds and inputs give equal bytes
+    /// A session that has not begun. `clock` dates its certificate and its statistics; equal seeds and inputs give equal bytes
     /// (as far as the provider's do).
     ///
     /// # Errors
@@ -127,6 +129,7 @@ impl Session {
         let session_id = Rng::new(derive_seed(&seed, "session id")).u64() >> 2;
         Ok(Self {
             now,
+            begun: (now, clock),
             channels: Channels::new(now, channels_config, derive_seed(&seed, "sctp")),
             dtls_config: Arc::new(dtls_config),
             identity,
