@@ -43,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "peerline-connectivity",
             "peerline-sdp",
             "peerline-rtp",
+            "peerline-media",
             "peerline-srtp",
             "peerline-dtls",
             "peerline-sctp",

@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crypto::Provider;
 use net::TlsClient;
-use session::{AddressPolicy, DtlsRole, Limits};
+use session::{AddressPolicy, DtlsRole, FrameConfig, Limits, MediaConfig};
 
 use crate::{Certificate, IceServer, IceTransportPolicy};
 
@@ -44,6 +45,10 @@ pub struct Configuration {
     /// Events that are kept for a reader who does not read; of more the oldest states are forgotten. Default:
     /// 4,096, more than all candidates and channels there can be.
     pub max_unread_events: usize,
+    /// Which codecs and header extensions are spoken. Default: those of [`MediaConfig`].
+    pub media: Option<Arc<MediaConfig>>,
+    /// How frames are sent and received.
+    pub frames: Arc<FrameConfig>,
     /// Where the cryptography comes from. Default: the fastest provider that this machine runs.
     pub provider: &'static dyn Provider,
     /// How much of everything a connection keeps.
@@ -65,6 +70,8 @@ impl Default for Configuration {
             certificate: None,
             send_buffer: 1024 * 1024,
             max_unread_events: 4096,
+            media: None,
+            frames: Arc::default(),
             provider: crypto::default_provider(),
             limits: Limits::default(),
         }

@@ -5,17 +5,21 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use net::Clock;
-use proto::Instant;
+use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, Identity, InterfaceReport, MessageKind, Outgoing, Report,
-    SdpType, Session, SessionDescription, SignalingState, Stats,
+    ChannelId, ChannelState, ConnectionState, Identity, InterfaceReport, MediaKind, MessageKind, Outgoing,
+    Received, Report, RtpStats, SdpType, SendMediaError, Session, SessionDescription, SignalingState, Stats,
+    TransceiverId, TransceiverInit,
 };
 
-use crate::channel::Slot;
+use crate::channel::{Slot, Waiting};
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::ice_server::{Server, Wanted};
+use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
-use crate::{Configuration, DataChannel, DataChannelInit, Error, IceTransportPolicy, Message, SendError};
+use crate::{
+    Configuration, DataChannel, DataChannelInit, Error, IceTransportPolicy, Message, SendError, Transceiver,
+};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
 /// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
@@ -147,6 +151,40 @@ impl PeerConnection {
         let id = self.handle.with(|core| core.session.open_channel(now, init.into_session(label)))?;
         self.handle.notify();
         Ok(DataChannel::new(self.handle.clone(), id))
+    }
+
+    /// Has something to send (`addTrack`), which belongs to these streams: by a transceiver that has nothing to send and never
+    /// had, or by a new one, which the next exchange of descriptions agrees upon.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed or has no descriptions, there are too many, or the names are none.
+    pub fn add_track(&self, kind: MediaKind, streams: &[&str]) -> Result<Transceiver, Error> {
+        let streams = streams.iter().map(|&name| name.to_owned()).collect();
+        let id = self.command(|session, now| session.add_track(now, kind, streams))?;
+        Transceiver::new(self.handle.clone(), id).ok_or(Error::ConnectionClosed)
+    }
+
+    /// Makes a transceiver (`addTransceiver`), which the next offer has a section for. Unlike one of
+    /// [`add_track`](Self::add_track) it is never taken for a section of the peer's.
+    ///
+    /// # Errors
+    ///
+    /// What of `init` does not go together; and as of `add_track`.
+    pub fn add_transceiver(&self, kind: MediaKind, init: TransceiverInit) -> Result<Transceiver, Error> {
+        let id = self.command(|session, now| session.add_transceiver(now, kind, init))?;
+        Transceiver::new(self.handle.clone(), id).ok_or(Error::ConnectionClosed)
+    }
+
+    /// The transceivers, in the order in which they were made (`getTransceivers`).
+    pub fn transceivers(&self) -> Vec<Transceiver> {
+        let ids: Vec<_> = self.handle.with(|core| core.session.transceivers().map(|(id, _)| id).collect());
+        ids.into_iter().filter_map(|id| Transceiver::new(self.handle.clone(), id)).collect()
+    }
+
+    /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
+    pub fn rtp_stats(&self) -> Option<(RtpStats, Option<u64>)> {
+        self.handle.with(|core| core.session.rtp_stats())
     }
 
     /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.
@@ -320,9 +358,11 @@ impl Connection {
             max_relay_sockets,
             news: NewsQueue::new(max_unread_events),
             slots: BTreeMap::new(),
+            media: BTreeMap::new(),
             crowded: BTreeSet::new(),
-            closers: crate::channel::Waiting::default(),
+            closers: Waiting::default(),
             send_buffer,
+            scratch: Vec::new(),
             over: false,
         };
         Self { core: Mutex::new(core), clock }
@@ -387,17 +427,72 @@ pub(crate) struct Core {
     fixed: Fixed,
     pub news: NewsQueue,
     slots: BTreeMap<ChannelId, Slot>,
+    /// Of transceivers that somebody has asked something of.
+    media: BTreeMap<TransceiverId, MediaSlot>,
     /// Channels on which somebody waits for room, or for everything to be delivered.
     crowded: BTreeSet<ChannelId>,
-    pub closers: crate::channel::Waiting,
+    pub closers: Waiting,
     send_buffer: usize,
     max_relay_sockets: usize,
+    /// Where a packet is changed before it is forwarded.
+    scratch: Vec<u8>,
     over: bool,
 }
+
+/// By how much a packet may grow that is forwarded: header extensions that it lacks.
+const FORWARDING_ROOM: usize = 64;
 
 impl Core {
     pub(crate) fn slot(&mut self, id: ChannelId) -> &mut Slot {
         self.slots.entry(id).or_default()
+    }
+
+    /// Gives the session a datagram; what it refuses it counts itself.
+    pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) {
+        let Ok(Received::Packet { transceiver, stream, number, packet }) =
+            self.session.handle_datagram(arrival, datagram)
+        else {
+            return;
+        };
+        let bytes = Bytes::copy_from_slice(packet.as_packet().bytes());
+        let info = self.session.transceiver(transceiver);
+        let negotiated = info.and_then(|info| info.negotiated.cloned());
+        self.media_slot(transceiver).add_packet(RtpPacket { stream, number, bytes, negotiated });
+    }
+
+    pub(crate) fn media_slot(&mut self, id: TransceiverId) -> &mut MediaSlot {
+        self.media.entry(id).or_default()
+    }
+
+    /// Has the task wake when there is something of a transceiver's; it ends with that.
+    pub(crate) fn wait_for_media<T>(
+        &mut self,
+        id: TransceiverId,
+        cx: &Context<'_>,
+        which: impl FnOnce(&mut MediaSlot) -> &mut Waiting,
+    ) -> Poll<Option<T>> {
+        if self.over || self.session.transceiver(id).is_none() {
+            self.media.remove(&id);
+            return Poll::Ready(None);
+        }
+        which(self.media_slot(id)).wait(cx)
+    }
+
+    /// Forwards a packet of another connection's.
+    pub(crate) fn forward(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        encoding: usize,
+        packet: &RtpPacket,
+    ) -> Result<(), SendMediaError> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&packet.bytes);
+        self.scratch.resize(packet.bytes.len() + FORWARDING_ROOM, 0);
+        let Some(theirs) = &packet.negotiated else { return Err(SendMediaError::Malformed) };
+        let source = (packet.stream.0, packet.number);
+        let len = packet.bytes.len();
+        self.session.forward_rtp(now, id, encoding, source, (&mut self.scratch, len), &theirs.extensions)
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -537,8 +632,23 @@ impl Core {
                         self.slots.remove(&id);
                     }
                 }
-                // There is nothing here yet that reads tracks.
-                session::Event::Track(_) | session::Event::TrackRemoved(_) | _ => {}
+                session::Event::Track(id) => self.news.push_track(id),
+                session::Event::TrackRemoved(id) => {
+                    self.media.get_mut(&id).into_iter().for_each(MediaSlot::wake_all);
+                    self.news.push(Event::TrackRemoved(id));
+                }
+                session::Event::FrameReadable(id) => {
+                    self.media.get_mut(&id).into_iter().for_each(|slot| slot.readers.wake());
+                }
+                session::Event::Sender(id, event) => {
+                    let request = SenderRequest::of(event);
+                    request.into_iter().for_each(|request| self.media_slot(id).request(request));
+                }
+                session::Event::TargetRate { transceiver, encoding, bitrate } => {
+                    self.media_slot(transceiver).request(SenderRequest::TargetRate { encoding, bitrate });
+                }
+                // Streams are told apart by their frames, and the bandwidth is asked for.
+                session::Event::Receiver(..) | session::Event::Bandwidth(_) | _ => {}
             }
         }
         self.wake_writers();
@@ -567,6 +677,7 @@ impl Core {
         self.news.reader.wake();
         self.crowded.clear();
         self.slots.values_mut().for_each(Slot::wake_all);
+        self.media.values_mut().for_each(MediaSlot::wake_all);
     }
 
     /// Gives the session the rest of a message that it had no room for.

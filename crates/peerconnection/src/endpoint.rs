@@ -3,7 +3,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use net::{Clock, Interface, InterfaceWatch, Resolver, Transport};
 use proto::Arrival;
@@ -118,8 +118,8 @@ impl Endpoint {
         let Shared { clock, mdns, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(configuration)?;
         let mut config = session::Config::new(configuration.provider);
-        // What nobody would read is not asked for.
-        config.media = Some(NO_MEDIA.clone());
+        config.media.clone_from(&configuration.media);
+        config.frames = Some(configuration.frames.clone());
         config.answer_dtls_role = configuration.answer_dtls_role;
         config.limits = configuration.limits;
         config.identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
@@ -543,13 +543,6 @@ impl PeerConnection {
     }
 }
 
-/// Neither audio nor video, of which a [`PeerConnection`] makes nothing yet.
-static NO_MEDIA: LazyLock<Arc<session::MediaConfig>> = LazyLock::new(|| {
-    let mut none = session::MediaConfig::default();
-    none.codecs.clear();
-    none.extensions.clear();
-    Arc::new(none)
-});
 /// [`Strangers`] at a time.
 const MAX_STRANGERS: usize = 64;
 /// Bytes that wait at a worker for having come to others: as much as is asked of the system for a socket, for two.

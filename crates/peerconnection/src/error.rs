@@ -19,6 +19,9 @@ pub enum Error {
     /// A channel could not be made (`TypeError`, `OperationError`).
     #[error("the channel cannot be made: {0}")]
     Open(#[from] session::OpenError),
+    /// A transceiver cannot be made or changed so (`InvalidStateError`, `TypeError`).
+    #[error(transparent)]
+    Transceiver(#[from] session::TransceiverError),
     /// A server's URL is none that is understood (`SyntaxError`).
     #[error("{url} is no server's URL: {reason}")]
     Url {

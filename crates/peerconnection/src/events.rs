@@ -6,11 +6,11 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use session::{ConnectionState, GatheringState, IceState, SignalingState};
+use session::{ConnectionState, GatheringState, IceState, SignalingState, TransceiverId};
 
-use crate::DataChannel;
 use crate::channel::Waiting;
 use crate::connection::{Connection, Handle};
+use crate::{DataChannel, Transceiver};
 
 /// What happens to a connection.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ use crate::connection::{Connection, Handle};
 pub enum Event {
     /// The peer opened a channel (`datachannel`).
     DataChannel(DataChannel),
+    /// The peer sends audio or video on this transceiver from now on (`track`).
+    Track(Transceiver),
+    /// The peer does not send on this transceiver any more, or it was stopped (`ended`, `mute`).
+    TrackRemoved(TransceiverId),
     /// A local candidate was found: tell the peer (`icecandidate`). `None` is the last.
     IceCandidate(Option<IceCandidate>),
     /// The state of the connection as a whole (`connectionstatechange`).
@@ -77,6 +81,15 @@ impl Events {
                         return Poll::Ready(Some(Event::DataChannel(DataChannel::new(handle, id))));
                     }
                 }
+                Some(News::Track(id)) => {
+                    if let Some(handle) = self.handle.upgrade() {
+                        drop(core);
+                        if let Some(transceiver) = Transceiver::new(handle, id) {
+                            return Poll::Ready(Some(Event::Track(transceiver)));
+                        }
+                        core = connection.lock();
+                    }
+                }
                 None if core.is_over() => return Poll::Ready(None),
                 None => return core.news.reader.wait(cx),
             }
@@ -110,6 +123,7 @@ pub(crate) struct NewsQueue {
 enum News {
     Event(Event),
     Opened(session::ChannelId),
+    Track(TransceiverId),
 }
 
 impl NewsQueue {
@@ -125,13 +139,16 @@ impl NewsQueue {
         self.add(News::Opened(channel));
     }
 
+    pub(crate) fn push_track(&mut self, transceiver: TransceiverId) {
+        self.add(News::Track(transceiver));
+    }
+
     fn add(&mut self, news: News) {
         if self.queue.len() >= self.max_unread.max(1) {
             // A state that was left since is the least loss; channels and candidates are bounded themselves.
-            let stale = self
-                .queue
-                .iter()
-                .position(|news| !matches!(news, News::Opened(_) | News::Event(Event::IceCandidate(_))));
+            let stale = self.queue.iter().position(|news| {
+                !matches!(news, News::Opened(_) | News::Track(_) | News::Event(Event::IceCandidate(_)))
+            });
             self.queue.remove(stale.unwrap_or(0));
         }
         self.queue.push_back(news);

@@ -1,4 +1,4 @@
-//! WebRTC in Rust: peer connections and data channels on tokio, in the vocabulary of W3C WebRTC 1.0.
+//! WebRTC in Rust: peer connections, audio, video and data channels on tokio, in the vocabulary of W3C WebRTC 1.0.
 //!
 //! Two peers in one program; in real life the descriptions and candidates travel by any means there is:
 //!
@@ -13,6 +13,7 @@
 //! | `endpoint` | [`Endpoint`]: sockets that many connections share |
 //! | `connection` | [`PeerConnection`]: offers, answers, candidates, reports |
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
+//! | `transceiver` | [`Transceiver`]: audio and video, by frames or by packets |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
 //! | `configuration`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
@@ -51,6 +52,7 @@ mod relay_sockets;
 mod relay_stream;
 mod server_connection;
 mod strangers;
+mod transceiver;
 mod unsent;
 mod worker;
 
@@ -71,12 +73,16 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    AddressPolicy, CandidateKind, ChannelState, ConnectionState, CredentialsError, DtlsRole, Failure,
-    GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState, InterfaceReport,
-    Limits, LocalName, NameFailure, NameState, ParametersError, PeerCertificate, Reliability, Report,
-    SdpType, SessionDescription, SignalingState, Stats, TransportParameters, UnusedReason, UnusedServer,
+    AddressPolicy, BandwidthConfig, CandidateKind, ChannelState, Codec, CodecParameters, ConnectionState,
+    CredentialsError, Direction, DtlsRole, Encoding, EncodingStats, ExtensionUse, Failure, Feedback,
+    FrameConfig, GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState,
+    InterfaceReport, Layering, Limits, LocalName, MediaConfig, MediaKind, NameFailure, NameState, Negotiated,
+    OutgoingFrame, ParametersError, PayloadType, PeerCertificate, Reliability, RemoteReport, Report, Rid,
+    RtpStats, SdpType, SendEncoding, SendMediaError, SessionDescription, SignalingState, Ssrc, Stats, Stop,
+    StreamId, StreamStats, TransceiverId, TransceiverInit, TransportParameters, UnusedReason, UnusedServer,
 };
 pub use strangers::{Stranger, Strangers};
+pub use transceiver::{FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, SenderRequest, Transceiver};
 
 /// The programs of the README are compiled, and the first of them is run.
 #[cfg(doctest)]

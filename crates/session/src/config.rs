@@ -9,7 +9,7 @@ use ice::Pacer;
 use proto::Path;
 use stun::Credentials;
 
-use crate::media::MediaConfig;
+use crate::media::{FrameConfig, MediaConfig};
 
 /// What a session is made with.
 #[derive(Clone, Debug)]
@@ -46,6 +46,9 @@ pub struct Config {
     pub ufrag_prefix: String,
     /// Which codecs and header extensions are spoken. Default: those of [`MediaConfig`].
     pub media: Option<Arc<MediaConfig>>,
+    /// How frames are sent and received, with retransmission, reports and pacing. Default: `None`, media are packets, and
+    /// all of that is the caller's: [`send_rtp`](crate::Session::send_rtp), [`Received::Rtp`](crate::Received::Rtp).
+    pub frames: Option<Arc<FrameConfig>>,
     /// How much of everything is kept.
     pub limits: Limits,
 }
@@ -67,6 +70,7 @@ impl Config {
             ice_lite: false,
             ufrag_prefix: String::new(),
             media: None,
+            frames: None,
             limits: Limits::default(),
         }
     }

@@ -185,6 +185,15 @@ pub enum SendMediaError {
     /// or the key is used up.
     #[error("the packet cannot be protected")]
     Refused,
+    /// There is no stream of this number, frames are not sent by this session, or it sends no such codec.
+    #[error("there is no such stream")]
+    UnknownEncoding,
+    /// The stream is switched off, or its circuit breaker has stopped it (RFC 8083).
+    #[error("the stream is not active")]
+    Inactive,
+    /// The frame cannot be divided into packets.
+    #[error("no frame of its codec: {0}")]
+    Frame(::media::SendError),
     /// As many bytes wait as may: take them by [`poll_transmit`](crate::Session::poll_transmit).
     #[error("too much waits to be sent")]
     Blocked,
@@ -242,6 +251,9 @@ pub enum Discard {
     /// It is authentic, and its payload type was not agreed upon for its section.
     #[error("the payload type was not agreed upon")]
     UnknownPayloadType,
+    /// It is authentic, and of no use: late, a duplicate, or its payload is malformed.
+    #[error("media: {0}")]
+    Media(::media::Discard),
     /// It is authentic, and as many SSRCs are known as may be.
     #[error("there are too many sources")]
     TooManySources,

@@ -2,6 +2,8 @@ use std::fmt;
 
 use datachannel::ChannelId;
 
+use ::media::{ReceiverEvent, SenderEvent};
+
 use crate::TransceiverId;
 
 /// What happened to a session. Of each kind only the latest is kept until it is polled, but for
@@ -33,6 +35,23 @@ pub enum Event {
     Track(TransceiverId),
     /// The peer does not send on this transceiver any more, or it was stopped.
     TrackRemoved(TransceiverId),
+    /// A transceiver that had no frame may have one: [`poll_frame`](crate::Session::poll_frame) until there is none.
+    FrameReadable(TransceiverId),
+    /// News of what a transceiver receives.
+    Receiver(TransceiverId, ReceiverEvent),
+    /// What the peer wants of what a transceiver sends.
+    Sender(TransceiverId, SenderEvent),
+    /// An encoder is to be set to this from now on, in bit/s of packets; 0: its stream is switched off.
+    TargetRate {
+        /// Whose.
+        transceiver: TransceiverId,
+        /// Which of its streams.
+        encoding: usize,
+        /// In bit/s.
+        bitrate: u64,
+    },
+    /// What the path is thought to carry has changed by more than a twentieth, in bit/s.
+    Bandwidth(u64),
     /// A channel has ended; what it had received can still be read.
     ChannelClosed(ChannelId),
 }

@@ -82,6 +82,11 @@ mod statistics;
 mod stats;
 mod transport;
 
+pub use ::media::{
+    BandwidthConfig, Content, Discard as MediaDiscard, EncodingStats, Frame, HistoryLimits, Layering,
+    OutgoingFrame, Output, ReceiverEvent, RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats,
+    Tap,
+};
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
 pub use config::{
@@ -105,8 +110,8 @@ pub use ice::{
     Failure as IceFailure, Kind as CandidateKind, Pacer, Role as IceRole,
 };
 pub use media::{
-    Codec, CodecParameters, Encoding, ExtensionUse, Feedback, MediaConfig, MediaKind, Negotiated,
-    SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
+    Codec, CodecParameters, Encoding, ExtensionUse, Feedback, FrameConfig, MediaConfig, MediaKind,
+    Negotiated, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
 };
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use proto::Ssrc;

@@ -4,12 +4,13 @@ pub(crate) mod agree;
 mod codec;
 mod config;
 pub(crate) mod demux;
+pub(crate) mod engine;
 pub(crate) mod queue;
 pub(crate) mod section;
 pub(crate) mod transceiver;
 
 pub use codec::{Codec, Feedback};
-pub use config::{ExtensionUse, MediaConfig};
+pub use config::{ExtensionUse, FrameConfig, MediaConfig};
 pub use transceiver::{
     Encoding, MediaKind, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
 };

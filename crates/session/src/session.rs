@@ -1,3 +1,4 @@
+mod frames;
 mod media;
 mod networks;
 mod offer_answer;
@@ -13,6 +14,7 @@ use self::tcp::TcpRequests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectivity::Relays;
 use crypto::{Rng, Secret, derive_seed};
@@ -63,6 +65,8 @@ pub struct Session {
     awaits_next_servers: bool,
     /// It was begun from parameters: there are no descriptions, and nothing calls for any.
     is_without_sdp: bool,
+    /// The time of day, for reports of media.
+    wall_clock: ::media::NtpClock,
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
     restart_offered: bool,
@@ -143,6 +147,7 @@ impl Session {
             remote_ufrag: None,
             awaits_next_servers: false,
             is_without_sdp: false,
+            wall_clock: ::media::NtpClock::new(now, Duration::from_secs(clock.unix_seconds)),
             restart_wanted: false,
             restart_offered: false,
             candidates: Vec::new(),
@@ -263,7 +268,8 @@ impl Session {
         let taken = self.take_datagram(arrival, datagram);
         match &taken {
             // Media change nothing that the rest would have to follow.
-            Ok(Received::Rtp { .. } | Received::Rtcp { .. }) => return taken,
+            Ok(Received::Rtp { .. } | Received::Rtcp { .. } | Received::Packet { .. }) => return taken,
+            Ok(Received::Frames) => return Ok(Received::Consumed),
             Ok(Received::Consumed) => {}
             Err(discard) => self.ignored.count(discard),
         }
@@ -283,6 +289,9 @@ impl Session {
             return;
         }
         self.relays.iter_mut().for_each(|relays| relays.handle_timeout(self.now));
+        if let Some(engine) = self.engine_mut() {
+            engine.handle_timeout(now);
+        }
         if let Some(transport) = &mut self.transport {
             transport.handle_timeout(self.now);
             if transport.dtls_state() == DtlsState::Connected && self.channels.has_role() {
@@ -343,7 +352,7 @@ impl Session {
         let Some(transport) = &self.transport else { return relays };
         let connected = transport.dtls_state() == DtlsState::Connected && self.channels.has_role();
         let channels = if connected { self.channels.poll_timeout() } else { None };
-        [transport.poll_timeout(), channels, ending, relays].into_iter().flatten().min()
+        [transport.poll_timeout(), channels, ending, relays, self.frames_due()].into_iter().flatten().min()
     }
 
     /// The next news.
@@ -362,6 +371,9 @@ impl Session {
             return Some(done);
         }
         if let Some(event) = self.poll_track() {
+            return Some(event);
+        }
+        if let Some(event) = self.poll_frames_event() {
             return Some(event);
         }
         while let Some(event) = self.channels.poll_event() {

@@ -77,6 +77,24 @@ impl Srtp {
         self.inbound.unprotect_rtcp(packet).map_err(Discard::Srtp)
     }
 
+    /// Has `write` write a packet in its place, and protects it. Where it writes none there is none.
+    pub(crate) fn write_with(
+        &mut self,
+        kind: Waiting,
+        out: &mut Writer<'_>,
+        write: impl FnOnce(&mut Writer<'_>) -> bool,
+    ) -> Result<(), Unwritten> {
+        let overhead = self.overhead_of(kind);
+        let start = out.len();
+        out.reserve_tail(overhead)?;
+        let is_written = write(out);
+        out.release_tail(overhead);
+        if !is_written {
+            return Err(Unwritten::NoRoom);
+        }
+        self.protect(kind, start, out)
+    }
+
     /// Writes a packet, protected.
     pub(crate) fn write(
         &mut self,
@@ -85,16 +103,25 @@ impl Srtp {
         out: &mut Writer<'_>,
     ) -> Result<(), Unwritten> {
         let start = out.len();
-        let overhead = match kind {
+        out.put(packet)?;
+        self.protect(kind, start, out)
+    }
+
+    fn overhead_of(&self, kind: Waiting) -> usize {
+        match kind {
             Waiting::Rtp => self.outbound.rtp_overhead(),
             Waiting::Rtcp => self.outbound.rtcp_overhead(),
-        };
-        out.put(packet)?;
-        out.put_zeros(overhead)?;
+        }
+    }
+
+    /// Protects what was written from `start` on.
+    fn protect(&mut self, kind: Waiting, start: usize, out: &mut Writer<'_>) -> Result<(), Unwritten> {
+        let packet = out.len() - start;
+        out.put_zeros(self.overhead_of(kind))?;
         let place = out.written_mut(start);
         let protected = match kind {
-            Waiting::Rtp => self.outbound.protect_rtp(place, packet.len()),
-            Waiting::Rtcp => self.outbound.protect_rtcp(place, packet.len()),
+            Waiting::Rtp => self.outbound.protect_rtp(place, packet),
+            Waiting::Rtcp => self.outbound.protect_rtcp(place, packet),
         };
         let len = protected.map_err(|_| Unwritten::Refused)?;
         out.truncate(start + len);

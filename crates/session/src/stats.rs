@@ -64,6 +64,8 @@ pub struct Ignored {
     pub sctp: u64,
     /// By SRTP: malformed, forged or replayed.
     pub srtp: u64,
+    /// RTP that is authentic and of no use: late, a duplicate, malformed.
+    pub media: u64,
     /// RTP that is authentic and belongs to nobody, or has a payload type that was not agreed upon.
     pub stray: u64,
 }
@@ -77,6 +79,7 @@ impl Ignored {
             Discard::Dtls(_) => &mut self.dtls,
             Discard::Sctp(_) => &mut self.sctp,
             Discard::Srtp(_) => &mut self.srtp,
+            Discard::Media(_) => &mut self.media,
             Discard::Malformed
             | Discard::UnknownStream
             | Discard::UnknownPayloadType
@@ -178,10 +181,10 @@ impl fmt::Display for Report {
             (Some(version), Some(suite)) => writeln!(f, "DTLS {version}, {suite}, by {provider}")?,
             _ => writeln!(f, "DTLS: not agreed yet")?,
         }
-        let Ignored { unknown_protocol, untimely, connectivity, dtls, sctp, srtp, stray } = ignored;
+        let Ignored { unknown_protocol, untimely, connectivity, dtls, sctp, srtp, media, stray } = ignored;
         writeln!(
             f,
-            "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP, {srtp} by SRTP, {stray} stray"
+            "ignored datagrams: {unknown_protocol} of no known protocol, {untimely} untimely, {connectivity} by ICE, {dtls} by DTLS, {sctp} by SCTP, {srtp} by SRTP, {media} of no use, {stray} stray"
         )?;
         for InterfaceReport { name, address, is_used } in &self.interfaces {
             writeln!(f, "interface {name}: {address}{}", if *is_used { "" } else { ", not used" })?;

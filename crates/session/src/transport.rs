@@ -8,6 +8,7 @@ use crypto::{Secret, derive_seed};
 use proto::{Batch, Instant, Path, Transmit, Writer};
 
 use crate::fingerprint::Fingerprints;
+use crate::media::engine::Engine;
 use crate::media::queue::{Queue, Waiting};
 use crate::negotiation::RemoteParameters;
 use crate::srtp::{Srtp, Unwritten};
@@ -384,6 +385,40 @@ impl Transport {
             queue.pop();
         }
         if is_empty { None } else { self.connectivity.finish(batch) }
+    }
+
+    /// A train of packets of the machines of media: reports first, then packets whose turn it is.
+    pub(crate) fn send_frames(
+        &mut self,
+        now: Instant,
+        batch: &mut Batch<'_>,
+        engine: &mut Engine,
+    ) -> Option<Transmit> {
+        if engine.due().is_none_or(|due| due > now) {
+            return None;
+        }
+        engine.set_max_packet(self.max_media_packet()?);
+        let srtp = self.srtp.as_mut()?;
+        self.connectivity.limit(batch);
+        let mut is_rtcp = true;
+        loop {
+            let kind = if is_rtcp { Waiting::Rtcp } else { Waiting::Rtp };
+            let sent = self.connectivity.send_with(now, batch, |out| {
+                srtp.write_with(kind, out, |out| match kind {
+                    Waiting::Rtcp => engine.rtp.poll_rtcp(now, out),
+                    Waiting::Rtp => engine.rtp.poll_rtp(now, out),
+                })
+            });
+            match sent {
+                Ok(()) => {}
+                // It has no place in this batch, or there is none: the next kind, or the next batch.
+                Err(Unwritten::NoRoom) if is_rtcp => is_rtcp = false,
+                Err(Unwritten::NoRoom) => break,
+                Err(Unwritten::Refused) => srtp.refused = srtp.refused.wrapping_add(1),
+            }
+        }
+        engine.refresh();
+        self.connectivity.finish(batch)
     }
 
     /// As ICE has measured it. A check that had to be repeated measures nothing.

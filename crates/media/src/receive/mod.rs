@@ -206,6 +206,12 @@ impl Receiver {
         self.streams.get_mut(at)?.take()
     }
 
+    /// Whether [`poll_frame`](Self::poll_frame) would give a frame now.
+    pub fn has_frame(&mut self, now: Instant) -> bool {
+        let now = self.advance(now);
+        self.streams.iter_mut().any(|stream| stream.prepare(now))
+    }
+
     /// A packet that was recovered, for forwarders: whose it is, its number, and its bytes.
     pub fn poll_recovered(&mut self) -> Option<(StreamId, u64, Vec<u8>)> {
         self.recovered.pop_front()
@@ -233,8 +239,12 @@ impl Receiver {
 
     /// When a frame is due, or something is to be asked for.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let frames = self.streams.iter().filter_map(Stream::frame_due).min();
-        [frames, self.feedback_due()].into_iter().flatten().min()
+        [self.frame_due(), self.feedback_due()].into_iter().flatten().min()
+    }
+
+    /// When [`poll_frame`](Self::poll_frame) may give something.
+    pub fn frame_due(&self) -> Option<Instant> {
+        self.streams.iter().filter_map(Stream::frame_due).min()
     }
 
     /// A key frame of a stream is wanted: asked for as soon as it may be, until one comes.

@@ -398,7 +398,8 @@ impl Encoding {
         while let Some(stored) = self.history.asked() {
             let (number, len) = (stored.number, stored.bytes.len());
             let cost = len.saturating_add(self.wrapping(config));
-            if !self.budget.spend(cost) {
+            // One that was as long as the path carried then, and is too long now, goes nowhere.
+            if cost > config.max_packet || !self.budget.spend(cost) {
                 self.history.answered(now, false);
                 self.stats.refused = self.stats.refused.saturating_add(1);
                 continue;
@@ -474,11 +475,12 @@ impl Encoding {
         let start = out.len();
         let len = stored.bytes.len();
         // Its own number, and its name if it has one.
-        if out.room() < len.saturating_add(MAX_WRAPPING) || out.put(&stored.bytes).is_err() {
+        if out.room() < len.saturating_add(self.wrapping(config)) || out.put(&stored.bytes).is_err() {
             out.truncate(start);
             return false;
         }
-        if out.put_zeros(MAX_WRAPPING).is_err() {
+        let spare = out.room().min(MAX_WRAPPING);
+        if out.put_zeros(spare).is_err() {
             out.truncate(start);
             return false;
         }

@@ -176,6 +176,11 @@ impl Rtp {
         self.senders.get_mut(id.0)?.as_mut()
     }
 
+    /// How a section is received.
+    pub fn receiver_config(&self, id: ReceiverId) -> Option<&ReceiverConfig> {
+        self.receivers.get(id.0)?.as_ref().map(Receiver::config)
+    }
+
     /// Two receivers of one sender are played together (lip-sync): call it about once a second.
     pub fn synchronize(&mut self, one: ReceiverId, other: ReceiverId) {
         let Some(mut first) = self.receivers.get_mut(one.0).and_then(Option::take) else { return };
@@ -230,18 +235,41 @@ impl Rtp {
         packet: PacketMut<'p>,
     ) -> Result<(ReceiverId, Received<'p>), Discard> {
         let now = self.advance(now);
-        let received = self.route(now, ecn, packet);
+        let received = self.receive(now, ecn, None, packet);
+        self.count(&received);
+        received
+    }
+
+    /// The same for whoever has found the section itself, by descriptions that this does not know.
+    ///
+    /// # Errors
+    ///
+    /// As of [`handle_rtp`](Self::handle_rtp).
+    pub fn handle_rtp_of<'p>(
+        &mut self,
+        now: Instant,
+        ecn: Option<Ecn>,
+        receiver: ReceiverId,
+        packet: PacketMut<'p>,
+    ) -> Result<Received<'p>, Discard> {
+        let now = self.advance(now);
+        let received = self.receive(now, ecn, Some(receiver.0), packet);
+        self.count(&received);
+        received.map(|(_, received)| received)
+    }
+
+    fn count<T>(&mut self, received: &Result<T, Discard>) {
         match received {
             Ok(_) => self.stats.packets = self.stats.packets.saturating_add(1),
             Err(_) => self.stats.discarded = self.stats.discarded.saturating_add(1),
         }
-        received
     }
 
-    fn route<'p>(
+    fn receive<'p>(
         &mut self,
         now: Instant,
         ecn: Option<Ecn>,
+        section: Option<usize>,
         mut packet: PacketMut<'p>,
     ) -> Result<(ReceiverId, Received<'p>), Discard> {
         if let Some(tap) = &mut self.tap
@@ -258,7 +286,7 @@ impl Rtp {
         if ssrc == self.own {
             self.own = Ssrc(self.rng.u32());
         }
-        let at = self.section(&view).ok_or(Discard::UnknownSection)?;
+        let at = section.or_else(|| self.section(&view)).ok_or(Discard::UnknownSection)?;
         self.note_arrival(now, ecn, at, &view);
         let receiver = self.receivers.get_mut(at).and_then(Option::as_mut).ok_or(Discard::UnknownSection)?;
         self.schedule.start(now);
@@ -417,14 +445,19 @@ impl Rtp {
 
     /// When something is due: a frame, a datagram, news.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let frames = self.receivers.iter().flatten().filter_map(Receiver::frame_due).min();
+        [frames, self.poll_due()].into_iter().flatten().min()
+    }
+
+    /// When something other than a frame is due: for whoever asks each receiver [when a frame is](Receiver::frame_due).
+    pub fn poll_due(&mut self) -> Option<Instant> {
         if !self.goodbyes.is_empty() {
             return Some(self.last_now);
         }
         let packets = self.packets_due();
-        let receivers = self.receivers.iter().flatten().filter_map(Receiver::poll_timeout).min();
         let senders = self.senders.iter().flatten().filter_map(Sender::poll_timeout).min();
         let wanted = self.feedback_wanted_at().and_then(|at| Some(at.max(self.schedule.feedback_due()?)));
-        [packets, receivers, senders, wanted, self.schedule.due()].into_iter().flatten().min()
+        [packets, senders, wanted, self.schedule.due()].into_iter().flatten().min()
     }
 
     /// News.

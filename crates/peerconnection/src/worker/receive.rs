@@ -94,8 +94,7 @@ impl Worker {
         let datagrams = self.receive_buffer.get_mut(..train.len).unwrap_or_default();
         let mut core = driven.connection.lock();
         for datagram in datagrams.chunks_mut(train.stride) {
-            // What is refused is counted by the session itself.
-            let _ = core.session.handle_datagram(arrival, datagram);
+            core.handle_datagram(arrival, datagram);
         }
         drop(core);
         self.dirty.insert(session);
@@ -156,8 +155,7 @@ impl Worker {
                 dirty.insert(key);
             }
             if let Some((_, core)) = &mut open {
-                // What is refused is counted by the session itself.
-                let _ = core.session.handle_datagram(arrival, datagram);
+                core.handle_datagram(arrival, datagram);
             }
         }
         if let Some(neighbours) = neighbours {

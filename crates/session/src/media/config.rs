@@ -1,5 +1,6 @@
 use std::sync::{Arc, LazyLock};
 
+use ::media::{BandwidthConfig, HistoryLimits, Output};
 use rtp::PayloadType;
 use rtp::extension::Kind;
 
@@ -16,6 +17,34 @@ pub struct MediaConfig {
     /// Header extensions. Default: names of sections and streams, absolute send times, transport-wide numbers, audio
     /// levels; of video orientation and dependency descriptors.
     pub extensions: Vec<ExtensionUse>,
+}
+
+/// How frames are sent and received.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FrameConfig {
+    /// What comes of a transceiver unless [`set_output`](crate::Session::set_output) says otherwise. Default: frames.
+    pub output: Output,
+    /// Bounds of the estimate of what the path carries. Default: 30 kbit/s to 50 Mbit/s, from 300 kbit/s on.
+    pub bandwidth: BandwidthConfig,
+    /// What each stream keeps to be sent, and sent again. Default: 2,048 packets, 4 MiB, 2 s.
+    pub history: HistoryLimits,
+    /// What waits in the jitter buffer of each stream, and in a frame. Default: 2,048 packets and 4 MiB.
+    pub buffer: rtp::payload::Limits,
+    /// Whether a stream that does harm is stopped (RFC 8083). Default: yes.
+    pub circuit_breaker: bool,
+}
+
+impl Default for FrameConfig {
+    fn default() -> Self {
+        Self {
+            output: Output::default(),
+            bandwidth: BandwidthConfig::default(),
+            history: HistoryLimits::default(),
+            buffer: rtp::payload::Limits::default(),
+            circuit_breaker: true,
+        }
+    }
 }
 
 /// A header extension, and for what it is used.

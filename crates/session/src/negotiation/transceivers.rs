@@ -398,7 +398,7 @@ impl Negotiation {
     }
 
     /// What each description of ours names us by (RFC 7022 §5: random, and new for each session).
-    pub(super) fn cname(seed: &Secret<32>) -> String {
+    pub(crate) fn cname(seed: &Secret<32>) -> String {
         let bytes: [u8; 12] = Rng::new(derive_seed(seed.expose(), "cname")).array();
         hexadecimal(&bytes)
     }

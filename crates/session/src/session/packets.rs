@@ -1,12 +1,13 @@
 //! RTP and RTCP: whose what comes is, and what is sent of it.
 
-use proto::{Arrival, Batch, Instant, Path, Transmit};
-use rtp::{Packet, Rid};
+use proto::{Arrival, Batch, Ecn, Instant, Path, Transmit};
+use rtp::{Packet, PacketMut, Rid};
 use srtp::{AuthenticatedRtcp, AuthenticatedRtp};
 
 use super::Session;
 use crate::media::TransceiverId;
 use crate::media::demux::Streams;
+use crate::media::engine::Engine;
 use crate::media::queue::{Queue, Waiting};
 use crate::transport::{DtlsState, Transport};
 use crate::{Discard, Failure, SendMediaError};
@@ -15,8 +16,11 @@ use crate::{Discard, Failure, SendMediaError};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Received<'b> {
-    /// It is taken: connectivity, DTLS or data.
+    /// It is taken: connectivity, DTLS, data, or media of which frames are made.
     Consumed,
+    /// Media of which frames are made: the rest of the session has nothing to follow.
+    #[doc(hidden)]
+    Frames,
     /// A packet of RTP. Nothing else makes its type than that it was authenticated.
     Rtp {
         /// Whose it is.
@@ -27,6 +31,17 @@ pub enum Received<'b> {
         is_repair: bool,
         /// The packet, where it came.
         packet: AuthenticatedRtp<'b>,
+    },
+    /// A packet of a transceiver whose output is [packets](::media::Output::Packets): as its sender sent it, also if it was retransmitted.
+    Packet {
+        /// Whose it is.
+        transceiver: TransceiverId,
+        /// Which of its streams.
+        stream: ::media::StreamId,
+        /// Its number there, which does not wrap.
+        number: u64,
+        /// It, with nothing behind it that may not be written over.
+        packet: PacketMut<'b>,
     },
     /// A datagram of RTCP, for all transceivers.
     Rtcp {
@@ -40,6 +55,8 @@ pub enum Received<'b> {
 pub(crate) struct Media {
     pub streams: Streams,
     pub queue: Queue,
+    /// Where frames are sent and received.
+    pub engine: Option<Box<Engine>>,
     /// How often SSRCs of ours were drawn anew.
     pub collisions: u64,
 }
@@ -150,6 +167,12 @@ impl Session {
         if rtp::is_rtcp(payload) {
             let compound = transport.open_rtcp(payload)?;
             transport.note_authenticated(now, path);
+            if let Some(engine) = self.engine_mut() {
+                // A packet in it that cannot be read is counted there.
+                let taken = engine.rtp.handle_rtcp(now, compound.bytes());
+                engine.refresh();
+                return taken.map(|()| Received::Frames).map_err(|_| Discard::Malformed);
+            }
             return Ok(Received::Rtcp { compound });
         }
         let packet = transport.open_rtp(payload)?;
@@ -159,16 +182,29 @@ impl Session {
         let routed = media.streams.route(&decoded)?;
         if routed.is_new && self.negotiation.avoid(&[(packet.ssrc(), None)], &self.seed).is_some() {
             media.collisions = media.collisions.wrapping_add(1);
+            if let Some(engine) = &mut media.engine {
+                engine.follow(&self.negotiation.transceivers);
+            }
         }
         let crate::media::demux::Routed { transceiver, rid, is_repair, .. } = routed;
+        if let Some(engine) = &mut media.engine {
+            return receive_frame(engine, now, arrival.ecn, transceiver, packet);
+        }
         Ok(Received::Rtp { transceiver, rid, is_repair, packet })
     }
 
     /// A train of packets that wait.
     pub(super) fn send_media(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         let media = self.media.as_mut()?;
+        let transport = self.transport.as_mut()?;
+        if let Some(engine) = &mut media.engine {
+            let sent = transport.send_frames(now, batch, engine);
+            if sent.is_some() {
+                return sent;
+            }
+        }
         media.queue.first()?;
-        self.transport.as_mut()?.send_media(now, batch, &mut media.queue)
+        transport.send_media(now, batch, &mut media.queue)
     }
 
     /// Follows what descriptions have agreed upon, and makes keys once media are to be protected.
@@ -179,9 +215,10 @@ impl Session {
         let limits = &self.config.limits;
         let media = self.media.get_or_insert_with(|| {
             let streams = Streams::new(limits.max_remote_sources);
-            Box::new(Media { streams, queue: Queue::new(limits.media_queue), collisions: 0 })
+            Box::new(Media { streams, queue: Queue::new(limits.media_queue), engine: None, collisions: 0 })
         });
         media.streams.follow(&self.negotiation.transceivers);
+        self.follow_frames();
         self.protect_media();
     }
 
@@ -200,6 +237,29 @@ impl Session {
             && let Some(media) = &mut self.media
         {
             media.queue.clear();
+            media.engine = None;
         }
     }
+}
+
+/// Gives a packet to what receives for its transceiver.
+fn receive_frame<'b>(
+    engine: &mut Engine,
+    now: Instant,
+    ecn: Option<Ecn>,
+    transceiver: TransceiverId,
+    packet: AuthenticatedRtp<'b>,
+) -> Result<Received<'b>, Discard> {
+    let receiver = engine.receiver(transceiver).ok_or(Discard::UnknownStream)?;
+    let bytes = packet.into_bytes();
+    let len = bytes.len();
+    let packet = PacketMut::decode(bytes, len).map_err(|_| Discard::Malformed)?;
+    let received = engine.rtp.handle_rtp_of(now, ecn, receiver, packet);
+    engine.refresh();
+    Ok(match received.map_err(Discard::Media)? {
+        ::media::Received::Consumed => Received::Frames,
+        ::media::Received::Packet { stream, number, packet } => {
+            Received::Packet { transceiver, stream, number, packet }
+        }
+    })
 }

@@ -51,6 +51,8 @@ pub struct Peer {
     /// Packets of RTP that came, and datagrams of RTCP.
     pub media: Vec<Media>,
     pub reports: Vec<Vec<u8>>,
+    /// Packets that machines gave out: whose, their numbers, and they.
+    pub packets: Vec<(TransceiverId, u64, Vec<u8>)>,
 }
 
 /// A packet of RTP that came.
@@ -76,6 +78,7 @@ impl Peer {
             captured: VecDeque::new(),
             media: Vec::new(),
             reports: Vec::new(),
+            packets: Vec::new(),
         }
     }
 
@@ -113,6 +116,11 @@ impl Machine for Node {
                     Ok(Received::Rtp { transceiver, rid, is_repair, packet }) => {
                         let media = Media { transceiver, rid, is_repair, packet: packet.bytes().to_vec() };
                         peer.media.push(media);
+                        true
+                    }
+                    Ok(Received::Packet { transceiver, number, packet, .. }) => {
+                        let bytes = packet.as_packet().bytes().to_vec();
+                        peer.packets.push((transceiver, number, bytes));
                         true
                     }
                     Ok(Received::Rtcp { compound }) => {
@@ -311,6 +319,10 @@ impl Two {
 
     pub fn session(&mut self, side: usize) -> &mut Session {
         session(&mut self.world, self.hosts[side])
+    }
+
+    pub fn peer(&mut self, side: usize) -> &mut Peer {
+        peer(&mut self.world, self.hosts[side])
     }
 
     /// A whole exchange of descriptions, at once.

@@ -1,0 +1,456 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use session::{
+    Codec, Content, Direction, Encoding, EncodingStats, MediaKind, Negotiated, OutgoingFrame, Output,
+    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, Stop, StreamId, StreamStats,
+    TransceiverError, TransceiverId,
+};
+
+use crate::Error;
+use crate::channel::Waiting;
+use crate::connection::{Core, Handle};
+
+/// Audio or video, each way (`RTCRtpTransceiver` with its sender and receiver). Cheap to clone; all clones are the same one.
+/// It keeps its connection alive.
+///
+/// Frames are encoded and decoded elsewhere: [`write_frame`](Self::write_frame) takes what an encoder makes, and
+/// [`recv`](Self::recv) gives what a decoder takes, in decoding order and in time. A forwarder takes packets instead:
+/// [`recv_rtp`](Self::recv_rtp) and [`write_rtp`](Self::write_rtp).
+#[derive(Clone)]
+pub struct Transceiver {
+    handle: Arc<Handle>,
+    id: TransceiverId,
+    kind: MediaKind,
+}
+
+impl Transceiver {
+    /// `None` if it is stopped already.
+    pub(crate) fn new(handle: Arc<Handle>, id: TransceiverId) -> Option<Self> {
+        let kind = handle.with(|core| core.session.transceiver(id).map(|info| info.kind))?;
+        Some(Self { handle, id, kind })
+    }
+
+    /// Its name within its connection.
+    pub const fn id(&self) -> TransceiverId {
+        self.id
+    }
+
+    /// Audio or video.
+    pub const fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
+    /// The name of its media section, once it has one.
+    pub fn mid(&self) -> Option<String> {
+        self.info(|info| info.mid.map(str::to_owned)).flatten()
+    }
+
+    /// The direction that is wanted.
+    pub fn direction(&self) -> Direction {
+        self.info(|info| info.direction).unwrap_or(Direction::Inactive)
+    }
+
+    /// The direction that was agreed upon last.
+    pub fn current_direction(&self) -> Option<Direction> {
+        self.info(|info| info.current_direction).flatten()
+    }
+
+    /// Wants another direction, which the next exchange of descriptions agrees upon.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_direction(&self, direction: Direction) -> Result<(), Error> {
+        self.command(|core, now, id| core.session.set_direction(now, id, direction))
+    }
+
+    /// Has nothing to send any more, and goes on receiving (`removeTrack`).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn remove_track(&self) -> Result<(), Error> {
+        self.command(|core, now, id| core.session.remove_track(now, id))
+    }
+
+    /// Stops it for good; the next exchange of descriptions tells the peer (`stop`).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped already.
+    pub fn stop(&self) -> Result<(), Error> {
+        self.command(|core, now, id| core.session.stop_transceiver(now, id))
+    }
+
+    /// Which codecs the next descriptions have, in this order; none for those of the configuration
+    /// (`setCodecPreferences`).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped, or a codec is none of the configuration's.
+    pub fn set_codec_preferences(&self, codecs: Vec<Codec>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_codec_preferences(id, codecs))
+    }
+
+    /// The codecs of its kind that this side speaks (`getCapabilities`).
+    pub fn codecs(&self) -> Vec<Codec> {
+        let kind = self.kind;
+        let is_it = |codec: &&Codec| codec.kind == kind;
+        self.handle.with(|core| core.session.media_config().codecs.iter().filter(is_it).cloned().collect())
+    }
+
+    /// Codecs and header extensions that were agreed upon (`getParameters`).
+    pub fn negotiated(&self) -> Option<Arc<Negotiated>> {
+        self.info(|info| info.negotiated.cloned()).flatten()
+    }
+
+    /// The streams that are sent, with their SSRCs.
+    pub fn encodings(&self) -> Vec<Encoding> {
+        self.info(|info| info.encodings.to_vec()).unwrap_or_default()
+    }
+
+    /// Changes what is wanted of what is sent (`setParameters`): names and number stay.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped, or other names or more or fewer encodings are given.
+    pub fn set_encodings(&self, wanted: Vec<SendEncoding>) -> Result<(), Error> {
+        self.command(|core, now, id| core.session.set_encodings(now, id, wanted))
+    }
+
+    /// The names of the peer's streams (`MediaStream`) that what is received belongs to.
+    pub fn remote_streams(&self) -> Vec<String> {
+        self.info(|info| info.remote_streams.to_vec()).unwrap_or_default()
+    }
+
+    /// Sends frames with this payload type from now on, one of those that were agreed upon. Gives whether it is one.
+    pub fn set_codec(&self, payload_type: PayloadType) -> bool {
+        self.handle.with(|core| core.session.set_codec(self.id, payload_type))
+    }
+
+    /// Sends a frame, by the stream with this number: 0 where there is but one. It does not wait: media that are late are of
+    /// no use.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing of it will be sent. After [`Blocked`](SendMediaError::Blocked) a video encoder has to go on with a key
+    /// frame.
+    pub fn write_frame(&self, encoding: usize, frame: &OutgoingFrame<'_>) -> Result<(), SendMediaError> {
+        let now = self.handle.now();
+        let sent = self.handle.with(|core| core.session.write_frame(now, self.id, encoding, frame));
+        self.handle.notify();
+        sent
+    }
+
+    /// Sends a payload that is complete, with a payload type of its own: a telephone event, comfort noise.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn write_payload(
+        &self,
+        payload_type: PayloadType,
+        is_marked: bool,
+        payload: &OutgoingFrame<'_>,
+    ) -> Result<(), SendMediaError> {
+        let now = self.handle.now();
+        let sent = self
+            .handle
+            .with(|core| core.session.write_payload(now, self.id, payload_type, is_marked, payload));
+        self.handle.notify();
+        sent
+    }
+
+    /// The next frame; `None` once the transceiver is stopped or the connection closed.
+    ///
+    /// Cancel safe: a frame is returned or stays. Frames that nobody fetches for a second are dropped.
+    pub async fn recv(&self) -> Option<ReceivedFrame> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`recv`](Self::recv) for those who write futures by hand.
+    pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<ReceivedFrame>> {
+        let now = self.handle.now();
+        let received = self.handle.with(|core| {
+            if let Some(frame) = core.session.poll_frame(now, self.id) {
+                let content = match frame.content {
+                    Content::Media { bytes, outline, marker, after_loss } => FrameContent::Media {
+                        bytes: Bytes::copy_from_slice(bytes),
+                        is_key: outline.key_frame,
+                        is_marked: marker,
+                        is_after_loss: after_loss,
+                    },
+                    Content::Concealed { duration } => FrameContent::Concealed { duration },
+                };
+                return Poll::Ready(Some(ReceivedFrame {
+                    stream: frame.stream,
+                    payload_type: frame.payload_type,
+                    timestamp: frame.timestamp.0,
+                    playout: frame.playout - now,
+                    content,
+                }));
+            }
+            core.wait_for_media(self.id, cx, |slot| &mut slot.readers)
+        });
+        if received.is_pending() {
+            // The worker has to look when the next frame is due.
+            self.handle.notify();
+        }
+        received
+    }
+
+    /// The next packet, as its sender sent it, also if it was lost and came again; from the first call on there are no frames
+    /// any more. `None` once the transceiver is stopped or the connection closed.
+    ///
+    /// Cancel safe: a packet is returned or stays. Of more than [`MAX_PACKETS`] that wait the oldest are dropped.
+    pub async fn recv_rtp(&self) -> Option<RtpPacket> {
+        poll_fn(|cx| {
+            self.handle.with(|core| {
+                core.session.set_output(self.id, Output::Packets);
+                match core.media_slot(self.id).packets.pop_front() {
+                    Some(packet) => Poll::Ready(Some(packet)),
+                    None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
+                }
+            })
+        })
+        .await
+    }
+
+    /// Forwards a packet that [`recv_rtp`](Self::recv_rtp) of another transceiver gave, by the stream with this number: numbers,
+    /// times and header extensions are changed to what the peer of this one expects. Streams may take turns, as the layers of
+    /// simulcast do: a change should be to a packet that begins a key frame.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
+        let now = self.handle.now();
+        let sent = self.handle.with(|core| core.forward(now, self.id, encoding, packet));
+        self.handle.notify();
+        sent
+    }
+
+    /// What the peer or the path wants of what is sent; `None` once the transceiver is stopped or the connection closed.
+    ///
+    /// Cancel safe: a request is returned or stays. Of each kind and stream the latest is kept.
+    pub async fn next_request(&self) -> Option<SenderRequest> {
+        poll_fn(|cx| {
+            self.handle.with(|core| match core.media_slot(self.id).requests.pop_front() {
+                Some(request) => Poll::Ready(Some(request)),
+                None => core.wait_for_media(self.id, cx, |slot| &mut slot.requesters),
+            })
+        })
+        .await
+    }
+
+    /// Has a stream that comes go on with a key frame, as soon as one can be had.
+    pub fn request_key_frame(&self, stream: StreamId) {
+        self.handle.with(|core| core.session.request_key_frame(self.id, stream));
+        self.handle.notify();
+    }
+
+    /// Plays this and another transceiver of the same peer together (lip-sync): to be called about once a second.
+    pub fn synchronize(&self, other: &Self) {
+        self.handle.with(|core| core.session.synchronize(self.id, other.id));
+    }
+
+    /// Lets a stream go on that its circuit breaker has stopped ([`SenderRequest::Stopped`]).
+    pub fn resume(&self, encoding: usize) {
+        self.handle.with(|core| core.session.resume_stream(self.id, encoding));
+    }
+
+    /// What is received, stream by stream, with their SSRCs and names.
+    pub fn stream_stats(&self) -> Vec<(session::Ssrc, Option<session::Rid>, StreamStats)> {
+        self.handle.with(|core| {
+            let stats = core.session.stream_stats(self.id);
+            let named = stats.into_iter().filter_map(|(stream, stats)| {
+                let (ssrc, rid) = core.session.stream_source(self.id, stream)?;
+                Some((ssrc, rid, stats))
+            });
+            named.collect()
+        })
+    }
+
+    /// What is sent, stream by stream, and what the peer says of it.
+    pub fn encoding_stats(&self) -> Vec<(EncodingStats, RemoteReport)> {
+        self.handle
+            .with(|core| (0..).map_while(|encoding| core.session.encoding_stats(self.id, encoding)).collect())
+    }
+
+    fn info<T>(&self, read: impl FnOnce(session::TransceiverInfo<'_>) -> T) -> Option<T> {
+        self.handle.with(|core| core.session.transceiver(self.id).map(read))
+    }
+
+    fn command(
+        &self,
+        command: impl FnOnce(&mut Core, proto::Instant, TransceiverId) -> Result<(), TransceiverError>,
+    ) -> Result<(), Error> {
+        let now = self.handle.now();
+        let done = self.handle.with(|core| command(core, now, self.id));
+        self.handle.notify();
+        Ok(done?)
+    }
+}
+
+impl fmt::Debug for Transceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transceiver").field("id", &self.id).field("kind", &self.kind).finish()
+    }
+}
+
+/// A frame that came.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReceivedFrame {
+    /// Which of the streams of the transceiver it belongs to.
+    pub stream: StreamId,
+    /// Of which codec it is.
+    pub payload_type: PayloadType,
+    /// When its first sample was taken, in ticks of the codec's clock.
+    pub timestamp: u32,
+    /// In how long it is to be played or shown.
+    pub playout: Duration,
+    /// The frame, or that it is missing.
+    pub content: FrameContent,
+}
+
+impl ReceivedFrame {
+    /// The frame as a decoder takes it; none where it is missing.
+    pub const fn bytes(&self) -> Option<&Bytes> {
+        match &self.content {
+            FrameContent::Media { bytes, .. } => Some(bytes),
+            FrameContent::Concealed { .. } => None,
+        }
+    }
+
+    /// Whether a decoder can begin with it.
+    pub const fn is_key(&self) -> bool {
+        matches!(self.content, FrameContent::Media { is_key: true, .. })
+    }
+}
+
+/// What a frame holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FrameContent {
+    /// It came.
+    Media {
+        /// As a decoder takes it.
+        bytes: Bytes,
+        /// Whether a decoder can begin with it.
+        is_key: bool,
+        /// The marker of its last packet: for audio the begin of a talkspurt.
+        is_marked: bool,
+        /// Something before it is missing.
+        is_after_loss: bool,
+    },
+    /// It did not come: so many ticks of audio are to be made up.
+    Concealed {
+        /// In ticks of the codec's clock.
+        duration: u32,
+    },
+}
+
+/// A packet that came, for forwarders.
+#[derive(Clone, Debug)]
+pub struct RtpPacket {
+    /// Which of the streams of its transceiver it belongs to.
+    pub stream: StreamId,
+    /// Its number there, which does not wrap.
+    pub number: u64,
+    pub(crate) bytes: Bytes,
+    pub(crate) negotiated: Option<Arc<Negotiated>>,
+}
+
+impl RtpPacket {
+    /// The packet (RFC 3550 §5.1).
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// What is wanted of what a transceiver sends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SenderRequest {
+    /// The peer cannot go on without a key frame.
+    KeyFrame {
+        /// Of which stream.
+        encoding: usize,
+    },
+    /// An encoder is to be set to this from now on, in bit/s of packets; 0: its stream is switched off.
+    TargetRate {
+        /// Which stream.
+        encoding: usize,
+        /// In bit/s.
+        bitrate: u64,
+    },
+    /// Sending was stopped, as it does harm (RFC 8083): see [`Transceiver::resume`].
+    Stopped {
+        /// Which stream.
+        encoding: usize,
+        /// Why.
+        reason: Stop,
+    },
+}
+
+impl SenderRequest {
+    pub(crate) const fn of(event: SenderEvent) -> Option<Self> {
+        match event {
+            SenderEvent::KeyFrameWanted { encoding } => Some(Self::KeyFrame { encoding }),
+            SenderEvent::Stopped { encoding, reason } => Some(Self::Stopped { encoding, reason }),
+            // The estimate heeds it, and tells target rates.
+            SenderEvent::BitrateLimit(_) | _ => None,
+        }
+    }
+
+    /// Whether a later one of this kind takes its place.
+    fn is_replaced_by(self, later: Self) -> bool {
+        match (self, later) {
+            (Self::KeyFrame { encoding }, Self::KeyFrame { encoding: other })
+            | (Self::TargetRate { encoding, .. }, Self::TargetRate { encoding: other, .. })
+            | (Self::Stopped { encoding, .. }, Self::Stopped { encoding: other, .. }) => encoding == other,
+            _ => false,
+        }
+    }
+}
+
+/// What the facade keeps for a transceiver beside the session's own state.
+#[derive(Debug, Default)]
+pub(crate) struct MediaSlot {
+    pub readers: Waiting,
+    pub requesters: Waiting,
+    pub packets: VecDeque<RtpPacket>,
+    requests: VecDeque<SenderRequest>,
+}
+
+impl MediaSlot {
+    pub(crate) fn request(&mut self, request: SenderRequest) {
+        // One of each kind and stream: as many as that.
+        self.requests.retain(|earlier| !earlier.is_replaced_by(request));
+        self.requests.push_back(request);
+        self.requesters.wake();
+    }
+
+    pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
+        if self.packets.len() >= MAX_PACKETS {
+            self.packets.pop_front();
+        }
+        self.packets.push_back(packet);
+        self.readers.wake();
+    }
+
+    pub(crate) fn wake_all(&mut self) {
+        self.readers.wake();
+        self.requesters.wake();
+    }
+}
+
+/// Packets that wait for a forwarder: a second at 8 Mbit/s.
+pub const MAX_PACKETS: usize = 1024;

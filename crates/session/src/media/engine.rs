@@ -1,0 +1,447 @@
+//! Frames and feedback: a sender and a receiver for each transceiver, and RTCP for all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::media::{
+    Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Output, ReceiverConfig,
+    ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
+};
+use proto::Instant;
+use rtp::extension::Kind;
+use rtp::{Mid, PayloadType, fec};
+use sdp::format_parameters;
+
+use super::transceiver::Transceiver;
+use super::{CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
+
+/// The machines of a transport's media.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub rtp: Rtp,
+    config: Arc<FrameConfig>,
+    lines: Vec<Line>,
+    /// When something is due, as of the last change.
+    due: Option<Instant>,
+    /// The longest packet that the path carries, before protection.
+    max_packet: usize,
+}
+
+/// What belongs to one transceiver.
+#[derive(Debug)]
+struct Line {
+    id: TransceiverId,
+    kind: MediaKind,
+    negotiated: Arc<Negotiated>,
+    receiver: Option<ReceiverId>,
+    output: Output,
+    sender: Option<SenderId>,
+    encodings: Vec<Encoding>,
+    /// What is sent, among those that were agreed upon.
+    payload_type: Option<PayloadType>,
+    /// Since when it is told that a frame can be had.
+    told: Option<Instant>,
+}
+
+impl Engine {
+    pub(crate) fn new(config: Arc<FrameConfig>, rtp: RtpConfig, seed: [u8; 32]) -> Self {
+        let mut rtp = rtp;
+        let mut control = ControlConfig::default();
+        control.bandwidth = config.bandwidth;
+        rtp.control = Some(control);
+        Self { rtp: Rtp::new(rtp, seed), config, lines: Vec::new(), due: None, max_packet: DEFAULT_PACKET }
+    }
+
+    /// Follows what was agreed upon.
+    pub(crate) fn follow(&mut self, transceivers: &[Transceiver]) {
+        let is_there = |id: TransceiverId| transceivers.iter().any(|it| it.id == id && !it.is_stopping);
+        let gone: Vec<Line> = self.lines.extract_if(.., |line| !is_there(line.id)).collect();
+        for line in gone {
+            line.receiver.into_iter().for_each(|id| self.rtp.remove_receiver(id));
+            line.sender.into_iter().for_each(|id| self.rtp.remove_sender(id));
+        }
+        for transceiver in transceivers.iter().filter(|it| !it.is_stopping) {
+            let Some(negotiated) = &transceiver.association.negotiated else { continue };
+            let at = self.line(transceiver, negotiated);
+            self.follow_receiver(at, transceiver, negotiated);
+            self.follow_sender(at, transceiver, negotiated);
+            if let Some(line) = self.lines.get_mut(at) {
+                line.negotiated = negotiated.clone();
+            }
+        }
+        self.follow_feedback();
+        self.refresh();
+    }
+
+    /// The path carries packets of this size, before protection.
+    pub(crate) fn set_max_packet(&mut self, bytes: usize) {
+        if self.max_packet == bytes {
+            return;
+        }
+        self.max_packet = bytes;
+        for sender in self.lines.iter().filter_map(|line| line.sender) {
+            if let Some(sender) = self.rtp.sender(sender) {
+                sender.set_max_packet(bytes);
+            }
+        }
+    }
+
+    /// What receives for a transceiver, if anything does.
+    pub(crate) fn receiver(&self, id: TransceiverId) -> Option<ReceiverId> {
+        self.lines.iter().find(|line| line.id == id)?.receiver
+    }
+
+    /// What sends for a transceiver, if anything does.
+    pub(crate) fn sender(&self, id: TransceiverId) -> Option<SenderId> {
+        self.lines.iter().find(|line| line.id == id)?.sender
+    }
+
+    /// Whose a receiver is.
+    pub(crate) fn of_receiver(&self, id: ReceiverId) -> Option<TransceiverId> {
+        self.lines.iter().find(|line| line.receiver == Some(id)).map(|line| line.id)
+    }
+
+    /// Whose a sender is.
+    pub(crate) fn of_sender(&self, id: SenderId) -> Option<TransceiverId> {
+        self.lines.iter().find(|line| line.sender == Some(id)).map(|line| line.id)
+    }
+
+    /// Frames of this transceiver come out as frames or as packets from now on.
+    pub(crate) fn set_output(&mut self, id: TransceiverId, output: Output) -> bool {
+        let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return false };
+        if line.output != output {
+            line.output = output;
+            line.told = None;
+            if let Some(old) = line.receiver {
+                let config = receiver_config(
+                    &self.config,
+                    &line.negotiated,
+                    line.kind,
+                    line.mid(&self.rtp, old),
+                    output,
+                );
+                self.rtp.remove_receiver(old);
+                let line_receiver = self.rtp.add_receiver(config);
+                if let Some(receiver) = line_receiver.and_then(|id| self.rtp.receiver(id)) {
+                    announce(receiver, &line.negotiated);
+                }
+                line.receiver = line_receiver;
+            }
+        }
+        self.refresh();
+        true
+    }
+
+    /// Sends frames of this payload type from now on, which was agreed upon. Gives whether it was.
+    pub(crate) fn set_codec(&mut self, id: TransceiverId, payload_type: PayloadType) -> bool {
+        let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return false };
+        let Some((codec, format)) = sendable(&line.negotiated, line.kind, Some(payload_type)) else {
+            return false;
+        };
+        line.payload_type = Some(payload_type);
+        if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
+            sender.set_codec(codec.payload_type, format, codec.rtx);
+        }
+        true
+    }
+
+    /// When something is due; frames that it was told of are not counted, but for those that nobody fetches.
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// To be called after every change.
+    pub(crate) fn refresh(&mut self) {
+        let mut due = self.rtp.poll_due();
+        for line in &self.lines {
+            let frame = match (line.told, line.receiver) {
+                (Some(told), _) => Some(told + UNREAD),
+                (None, Some(id)) => self.rtp.receiver(id).and_then(|receiver| receiver.frame_due()),
+                (None, None) => None,
+            };
+            due = [due, frame].into_iter().flatten().min();
+        }
+        self.due = due;
+    }
+
+    /// Advances to `now`; frames that nobody has fetched for a while are given up.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.rtp.handle_timeout(now);
+        for line in &mut self.lines {
+            let Some(receiver) = line.receiver else { continue };
+            if line.told.is_some_and(|told| told + UNREAD <= now) {
+                if let Some(receiver) = self.rtp.receiver(receiver) {
+                    while receiver.poll_frame(now).is_some() {}
+                }
+                line.told = None;
+            }
+        }
+        self.refresh();
+    }
+
+    /// The next transceiver that has a frame, of which nobody was told.
+    pub(crate) fn poll_ready(&mut self, now: Instant) -> Option<TransceiverId> {
+        for line in self.lines.iter_mut().filter(|line| line.told.is_none()) {
+            let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) else { continue };
+            if receiver.frame_due().is_some_and(|due| due <= now) && receiver.has_frame(now) {
+                line.told = Some(now);
+                return Some(line.id);
+            }
+        }
+        None
+    }
+
+    /// The next frame of a transceiver. Where there is none it will be told of the next.
+    pub(crate) fn poll_frame(&mut self, now: Instant, id: TransceiverId) -> Option<::media::Frame<'_>> {
+        let line = self.lines.iter_mut().find(|line| line.id == id)?;
+        let receiver = line.receiver?;
+        let has_frame = self.rtp.receiver(receiver)?.has_frame(now);
+        line.told = has_frame.then_some(now);
+        self.refresh();
+        self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
+    }
+
+    fn line(&mut self, transceiver: &Transceiver, negotiated: &Arc<Negotiated>) -> usize {
+        if let Some(at) = self.lines.iter().position(|line| line.id == transceiver.id) {
+            return at;
+        }
+        self.lines.push(Line {
+            id: transceiver.id,
+            kind: transceiver.kind,
+            negotiated: negotiated.clone(),
+            receiver: None,
+            output: self.config.output,
+            sender: None,
+            encodings: Vec::new(),
+            payload_type: None,
+            told: None,
+        });
+        self.lines.len().saturating_sub(1)
+    }
+
+    fn follow_receiver(&mut self, at: usize, transceiver: &Transceiver, negotiated: &Arc<Negotiated>) {
+        let Some(line) = self.lines.get_mut(at) else { return };
+        let receives = transceiver.association.current.is_some_and(sdp::Direction::receives);
+        if !receives {
+            line.told = None;
+            line.receiver.take().into_iter().for_each(|id| self.rtp.remove_receiver(id));
+            return;
+        }
+        let is_same_media = line.negotiated.receive() == negotiated.receive();
+        let mid = mid_of(transceiver);
+        if let Some(id) = line.receiver.filter(|_| is_same_media) {
+            if let Some(receiver) = self.rtp.receiver(id) {
+                let formats = receiver.config().formats.clone();
+                receiver.set_formats(formats, negotiated.extensions.clone());
+                announce(receiver, negotiated);
+            }
+            return;
+        }
+        line.receiver.take().into_iter().for_each(|id| self.rtp.remove_receiver(id));
+        let config = receiver_config(&self.config, negotiated, line.kind, mid, line.output);
+        line.receiver = self.rtp.add_receiver(config);
+        if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
+            announce(receiver, negotiated);
+        }
+    }
+
+    fn follow_sender(&mut self, at: usize, transceiver: &Transceiver, negotiated: &Arc<Negotiated>) {
+        let Some(line) = self.lines.get_mut(at) else { return };
+        let sends = transceiver.association.current.is_some_and(sdp::Direction::sends);
+        let wanted = sendable(negotiated, line.kind, line.payload_type);
+        let Some((codec, format)) = wanted.filter(|_| sends) else {
+            line.sender.take().into_iter().for_each(|id| self.rtp.remove_sender(id));
+            return;
+        };
+        let encodings = &transceiver.association.encodings;
+        let sources = |encodings: &[Encoding]| -> Vec<_> {
+            encodings.iter().map(|it| (it.ssrc, it.rtx, it.wanted.rid)).collect()
+        };
+        let is_same = sources(encodings) == sources(&line.encodings);
+        if !is_same {
+            line.sender.take().into_iter().for_each(|id| self.rtp.remove_sender(id));
+        }
+        line.encodings.clone_from(encodings);
+        let mid = mid_of(transceiver);
+        match line.sender.and_then(|id| self.rtp.sender(id)) {
+            Some(sender) => {
+                sender.set_codec(codec.payload_type, format, codec.rtx);
+                sender.set_extensions(mid, negotiated.extensions.clone());
+            }
+            None => {
+                let mut config = SenderConfig::default();
+                config.mid = mid;
+                config.extensions = negotiated.extensions.clone();
+                (config.payload_type, config.codec, config.rtx) = (codec.payload_type, format, codec.rtx);
+                config.nack = codec.feedback.contains(Feedback::NACK);
+                config.fec = repair(negotiated);
+                config.encodings = encodings.iter().map(encoding_config).collect();
+                config.max_packet = self.max_packet;
+                config.history = self.config.history;
+                config.circuit_breaker = self.config.circuit_breaker;
+                line.sender = self.rtp.add_sender(config);
+            }
+        }
+        let (Some(id), kind) = (line.sender, line.kind) else { return };
+        for (number, encoding) in encodings.iter().enumerate() {
+            let is_active = !encoding.wanted.is_paused;
+            let claim = is_active.then(|| claim(kind, encoding, number));
+            self.rtp.set_claim(Claimant::Stream(id, number), claim);
+            if let Some(sender) = self.rtp.sender(id) {
+                sender.set_active(number, is_active);
+            }
+        }
+    }
+
+    /// What peers are told of the path is the same for all sections of a transport.
+    fn follow_feedback(&mut self) {
+        let lines = || self.lines.iter().map(|line| &line.negotiated);
+        let reduced = lines().all(|negotiated| negotiated.reduced_size) && !self.lines.is_empty();
+        let has = |wanted: Feedback| {
+            lines().any(|negotiated| negotiated.receive().iter().any(|codec| codec.feedback.contains(wanted)))
+        };
+        let is_numbered =
+            lines().any(|negotiated| negotiated.extensions.id(Kind::TransportSequence).is_some());
+        let feedback = if has(Feedback::ACK_CCFB) {
+            TransportFeedback::Streams
+        } else if has(Feedback::TRANSPORT_CC) && is_numbered {
+            TransportFeedback::TransportWide
+        } else {
+            TransportFeedback::None
+        };
+        self.rtp.set_feedback(reduced, feedback);
+    }
+}
+
+impl Line {
+    fn mid(&self, rtp: &Rtp, receiver: ReceiverId) -> Option<Mid> {
+        rtp.receiver_config(receiver).and_then(|config| config.mid)
+    }
+}
+
+fn mid_of(transceiver: &Transceiver) -> Option<Mid> {
+    transceiver.association.mid.as_deref().and_then(|mid| Mid::new(mid.as_bytes()))
+}
+
+fn announce(receiver: &mut ::media::Receiver, negotiated: &Negotiated) {
+    for (ssrc, rtx) in &negotiated.remote_sources {
+        // Of more than the limit packets have to tell.
+        let _ = receiver.announce(*ssrc, *rtx, None);
+    }
+}
+
+fn encoding_config(encoding: &Encoding) -> EncodingConfig {
+    let mut config = EncodingConfig::default();
+    config.rid = encoding.wanted.rid;
+    config.ssrc = Some(encoding.ssrc);
+    config.rtx_ssrc = Some(encoding.rtx);
+    config
+}
+
+fn receiver_config(
+    frames: &FrameConfig,
+    negotiated: &Negotiated,
+    kind: MediaKind,
+    mid: Option<Mid>,
+    output: Output,
+) -> ReceiverConfig {
+    let mut config = ReceiverConfig::default();
+    config.mid = mid;
+    config.extensions = negotiated.extensions.clone();
+    let codecs = negotiated.receive();
+    for codec in codecs {
+        let Some(format) = format(codec, kind) else { continue };
+        config.formats.push((codec.payload_type, format));
+        if let Some(rtx) = codec.rtx {
+            config.formats.push((rtx, ::media::Format::Rtx { of: codec.payload_type }));
+        }
+    }
+    let has = |wanted: Feedback| codecs.iter().any(|codec| codec.feedback.contains(wanted));
+    config.output = output;
+    (config.nack, config.pli, config.fir) =
+        (has(Feedback::NACK), has(Feedback::NACK_PLI), has(Feedback::CCM_FIR));
+    config.buffer = frames.buffer;
+    config
+}
+
+/// The first codec that frames can be sent with, or the one that was chosen.
+fn sendable(
+    negotiated: &Negotiated,
+    kind: MediaKind,
+    chosen: Option<PayloadType>,
+) -> Option<(&CodecParameters, Format)> {
+    let all = negotiated.send.iter().filter_map(|codec| {
+        let ::media::Format::Media(format) = format(codec, kind)? else { return None };
+        let carries_others = matches!(format, Format::RedundantAudio { .. });
+        (!carries_others && !is_auxiliary(&codec.name)).then_some((codec, format))
+    });
+    let mut chosen = all.clone().filter(|(codec, _)| Some(codec.payload_type) == chosen);
+    chosen.next().or_else(|| all.clone().next())
+}
+
+/// What accompanies others.
+fn is_auxiliary(name: &str) -> bool {
+    name.eq_ignore_ascii_case("telephone-event") || name.eq_ignore_ascii_case("CN")
+}
+
+/// What a codec's packets hold.
+fn format(codec: &CodecParameters, kind: MediaKind) -> Option<::media::Format> {
+    let clock_rate = codec.clock_rate;
+    let is = |name: &str| codec.name.eq_ignore_ascii_case(name);
+    let media = ::media::Format::Media;
+    Some(match kind {
+        MediaKind::Audio if is("opus") => media(Format::Opus),
+        MediaKind::Audio if is("PCMU") || is("PCMA") => media(Format::G711),
+        MediaKind::Audio if is("G722") => media(Format::G722),
+        MediaKind::Audio if is("red") => {
+            // RFC 2198 §5: `a=fmtp:63 111/111`.
+            let (first, _) = format_parameters(&codec.parameters).next()?;
+            let primary = first.split('/').next()?.parse().ok().and_then(PayloadType::new)?;
+            media(Format::RedundantAudio { primary, clock_rate })
+        }
+        MediaKind::Audio => media(Format::OtherAudio { clock_rate }),
+        MediaKind::Video if is("VP8") => media(Format::Vp8),
+        MediaKind::Video if is("VP9") => media(Format::Vp9),
+        MediaKind::Video if is("H264") => media(Format::H264),
+        MediaKind::Video if is("H265") => media(Format::H265),
+        MediaKind::Video if is("AV1") => media(Format::Av1),
+        MediaKind::Video if is("red") => ::media::Format::Red,
+        MediaKind::Video if is("ulpfec") => ::media::Format::Fec(fec::Format::Ulp),
+        MediaKind::Video if is("flexfec-03") => ::media::Format::Fec(fec::Format::Flex03),
+        MediaKind::Video if is("flexfec") => ::media::Format::Fec(fec::Format::Flex),
+        MediaKind::Video => media(Format::OtherVideo { clock_rate }),
+    })
+}
+
+/// Repair that was agreed upon, and can be sent.
+fn repair(negotiated: &Negotiated) -> Option<FecConfig> {
+    negotiated.send.iter().find_map(|codec| {
+        let ::media::Format::Fec(format) = format(codec, MediaKind::Video)? else { return None };
+        let group = REPAIR_GROUP;
+        (format != fec::Format::Ulp).then_some(FecConfig { format, payload_type: codec.payload_type, group })
+    })
+}
+
+/// What a stream can use of the bandwidth.
+fn claim(kind: MediaKind, encoding: &Encoding, number: usize) -> Claim {
+    let limit = encoding.wanted.max_bitrate;
+    match kind {
+        MediaKind::Audio => {
+            let max = limit.unwrap_or(128_000);
+            Claim { min: 12_000.min(max), desired: 48_000.min(max), max, priority: 4, required: true }
+        }
+        MediaKind::Video => {
+            // RFC 8853's order is the program's; the first layers are the ones that must not go black.
+            let max = limit.unwrap_or(5_000_000);
+            let priority = if number == 0 { 2 } else { 1 };
+            Claim { min: 60_000.min(max), desired: 1_500_000.min(max), max, priority, required: number == 0 }
+        }
+    }
+}
+
+/// What a path of 1,280 bytes carries, before protection.
+const DEFAULT_PACKET: usize = 1170;
+/// For so long a frame waits for whoever was told of it.
+const UNREAD: Duration = Duration::from_secs(1);
+/// Packets that share one of repair.
+const REPAIR_GROUP: usize = 10;

@@ -1,0 +1,250 @@
+//! Frames: what a session does of [`media`](::media) for its transceivers.
+
+use std::sync::Arc;
+
+use ::media::{
+    Claimant, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats, SendError,
+    StreamId, StreamStats, Tap,
+};
+use crypto::derive_seed;
+use proto::Instant;
+use rtp::extension::ExtensionMap;
+use rtp::{PacketMut, PayloadType};
+
+use super::Session;
+use crate::media::TransceiverId;
+use crate::media::engine::Engine;
+use crate::negotiation::Negotiation;
+use crate::{Event, SendMediaError};
+
+/// Frames, where [`Config::frames`](crate::Config::frames) says how: divided into packets, sent at the rate that the path
+/// carries, asked for again where they are lost, put in order, and reported.
+impl Session {
+    /// Sends a frame by a stream of a transceiver, of the codec that was agreed upon
+    /// ([`set_codec`](Self::set_codec) chooses among several).
+    ///
+    /// # Errors
+    ///
+    /// Why nothing of it will be sent. [`Blocked`](SendMediaError::Blocked): more waits than the path takes.
+    pub fn write_frame(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        encoding: usize,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<(), SendMediaError> {
+        self.send_by(now, id, |sender, now| sender.send_frame(now, encoding, frame))
+    }
+
+    /// Sends a payload that is complete, with a payload type of its own: a telephone event, comfort noise.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn write_payload(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        payload_type: PayloadType,
+        is_marked: bool,
+        payload: &OutgoingFrame<'_>,
+    ) -> Result<(), SendMediaError> {
+        self.send_by(now, id, |sender, now| sender.send_payload(now, 0, payload_type, is_marked, payload))
+    }
+
+    /// Forwards a packet of another session's, of `len` bytes at the begin of `memory`: it is changed where it stands, where it
+    /// may grow, and a copy waits for its turn. `source` tells
+    /// streams apart that take turns, as the layers of simulcast do; `number` is the packet's in its stream, as
+    /// [`Received::Packet`](crate::Received::Packet) has it, and `theirs` what identifiers of its header extensions mean.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn forward_rtp(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        encoding: usize,
+        (source, number): (u32, u64),
+        (memory, len): (&mut [u8], usize),
+        theirs: &ExtensionMap,
+    ) -> Result<(), SendMediaError> {
+        let mut packet = PacketMut::decode(memory, len).map_err(|_| SendMediaError::Malformed)?;
+        self.send_by(now, id, |sender, now| {
+            sender.write_rtp(now, encoding, source, number, &mut packet, theirs)
+        })
+    }
+
+    /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
+    pub fn set_codec(&mut self, id: TransceiverId, payload_type: PayloadType) -> bool {
+        self.engine_mut().is_some_and(|engine| engine.set_codec(id, payload_type))
+    }
+
+    /// The next frame of a transceiver, in decoding order, with the instant at which it is to be played.
+    pub fn poll_frame(&mut self, now: Instant, id: TransceiverId) -> Option<Frame<'_>> {
+        self.advance(now);
+        let now = self.now;
+        self.engine_mut()?.poll_frame(now, id)
+    }
+
+    /// Whether frames or packets come of a transceiver from now on; what waits is dropped. Gives whether it receives, or will.
+    pub fn set_output(&mut self, id: TransceiverId, output: Output) -> bool {
+        self.engine_mut().is_some_and(|engine| engine.set_output(id, output))
+    }
+
+    /// Has a stream that comes go on with a key frame, as soon as one can be had.
+    pub fn request_key_frame(&mut self, id: TransceiverId, stream: StreamId) {
+        if let Some(engine) = self.engine_mut()
+            && let Some(receiver) = engine.receiver(id)
+            && let Some(receiver) = engine.rtp.receiver(receiver)
+        {
+            receiver.request_key_frame(stream);
+            engine.refresh();
+        }
+    }
+
+    /// Lets a stream go on that its circuit breaker has stopped: RFC 8083 §4.5 leaves that to the program.
+    pub fn resume_stream(&mut self, id: TransceiverId, encoding: usize) {
+        if let Some(engine) = self.engine_mut()
+            && let Some(sender) = engine.sender(id)
+            && let Some(sender) = engine.rtp.sender(sender)
+        {
+            sender.resume(encoding);
+        }
+    }
+
+    /// What two transceivers receive is of one sender, and is played together (lip-sync): to be called about once a second.
+    pub fn synchronize(&mut self, one: TransceiverId, other: TransceiverId) {
+        if let Some(engine) = self.engine_mut()
+            && let (Some(one), Some(other)) = (engine.receiver(one), engine.receiver(other))
+        {
+            engine.rtp.synchronize(one, other);
+        }
+    }
+
+    /// Lets `tap` see and alter packets of media on their way, in place of the one before. Gives whether frames are sent and
+    /// received yet, which must be.
+    pub fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) -> bool {
+        self.engine_mut().map(|engine| engine.rtp.set_tap(tap)).is_some()
+    }
+
+    /// What is received by a transceiver, stream by stream.
+    pub fn stream_stats(&mut self, id: TransceiverId) -> Vec<(StreamId, StreamStats)> {
+        let Some(engine) = self.engine_mut() else { return Vec::new() };
+        let receiver = engine.receiver(id).and_then(|id| engine.rtp.receiver(id));
+        let of = |receiver: &mut ::media::Receiver| {
+            let stats = |stream| Some((stream, receiver.stats(stream)?));
+            receiver.streams().filter_map(stats).collect()
+        };
+        receiver.map(of).unwrap_or_default()
+    }
+
+    /// The source and the name of a stream that is received.
+    pub fn stream_source(
+        &mut self,
+        id: TransceiverId,
+        stream: StreamId,
+    ) -> Option<(rtp::Ssrc, Option<rtp::Rid>)> {
+        let engine = self.engine_mut()?;
+        let receiver = engine.receiver(id)?;
+        engine.rtp.receiver(receiver)?.source_of(stream)
+    }
+
+    /// What is sent by a stream of a transceiver, and what the peer says of it.
+    pub fn encoding_stats(
+        &mut self,
+        id: TransceiverId,
+        encoding: usize,
+    ) -> Option<(EncodingStats, RemoteReport)> {
+        let engine = self.engine_mut()?;
+        let sender = engine.sender(id)?;
+        let sender = engine.rtp.sender(sender)?;
+        Some((sender.stats(encoding)?, sender.remote(encoding)?))
+    }
+
+    /// Figures of all media, and what the path is thought to carry, in bit/s; `None` where no frames are sent or received.
+    pub fn rtp_stats(&self) -> Option<(RtpStats, Option<u64>)> {
+        let engine = self.media.as_ref()?.engine.as_ref()?;
+        Some((engine.rtp.stats(), engine.rtp.target()))
+    }
+
+    fn send_by(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        send: impl FnOnce(&mut ::media::Sender, Instant) -> Result<(), SendError>,
+    ) -> Result<(), SendMediaError> {
+        self.advance(now);
+        let now = self.now;
+        let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped)?;
+        if !transceiver.association.current.is_some_and(sdp::Direction::sends) {
+            return Err(SendMediaError::NotSending);
+        }
+        // What nobody can take is not kept.
+        self.max_media_packet().ok_or(SendMediaError::NotConnected)?;
+        if self.ending != super::Ending::No {
+            return Err(SendMediaError::NotConnected);
+        }
+        let engine = self.engine_mut().ok_or(SendMediaError::UnknownEncoding)?;
+        let sender = engine.sender(id).and_then(|id| engine.rtp.sender(id));
+        let sent = send(sender.ok_or(SendMediaError::UnknownEncoding)?, now);
+        engine.refresh();
+        sent.map_err(|error| match error {
+            SendError::Blocked => SendMediaError::Blocked,
+            SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
+            SendError::Inactive => SendMediaError::Inactive,
+            SendError::TooLong | SendError::Late | SendError::Frame(_) | SendError::Edit(_) | _ => {
+                SendMediaError::Frame(error)
+            }
+        })
+    }
+
+    pub(super) fn engine_mut(&mut self) -> Option<&mut Engine> {
+        self.media.as_mut()?.engine.as_deref_mut()
+    }
+
+    pub(super) fn frames_due(&self) -> Option<Instant> {
+        self.media.as_ref()?.engine.as_ref()?.due()
+    }
+
+    /// Makes the machines once media are agreed upon, and has them follow what descriptions say.
+    pub(super) fn follow_frames(&mut self) {
+        let Some(frames) = &self.config.frames else { return };
+        let has_media = self.negotiation.has_media();
+        let Some(media) = &mut self.media else { return };
+        if media.engine.is_none() && has_media {
+            let config = RtpConfig::new(self.wall_clock, &Negotiation::cname(&self.seed));
+            let seed = derive_seed(self.seed.expose(), "rtp");
+            media.engine = Some(Box::new(Engine::new(Arc::clone(frames), config, seed)));
+        }
+        if let Some(engine) = &mut media.engine {
+            engine.follow(&self.negotiation.transceivers);
+        }
+    }
+
+    pub(super) fn poll_frames_event(&mut self) -> Option<Event> {
+        let now = self.now;
+        let engine = self.engine_mut()?;
+        while let Some(event) = engine.rtp.poll_event(now) {
+            let told = match event {
+                ::media::Event::Receiver(id, event) => {
+                    engine.of_receiver(id).map(|id| Event::Receiver(id, event))
+                }
+                ::media::Event::Sender(id, event) => engine.of_sender(id).map(|id| Event::Sender(id, event)),
+                ::media::Event::Bandwidth(bitrate) => Some(Event::Bandwidth(bitrate)),
+                ::media::Event::TargetRate { claimant: Claimant::Stream(id, encoding), bitrate } => engine
+                    .of_sender(id)
+                    .map(|transceiver| Event::TargetRate { transceiver, encoding, bitrate }),
+                // Collisions are resolved where packets are told apart.
+                ::media::Event::TargetRate { .. } | ::media::Event::Collision(_) | _ => None,
+            };
+            if told.is_some() {
+                engine.refresh();
+                return told;
+            }
+        }
+        let ready = engine.poll_ready(now);
+        engine.refresh();
+        ready.map(Event::FrameReadable)
+    }
+}

@@ -1,0 +1,232 @@
+//! Frames between two sessions: divided, protected, asked for again, put in order, reported.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    reason = "a panic is how a test fails"
+)]
+
+mod harness;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harness::{Two, config, near};
+use session::{
+    ChannelInit, Content, Direction, Event, FrameConfig, MediaKind, OutgoingFrame, Output, SendMediaError,
+    SenderEvent, TransceiverId, TransceiverInit,
+};
+use testkit::Link;
+
+fn connected(link: Link) -> (Two, [[TransceiverId; 2]; 2]) {
+    let configs = [0, 1].map(|side| {
+        let mut config = config(side);
+        config.frames = Some(Arc::new(FrameConfig::default()));
+        config
+    });
+    let mut two = Two::with(configs, link);
+    let now = two.now();
+    let kinds = [MediaKind::Audio, MediaKind::Video];
+    let ids = [0, 1].map(|side| kinds.map(|kind| two.session(side).add_track(now, kind, vec![]).unwrap()));
+    two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    two.negotiate(0);
+    assert!(two.run(Duration::from_secs(20), Two::is_connected), "{}", two.reports());
+    (two, ids)
+}
+
+/// A frame of VP8 that says which it is; every 30th is a key frame.
+fn vp8(number: u32) -> Vec<u8> {
+    let is_key = number.is_multiple_of(30);
+    let mut frame = vec![u8::from(!is_key), 0, 0];
+    if is_key {
+        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
+    }
+    frame.extend_from_slice(&number.to_be_bytes());
+    let len = if is_key { 9000 } else { 2500 };
+    frame.resize(len, u8::try_from(number % 251).unwrap());
+    frame
+}
+
+/// Sends for so many twentieths of a second, reads all the while; gives what came of audio and of video on either side.
+fn call(two: &mut Two, ids: [[TransceiverId; 2]; 2], steps: Range<u32>) -> [[Vec<Vec<u8>>; 2]; 2] {
+    let mut came: [[Vec<Vec<u8>>; 2]; 2] = Default::default();
+    for step in steps {
+        let now = two.now();
+        for side in [0, 1] {
+            let [audio, video] = ids[side];
+            let bytes = [0xf8, 1, u8::try_from(step % 256).unwrap(), u8::try_from(step / 256).unwrap()];
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 2400, ..OutgoingFrame::default() };
+            two.session(side).write_frame(now, audio, 0, &frame).unwrap();
+            let bytes = vp8(step);
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 4500, ..OutgoingFrame::default() };
+            two.session(side).write_frame(now, video, 0, &frame).unwrap();
+        }
+        for _ in 0..5 {
+            two.run(Duration::from_millis(10), |_| false);
+            let now = two.now();
+            for side in [0, 1] {
+                for (at, id) in ids[side].into_iter().enumerate() {
+                    while let Some(frame) = two.session(side).poll_frame(now, id) {
+                        if let Content::Media { bytes, .. } = frame.content {
+                            came[side][at].push(bytes.to_vec());
+                        }
+                    }
+                }
+            }
+        }
+    }
+    came
+}
+
+#[test]
+fn frames_arrive_whole_and_in_order_beside_data() {
+    let (mut two, ids) = connected(near());
+    let came = call(&mut two, ids, 0..200);
+    for (side, [audio, video]) in came.iter().enumerate() {
+        assert!(audio.len() >= 195, "{} frames of audio at {side}", audio.len());
+        assert!(video.len() >= 195, "{} frames of video at {side}", video.len());
+        let first = (0..200).map(vp8).position(|frame| frame == video[0]).unwrap();
+        assert!(video.iter().zip((first..).map(|at| vp8(u32::try_from(at).unwrap()))).all(|(a, b)| *a == b));
+    }
+    let now = two.now();
+    for side in [0, 1] {
+        let stats = two.session(side).stats(now);
+        let (rtp, target) = two.session(side).rtp_stats().unwrap();
+        // What pads probes came before.
+        let padding = two.session(1 - side).encoding_stats(ids[1 - side][1], 0).unwrap().0.padding_packets;
+        assert!(rtp.discarded <= padding, "{rtp:?}, {padding} packets of padding");
+        assert!(rtp.rtcp > 3 && rtp.rtcp_sent > 3, "{rtp:?}");
+        assert!(rtp.round_trip.is_some());
+        assert!(target.unwrap() > 500_000, "the estimate follows what goes through: {target:?}");
+        // Each packet that was authenticated was delivered, or its refusal was counted.
+        let (_, received) = stats.srtp.unwrap();
+        assert_eq!(received.rtp_packets, rtp.packets + rtp.discarded + stats.ignored.stray);
+        let (sent, remote) = two.session(side).encoding_stats(ids[side][1], 0).unwrap();
+        assert_eq!(sent.frames, 200);
+        assert!(remote.count > 3 && remote.round_trip.is_some());
+    }
+}
+
+#[test]
+fn what_the_path_loses_is_asked_for_again() {
+    let mut link = near();
+    link.loss = 0.05;
+    link.delay = Duration::from_millis(40);
+    let (mut two, ids) = connected(link);
+    // Ten seconds to find out what the path carries.
+    call(&mut two, ids, 0..200);
+    let came = call(&mut two, ids, 200..600);
+    for (side, [audio, video]) in came.iter().enumerate() {
+        let (stream, stats) = two.session(side).stream_stats(ids[side][1])[0];
+        assert!(audio.len() >= 360, "{} frames of audio at {side}", audio.len());
+        assert!(video.len() >= 380, "{} frames of video at {side}: {stream:?} {stats:?}", video.len());
+        let (sent, _) = two.session(side).encoding_stats(ids[side][1], 0).unwrap();
+        assert!(sent.retransmitted_packets > 20, "{sent:?}");
+    }
+}
+
+#[test]
+fn a_key_frame_is_asked_for_at_once_and_told_to_the_sender() {
+    let (mut two, ids) = connected(near());
+    call(&mut two, ids, 0..40);
+    let [_, video] = ids[1];
+    let stream = two.session(1).stream_stats(video)[0].0;
+    two.seen[0].clear();
+    two.session(1).request_key_frame(video, stream);
+    // Nothing but the wish has the session wake.
+    two.run(Duration::from_secs(2), |_| false);
+    let wished = Event::Sender(ids[0][1], SenderEvent::KeyFrameWanted { encoding: 0 });
+    assert!(two.seen[0].contains(&wished), "{:?}", two.seen[0]);
+}
+
+#[test]
+fn frames_that_nobody_reads_do_not_pile_up_and_do_not_keep_the_session_awake() {
+    let (mut two, ids) = connected(near());
+    two.seen[1].clear();
+    for step in 0..200 {
+        let now = two.now();
+        let bytes = vp8(step);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 4500, ..OutgoingFrame::default() };
+        two.session(0).write_frame(now, ids[0][1], 0, &frame).unwrap();
+        two.run(Duration::from_millis(50), |_| false);
+    }
+    let told = two.seen[1].iter().filter(|event| **event == Event::FrameReadable(ids[1][1])).count();
+    assert!((5..=20).contains(&told), "told {told} times of frames that were not fetched");
+    two.run(Duration::from_secs(3), |_| false);
+    let now = two.now();
+    assert!(two.session(1).poll_frame(now, ids[1][1]).is_none(), "what is old is given up");
+    // And it goes on for whoever reads again.
+    let came = call(&mut two, ids, 240..300);
+    assert!(came[1][1].len() > 25, "{} frames", came[1][1].len());
+}
+
+#[test]
+fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
+    let (mut two, ids) = connected(near());
+    assert!(two.session(1).set_output(ids[1][1], Output::Packets));
+    for step in 0..60 {
+        let now = two.now();
+        let bytes = vp8(step);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 4500, ..OutgoingFrame::default() };
+        two.session(0).write_frame(now, ids[0][1], 0, &frame).unwrap();
+        two.run(Duration::from_millis(50), |_| false);
+    }
+    let packets = std::mem::take(&mut two.peer(1).packets);
+    let sent = two.session(0).encoding_stats(ids[0][1], 0).unwrap().0;
+    assert!(packets.len() as u64 >= sent.packets - sent.padding_packets - 8, "{} of {sent:?}", packets.len());
+    assert!(packets.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "numbers go on without a gap");
+    // Back to where they came from, as by a room.
+    let now = two.now();
+    let theirs = two.session(1).transceiver(ids[1][1]).unwrap().negotiated.unwrap().extensions.clone();
+    for (_, number, packet) in packets {
+        let mut memory = packet.clone();
+        memory.resize(packet.len() + 64, 0);
+        two.session(1)
+            .forward_rtp(now, ids[1][1], 0, (1, number), (&mut memory, packet.len()), &theirs)
+            .unwrap();
+    }
+    let mut frames = 0;
+    for _ in 0..600 {
+        two.run(Duration::from_millis(10), |_| false);
+        let now = two.now();
+        while let Some(frame) = two.session(0).poll_frame(now, ids[0][1]) {
+            frames += u32::from(matches!(frame.content, Content::Media { .. }));
+        }
+    }
+    assert_eq!(frames, 60);
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_with_the_reason() {
+    let (mut two, ids) = connected(near());
+    let now = two.now();
+    let frame = OutgoingFrame { bytes: &[0xf8, 1], ..OutgoingFrame::default() };
+    let [audio, video] = ids[0];
+    let session = two.session(0);
+    assert_eq!(session.write_frame(now, audio, 1, &frame), Err(SendMediaError::UnknownEncoding));
+    assert!(matches!(
+        session.write_frame(now, video, 0, &OutgoingFrame::default()),
+        Err(SendMediaError::Frame(_))
+    ));
+    session.set_direction(now, audio, Direction::RecvOnly).unwrap();
+    two.negotiate(0);
+    let now = two.now();
+    assert_eq!(two.session(0).write_frame(now, audio, 0, &frame), Err(SendMediaError::NotSending));
+    two.session(0).stop_transceiver(now, video).unwrap();
+    two.negotiate(0);
+    let now = two.now();
+    assert_eq!(two.session(0).write_frame(now, video, 0, &frame), Err(SendMediaError::Stopped));
+    // A transceiver that comes later has machines too.
+    let late = two.session(0).add_transceiver(now, MediaKind::Video, TransceiverInit::default()).unwrap();
+    two.negotiate(0);
+    two.run(Duration::from_millis(200), |_| false);
+    let now = two.now();
+    let bytes = vp8(0);
+    let frame = OutgoingFrame { bytes: &bytes, ..OutgoingFrame::default() };
+    // The other side only receives it, which is all it takes.
+    two.session(0).write_frame(now, late, 0, &frame).unwrap();
+}
