@@ -87,9 +87,9 @@ impl Connectivity {
         match given.kind {
             Kind::ServerReflexive => {
                 let servers = self.gatherer.report();
-                let told = servers.into_iter().find(|known| {
-                    known.base == given.base && Some(known.server.ip()) == given.server
-                })?;
+                let told = servers
+                    .into_iter()
+                    .find(|known| known.base == given.base && Some(known.server.ip()) == given.server)?;
                 Some((told.server, Carrier::Udp))
             }
             Kind::Relayed => {

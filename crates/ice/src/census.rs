@@ -130,9 +130,8 @@ impl Agent {
 
     /// The candidate of ours at whose address the peer sees a pair; before it has told, the one that it was made of.
     pub(crate) fn local_of(&self, pair: &Pair) -> CandidateId {
-        let is_base = |local: &&Local| {
-            (local.given.base, local.given.carrier) == (pair.path.local, pair.path.carrier)
-        };
+        let is_base =
+            |local: &&Local| (local.given.base, local.given.carrier) == (pair.path.local, pair.path.carrier);
         let is_seen = |local: &&Local| pair.mapped == Some(local.given.address) && is_base(local);
         let seen = self.locals.iter().find(is_seen);
         let own = || self.locals.iter().find(|local| local.id == pair.local);

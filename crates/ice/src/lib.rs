@@ -68,6 +68,7 @@
 
 mod agent;
 mod candidate;
+mod census;
 mod config;
 mod consent;
 mod credentials;
@@ -85,12 +86,12 @@ mod prefer;
 mod reply;
 mod routes;
 mod stats;
-mod census;
 mod tcp;
 mod timers;
 
 pub use agent::Agent;
 pub use candidate::{Address, Candidate, Kind, TcpType, Transport};
+pub use census::{Census, LocalEntry, RemoteEntry, Traffic};
 pub use config::{Config, Options};
 pub use credentials::Credentials;
 pub use error::{CandidateError, CredentialsError, Discard, ParseError};
@@ -100,7 +101,6 @@ pub use pacer::Pacer;
 pub use pair::PairState;
 pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit};
 pub use stats::{Counters, PairStats, Stats};
-pub use census::{Census, LocalEntry, RemoteEntry, Traffic};
 pub use stun::DecodeError;
 pub use tcp::ConnectId;
 pub use timers::Timers;

@@ -144,6 +144,15 @@ impl NtpTime {
         Self(seconds.wrapping_shl(32) | fraction)
     }
 
+    /// The time since 1970; before 1970 there is none, so that what the format shows belongs to the years until 2106.
+    #[must_use]
+    pub fn to_unix(self) -> Duration {
+        const SHORT: u64 = SECONDS_TO_1970 & 0xffff_ffff;
+        let seconds = (self.0 >> 32).wrapping_sub(SHORT) & 0xffff_ffff;
+        let nanos = (self.0 & 0xffff_ffff).wrapping_mul(1_000_000_000) >> 32;
+        Duration::new(seconds, u32::try_from(nanos).unwrap_or(0))
+    }
+
     /// The middle 32 bits, in units of 2⁻¹⁶ s, as reports repeat them (RFC 3550 §6.4.1, LSR).
     #[must_use]
     pub const fn middle(self) -> u32 {

@@ -121,8 +121,9 @@ pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{Received, Session, TcpRequest};
 pub use state::Route;
 pub use statistics::{
-    CandidatePairState, CandidatePairStats, CandidateStats, CertificateStats, DataChannelStats, Dictionary,
-    DtlsTransportState, PeerConnectionStats, StatsId, StatsReport, Timestamp, TransportStats, Value,
+    CandidatePairState, CandidatePairStats, CandidateStats, CertificateStats, CodecStats, DataChannelStats,
+    Dictionary, DtlsTransportState, InboundRtpStats, MediaSourceStats, OutboundRtpStats, PeerConnectionStats,
+    RemoteInboundRtpStats, RemoteOutboundRtpStats, StatsId, StatsReport, Timestamp, TransportStats, Value,
 };
 pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};

@@ -53,7 +53,7 @@ pub struct Session {
     dtls_config: Arc<dtls::Config>,
     /// The certificate that `dtls_config` shows.
     pub(crate) identity: Arc<dtls::Identity>,
-    negotiation: Negotiation,
+    pub(crate) negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
     /// Relays that no transport has: after a rollback, and while they are given back at the end.

@@ -6,17 +6,23 @@
 //! exist here.
 
 mod collect;
+mod collect_rtp;
 mod connection;
 mod ids;
 #[cfg(feature = "serde")]
 mod json;
 mod report;
+mod rtp;
 mod transport;
 mod value;
 
 pub use connection::{CertificateStats, DataChannelStats, PeerConnectionStats};
 pub use ids::StatsId;
 pub use report::{Dictionary, StatsReport};
+pub use rtp::{
+    CodecStats, InboundRtpStats, MediaSourceStats, OutboundRtpStats, RemoteInboundRtpStats,
+    RemoteOutboundRtpStats,
+};
 pub use transport::{
     CandidatePairState, CandidatePairStats, CandidateStats, DtlsTransportState, TransportStats,
 };

@@ -13,16 +13,18 @@ mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{CLOCK, Two, config, near, peer};
 use session::{
-    CandidateKind, CandidatePairState, ChannelId, ChannelInit, ChannelState, Config, Credentials, Dictionary,
-    DtlsRole, DtlsTransportState, Gathering, IceRole, IceState, Identity, MediaKind, Relaying, StatsReport,
-    Timestamp, TurnServer, Value,
+    CandidateKind, CandidatePairState, ChannelId, ChannelInit, ChannelState, Codec, Config, Content,
+    Credentials, Dictionary, DtlsRole, DtlsTransportState, FrameConfig, Gathering, IceRole, IceState,
+    Identity, InboundRtpStats, MediaConfig, MediaKind, OutboundRtpStats, OutgoingFrame, Output, Relaying,
+    SendEncoding, StatsId, StatsReport, Timestamp, TransceiverId, TransceiverInit, TurnServer, Value,
 };
-use testkit::Nat;
+use testkit::{Link, Nat};
 
 fn report(two: &mut Two, side: usize) -> StatsReport {
     let now = two.now();
@@ -119,7 +121,7 @@ fn a_transport_says_what_was_agreed_upon() {
         let suite = two.session(side).stats(now).cipher_suite;
         assert_eq!(transport.dtls_cipher, suite);
         assert!(transport.selected_candidate_pair_changes >= 1);
-        let certificate = |id: &session::StatsId, report: usize| match reports[report].get(id.as_str()) {
+        let certificate = |id: &StatsId, report: usize| match reports[report].get(id.as_str()) {
             Some(Dictionary::Certificate(stats)) => stats.clone(),
             other => panic!("{other:?}"),
         };
@@ -276,11 +278,213 @@ fn what_is_hidden_is_not_told() {
     }
 }
 
+/// Frames of audio and video both ways, and the transceivers of each side.
+fn call(link: Link, change: impl Fn(&mut MediaConfig)) -> (Two, [[TransceiverId; 2]; 2]) {
+    let configs = [0, 1].map(|side| {
+        let mut config = config(side);
+        config.frames = Some(Arc::new(FrameConfig::default()));
+        let mut media = MediaConfig::default();
+        change(&mut media);
+        config.media = Some(Arc::new(media));
+        config
+    });
+    let mut two = Two::with(configs, link);
+    let now = two.now();
+    let kinds = [MediaKind::Audio, MediaKind::Video];
+    let ids = [0, 1].map(|side| kinds.map(|kind| two.session(side).add_track(now, kind, vec![]).unwrap()));
+    two.negotiate(0);
+    assert!(two.run(Duration::from_secs(20), Two::is_connected), "{}", two.reports());
+    (two, ids)
+}
+
+/// Frames that came, of audio and of video.
+type Came = [[u64; 2]; 2];
+
+/// Sends for so many twentieths of a second, and reads all the while; then what is under way arrives.
+fn talk(two: &mut Two, ids: [[TransceiverId; 2]; 2], steps: Range<u32>) -> Came {
+    let mut came = Came::default();
+    let quiet = steps.end + 40;
+    for step in steps.start..quiet {
+        let now = two.now();
+        for side in [0, 1] {
+            if step >= steps.end {
+                continue;
+            }
+            let [audio, video] = ids[side];
+            let frame =
+                OutgoingFrame { bytes: &[0xf8; 40], timestamp: step * 2400, ..OutgoingFrame::default() };
+            two.session(side).write_frame(now, audio, 0, &frame).unwrap();
+            // VP8 (RFC 6386 §9.1).
+            let mut bytes = vec![u8::from(!step.is_multiple_of(30)), 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 180, 0];
+            bytes.resize(3000, 7);
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 4500, ..OutgoingFrame::default() };
+            two.session(side).write_frame(now, video, 0, &frame).unwrap();
+        }
+        for _ in 0..5 {
+            two.run(Duration::from_millis(10), |_| false);
+            let now = two.now();
+            for side in [0, 1] {
+                for (at, id) in ids[side].into_iter().enumerate() {
+                    while let Some(frame) = two.session(side).poll_frame(now, id) {
+                        came[side][at] += u64::from(matches!(frame.content, Content::Media { .. }));
+                    }
+                }
+            }
+        }
+    }
+    came
+}
+
+fn inbound(report: &StatsReport, kind: MediaKind) -> (StatsId, InboundRtpStats) {
+    let found = report.inbound_rtp().find(|(_, stats)| stats.kind == kind);
+    found.map(|(id, stats)| (id.clone(), stats.clone())).unwrap()
+}
+
+fn outbound(report: &StatsReport, kind: MediaKind) -> (StatsId, OutboundRtpStats) {
+    let found = report.outbound_rtp().find(|(_, stats)| stats.kind == kind);
+    found.map(|(id, stats)| (id.clone(), stats.clone())).unwrap()
+}
+
+#[test]
+fn streams_count_what_was_sent_and_what_came() {
+    let (mut two, ids) = call(near(), |_| {});
+    let came = talk(&mut two, ids, 0..200);
+    let reports = [0, 1].map(|side| report(&mut two, side));
+    for side in [0, 1] {
+        for (at, kind) in [MediaKind::Audio, MediaKind::Video].into_iter().enumerate() {
+            let (_, sent) = outbound(&reports[1 - side], kind);
+            let (id, received) = inbound(&reports[side], kind);
+            assert_eq!((sent.ssrc, &sent.mid), (received.ssrc, &received.mid));
+            let padding = two.session(1 - side).encoding_stats(ids[1 - side][at], 0).unwrap().0;
+            let fresh = sent.packets_sent - sent.retransmitted_packets_sent - padding.padding_packets;
+            let bytes = sent.bytes_sent - sent.retransmitted_bytes_sent - padding.padding_bytes;
+            assert!(received.packets_received >= fresh, "{sent:?} {received:?}");
+            assert!(received.packets_received <= sent.packets_sent && received.bytes_received >= bytes);
+            assert_eq!((received.packets_lost, received.packets_discarded, sent.nack_count), (0, 0, 0));
+            assert!(received.header_bytes_received >= received.packets_received * 12);
+            assert!(sent.header_bytes_sent >= sent.packets_sent * 12);
+            assert!(received.jitter < Duration::from_millis(20), "{:?}", received.jitter);
+            assert!(sent.target_bitrate.unwrap() > 0 && sent.active);
+            let codec = |id: &Option<StatsId>, report: usize| match reports[report]
+                .get(id.as_ref().unwrap().as_str())
+            {
+                Some(Dictionary::Codec(codec)) => (codec.mime_type.clone(), codec.clock_rate),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(codec(&sent.codec_id, 1 - side), codec(&received.codec_id, side));
+            let held =
+                received.jitter_buffer_delay / u32::try_from(received.jitter_buffer_emitted_count).unwrap();
+            assert!(held < Duration::from_millis(200), "{held:?} of {id}");
+            assert!(received.jitter_buffer_minimum_delay <= received.jitter_buffer_target_delay);
+
+            let remote = reports[side].get(received.remote_id.as_ref().unwrap().as_str());
+            let Some(Dictionary::RemoteOutboundRtp(remote)) = remote else { panic!("{remote:?}") };
+            assert_eq!((&remote.local_id, remote.packets_sent, remote.bytes_sent), (&id, fresh, bytes));
+            assert!(remote.reports_sent > 1);
+            let apart = two.now() - testkit::epoch() + Duration::from_secs(CLOCK.unix_seconds);
+            let age = apart.checked_sub(remote.remote_timestamp.0).unwrap();
+            assert!(age < Duration::from_secs(10), "{age:?}");
+            let remote = reports[1 - side].get(sent.remote_id.as_ref().unwrap().as_str());
+            let Some(Dictionary::RemoteInboundRtp(remote)) = remote else { panic!("{remote:?}") };
+            assert_eq!((remote.packets_lost, remote.fraction_lost), (0, 0.0));
+            assert!(
+                remote.packets_received <= fresh && remote.packets_received + 60 > fresh,
+                "{remote:?} {fresh}"
+            );
+            let trip = remote.round_trip_time.unwrap();
+            assert!((20..25).contains(&trip.as_millis()), "{trip:?}");
+            let average =
+                remote.total_round_trip_time / u32::try_from(remote.round_trip_time_measurements).unwrap();
+            assert!((20..25).contains(&average.as_millis()), "{average:?}");
+
+            if kind == MediaKind::Audio {
+                assert_eq!(
+                    received.jitter_buffer_emitted_count,
+                    (came[side][at] - 1) * 2400,
+                    "ticks of 48 kHz"
+                );
+                assert_eq!((received.concealed_samples, received.frames_received), (Some(0), None));
+                let duration = Duration::from_millis(50) * u32::try_from(came[side][at] - 1).unwrap();
+                assert_eq!(received.total_samples_duration, Some(duration));
+            } else {
+                assert_eq!(received.frames_received, Some(came[side][at]));
+                assert_eq!(
+                    received.frames_assembled_from_multiple_packets,
+                    Some(came[side][at]),
+                    "3,000 bytes"
+                );
+                assert_eq!(received.jitter_buffer_emitted_count, came[side][at]);
+                assert_eq!((sent.frames_sent, sent.huge_frames_sent), (Some(200), Some(0)));
+                assert_eq!((received.pli_count, sent.pli_count), (Some(1), Some(1)), "one to begin with");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_sides_agree_on_losses_and_repairs() {
+    let mut link = near();
+    link.loss = 0.05;
+    let (mut two, ids) = call(link, |_| {});
+    talk(&mut two, ids, 0..300);
+    let reports = [0, 1].map(|side| report(&mut two, side));
+    for side in [0, 1] {
+        let (_, sent) = outbound(&reports[1 - side], MediaKind::Video);
+        let (_, received) = inbound(&reports[side], MediaKind::Video);
+        assert!(received.packets_lost > 0 && received.retransmitted_packets_received > 0, "{received:?}");
+        // What pads probes looks like a retransmission where it comes.
+        let padding = two.session(1 - side).encoding_stats(ids[1 - side][1], 0).unwrap().0;
+        let most = sent.retransmitted_packets_sent + padding.padding_packets;
+        assert!(received.retransmitted_packets_received <= most);
+        let most = sent.retransmitted_bytes_sent + padding.padding_bytes;
+        assert!(received.retransmitted_bytes_received <= most);
+        assert!(sent.nack_count > 0 && sent.nack_count <= received.nack_count, "requests are lost, too");
+        assert_eq!((received.rtx_ssrc.is_some(), received.rtx_ssrc), (true, sent.rtx_ssrc));
+        let remote = reports[1 - side].get(sent.remote_id.as_ref().unwrap().as_str());
+        let Some(Dictionary::RemoteInboundRtp(remote)) = remote else { panic!("{remote:?}") };
+        assert!(remote.packets_lost > 0 && remote.packets_lost <= received.packets_lost, "{remote:?}");
+        let (_, audio) = inbound(&reports[side], MediaKind::Audio);
+        assert!(audio.concealment_events.unwrap() * 2400 <= audio.concealed_samples.unwrap());
+        assert!(audio.concealment_events.unwrap() > 0, "{audio:?}");
+    }
+}
+
+#[test]
+fn ids_of_streams_stay_while_they_go_on_and_are_not_used_again() {
+    let (mut two, ids) = call(near(), |_| {});
+    talk(&mut two, ids, 0..40);
+    let streams = |two: &mut Two| {
+        let report = report(two, 0);
+        let ids = report.iter().filter(|(_, it)| it.kind().ends_with("-rtp") || it.kind() == "codec");
+        ids.map(|(id, _)| id.to_string()).collect::<BTreeSet<_>>()
+    };
+    let before = streams(&mut two);
+    let now = two.now();
+    two.session(0).open_channel(now, ChannelInit::labelled("later")).unwrap();
+    two.session(0).restart_ice();
+    two.negotiate(0);
+    talk(&mut two, ids, 40..80);
+    assert_eq!(streams(&mut two), before, "renegotiation and a restart change nothing");
+    // What is received by packets in place of frames begins anew.
+    let old = inbound(&report(&mut two, 0), MediaKind::Video).0;
+    two.session(0).set_output(ids[0][1], Output::Packets);
+    let now = two.now();
+    let frame = OutgoingFrame { bytes: &[0; 100], timestamp: 0, ..OutgoingFrame::default() };
+    for _ in 0..3 {
+        two.session(1).write_frame(now, ids[1][1], 0, &frame).unwrap();
+    }
+    wait(&mut two, Duration::from_secs(1));
+    let new = report(&mut two, 0);
+    assert!(new.get(old.as_str()).is_none());
+    assert_ne!(inbound(&new, MediaKind::Video).0, old);
+}
+
 /// Reports in which everything occurs that can.
 fn reports() -> Vec<StatsReport> {
     let mut reports = Vec::new();
     let (server, identity) = ("198.51.100.1:3478".parse::<SocketAddr>().unwrap(), {
-        let make = |seed: u8| Identity::generate(crypto::rust_crypto(), CLOCK.unix_seconds, [seed; 32]).unwrap();
+        let make =
+            |seed: u8| Identity::generate(crypto::rust_crypto(), CLOCK.unix_seconds, [seed; 32]).unwrap();
         let issuer = make(9).certificate().to_vec();
         Arc::new(make(8).with_issuers(vec![issuer]).unwrap())
     });
@@ -314,9 +518,24 @@ fn reports() -> Vec<StatsReport> {
     }
     let kinds = |kind| {
         let entries = reports.iter().flat_map(StatsReport::iter);
-        entries.filter(|(_, it)| matches!(it, Dictionary::LocalCandidate(it) if it.candidate_type == kind)).count()
+        entries
+            .filter(|(_, it)| matches!(it, Dictionary::LocalCandidate(it) if it.candidate_type == kind))
+            .count()
     };
     assert!(kinds(CandidateKind::ServerReflexive) > 0 && kinds(CandidateKind::Relayed) > 0, "{reports:#?}");
+    let (mut two, ids) = call(near(), |media| {
+        let repair = Codec::new(MediaKind::Video, "flexfec-03", 90_000, 49).unwrap();
+        media.codecs.push(repair);
+    });
+    let mut layers = TransceiverInit::default();
+    layers.send_encodings = ["h", "l"].map(|rid| SendEncoding::named(rid).unwrap()).into();
+    let now = two.now();
+    two.session(0).add_transceiver(now, MediaKind::Video, layers).unwrap();
+    two.negotiate(0);
+    talk(&mut two, ids, 0..100);
+    for side in [0, 1] {
+        reports.push(report(&mut two, side));
+    }
     reports
 }
 
@@ -356,8 +575,11 @@ fn the_page_names_every_member_and_each_that_it_calls_filled_is() {
         }
     }
     for (kind, table) in &page {
-        let filled: BTreeSet<&str> =
-            table.iter().filter(|(_, who)| who.starts_with("filled")).map(|(name, _)| name.as_str()).collect();
+        let filled: BTreeSet<&str> = table
+            .iter()
+            .filter(|(_, who)| who.starts_with("filled"))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let Some(names) = names.get(kind.as_str()) else {
             assert!(filled.is_empty(), "there is no {kind}");
             continue;

@@ -22,10 +22,8 @@ impl Session {
     pub fn statistics(&self, now: Instant) -> StatsReport {
         let mut report = StatsReport { timestamp: self.timestamp(now), ..StatsReport::default() };
         let totals = self.channels.totals();
-        let connection = PeerConnectionStats {
-            data_channels_opened: totals.opened,
-            data_channels_closed: totals.closed,
-        };
+        let connection =
+            PeerConnectionStats { data_channels_opened: totals.opened, data_channels_closed: totals.closed };
         report.insert(StatsId::connection(), Dictionary::PeerConnection(connection));
         for id in self.channels.ids() {
             if let Some(stats) = self.data_channel(id) {
@@ -36,6 +34,7 @@ impl Session {
             self.collect_certificates(transport, &mut report);
             self.collect_transport(transport, &mut report);
         }
+        self.collect_media(&mut report);
         report
     }
 
@@ -44,7 +43,7 @@ impl Session {
         self.statistics(now).selection(StatsId::channel(channel.number()).as_str())
     }
 
-    fn timestamp(&self, at: Instant) -> Timestamp {
+    pub(super) fn timestamp(&self, at: Instant) -> Timestamp {
         let (begun, clock) = self.begun;
         Timestamp(Duration::from_secs(clock.unix_seconds).saturating_add(at - begun))
     }
@@ -92,7 +91,7 @@ impl Session {
     }
 
     /// Where in the order of a session's transports the one stands that there is.
-    const fn transport_number(&self) -> u32 {
+    pub(super) const fn transport_number(&self) -> u32 {
         self.transports_made.saturating_sub(1)
     }
 
@@ -104,7 +103,11 @@ impl Session {
             // Without its remote candidate, which has made room for another, it leads nowhere.
             let Some(remote) = pair.remote else { continue };
             let id = StatsId::pair(number, pair.generation, pair.number);
-            report.insert(id, Dictionary::CandidatePair(self.candidate_pair(pair, remote)));
+            let mut stats = self.candidate_pair(pair, remote);
+            if selected.as_ref() == Some(&id) {
+                stats.available_outgoing_bitrate = self.rtp_stats().and_then(|(_, target)| target);
+            }
+            report.insert(id, Dictionary::CandidatePair(stats));
         }
         for entry in &census.locals {
             let id = StatsId::local(number, entry.generation, entry.number);
@@ -117,7 +120,7 @@ impl Session {
         let dtls = transport.dtls();
         let is_agreed = dtls.is_some_and(dtls::Connection::is_connected);
         let remote_certificate = dtls.and_then(dtls::Connection::peer_certificate);
-        let traffic = census.traffic;
+        let (traffic, rtp) = (census.traffic, self.rtp_stats());
         let stats = TransportStats {
             packets_sent: traffic.packets_sent,
             packets_received: traffic.packets_received,
@@ -141,6 +144,8 @@ impl Session {
             dtls_role: transport.dtls_role(),
             srtp_cipher: dtls.and_then(dtls::Connection::srtp_profile).and_then(profile_name),
             selected_candidate_pair_changes: census.selections,
+            ccfb_messages_sent: rtp.map(|(rtp, _)| rtp.ccfb_sent),
+            ccfb_messages_received: rtp.map(|(rtp, _)| rtp.ccfb_received),
         };
         report.insert(StatsId::transport(number), Dictionary::Transport(stats));
     }
@@ -170,6 +175,7 @@ impl Session {
             last_packet_received_timestamp: traffic.last_received.map(|at| self.timestamp(at)),
             total_round_trip_time: pair.total_round_trip,
             current_round_trip_time: pair.latest_round_trip,
+            available_outgoing_bitrate: None,
             requests_received: pair.requests_received,
             requests_sent: pair.checks_sent,
             responses_received: pair.responses_received,

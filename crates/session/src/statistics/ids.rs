@@ -1,7 +1,10 @@
 use std::borrow::Borrow;
 use std::fmt;
 
+use ::media::StreamId;
+
 use super::Value;
+use crate::{PayloadType, TransceiverId};
 
 /// Names a dictionary of a [`StatsReport`](super::StatsReport): the same thing has the same id in every report of its session, and
 /// another thing never has it. It begins with what it names, behind which stand numbers:
@@ -15,8 +18,8 @@ use super::Value;
 /// | `CFL0`, `CFR0.0` | certificates: ours and those of its issuers; the peer's by transport |
 /// | `D3` | a data channel |
 /// | `CI0.96`, `CO0.96` | codecs that come and that are sent: transport, payload type |
-/// | `I2.0`, `RO2.0` | a stream that comes, and what its sender says of it: transceiver, stream |
-/// | `O2.0`, `RI2.0` | a stream that is sent, and what its receiver says of it: transceiver, encoding |
+/// | `I2.1.0`, `RO2.1.0` | a stream that comes, and what its sender says of it: transceiver, how often its streams have begun anew, stream |
+/// | `O2.1.0`, `RI2.1.0` | a stream that is sent, and what its receiver says of it: transceiver, how often its streams have begun anew, encoding |
 /// | `S2` | the source of what a transceiver sends |
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct StatsId(String);
@@ -53,6 +56,35 @@ impl StatsId {
 
     pub(super) fn remote_certificate(transport: u32) -> Self {
         Self(format!("CFR{transport}.0"))
+    }
+
+    pub(super) fn codec_in(transport: u32, payload_type: PayloadType) -> Self {
+        Self(format!("CI{transport}.{}", payload_type.get()))
+    }
+
+    pub(super) fn codec_out(transport: u32, payload_type: PayloadType) -> Self {
+        Self(format!("CO{transport}.{}", payload_type.get()))
+    }
+
+    pub(super) fn inbound(transceiver: TransceiverId, made: u32, stream: StreamId) -> Self {
+        Self(format!("I{transceiver}.{made}.{}", stream.0))
+    }
+
+    /// What the sender says of the stream `inbound`.
+    pub(super) fn remote_outbound(inbound: &Self) -> Self {
+        Self(format!("RO{}", inbound.0.trim_start_matches('I')))
+    }
+
+    pub(super) fn outbound(transceiver: TransceiverId, made: u32, encoding: usize) -> Self {
+        Self(format!("O{transceiver}.{made}.{encoding}"))
+    }
+
+    pub(super) fn remote_inbound(transceiver: TransceiverId, made: u32, encoding: usize) -> Self {
+        Self(format!("RI{transceiver}.{made}.{encoding}"))
+    }
+
+    pub(super) fn source(transceiver: TransceiverId) -> Self {
+        Self(format!("S{transceiver}"))
     }
 
     pub(super) fn channel(number: u64) -> Self {

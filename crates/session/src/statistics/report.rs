@@ -3,8 +3,9 @@ use std::collections::btree_map;
 
 use super::value::Member;
 use super::{
-    CandidatePairStats, CandidateStats, CertificateStats, DataChannelStats, PeerConnectionStats, StatsId,
-    Timestamp, TransportStats, Value,
+    CandidatePairStats, CandidateStats, CertificateStats, CodecStats, DataChannelStats, InboundRtpStats,
+    MediaSourceStats, OutboundRtpStats, PeerConnectionStats, RemoteInboundRtpStats, RemoteOutboundRtpStats,
+    StatsId, Timestamp, TransportStats, Value,
 };
 
 /// Dictionaries by their ids (`RTCStatsReport`).
@@ -33,6 +34,18 @@ pub enum Dictionary {
     Certificate(CertificateStats),
     /// A data channel.
     DataChannel(DataChannelStats),
+    /// A codec.
+    Codec(CodecStats),
+    /// A stream that comes.
+    InboundRtp(InboundRtpStats),
+    /// What the receiver says of a stream of ours.
+    RemoteInboundRtp(RemoteInboundRtpStats),
+    /// A stream that is sent.
+    OutboundRtp(OutboundRtpStats),
+    /// What the sender says of a stream of its own.
+    RemoteOutboundRtp(RemoteOutboundRtpStats),
+    /// The source of what is sent.
+    MediaSource(MediaSourceStats),
 }
 
 impl StatsReport {
@@ -92,6 +105,22 @@ impl StatsReport {
         })
     }
 
+    /// The streams that come.
+    pub fn inbound_rtp(&self) -> impl Iterator<Item = (&StatsId, &InboundRtpStats)> {
+        self.iter().filter_map(|(id, entry)| match entry {
+            Dictionary::InboundRtp(stats) => Some((id, stats)),
+            _ => None,
+        })
+    }
+
+    /// The streams that are sent.
+    pub fn outbound_rtp(&self) -> impl Iterator<Item = (&StatsId, &OutboundRtpStats)> {
+        self.iter().filter_map(|(id, entry)| match entry {
+            Dictionary::OutboundRtp(stats) => Some((id, stats)),
+            _ => None,
+        })
+    }
+
     /// What belongs to the dictionary with this id: itself, and what it and those name that it names, to the end
     /// (W3C WebRTC 1.0 §8.5, the stats selection algorithm).
     #[must_use]
@@ -134,6 +163,12 @@ impl Dictionary {
             Self::RemoteCandidate(_) => "remote-candidate",
             Self::Certificate(_) => "certificate",
             Self::DataChannel(_) => "data-channel",
+            Self::Codec(_) => "codec",
+            Self::InboundRtp(_) => "inbound-rtp",
+            Self::RemoteInboundRtp(_) => "remote-inbound-rtp",
+            Self::OutboundRtp(_) => "outbound-rtp",
+            Self::RemoteOutboundRtp(_) => "remote-outbound-rtp",
+            Self::MediaSource(_) => "media-source",
         }
     }
 
@@ -147,6 +182,12 @@ impl Dictionary {
             Self::LocalCandidate(stats) | Self::RemoteCandidate(stats) => stats.members(),
             Self::Certificate(stats) => stats.members(),
             Self::DataChannel(stats) => stats.members(),
+            Self::Codec(stats) => stats.members(),
+            Self::InboundRtp(stats) => stats.members(),
+            Self::RemoteInboundRtp(stats) => stats.members(),
+            Self::OutboundRtp(stats) => stats.members(),
+            Self::RemoteOutboundRtp(stats) => stats.members(),
+            Self::MediaSource(stats) => stats.members(),
         }
     }
 }

@@ -40,6 +40,10 @@ pub struct TransportStats {
     pub srtp_cipher: Option<&'static str>,
     /// How often another pair was selected, or none.
     pub selected_candidate_pair_changes: u64,
+    /// Packets of feedback by RFC 8888 that were sent, once there are streams.
+    pub ccfb_messages_sent: Option<u64>,
+    /// Those that came.
+    pub ccfb_messages_received: Option<u64>,
 }
 
 /// How far DTLS is (`RTCDtlsTransportState`).
@@ -89,6 +93,8 @@ pub struct CandidatePairStats {
     pub total_round_trip_time: Duration,
     /// The last of them.
     pub current_round_trip_time: Option<Duration>,
+    /// Of the selected pair, once there are streams: what it is thought to carry, in bit/s of RTP packets.
+    pub available_outgoing_bitrate: Option<u64>,
     /// Checks of the peer's, each time counted, those for consent among them.
     pub requests_received: u64,
     /// Checks of ours, each counted once however often it was sent.
@@ -215,6 +221,8 @@ impl TransportStats {
             some("dtlsRole", dtls_role),
             maybe("srtpCipher", self.srtp_cipher),
             some("selectedCandidatePairChanges", self.selected_candidate_pair_changes),
+            maybe("ccfbMessagesSent", self.ccfb_messages_sent),
+            maybe("ccfbMessagesReceived", self.ccfb_messages_received),
         ]
     }
 }
@@ -235,6 +243,7 @@ impl CandidatePairStats {
             maybe("lastPacketReceivedTimestamp", self.last_packet_received_timestamp),
             some("totalRoundTripTime", self.total_round_trip_time),
             maybe("currentRoundTripTime", self.current_round_trip_time),
+            maybe("availableOutgoingBitrate", self.available_outgoing_bitrate),
             some("requestsReceived", self.requests_received),
             some("requestsSent", self.requests_sent),
             some("responsesReceived", self.responses_received),
