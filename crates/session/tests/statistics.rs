@@ -465,6 +465,13 @@ fn ids_of_streams_stay_while_they_go_on_and_are_not_used_again() {
     two.negotiate(0);
     talk(&mut two, ids, 40..80);
     assert_eq!(streams(&mut two), before, "renegotiation and a restart change nothing");
+    let now = two.now();
+    let of_video = two.session(0).transceiver_statistics(now, ids[0][1]);
+    let kinds: Vec<_> = of_video.inbound_rtp().map(|(_, it)| it.kind).collect();
+    assert_eq!(kinds, [MediaKind::Video]);
+    assert!(of_video.outbound_rtp().all(|(_, it)| it.kind == MediaKind::Video));
+    assert_eq!((of_video.outbound_rtp().count(), of_video.data_channels().count()), (1, 0));
+    assert_eq!(of_video.transports().count(), 1, "what they go over");
     // What is received by packets in place of frames begins anew.
     let old = inbound(&report(&mut two, 0), MediaKind::Video).0;
     two.session(0).set_output(ids[0][1], Output::Packets);

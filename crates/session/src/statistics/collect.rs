@@ -15,7 +15,7 @@ use super::{
 };
 use crate::channel::ChannelInfo;
 use crate::transport::{DtlsState, Transport};
-use crate::{CandidateKind, ChannelId, Session};
+use crate::{CandidateKind, ChannelId, Session, TransceiverId};
 
 impl Session {
     /// The statistics of W3C (`getStats`), as they are at `now`.
@@ -41,6 +41,13 @@ impl Session {
     /// Those of them that are about a data channel; none once it is closed and was read to its end.
     pub fn channel_statistics(&self, now: Instant, channel: ChannelId) -> StatsReport {
         self.statistics(now).selection(StatsId::channel(channel.number()).as_str())
+    }
+
+    /// Those of them that are about what a transceiver sends and receives (`getStats` of its sender and its receiver).
+    pub fn transceiver_statistics(&self, now: Instant, transceiver: TransceiverId) -> StatsReport {
+        let report = self.statistics(now);
+        let streams = report.iter().filter(|(id, _)| id.is_of(transceiver));
+        report.select(streams.map(|(id, _)| id.to_string()).collect())
     }
 
     pub(super) fn timestamp(&self, at: Instant) -> Timestamp {

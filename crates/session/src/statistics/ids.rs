@@ -83,6 +83,13 @@ impl StatsId {
         Self(format!("RI{transceiver}.{made}.{encoding}"))
     }
 
+    /// Whether it names something of this transceiver's.
+    pub(super) fn is_of(&self, transceiver: TransceiverId) -> bool {
+        let kind = ["RO", "RI", "I", "O", "S"].into_iter().find_map(|kind| self.0.strip_prefix(kind));
+        let number = kind.and_then(|rest| rest.split('.').next());
+        number.is_some_and(|number| number == transceiver.to_string())
+    }
+
     pub(super) fn source(transceiver: TransceiverId) -> Self {
         Self(format!("S{transceiver}"))
     }

@@ -125,8 +125,12 @@ impl StatsReport {
     /// (W3C WebRTC 1.0 §8.5, the stats selection algorithm).
     #[must_use]
     pub fn selection(&self, id: &str) -> Self {
+        self.select(vec![id.to_owned()])
+    }
+
+    /// The same of several.
+    pub(super) fn select(&self, mut named: Vec<String>) -> Self {
         let mut selected = Self { timestamp: self.timestamp, entries: BTreeMap::new() };
-        let mut named = vec![id.to_owned()];
         while let Some(id) = named.pop() {
             let Some((id, entry)) = self.entries.get_key_value(id.as_str()) else { continue };
             if selected.entries.contains_key(id) {
