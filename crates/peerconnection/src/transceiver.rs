@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use session::{
     Codec, Content, Direction, Encoding, EncodingStats, MediaKind, Negotiated, OutgoingFrame, Output,
-    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport, Stop, StreamId, StreamStats,
-    TransceiverError, TransceiverId,
+    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport, Stop, StreamId,
+    StreamStats, TransceiverError, TransceiverId,
 };
 
 use crate::Error;

@@ -51,7 +51,9 @@ async fn real_messages_of_all_sizes_come_back_as_they_were() {
     let (here, there) = (alice.get_stats(), bob.get_stats());
     let ((_, here), (_, there)) = (here.transports().next().unwrap(), there.transports().next().unwrap());
     assert_eq!((here.dtls_cipher, here.srtp_cipher), (there.dtls_cipher, there.srtp_cipher));
-    assert!(here.bytes_sent > bytes && there.bytes_received > bytes && here.selected_candidate_pair_id.is_some());
+    assert!(
+        here.bytes_sent > bytes && there.bytes_received > bytes && here.selected_candidate_pair_id.is_some()
+    );
     ours.close();
     assert_eq!(within(2, "to close", ours.recv()).await, None);
     within(2, "to see it closed", echoing).await.unwrap();

@@ -9,12 +9,14 @@ use peerline::{
 use serde_json::{Value, json};
 
 use crate::channels::Channels;
+use crate::media::Media;
 use crate::output::Output;
 use crate::{Answer, Refusal, Ways};
 
 pub(crate) struct Peer {
     connection: PeerConnection,
     channels: Channels,
+    media: Media,
     output: Output,
 }
 
@@ -42,8 +44,9 @@ impl Peer {
         let endpoint = builder.bind().await?;
         let (connection, events) = endpoint.connect(configuration)?;
         let channels = Channels::new(output.clone());
-        tokio::spawn(report(events, connection.clone(), channels.clone(), output.clone()));
-        Ok(Self { connection, channels, output })
+        let media = Media::default();
+        tokio::spawn(report(events, connection.clone(), channels.clone(), media.clone(), output.clone()));
+        Ok(Self { connection, channels, media, output })
     }
 
     /// Carries a command out; `None` where it answers for itself later.
@@ -60,6 +63,9 @@ impl Peer {
             "candidate" => self.add_candidate(command).map(|()| done()),
             "add_channel" => self.add_channel(command).map(|()| done()),
             "close_channel" => self.channels.close(command).map(|()| done()),
+            "add_media" => self.media.add(command).map(|()| done()),
+            "stop_media" => self.media.stop(command).map(|()| done()),
+            "media" => Ok(self.media.report()),
             "received" => Ok(self.channels.received(command)),
             "stats" => Ok(self.stats()),
             "send" => match self.channels.send(command) {
@@ -75,6 +81,7 @@ impl Peer {
         self.output.event(json!({ "ev": "log", "message": report }));
         self.connection.close();
         self.channels.clear();
+        self.media.clear();
     }
 
     pub(crate) async fn closed(&self) {
@@ -85,6 +92,7 @@ impl Peer {
         if command["iceRestart"] == true {
             self.connection.restart_ice();
         }
+        self.media.offer(&self.connection)?;
         let offer = self.connection.create_offer()?;
         self.connection.set_local_description(offer)?;
         self.describe();
@@ -95,6 +103,7 @@ impl Peer {
         let text = command["sdp"].as_str().unwrap_or_default();
         if command["type"] == "offer" {
             self.connection.set_remote_description(Description::offer(text)?)?;
+            self.media.answer(&self.connection)?;
             let answer = self.connection.create_answer()?;
             self.connection.set_local_description(answer)?;
             self.describe();
@@ -179,13 +188,24 @@ impl Peer {
 }
 
 /// Reports what happens to the connection until it is over.
-async fn report(mut events: Events, connection: PeerConnection, channels: Channels, output: Output) {
+async fn report(
+    mut events: Events,
+    connection: PeerConnection,
+    channels: Channels,
+    media: Media,
+    output: Output,
+) {
     while let Some(event) = events.next().await {
         let shown = match event {
             Event::DataChannel(channel) => {
                 let echoes = channel.label().starts_with("echo");
                 channels.add(channel, true, echoes);
                 continue;
+            }
+            Event::Track(transceiver) => {
+                media.receive(&transceiver);
+                let kind = transceiver.kind().name();
+                json!({ "ev": "track", "kind": kind, "mid": transceiver.mid() })
             }
             Event::IceCandidate(Some(found)) => json!({
                 "ev": "candidate", "candidate": found.candidate, "sdpMid": found.sdp_mid,

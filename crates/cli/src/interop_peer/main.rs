@@ -5,7 +5,9 @@
 #![expect(clippy::indexing_slicing, reason = "a missing member of a JSON value reads as null")]
 
 mod channels;
+mod clips;
 mod connection;
+mod media;
 mod output;
 mod payload;
 mod tally;

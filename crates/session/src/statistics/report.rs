@@ -75,49 +75,49 @@ impl StatsReport {
 
     /// The connection as a whole.
     pub fn peer_connection(&self) -> Option<&PeerConnectionStats> {
-        self.entries.values().find_map(|entry| match entry {
-            Dictionary::PeerConnection(stats) => Some(stats),
-            _ => None,
+        self.entries.values().find_map(|entry| {
+            let Dictionary::PeerConnection(stats) = entry else { return None };
+            Some(stats)
         })
     }
 
     /// The transports.
     pub fn transports(&self) -> impl Iterator<Item = (&StatsId, &TransportStats)> {
-        self.iter().filter_map(|(id, entry)| match entry {
-            Dictionary::Transport(stats) => Some((id, stats)),
-            _ => None,
+        self.iter().filter_map(|(id, entry)| {
+            let Dictionary::Transport(stats) = entry else { return None };
+            Some((id, stats))
         })
     }
 
     /// The pairs of candidates.
     pub fn candidate_pairs(&self) -> impl Iterator<Item = (&StatsId, &CandidatePairStats)> {
-        self.iter().filter_map(|(id, entry)| match entry {
-            Dictionary::CandidatePair(stats) => Some((id, stats)),
-            _ => None,
+        self.iter().filter_map(|(id, entry)| {
+            let Dictionary::CandidatePair(stats) = entry else { return None };
+            Some((id, stats))
         })
     }
 
     /// The data channels.
     pub fn data_channels(&self) -> impl Iterator<Item = (&StatsId, &DataChannelStats)> {
-        self.iter().filter_map(|(id, entry)| match entry {
-            Dictionary::DataChannel(stats) => Some((id, stats)),
-            _ => None,
+        self.iter().filter_map(|(id, entry)| {
+            let Dictionary::DataChannel(stats) = entry else { return None };
+            Some((id, stats))
         })
     }
 
     /// The streams that come.
     pub fn inbound_rtp(&self) -> impl Iterator<Item = (&StatsId, &InboundRtpStats)> {
-        self.iter().filter_map(|(id, entry)| match entry {
-            Dictionary::InboundRtp(stats) => Some((id, stats)),
-            _ => None,
+        self.iter().filter_map(|(id, entry)| {
+            let Dictionary::InboundRtp(stats) = entry else { return None };
+            Some((id, stats))
         })
     }
 
     /// The streams that are sent.
     pub fn outbound_rtp(&self) -> impl Iterator<Item = (&StatsId, &OutboundRtpStats)> {
-        self.iter().filter_map(|(id, entry)| match entry {
-            Dictionary::OutboundRtp(stats) => Some((id, stats)),
-            _ => None,
+        self.iter().filter_map(|(id, entry)| {
+            let Dictionary::OutboundRtp(stats) = entry else { return None };
+            Some((id, stats))
         })
     }
 

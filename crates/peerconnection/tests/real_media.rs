@@ -1,0 +1,138 @@
+//! Audio and video between two endpoints, by frames and by packets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{endpoint, negotiate};
+use peerline::{
+    Configuration, Direction, Event, Events, MediaKind, OutgoingFrame, PeerConnection, SendMediaError,
+    SenderRequest, Transceiver, TransceiverInit,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// A frame of VP8; the first is a key frame.
+fn vp8(number: u32) -> Vec<u8> {
+    let is_key = number.is_multiple_of(30);
+    let mut frame = vec![u8::from(!is_key), 0, 0];
+    if is_key {
+        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
+    }
+    frame.extend_from_slice(&number.to_be_bytes());
+    frame.resize(3000, 7);
+    frame
+}
+
+/// Carries candidates to the other side, and gives tracks out.
+fn link(mut events: Events, other: PeerConnection) -> UnboundedReceiver<Transceiver> {
+    let (tracks, found) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            match event {
+                Event::IceCandidate(Some(candidate)) => other.add_ice_candidate(&candidate).unwrap(),
+                Event::Track(transceiver) => _ = tracks.send(transceiver),
+                _ => {}
+            }
+        }
+    });
+    found
+}
+
+/// Two that have agreed on what was added to the first; of the second the tracks.
+fn linked([(alice, from_alice), (bob, from_bob)]: &mut Two) -> UnboundedReceiver<Transceiver> {
+    negotiate(alice, bob);
+    link(from_alice.take().unwrap(), bob.clone());
+    link(from_bob.take().unwrap(), alice.clone())
+}
+
+async fn pump(transceiver: Transceiver) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(33));
+    for number in 0_u32.. {
+        ticks.tick().await;
+        let bytes = vp8(number);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+        match transceiver.write_frame(0, &frame) {
+            Ok(())
+            | Err(SendMediaError::NotConnected | SendMediaError::NotSending | SendMediaError::Blocked) => {}
+            Err(error) => return assert_eq!(error, SendMediaError::Stopped),
+        }
+    }
+}
+
+type Two = [(PeerConnection, Option<Events>); 2];
+
+async fn two() -> Two {
+    let [here, there] = [endpoint().await, endpoint().await];
+    [here, there].map(|endpoint| {
+        let (connection, events) = endpoint.connect(Configuration::default()).unwrap();
+        (connection, Some(events))
+    })
+}
+
+#[tokio::test]
+async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
+    let mut two = two().await;
+    let sender = two[0].0.add_track(MediaKind::Video, &["camera"]).unwrap();
+    let theirs = linked(&mut two).recv().await.unwrap();
+    assert_eq!(theirs.kind(), MediaKind::Video);
+    assert_eq!(theirs.remote_streams(), ["camera"]);
+    let pumping = tokio::spawn(pump(sender.clone()));
+    let mut last = None;
+    for _ in 0..30 {
+        let frame = tokio::time::timeout(Duration::from_secs(10), theirs.recv()).await.unwrap().unwrap();
+        let bytes = frame.bytes().unwrap().clone();
+        let start = if frame.is_key() { 10 } else { 3 };
+        let number = u32::from_be_bytes(bytes[start..start + 4].try_into().unwrap());
+        assert_eq!(bytes, vp8(number));
+        assert!(last.is_none_or(|last| number == last + 1), "{number} after {last:?}");
+        last = Some(number);
+    }
+    let stream = {
+        let frame = theirs.recv().await.unwrap();
+        frame.stream
+    };
+    theirs.request_key_frame(stream);
+    let asked = async {
+        while !matches!(sender.next_request().await.unwrap(), SenderRequest::KeyFrame { encoding: 0 }) {}
+    };
+    tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    let (stats, _) = sender.encoding_stats()[0];
+    assert!(stats.frames >= 30);
+    assert!(theirs.stream_stats()[0].2.packets >= 90);
+    assert!(two[0].0.rtp_stats().unwrap().1.unwrap() > 0);
+    // Stopped: both ends learn of it once they have agreed on that.
+    sender.stop().unwrap();
+    negotiate(&two[0].0, &two[1].0);
+    tokio::time::timeout(Duration::from_secs(5), pumping).await.unwrap().unwrap();
+    let rest = async { while theirs.recv().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(5), rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_packets_are_forwarded_from_one_connection_to_another() {
+    // A camera, a room that forwards, and a viewer.
+    let (mut camera, mut viewer) = (two().await, two().await);
+    let source = camera[0].0.add_track(MediaKind::Video, &[]).unwrap();
+    let incoming = linked(&mut camera).recv().await.unwrap();
+    let mut init = TransceiverInit::default();
+    init.direction = Direction::SendOnly;
+    let outgoing = viewer[0].0.add_transceiver(MediaKind::Video, init).unwrap();
+    let shown = linked(&mut viewer).recv().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(packet) = incoming.recv_rtp().await {
+            let sent = outgoing.write_rtp(0, &packet);
+            assert!(matches!(sent, Ok(()) | Err(SendMediaError::NotConnected)), "{sent:?}");
+        }
+    });
+    tokio::spawn(pump(source));
+    for _ in 0..45 {
+        let frame = tokio::time::timeout(Duration::from_secs(10), shown.recv()).await.unwrap().unwrap();
+        assert_eq!(frame.bytes().unwrap().len(), 3000);
+    }
+}
