@@ -45,8 +45,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     now: Instant,
-    /// When it was made, by both clocks.
-    pub(crate) begun: (Instant, WallClock),
     pub(crate) config: Config,
     seed: Secret<32>,
     pub(crate) transports_made: u32,
@@ -66,7 +64,7 @@ pub struct Session {
     /// It was begun from parameters: there are no descriptions, and nothing calls for any.
     is_without_sdp: bool,
     /// The time of day, for reports of media.
-    wall_clock: ::media::NtpClock,
+    pub(crate) wall_clock: ::media::NtpClock,
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
     restart_offered: bool,
@@ -133,7 +131,6 @@ impl Session {
         let session_id = Rng::new(derive_seed(&seed, "session id")).u64() >> 2;
         Ok(Self {
             now,
-            begun: (now, clock),
             channels: Channels::new(now, channels_config, derive_seed(&seed, "sctp")),
             dtls_config: Arc::new(dtls_config),
             identity,

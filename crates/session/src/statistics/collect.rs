@@ -1,7 +1,5 @@
 //! How the dictionaries of a session are filled.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connectivity::{Carrier, CensusEntry};
@@ -51,8 +49,7 @@ impl Session {
     }
 
     pub(super) fn timestamp(&self, at: Instant) -> Timestamp {
-        let (begun, clock) = self.begun;
-        Timestamp(Duration::from_secs(clock.unix_seconds).saturating_add(at - begun))
+        Timestamp(self.wall_clock.ntp(at).to_unix())
     }
 
     fn data_channel(&self, id: ChannelId) -> Option<DataChannelStats> {
