@@ -348,6 +348,7 @@ impl Connectivity {
         let path = arrival.path;
         if !stun::wire::is_stun(datagram) {
             if self.is_proved(path) {
+                self.agent.count_received(self.now, path, datagram.len());
                 return Ok(Received::Data { path, payload: datagram });
             }
             self.refused_data = self.refused_data.wrapping_add(1);
@@ -377,10 +378,19 @@ impl Connectivity {
         self.handle_timeout(now);
         let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
         self.limit(batch);
+        let mut bytes = 0;
+        let counted = |out: &mut Writer<'_>| {
+            let start = out.len();
+            payload(out)?;
+            bytes = out.len().saturating_sub(start);
+            Ok::<_, E>(())
+        };
         match self.relays.as_mut().filter(|relays| relays.carrier_of(path).is_some()) {
-            None => batch.append(payload),
-            Some(relays) => relays.send_with(path, batch, payload),
-        }
+            None => batch.append(counted),
+            Some(relays) => relays.send_with(path, batch, counted),
+        }?;
+        self.agent.count_sent(self.now, bytes);
+        Ok(())
     }
 
     /// Lowers the batch's limit to what [`send_with`](Self::send_with) may write: [`max_datagram`](Self::max_datagram)

@@ -28,6 +28,7 @@
 //! |--------|-------|
 //! | `connectivity` | [`Connectivity`] and its commands |
 //! | `candidates` | what the peer is told of our addresses, and which of its own are used |
+//! | `census` | what statistics are made of |
 //! | `tcp`, `framing` | TCP candidates (RFC 6544); datagrams on a byte stream (RFC 4571) |
 //! | `gather` | the STUN clients, a server and a base each |
 //! | `relay` | the TURN clients, and datagrams through them |
@@ -44,6 +45,7 @@
 //! Left to the caller: sockets, DNS and multicast DNS, interfaces.
 
 mod candidates;
+mod census;
 mod config;
 mod connectivity;
 mod error;
@@ -56,6 +58,7 @@ mod relay;
 mod report;
 mod tcp;
 
+pub use census::{Census, Entry as CensusEntry};
 pub use config::{Config, ExternalAddress};
 pub use connectivity::{Connectivity, Received};
 pub use error::{CandidateError, Discard, SendError};

@@ -44,6 +44,7 @@ pub struct Channels {
     /// Something of the establishment protocol waits for room in the send buffer.
     control_waits: bool,
     events: Events,
+    totals: Totals,
 }
 
 /// The DTLS role, which decides whose stream numbers are even (RFC 8832 §6).
@@ -99,6 +100,16 @@ pub struct ChannelStats {
     pub bytes_received: u64,
     /// Messages with a PPID that is not WebRTC's.
     pub unknown_messages: u64,
+}
+
+/// How many channels there have been.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Channels that became open, whoever opened them.
+    pub opened: u64,
+    /// Those of them that are not open any more.
+    pub closed: u64,
 }
 
 #[derive(Debug)]
@@ -160,6 +171,7 @@ impl Channels {
             next_stream: 0,
             control_waits: false,
             events: Events::default(),
+            totals: Totals::default(),
         }
     }
 
@@ -411,6 +423,17 @@ impl Channels {
         Some(self.channels.get(channel)?.stats)
     }
 
+    /// The channels, in no order, those that are closing included.
+    pub fn ids(&self) -> impl Iterator<Item = ChannelId> + '_ {
+        self.channels.ids()
+    }
+
+    /// How many channels there have been so far.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
     /// How many channels there are, those that are closing included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -473,6 +496,11 @@ impl Channel {
             error: None,
             stats: ChannelStats::default(),
         }
+    }
+
+    /// Is in another state from now on. Gives whether it was open, and is not any more.
+    fn leave(&mut self, state: State) -> bool {
+        std::mem::replace(&mut self.state, state) == State::Open && state != State::Open
     }
 
     /// How its stream is to be sent now. RFC 8832 §6: in order until the peer is known to have the OPEN.

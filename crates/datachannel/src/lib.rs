@@ -58,7 +58,7 @@ mod message;
 mod slab;
 pub mod wire;
 
-pub use channels::{ChannelStats, Channels, Init, Role, State};
+pub use channels::{ChannelStats, Channels, Init, Role, State, Totals};
 pub use config::Config;
 pub use error::{DecodeError, OpenError, SendError};
 pub use event::{ChannelError, Event};

@@ -5,6 +5,13 @@ pub struct ChannelId {
     index: usize,
 }
 
+impl ChannelId {
+    /// Its number: that of the first channel is 1, and none is given out twice.
+    pub const fn number(self) -> u64 {
+        self.generation
+    }
+}
+
 /// A table whose keys are not used again.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {

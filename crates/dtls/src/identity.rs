@@ -109,6 +109,11 @@ impl Identity {
         &self.certificate
     }
 
+    /// The certificates, DER, of its issuers, in the order in which they are sent.
+    pub fn issuers(&self) -> impl Iterator<Item = &[u8]> {
+        self.issuers.iter().map(Vec::as_slice)
+    }
+
     /// The certificate and those of its issuers, as they are sent.
     pub(crate) fn chain(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(self.certificate()).chain(self.issuers.iter().map(Vec::as_slice))

@@ -5,6 +5,7 @@ use crypto::Rng;
 use proto::{Carrier, Instant, Path};
 use stun::wire::{Class, Message, TransactionId, is_stun};
 
+use crate::census::PairKey;
 use crate::consent::Consent;
 use crate::generation::{Generation, Peer, Remote};
 use crate::inbound::ufrags;
@@ -17,7 +18,7 @@ use crate::stats::Counters;
 use crate::tcp::Closing;
 use crate::{
     Address, Candidate, CandidateError, CandidateId, Config, Credentials, Event, Failure, Kind,
-    LocalCandidate, Options, Role, State, TcpType, Transport,
+    LocalCandidate, Options, Role, State, TcpType, Traffic, Transport,
 };
 use stun::IntegrityKey;
 
@@ -66,6 +67,11 @@ pub struct Agent {
     /// Connections whose end is to be told.
     pub(crate) closing: Option<Box<Closing>>,
     pub(crate) counters: Counters,
+    /// Of all pairs, those that are gone included.
+    pub(crate) traffic: Traffic,
+    /// The selected pair that was counted last, by its generation and itself.
+    pub(crate) counted_pair: Option<PairKey>,
+    pub(crate) selections: u64,
     pub(crate) events: Events,
     /// In no order: few paths are proved, and most peers have one.
     pub(crate) routes: Vec<RouteState>,
@@ -112,6 +118,9 @@ impl Agent {
             holds_slot: false,
             closing: None,
             counters: Counters::default(),
+            traffic: Traffic::default(),
+            counted_pair: None,
+            selections: 0,
             events: Events::default(),
             routes: Vec::new(),
             foundations: Vec::new(),
@@ -347,8 +356,20 @@ impl Agent {
             return Err(CandidateError::TooMany);
         } else {
             let budget = Some(self.config.max_unanswered);
+            let number = self.generation.number_remote();
+            let remotes = &mut self.generation.remotes;
             let at = remotes.len();
-            remotes.push(Remote { address, carrier, tcp_type, kind, priority, foundation, ufrag, budget });
+            remotes.push(Remote {
+                number,
+                address,
+                carrier,
+                tcp_type,
+                kind,
+                priority,
+                foundation,
+                ufrag,
+                budget,
+            });
             self.generation.pair_remote(at, &self.locals, self.role, &self.config);
         }
         self.finish();
@@ -405,7 +426,8 @@ impl Agent {
     }
 
     fn replace_generation(&mut self, credentials: Credentials) {
-        let fresh = Generation::new(credentials, &self.config);
+        let mut fresh = Generation::new(credentials, &self.config);
+        fresh.number = self.generation.number.wrapping_add(1);
         let mut old = std::mem::replace(&mut self.generation, fresh);
         self.locals.retain(|local| local.given.kind != Kind::PeerReflexive);
         self.replies.clear();
@@ -534,7 +556,7 @@ impl Agent {
         self.generation.remotes.iter().map(|remote| (remote.address, remote.kind))
     }
 
-    fn describe(&self, local: &Local) -> Candidate {
+    pub(crate) fn describe(&self, local: &Local) -> Candidate {
         let LocalCandidate { kind, address, .. } = local.given;
         let extensions = [
             ("generation", self.restarts.to_string()),

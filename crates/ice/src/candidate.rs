@@ -201,9 +201,10 @@ impl From<SocketAddr> for Address {
 }
 
 /// How a candidate was found (RFC 8445 §5.1.1).
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
     /// An address of an interface.
+    #[default]
     Host,
     /// As a STUN server saw us.
     ServerReflexive,

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use proto::{Carrier, Instant, Path};
 use stun::IntegrityKey;
@@ -12,6 +13,8 @@ use crate::{CandidateId, Config, Credentials, Kind, LocalCandidate, Role, TcpTyp
 /// What a restart replaces: credentials, remote candidates, pairs, the selected path and its consent.
 #[derive(Debug)]
 pub(crate) struct Generation {
+    /// How many there were before.
+    pub(crate) number: u32,
     pub(crate) credentials: Credentials,
     pub(crate) key: IntegrityKey,
     pub(crate) peer: Option<Peer>,
@@ -26,6 +29,7 @@ pub(crate) struct Generation {
     pub(crate) started: Option<Instant>,
     pub(crate) first_valid: Option<Instant>,
     next_pair: u32,
+    next_remote: u32,
 }
 
 /// The other side's credentials.
@@ -40,6 +44,8 @@ pub(crate) struct Peer {
 /// A candidate of the other side's.
 #[derive(Debug)]
 pub(crate) struct Remote {
+    /// Names it among those of its generation.
+    pub(crate) number: u32,
     pub(crate) address: SocketAddr,
     pub(crate) carrier: Carrier,
     /// Of a TCP candidate.
@@ -82,6 +88,7 @@ impl Generation {
     pub(crate) fn new(credentials: Credentials, config: &Config) -> Self {
         let key = IntegrityKey::short_term(config.provider, credentials.password());
         Self {
+            number: 0,
             credentials,
             key,
             peer: None,
@@ -95,6 +102,7 @@ impl Generation {
             started: None,
             first_valid: None,
             next_pair: 0,
+            next_remote: 0,
         }
     }
 
@@ -110,8 +118,19 @@ impl Generation {
         self.pairs.iter().find(|pair| pair.path == path).map(|pair| pair.id)
     }
 
+    pub(crate) fn pair_on_mut(&mut self, path: Path) -> Option<&mut Pair> {
+        self.pairs.iter_mut().find(|pair| pair.path == path)
+    }
+
     pub(crate) fn selected_path(&self) -> Option<Path> {
         self.pair(self.selected).map(|pair| pair.path)
+    }
+
+    /// The number of the next remote candidate.
+    pub(crate) const fn number_remote(&mut self) -> u32 {
+        let number = self.next_remote;
+        self.next_remote = number.wrapping_add(1);
+        number
     }
 
     pub(crate) fn budget(&self, path: Path) -> u32 {
@@ -213,6 +232,12 @@ impl Generation {
             requests: 0,
             responses: 0,
             heard: 0,
+            checks: 0,
+            consents: 0,
+            replies: 0,
+            latest_round_trip: None,
+            total_round_trip: Duration::ZERO,
+            traffic: None,
             error: None,
         };
         pair.set_priority(role);

@@ -226,8 +226,9 @@ impl Agent {
             return true;
         }
         let has_room = self.has_room_to_learn(path.local, nominates);
-        let remotes = &mut self.generation.remotes;
         if has_room {
+            let number = self.generation.number_remote();
+            let remotes = &mut self.generation.remotes;
             let foundation = format!("prflx{}", remotes.len()).into_boxed_str();
             let budget = Some(self.config.max_unanswered);
             let kind = Kind::PeerReflexive;
@@ -235,7 +236,17 @@ impl Agent {
             // Who came to a listener of ours has opened the connection, and can be reached by no other one.
             let tcp_type = (carrier == Carrier::Framed).then_some(TcpType::Active);
             let ufrag = None;
-            remotes.push(Remote { address, carrier, tcp_type, kind, priority, foundation, ufrag, budget });
+            remotes.push(Remote {
+                number,
+                address,
+                carrier,
+                tcp_type,
+                kind,
+                priority,
+                foundation,
+                ufrag,
+                budget,
+            });
         }
         has_room
     }
@@ -357,6 +368,7 @@ impl Agent {
             }
             if let (Some(sample), Some(pair)) = (sample, generation.pair_mut(pair_id)) {
                 pair.measure(sample);
+                pair.note_round_trip(sample);
                 pair.responses = pair.responses.wrapping_add(1);
             }
         }
@@ -365,6 +377,8 @@ impl Agent {
         if check.sent == 1 {
             if is_selected { pair.measure(now - check.first) } else { pair.measure_rarely(now - check.first) }
         }
+        // Of a request that was sent again the last is taken for the one that was answered.
+        pair.note_round_trip(now - if check.sent == 1 { check.first } else { check.last });
         let is_first = pair.responses == 0;
         pair.responses = pair.responses.wrapping_add(1);
         pair.state = PairState::Succeeded;

@@ -55,7 +55,7 @@
 //! | `generation` | what a restart replaces: credentials, remote candidates, pairs, consent |
 //! | `pair`, `consent`, `reply` | a pair with its check; a path's consent; responses that wait |
 //! | `candidate`, `local`, `credentials` | what is signalled and what is gathered |
-//! | `config`, `error`, `event`, `stats` | what goes in, what can go wrong, what comes out |
+//! | `config`, `error`, `event`, `stats`, `census` | what goes in, what can go wrong, what comes out |
 //!
 //! # Scope
 //!
@@ -68,6 +68,7 @@
 
 mod agent;
 mod candidate;
+mod census;
 mod config;
 mod consent;
 mod credentials;
@@ -90,6 +91,7 @@ mod timers;
 
 pub use agent::Agent;
 pub use candidate::{Address, Candidate, Kind, TcpType, Transport};
+pub use census::{Census, LocalEntry, RemoteEntry, Traffic};
 pub use config::{Config, Options};
 pub use credentials::Credentials;
 pub use error::{CandidateError, CredentialsError, Discard, ParseError};

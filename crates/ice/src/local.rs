@@ -75,6 +75,13 @@ impl LocalCandidate {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct CandidateId(pub(crate) u32);
 
+impl CandidateId {
+    /// Its number, which no other candidate of the agent has or had.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// A local candidate in the agent's list.
 #[derive(Debug)]
 pub(crate) struct Local {

@@ -101,8 +101,12 @@ impl Agent {
         let previous = self.previous.as_deref().filter(|_| reply.is_previous);
         let key = &previous.unwrap_or(&self.generation).key;
         batch.append(|out| reply.encode(out, key)).ok()?;
-        let path = reply.path;
+        let (path, is_previous) = (reply.path, reply.is_previous);
         self.replies.pop();
+        let previous = self.previous.as_deref_mut().filter(|_| is_previous);
+        if let Some(pair) = previous.unwrap_or(&mut self.generation).pair_on_mut(path) {
+            pair.replies = pair.replies.wrapping_add(1);
+        }
         let (now, selected) = (self.now, self.generation.selected_path());
         if let Some(lite) = self.lite.as_mut().filter(|_| selected == Some(path)) {
             lite.sent(now);
@@ -136,6 +140,7 @@ impl Agent {
         let path = pair.path;
         if let Some(pair) = generation.pair_mut(selected) {
             pair.requests = pair.requests.wrapping_add(1);
+            pair.consents = pair.consents.wrapping_add(1);
         }
         generation.consent.as_mut()?.sent(self.now, id, &self.config, &mut self.rng);
         self.next_id = TransactionId(self.rng.array());
@@ -168,6 +173,7 @@ impl Agent {
         pair.check = Some(check);
         pair.triggered = None;
         pair.requests = pair.requests.wrapping_add(1);
+        pair.checks = pair.checks.wrapping_add(u32::from(sent == 1));
         if !pair.is_valid() {
             pair.state = PairState::InProgress;
         }

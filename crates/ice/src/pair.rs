@@ -4,7 +4,7 @@ use std::time::Duration;
 use proto::{Carrier, Instant, Path};
 use stun::wire::TransactionId;
 
-use crate::{CandidateId, Kind, Role};
+use crate::{CandidateId, Kind, Role, Traffic};
 
 /// Where the checks of a pair stand (RFC 8445 §6.1.2.6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +57,15 @@ pub(crate) struct Pair {
     pub(crate) requests: u32,
     pub(crate) responses: u32,
     pub(crate) heard: u32,
+    /// Of the requests: checks, each counted once however often it was sent, and those for consent alone.
+    pub(crate) checks: u32,
+    pub(crate) consents: u32,
+    /// Responses to the peer's checks.
+    pub(crate) replies: u32,
+    pub(crate) latest_round_trip: Option<Duration>,
+    pub(crate) total_round_trip: Duration,
+    /// Once it has carried anything.
+    pub(crate) traffic: Option<Box<Traffic>>,
     pub(crate) error: Option<u16>,
 }
 
@@ -99,6 +108,12 @@ impl Pair {
         self.fail();
         self.path.local = base;
         (self.link, self.state, self.authenticated) = (Link::Closed, PairState::Waiting, false);
+    }
+
+    /// A request was answered after so long.
+    pub(crate) fn note_round_trip(&mut self, sample: Duration) {
+        self.latest_round_trip = Some(sample);
+        self.total_round_trip = self.total_round_trip.saturating_add(sample);
     }
 
     /// RFC 6298 §2, with the weights of TCP.

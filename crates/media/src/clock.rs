@@ -71,11 +71,13 @@ pub(crate) fn round_trip(now: NtpTime, repeated: u32, lay: u32) -> Option<Durati
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SenderClock {
     last: Option<(SenderInfo, Instant)>,
+    count: u64,
 }
 
 impl SenderClock {
     pub(crate) fn set(&mut self, now: Instant, info: SenderInfo) {
         self.last = Some((info, now));
+        self.count = self.count.saturating_add(1);
     }
 
     /// The sender's time of day of a timestamp.
@@ -85,6 +87,11 @@ impl SenderClock {
         let offset = (i128::from(ticks) << 32) / i128::from(rate.max(1));
         let offset = i64::try_from(offset).ok()?;
         Some(NtpTime(info.ntp.0.wrapping_add_signed(offset)))
+    }
+
+    /// How many reports there were.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
     }
 
     /// What it said, and when.

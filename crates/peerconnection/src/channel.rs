@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
-use session::{ChannelId, ChannelState, Outgoing};
+use session::{ChannelId, ChannelState, Outgoing, StatsReport};
 
 use crate::connection::{Connection, Handle};
 use crate::{ChannelIo, SendError};
@@ -167,6 +167,12 @@ impl DataChannel {
     /// Cancel safe: a message is returned or stays.
     pub async fn recv(&self) -> Option<Message> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The statistics of W3C that are about this channel; none once it is closed and was read to its end.
+    pub fn get_stats(&self) -> StatsReport {
+        let now = self.handle.now();
+        self.handle.with(|core| core.session.channel_statistics(now, self.id))
     }
 
     /// Closes the channel once everything handed over has been delivered. Idempotent.

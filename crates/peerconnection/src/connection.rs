@@ -9,7 +9,7 @@ use proto::{Arrival, Instant};
 use session::{
     ChannelId, ChannelState, ConnectionState, Identity, InterfaceReport, MediaKind, MessageKind, Outgoing,
     Received, Report, RtpStats, SdpType, SendMediaError, Session, SessionDescription, SignalingState, Stats,
-    TransceiverId, TransceiverInit,
+    StatsReport, TransceiverId, TransceiverInit,
 };
 
 use crate::channel::{Slot, Waiting};
@@ -206,6 +206,12 @@ impl PeerConnection {
     pub fn stats(&self) -> Stats {
         let now = self.handle.now();
         self.handle.with(|core| core.session.stats(now))
+    }
+
+    /// The statistics of W3C, by ids that stay the same (`getStats`).
+    pub fn get_stats(&self) -> StatsReport {
+        let now = self.handle.now();
+        self.handle.with(|core| core.session.statistics(now))
     }
 
     /// Why it is connected or not: candidates, checks, errors, and what to try. It prints as a page.

@@ -73,13 +73,17 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    AddressPolicy, BandwidthConfig, CandidateKind, ChannelState, Codec, CodecParameters, ConnectionState,
-    CredentialsError, Direction, DtlsRole, Encoding, EncodingStats, ExtensionUse, Failure, Feedback,
-    FrameConfig, GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState,
-    InterfaceReport, Layering, Limits, LocalName, MediaConfig, MediaKind, NameFailure, NameState, Negotiated,
-    OutgoingFrame, ParametersError, PayloadType, PeerCertificate, Reliability, RemoteReport, Report, Rid,
-    RtpStats, SdpType, SendEncoding, SendMediaError, SessionDescription, SignalingState, Ssrc, Stats, Stop,
-    StreamId, StreamStats, TransceiverId, TransceiverInit, TransportParameters, UnusedReason, UnusedServer,
+    AddressPolicy, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats, CandidateStats,
+    CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState, CredentialsError,
+    DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, Encoding, EncodingStats,
+    ExtensionUse, Failure, Feedback, FrameConfig, GatheringState, IceCredentials, IceCredentialsError,
+    IceFailure, IceRole, IceState, InboundRtpStats, InterfaceReport, Layering, Limits, LocalName,
+    MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,
+    OutgoingFrame, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Reliability,
+    RemoteInboundRtpStats, RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType,
+    SendEncoding, SendMediaError, SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport,
+    Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,
+    TransportStats, UnusedReason, UnusedServer, Value,
 };
 pub use strangers::{Stranger, Strangers};
 pub use transceiver::{FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, SenderRequest, Transceiver};

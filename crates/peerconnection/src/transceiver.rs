@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use session::{
     Codec, Content, Direction, Encoding, EncodingStats, MediaKind, Negotiated, OutgoingFrame, Output,
-    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, Stop, StreamId, StreamStats,
-    TransceiverError, TransceiverId,
+    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport, Stop, StreamId,
+    StreamStats, TransceiverError, TransceiverId,
 };
 
 use crate::Error;
@@ -263,6 +263,12 @@ impl Transceiver {
     /// Lets a stream go on that its circuit breaker has stopped ([`SenderRequest::Stopped`]).
     pub fn resume(&self, encoding: usize) {
         self.handle.with(|core| core.session.resume_stream(self.id, encoding));
+    }
+
+    /// The statistics of W3C that are about what it sends and receives (`getStats` of its sender and its receiver).
+    pub fn get_stats(&self) -> StatsReport {
+        let now = self.handle.now();
+        self.handle.with(|core| core.session.transceiver_statistics(now, self.id))
     }
 
     /// What is received, stream by stream, with their SSRCs and names.

@@ -1,9 +1,13 @@
 //! Audio and video between two endpoints, by frames and by packets.
 #![allow(
     clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
+    clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a panic is how a test fails"
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    dead_code,
+    reason = "a panic is how a test fails, and of the harness a part is used"
 )]
 
 mod harness;

@@ -32,7 +32,7 @@ async fn echo(channel: DataChannel) {
 
 #[tokio::test]
 async fn real_messages_of_all_sizes_come_back_as_they_were() {
-    let Pair { ours, theirs, .. } = &connect().await;
+    let Pair { ours, theirs, alice, bob, .. } = &connect().await;
     let echoing = tokio::spawn(echo(theirs.clone()));
     for len in [0, 1, 1024, 65_536, 262_144] {
         let text: String = pattern(len).iter().map(|byte| char::from(b'a' + byte % 26)).collect();
@@ -41,9 +41,23 @@ async fn real_messages_of_all_sizes_come_back_as_they_were() {
             assert_eq!(within(10, "to come back", ours.recv()).await, Some(message), "{len} bytes");
         }
     }
+    let bytes = 2 * (1 + 1024 + 65_536 + 262_144);
+    for channel in [ours, theirs] {
+        let stats = channel.get_stats();
+        let (id, counts) = stats.data_channels().next().unwrap();
+        let both = (counts.messages_sent, counts.messages_received, counts.bytes_sent, counts.bytes_received);
+        assert_eq!((stats.len(), both), (1, (10, 10, bytes, bytes)), "{id}");
+    }
+    let (here, there) = (alice.get_stats(), bob.get_stats());
+    let ((_, here), (_, there)) = (here.transports().next().unwrap(), there.transports().next().unwrap());
+    assert_eq!((here.dtls_cipher, here.srtp_cipher), (there.dtls_cipher, there.srtp_cipher));
+    assert!(
+        here.bytes_sent > bytes && there.bytes_received > bytes && here.selected_candidate_pair_id.is_some()
+    );
     ours.close();
     assert_eq!(within(2, "to close", ours.recv()).await, None);
     within(2, "to see it closed", echoing).await.unwrap();
+    assert!(ours.get_stats().is_empty());
 }
 
 #[tokio::test]

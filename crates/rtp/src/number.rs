@@ -144,6 +144,16 @@ impl NtpTime {
         Self(seconds.wrapping_shl(32) | fraction)
     }
 
+    /// The time since 1970; before 1970 there is none, so that what the format shows belongs to the years until 2106.
+    #[must_use]
+    pub fn to_unix(self) -> Duration {
+        const SHORT: u64 = SECONDS_TO_1970 & 0xffff_ffff;
+        let seconds = (self.0 >> 32).wrapping_sub(SHORT) & 0xffff_ffff;
+        // To the nearest: what was made of whole nanoseconds is these again.
+        let fraction = (self.0 & 0xffff_ffff).wrapping_mul(1_000_000_000).wrapping_add(1 << 31);
+        Duration::from_secs(seconds).saturating_add(Duration::from_nanos(fraction >> 32))
+    }
+
     /// The middle 32 bits, in units of 2⁻¹⁶ s, as reports repeat them (RFC 3550 §6.4.1, LSR).
     #[must_use]
     pub const fn middle(self) -> u32 {
@@ -315,6 +325,9 @@ mod tests {
     #[test]
     fn ntp_time_counts_from_1900() {
         let time = NtpTime::from_unix(Duration::new(1, 500_000_000));
+        assert_eq!(time.to_unix(), Duration::new(1, 500_000_000));
+        let late = Duration::new(2_500_000_000, 123_456_789);
+        assert_eq!(NtpTime::from_unix(late).to_unix(), late, "after the wrap");
         assert_eq!(time.0, (2_208_988_801 << 32) | 1 << 31);
         assert_eq!(NtpTime(0x1122_3344_5566_7788).middle(), 0x3344_5566);
         // 2036-02-07T06:28:16Z, when the seconds are zero again.

@@ -64,9 +64,10 @@ pub struct ChannelInfo<'a> {
 }
 
 /// How far a channel is (W3C WebRTC 1.0 §6.2).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ChannelState {
     /// The peer is not connected yet.
+    #[default]
     Connecting,
     /// Messages can be sent.
     Open,
@@ -74,6 +75,18 @@ pub enum ChannelState {
     Closing,
     /// It has ended.
     Closed,
+}
+
+impl ChannelState {
+    /// The name that W3C WebRTC 1.0 gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 impl<'a> ChannelInfo<'a> {

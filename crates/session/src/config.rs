@@ -218,7 +218,7 @@ pub enum DtlsRole {
     Server,
 }
 
-/// The wall clock at one moment: only for the validity of the certificate.
+/// The wall clock at one moment: for the validity of the certificate, and the dates of statistics.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
     /// Seconds since 1970.

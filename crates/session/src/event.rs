@@ -109,9 +109,10 @@ pub enum GatheringState {
 }
 
 /// What ICE is at (W3C WebRTC 1.0 §4.3.4).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IceState {
     /// The peer's parameters are not known yet.
+    #[default]
     New,
     /// Looking for a path.
     Checking,

@@ -56,6 +56,7 @@
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
 //! | `channel`, `config`, `event`, `error` | what goes in, what comes out, what can go wrong |
 //! | `state`, `stats` | news that wait to be told; [`Stats`] and [`Report`] |
+//! | `statistics` | the statistics of W3C: [`StatsReport`] |
 //!
 //! # Scope
 //!
@@ -77,6 +78,7 @@ mod protocol;
 mod session;
 mod srtp;
 mod state;
+mod statistics;
 mod stats;
 mod transport;
 
@@ -118,5 +120,10 @@ pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{Received, Session, TcpRequest};
 pub use state::Route;
+pub use statistics::{
+    CandidatePairState, CandidatePairStats, CandidateStats, CertificateStats, CodecStats, DataChannelStats,
+    Dictionary, DtlsTransportState, InboundRtpStats, MediaSourceStats, OutboundRtpStats, PeerConnectionStats,
+    RemoteInboundRtpStats, RemoteOutboundRtpStats, StatsId, StatsReport, Timestamp, TransportStats, Value,
+};
 pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};

@@ -45,13 +45,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     now: Instant,
-    config: Config,
+    pub(crate) config: Config,
     seed: Secret<32>,
-    transports_made: u32,
+    pub(crate) transports_made: u32,
     dtls_config: Arc<dtls::Config>,
     /// The certificate that `dtls_config` shows.
-    identity: Arc<dtls::Identity>,
-    negotiation: Negotiation,
+    pub(crate) identity: Arc<dtls::Identity>,
+    pub(crate) negotiation: Negotiation,
     pub(crate) channels: Channels,
     pub(crate) transport: Option<Transport>,
     /// Relays that no transport has: after a rollback, and while they are given back at the end.
@@ -64,7 +64,7 @@ pub struct Session {
     /// It was begun from parameters: there are no descriptions, and nothing calls for any.
     is_without_sdp: bool,
     /// The time of day, for reports of media.
-    wall_clock: ::media::NtpClock,
+    pub(crate) wall_clock: ::media::NtpClock,
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
     restart_offered: bool,
@@ -96,7 +96,7 @@ enum Ending {
 }
 
 impl Session {
-    /// A session that has not begun. `clock` dates its certificate; equal seeds and inputs give equal bytes
+    /// A session that has not begun. `clock` dates its certificate and its statistics; equal seeds and inputs give equal bytes
     /// (as far as the provider's do).
     ///
     /// # Errors

@@ -168,17 +168,21 @@ impl Peer {
                 "remote": end(path.remote, stats.remote_kind, None),
             })
         });
+        let w3c = self.connection.get_stats();
+        let srtp = w3c.transports().find_map(|(_, transport)| transport.srtp_cipher);
         let connected = self.connection.connection_state() == ConnectionState::Connected;
         let role = stats.dtls_role.map(|role| if role == DtlsRole::Client { "client" } else { "server" });
         let ice_role = stats.ice_role.map(|role| format!("{role:?}").to_lowercase());
         json!({ "ev": "stats", "report": {
             "selected": selected,
             "dtls": {
-                "version": stats.dtls_version, "cipher": stats.cipher_suite, "srtp": null, "role": role,
+                "version": stats.dtls_version, "cipher": stats.cipher_suite, "srtp": srtp, "role": role,
                 "state": if connected { "connected" } else { "connecting" },
             },
             "iceRole": ice_role,
             "maxMessageSize": stats.max_message_size,
+            // All of it, as a browser's getStats has it.
+            "w3c": w3c,
         } })
     }
 }

@@ -20,7 +20,10 @@ impl Channels {
                 self.forget(channel);
                 return;
             }
-            State::Waiting | State::Opening | State::Open | State::Closing => state.state = State::Closing,
+            State::Waiting | State::Opening | State::Open | State::Closing => {
+                let has_closed = state.leave(State::Closing);
+                self.totals.closed = self.totals.closed.saturating_add(has_closed.into());
+            }
         }
         let Some(stream) = stream else {
             self.gone(channel);
@@ -77,7 +80,8 @@ impl Channels {
             return;
         }
         // The peer has closed it: we follow when everything was read.
-        state.state = State::Closing;
+        let has_closed = state.leave(State::Closing);
+        self.totals.closed = self.totals.closed.saturating_add(has_closed.into());
         state.draining = true;
         let nothing = state.front.is_empty();
         if nothing && !self.has_more(now, id, stream) {
@@ -142,7 +146,8 @@ impl Channels {
             }
             let graceful = state.state == State::Closing;
             let error = state.error.or_else(|| (!graceful).then_some(ChannelError::Disconnected));
-            state.state = State::Ended;
+            let has_closed = state.leave(State::Ended);
+            self.totals.closed = self.totals.closed.saturating_add(has_closed.into());
             state.control = bytes::Bytes::new();
             self.events.closed(id, error);
         }

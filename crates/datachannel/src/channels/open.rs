@@ -115,6 +115,7 @@ impl Channels {
     fn announce(&mut self, id: ChannelId) {
         if let Some(channel) = self.channels.get_mut(id).filter(|channel| channel.state == State::Opening) {
             channel.state = State::Open;
+            self.totals.opened = self.totals.opened.saturating_add(1);
             self.events.open(id);
         }
     }
@@ -189,6 +190,7 @@ impl Channels {
         }
         let id = self.channels.insert(channel);
         self.by_stream.insert(stream, id);
+        self.totals.opened = self.totals.opened.saturating_add(1);
         self.events.incoming(id);
         self.send_control(now, id);
         Some(id)

@@ -78,6 +78,11 @@ impl Allocator {
         self.entries.retain(|entry| !matches!(entry.claimant, Claimant::Stream(id, _) if id == sender));
     }
 
+    /// What a claimant has of what was divided last.
+    pub(crate) fn given(&self, claimant: Claimant) -> Option<u64> {
+        self.entries.iter().find(|entry| entry.claimant == claimant).map(|entry| entry.given)
+    }
+
     /// What all could use.
     pub(crate) fn wanted(&self) -> u64 {
         self.entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.claim.max))

@@ -85,6 +85,11 @@ impl Buffer {
         self.next
     }
 
+    /// How many packets wait.
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+
     #[cfg(test)]
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes

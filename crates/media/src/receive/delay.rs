@@ -99,6 +99,11 @@ impl Delay {
         self.target.max(floor).min(self.ceiling).min(self.limits.max)
     }
 
+    /// What it would be by what the path does alone.
+    pub(crate) fn least(&self) -> Duration {
+        self.target.min(self.limits.max)
+    }
+
     /// The least and the most that the sender wants.
     pub(crate) const fn set_bounds(&mut self, floor: Duration, ceiling: Duration) {
         self.floor = floor;

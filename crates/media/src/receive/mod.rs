@@ -211,7 +211,7 @@ impl Receiver {
             {
                 continue;
             }
-            return self.streams.get_mut(at)?.take();
+            return self.streams.get_mut(at)?.take(now);
         }
     }
 
@@ -283,6 +283,18 @@ impl Receiver {
     pub fn source_of(&self, stream: StreamId) -> Option<(Ssrc, Option<Rid>)> {
         let stream = self.streams.iter().find(|other| other.id == stream)?;
         Some((stream.ssrc?, stream.rid))
+    }
+
+    /// The sources that repair a stream: of retransmissions, and of packets of repair.
+    pub fn repairs_of(&self, stream: StreamId) -> [Option<Ssrc>; 2] {
+        [Role::Rtx, Role::Fec].map(|role| self.sources.of(stream, role))
+    }
+
+    /// A packet of this source came with a mark of the path's.
+    pub(crate) fn count_mark(&mut self, ssrc: Ssrc, mark: proto::Ecn) {
+        if let Some(stream) = self.media_stream(ssrc) {
+            stream.count_mark(mark);
+        }
     }
 
     /// What the sender of a stream said last of it, and when that came.
@@ -517,7 +529,7 @@ impl Receiver {
             Err(EditError::NoOriginal) => return Ok(Received::Consumed),
             Err(error) => return Err(error.into()),
         }
-        stream.count_retransmission();
+        stream.count_retransmission(packet.as_packet().payload().len());
         match self.config.format(of) {
             Some(Format::Media(_)) => self.media(now, at, packet, false),
             Some(Format::Red) => self.red(now, at, packet, false),
@@ -605,7 +617,11 @@ impl Receiver {
                 known
                     .filter(|format| matches!(format, Format::Media(_)))
                     .ok_or(Discard::UnknownPayloadType)?;
-                self.place(now, at, &view, false, false)
+                let placed = self.place(now, at, &view, false, false)?;
+                if let Some(stream) = self.streams.get_mut(at) {
+                    stream.count_rebuilt(&view);
+                }
+                Ok(placed)
             });
             if let Ok((id, number)) = placed
                 && self.config.output == Output::Packets

@@ -15,8 +15,16 @@ pub(crate) struct Recovery {
     packets: Vec<Option<Kept>>,
     repairs: VecDeque<Pending>,
     spare: Vec<Vec<u8>>,
-    recovered: u64,
-    repairs_received: u64,
+    counts: RepairCounts,
+}
+
+/// What came of packets of repair.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RepairCounts {
+    pub(crate) recovered: u64,
+    pub(crate) received: u64,
+    pub(crate) bytes: u64,
+    pub(crate) discarded: u64,
 }
 
 /// What is kept for recovery.
@@ -54,8 +62,7 @@ impl Recovery {
             packets: Vec::new(),
             repairs: VecDeque::new(),
             spare: Vec::new(),
-            recovered: 0,
-            repairs_received: 0,
+            counts: RepairCounts { recovered: 0, received: 0, bytes: 0, discarded: 0 },
         }
     }
 
@@ -79,8 +86,11 @@ impl Recovery {
         if Repair::decode(format, payload).is_err() {
             return false;
         }
-        self.repairs_received = self.repairs_received.saturating_add(1);
+        let counts = &mut self.counts;
+        counts.received = counts.received.saturating_add(1);
+        counts.bytes = counts.bytes.saturating_add(payload.len().try_into().unwrap_or(0));
         let mut memory = if self.repairs.len() >= self.limits.max_repairs {
+            counts.discarded = counts.discarded.saturating_add(1);
             self.repairs.pop_front().map(|pending| pending.payload).unwrap_or_default()
         } else {
             self.spare.pop().unwrap_or_default()
@@ -111,19 +121,21 @@ impl Recovery {
                     let written = repair.recover(ssrc, lost, others, &mut writer);
                     self.drop_repair(at);
                     if let Ok(len) = written {
-                        self.recovered = self.recovered.saturating_add(1);
+                        self.counts.recovered = self.counts.recovered.saturating_add(1);
                         return Some(len);
                     }
                 }
-                (None, _) => self.drop_repair(at),
+                (None, _) => {
+                    self.counts.discarded = self.counts.discarded.saturating_add(1);
+                    self.drop_repair(at);
+                }
             }
         }
         None
     }
 
-    /// Packets recovered, and packets of repair received.
-    pub(crate) const fn counts(&self) -> (u64, u64) {
-        (self.recovered, self.repairs_received)
+    pub(crate) const fn counts(&self) -> RepairCounts {
+        self.counts
     }
 
     fn has(&self, number: SequenceNumber) -> bool {
@@ -191,7 +203,9 @@ mod tests {
         assert_eq!(recover(&mut recovery), Some(packet(2)));
         add(&mut recovery, 2);
         assert_eq!(recover(&mut recovery), Some(packet(3)));
-        assert_eq!((recovery.counts(), recovery.repairs.len()), ((2, 2), 0));
+        let counts = recovery.counts();
+        assert_eq!((counts.recovered, counts.received, counts.discarded), (2, 2, 0));
+        assert!(counts.bytes > 0 && recovery.repairs.is_empty());
         assert!(!recovery.add_repair(Format::Flex03, b"no repair"));
     }
 
@@ -200,7 +214,8 @@ mod tests {
         let mut recovery = Recovery::new(RecoveryLimits { max_packets: 4, max_repairs: 3 });
         (0..3).for_each(|_| assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2]))));
         assert!(recovery.add_repair(Format::Flex03, &repair(&[8, 9])));
-        assert_eq!((recovery.repairs.len(), recovery.counts().1), (3, 4));
+        let counts = recovery.counts();
+        assert_eq!((recovery.repairs.len(), counts.received, counts.discarded), (3, 4, 1));
         // The fifth packet takes the place of the first.
         (8..13).for_each(|number| add(&mut recovery, number));
         assert!(recovery.packet(SequenceNumber(8)).is_none() && recovery.packet(SequenceNumber(9)).is_some());

@@ -51,6 +51,12 @@ impl Sources {
         self.entries.push(Source { ssrc, stream, role, tracker, heard: false });
     }
 
+    /// The source with this role in a stream.
+    pub(crate) fn of(&self, stream: StreamId, role: Role) -> Option<Ssrc> {
+        let found = self.entries.iter().find(|source| source.stream == stream && source.role == role);
+        found.map(|source| source.ssrc)
+    }
+
     pub(crate) fn unbind_stream(&mut self, stream: StreamId) {
         self.entries.retain(|source| source.stream != stream);
     }

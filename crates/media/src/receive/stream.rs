@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use proto::Instant;
 use rtp::rtcp::{Encoder, FirEntry, ReportBlock};
-use rtp::{Packet, Rid, RtpTimestamp, SequenceNumber, Ssrc};
+use rtp::{Packet, PayloadType, Rid, RtpTimestamp, SequenceNumber, Ssrc};
 
 use super::nack::{Missing, NackStats};
-use super::recovery::Recovery;
+use super::recovery::{Recovery, RepairCounts};
 use super::track::{Track, TrackStats, Way};
 use super::tracker::{Place, Tracker};
 use super::{Output, ReceiverConfig, StreamId};
@@ -53,12 +53,30 @@ pub struct StreamStats {
     pub reordered: u64,
     /// Packets that came as retransmissions.
     pub retransmitted: u64,
+    /// Bytes of their payloads.
+    pub retransmitted_bytes: u64,
+    /// Of the packets those that did not come, as they were recovered; bytes of their payloads, and of their headers.
+    pub rebuilt: [u64; 3],
+    /// Packets that came with the marks ECT(1) and CE.
+    pub marked: [u64; 2],
+    /// When the last packet came that was no retransmission.
+    pub last_received: Option<Instant>,
+    /// What the last packet was of.
+    pub payload_type: Option<PayloadType>,
     /// Packets recovered from packets of repair, and those received.
     pub recovered: u64,
     /// Packets of repair that came.
     pub repairs: u64,
+    /// Bytes of their payloads.
+    pub repair_bytes: u64,
+    /// Those that were of no use: what they are about was there, or too many waited.
+    pub repairs_discarded: u64,
     /// Requests for key frames.
     pub key_frame_requests: u64,
+    /// Those of them that were FIRs; the others were PLIs.
+    pub firs: u64,
+    /// Reports of the sender that came.
+    pub sender_reports: u64,
     /// Packets asked for again.
     pub nack: NackStats,
     /// Frames.
@@ -74,6 +92,7 @@ pub(crate) struct KeyFrameRequest {
     asked: Option<Instant>,
     sequence: u8,
     count: u64,
+    firs: u64,
 }
 
 impl KeyFrameRequest {
@@ -115,6 +134,7 @@ impl KeyFrameRequest {
         }
         self.asked = Some(now);
         self.count = self.count.saturating_add(1);
+        self.firs = self.firs.saturating_add(u64::from(fir));
         true
     }
 }
@@ -167,6 +187,7 @@ impl Stream {
         let header = packet.header();
         let place = if on_path {
             self.last = Some(now);
+            self.stats.last_received = Some(now);
             self.heard = true;
             self.tracker.arrive(header.sequence_number)
         } else {
@@ -200,6 +221,7 @@ impl Stream {
             self.tracker.time(now, header.timestamp, config.clock_rate());
         }
         let stats = &mut self.stats;
+        stats.payload_type = Some(header.payload_type);
         stats.packets = stats.packets.saturating_add(1);
         let (all, payload) = (packet.bytes().len(), packet.payload().len());
         stats.bytes = stats.bytes.saturating_add(payload.try_into().unwrap_or(0));
@@ -208,8 +230,29 @@ impl Stream {
         Ok(number)
     }
 
-    pub(crate) const fn count_retransmission(&mut self) {
-        self.stats.retransmitted = self.stats.retransmitted.saturating_add(1);
+    /// A retransmission came, with so much payload.
+    pub(crate) fn count_retransmission(&mut self, bytes: usize) {
+        let stats = &mut self.stats;
+        stats.retransmitted = stats.retransmitted.saturating_add(1);
+        stats.retransmitted_bytes = stats.retransmitted_bytes.saturating_add(bytes.try_into().unwrap_or(0));
+    }
+
+    /// A packet was recovered, and has its place.
+    pub(crate) fn count_rebuilt(&mut self, packet: &Packet<'_>) {
+        let (all, payload) = (packet.bytes().len(), packet.payload().len());
+        for (count, more) in self.stats.rebuilt.iter_mut().zip([1, payload, all.saturating_sub(payload)]) {
+            *count = count.saturating_add(more.try_into().unwrap_or(0));
+        }
+    }
+
+    /// A packet came with a mark of the path's.
+    pub(crate) const fn count_mark(&mut self, mark: proto::Ecn) {
+        let [ect1, ce] = &mut self.stats.marked;
+        match mark {
+            proto::Ecn::Ect0 => {}
+            proto::Ecn::Ect1 => *ect1 = ect1.saturating_add(1),
+            proto::Ecn::Ce => *ce = ce.saturating_add(1),
+        }
     }
 
     /// The next frame, if it is its turn.
@@ -229,9 +272,9 @@ impl Stream {
         self.track.as_mut().is_none_or(|track| track.transform(transform))
     }
 
-    pub(crate) fn take(&mut self) -> Option<super::Frame<'_>> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<super::Frame<'_>> {
         let clock = self.clock;
-        let frame = self.track.as_mut()?.take(|timestamp, rate| clock.ntp(timestamp, rate))?;
+        let frame = self.track.as_mut()?.take(now, |timestamp, rate| clock.ntp(timestamp, rate))?;
         if let super::Content::Media { outline, .. } = frame.content
             && outline.key_frame
         {
@@ -291,8 +334,14 @@ impl Stream {
     }
 
     pub(crate) fn stats(&self) -> StreamStats {
-        let (recovered, repairs) = self.recovery.as_ref().map_or((0, 0), Recovery::counts);
+        let counts = self.recovery.as_ref().map(Recovery::counts).unwrap_or_default();
+        let RepairCounts { recovered, received: repairs, bytes: repair_bytes, discarded: repairs_discarded } =
+            counts;
         StreamStats {
+            repair_bytes,
+            repairs_discarded,
+            firs: self.key_frame.firs,
+            sender_reports: self.clock.count(),
             lost: self.tracker.lost(),
             jitter: self.tracker.jitter(),
             duplicates: self.tracker.duplicates(),

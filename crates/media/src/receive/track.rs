@@ -53,6 +53,8 @@ pub(crate) struct Track {
     /// The frame that was put together, and what is known of it.
     bytes: Vec<u8>,
     ready: Option<Ready>,
+    /// The packets that were read last: of the frame that is being put together, and of the one before.
+    parts: [Parts; 2],
     stats: TrackStats,
 }
 
@@ -72,8 +74,26 @@ pub struct TrackStats {
     pub refused: u64,
     /// Gaps in audio that were told.
     pub concealed: u64,
+    /// Ticks of audio in them.
+    pub concealed_ticks: u64,
+    /// Frames that were put together whole, those that were left out among them.
+    pub complete: u64,
+    /// Those of more than one packet.
+    pub assembled: u64,
+    /// How long those took from their first packet to their last, together.
+    pub assembly: Duration,
+    /// What [`held`](Self::held) is counted by: frames of video, and of audio ticks in those that came out.
+    pub emitted: u64,
+    /// For how long frames of video, or each tick of audio, waited from their first packet until they came out, together.
+    pub held: Duration,
+    /// For how long they were meant to, by all that delays them.
+    pub held_target: Duration,
+    /// And by the path alone.
+    pub held_least: Duration,
     /// Packets that came after their turn.
     pub late: u64,
+    /// Packets that were dropped because too much waited.
+    pub overflowed: u64,
     /// Times that too much waited, so that all of it was dropped.
     pub overflows: u64,
 }
@@ -131,6 +151,16 @@ struct Ready {
     outline: Outline,
     marker: bool,
     after_loss: bool,
+    arrived: Option<Instant>,
+}
+
+/// Packets with one timestamp.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    timestamp: RtpTimestamp,
+    count: u32,
+    first: Instant,
+    last: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +208,7 @@ impl Track {
             concealed: None,
             bytes: Vec::new(),
             ready: None,
+            parts: [Parts::default(); 2],
             stats: TrackStats::default(),
         }
     }
@@ -212,6 +243,8 @@ impl Track {
             Err(Refused::Duplicate) => {}
             Err(Refused::Full) => {
                 self.stats.overflows = self.stats.overflows.saturating_add(1);
+                let waiting = u64::try_from(self.buffer.len()).unwrap_or(0);
+                self.stats.overflowed = self.stats.overflowed.saturating_add(waiting);
                 self.buffer.restart(number);
                 self.lose();
                 // It is empty now.
@@ -264,11 +297,13 @@ impl Track {
     /// The frame that was put together.
     pub(crate) fn take(
         &mut self,
+        now: Instant,
         captured: impl Fn(RtpTimestamp, u32) -> Option<NtpTime>,
     ) -> Option<Frame<'_>> {
         let rate = self.clock_rate();
         if let Some(gap) = self.concealed.take() {
             self.stats.concealed = self.stats.concealed.saturating_add(1);
+            self.stats.concealed_ticks = self.stats.concealed_ticks.saturating_add(gap.duration);
             let timestamp = wire(gap.timestamp);
             return Some(Frame {
                 stream: self.stream,
@@ -279,7 +314,10 @@ impl Track {
                 captured: captured(timestamp, rate),
             });
         }
-        let Ready { payload_type, timestamp, outline, marker, after_loss } = self.ready.take()?;
+        let Ready { payload_type, timestamp, outline, marker, after_loss, arrived } = self.ready.take()?;
+        if let Some(arrived) = arrived {
+            self.count_emitted(now - arrived);
+        }
         self.stats.frames = self.stats.frames.saturating_add(1);
         self.stats.key_frames = self.stats.key_frames.saturating_add(u64::from(outline.key_frame));
         Some(Frame {
@@ -350,6 +388,16 @@ impl Track {
             };
             match made {
                 Ok(frame) => {
+                    let parts = self
+                        .parts
+                        .iter()
+                        .find(|parts| parts.timestamp.0 == frame.timestamp && parts.count > 0);
+                    let stats = &mut self.stats;
+                    stats.complete = stats.complete.saturating_add(1);
+                    if let Some(parts) = parts.filter(|parts| parts.count > 1) {
+                        stats.assembled = stats.assembled.saturating_add(1);
+                        stats.assembly = stats.assembly.saturating_add(parts.last - parts.first);
+                    }
                     let decodable = frame.outline.key_frame || !self.needs_key_frame;
                     if decodable {
                         self.needs_key_frame = false;
@@ -361,6 +409,7 @@ impl Track {
                             outline: frame.outline,
                             marker: frame.marker,
                             after_loss: std::mem::take(&mut self.lost_before_frame),
+                            arrived: parts.map(|parts| parts.first),
                         });
                     } else {
                         self.stats.undecodable = self.stats.undecodable.saturating_add(1);
@@ -418,6 +467,7 @@ impl Track {
             return;
         }
         let Header { marker, payload_type, timestamp, .. } = slot.header;
+        self.note_part(timestamp, slot.arrived);
         let extended = self.extend(timestamp);
         if extended > self.last {
             (self.step, self.last) = (extended.saturating_sub(self.last), extended);
@@ -432,6 +482,31 @@ impl Track {
             let _ = depacketizer.handle_payload(payload);
         }
         self.buffer.give_back(slot.bytes);
+    }
+
+    /// A packet of the frame of `timestamp` is read.
+    fn note_part(&mut self, timestamp: RtpTimestamp, arrived: Instant) {
+        let [current, before] = &mut self.parts;
+        if current.count == 0 || current.timestamp != timestamp {
+            *before = *current;
+            *current = Parts { timestamp, count: 0, first: arrived, last: arrived };
+        }
+        current.count = current.count.saturating_add(1);
+        (current.first, current.last) = (current.first.min(arrived), current.last.max(arrived));
+    }
+
+    /// A frame that has waited for so long comes out.
+    fn count_emitted(&mut self, held: Duration) {
+        let units = if self.is_audio() { self.step } else { 1 };
+        let (target, least) = (self.delay.target(), self.delay.least());
+        let times = u32::try_from(units).unwrap_or(u32::MAX);
+        let stats = &mut self.stats;
+        stats.emitted = stats.emitted.saturating_add(units);
+        for (sum, each) in
+            [(&mut stats.held, held), (&mut stats.held_target, target), (&mut stats.held_least, least)]
+        {
+            *sum = sum.saturating_add(each.saturating_mul(times));
+        }
     }
 
     /// Packets are missing for good.

@@ -43,6 +43,8 @@ pub(crate) struct Encoding {
     packetizer: Packetizer,
     /// Of the next packet, without wrapping.
     next: u64,
+    /// Of the first packet of this source.
+    pub(crate) first: u64,
     timestamp_offset: u32,
     /// A timestamp and the instant to which it belongs.
     time: Option<(RtpTimestamp, Instant)>,
@@ -74,6 +76,12 @@ pub struct RemoteReport {
     pub round_trip: Option<Duration>,
     /// Blocks that came.
     pub count: u64,
+    /// Those that told a round trip.
+    pub round_trips: u64,
+    /// All of these together.
+    pub total_round_trip: Duration,
+    /// How many packets have come there, by the numbers in the block.
+    pub received: u64,
 }
 
 /// What was sent of a stream.
@@ -84,8 +92,16 @@ pub struct EncodingStats {
     pub packets: u64,
     /// Bytes of payload in them.
     pub bytes: u64,
+    /// Bytes of headers and padding in them.
+    pub header_bytes: u64,
     /// Frames.
     pub frames: u64,
+    /// Bytes of them, before they were divided.
+    pub frame_bytes: u64,
+    /// Frames that were at least two and a half times as long as those before on average.
+    pub huge_frames: u64,
+    /// For how long packets waited before they were sent for the first time, together.
+    pub waited: Duration,
     /// Retransmissions.
     pub retransmitted_packets: u64,
     /// Bytes of payload in them.
@@ -174,6 +190,7 @@ impl Encoding {
             active: true,
             packetizer: Packetizer::new(config.codec, u16::from_be_bytes([picture[0], picture[1]])),
             next,
+            first: next,
             timestamp_offset: rng.u32(),
             time: None,
             history: History::new(config.history),
@@ -201,6 +218,7 @@ impl Encoding {
     /// The stream goes on under another source (RFC 3550 §8.2).
     pub(crate) fn change_ssrc(&mut self, ssrc: Ssrc) {
         self.ssrc = ssrc;
+        self.first = self.next;
         self.history.clear();
         self.group.clear();
         self.remote = RemoteReport::default();
@@ -251,7 +269,7 @@ impl Encoding {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        self.stats.frames = self.stats.frames.saturating_add(1);
+        self.count_frame(frame.bytes.len());
         self.time = Some((timestamp, now));
         Ok(())
     }
@@ -444,7 +462,7 @@ impl Encoding {
     ) -> bool {
         let transport = log.next();
         let Some(stored) = self.history.front() else { return false };
-        let (number, len) = (stored.number, stored.bytes.len());
+        let (number, len, waited) = (stored.number, stored.bytes.len(), now - stored.added);
         if out.room() < len {
             return false;
         }
@@ -457,6 +475,7 @@ impl Encoding {
         }
         log.push(now, self.ssrc, wire(number), len, kind_of(config));
         self.history.sent(now);
+        self.stats.waited = self.stats.waited.saturating_add(waited);
         self.count_media(len, payload);
         self.extend_group(config, number, marker);
         true
@@ -508,6 +527,7 @@ impl Encoding {
         out.truncate(start.saturating_add(len));
         self.next_rtx = self.next_rtx.saturating_add(u64::from(config.rtx.is_some()));
         log.push(now, ssrc, sequence, len, kind);
+        self.count_headers(len, payload);
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
         let payload = u64::try_from(payload).unwrap_or(0);
@@ -582,13 +602,17 @@ impl Encoding {
         put_stamps(&mut encoder, extensions).ok()?;
         let packets = stored().map(|stored| stored.bytes.as_slice());
         let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
+        let mut payload = 0;
         if let Ok(mut packet) = PacketMut::decode(out.written_mut(start), written) {
             stamp(&mut packet, extensions, now, log.next());
+            payload = packet.as_packet().payload().len();
         }
         self.next_fec = self.next_fec.saturating_add(1);
         log.push(now, self.fec_ssrc, header.sequence_number, written, PacketKind::Repair);
         self.stats.packets = self.stats.packets.saturating_add(1);
         self.stats.repairs = self.stats.repairs.saturating_add(1);
+        self.count_headers(written, payload);
+        self.stats.bytes = self.stats.bytes.saturating_add(u64::try_from(payload).unwrap_or(0));
         Some(true)
     }
 
@@ -607,7 +631,23 @@ impl Encoding {
         config.fec.is_some_and(|fec| full(fec) || self.group_ends)
     }
 
+    fn count_frame(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(0);
+        let stats = &mut self.stats;
+        let is_huge = stats.frames > 0
+            && bytes.saturating_mul(2).saturating_mul(stats.frames) >= stats.frame_bytes.saturating_mul(5);
+        stats.huge_frames = stats.huge_frames.saturating_add(is_huge.into());
+        stats.frame_bytes = stats.frame_bytes.saturating_add(bytes);
+        stats.frames = stats.frames.saturating_add(1);
+    }
+
+    fn count_headers(&mut self, len: usize, payload: usize) {
+        let headers = u64::try_from(len.saturating_sub(payload)).unwrap_or(0);
+        self.stats.header_bytes = self.stats.header_bytes.saturating_add(headers);
+    }
+
     fn count_media(&mut self, len: usize, payload: usize) {
+        self.count_headers(len, payload);
         self.budget.earn(len);
         self.reports_to_go = 2;
         let stats = &mut self.stats;

@@ -50,6 +50,7 @@ pub(crate) struct Stored {
     pub(crate) number: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) sent: Option<Instant>,
+    pub(crate) added: Instant,
     /// When it was sent again, and whether it waits to be.
     again: Option<Instant>,
     is_asked: bool,
@@ -97,7 +98,7 @@ impl History {
         };
         let len = bytes.len();
         self.bytes = self.bytes.saturating_add(len);
-        self.packets.insert(at, Stored { number, bytes, sent, again: None, is_asked: false });
+        self.packets.insert(at, Stored { number, bytes, sent, added: now, again: None, is_asked: false });
         if sent.is_none() {
             self.waiting.push_back(number);
             self.waiting_bytes = self.waiting_bytes.saturating_add(len);

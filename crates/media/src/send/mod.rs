@@ -397,6 +397,14 @@ impl Sender {
         let remote = &mut encoding.remote;
         remote.block = block;
         remote.round_trip = round_trip.or(remote.round_trip);
+        if let Some(trip) = round_trip {
+            remote.round_trips = remote.round_trips.saturating_add(1);
+            remote.total_round_trip = remote.total_round_trip.saturating_add(trip);
+        }
+        // RFC 3550 A.3, from the other side; numbers there begin in the cycle of the first.
+        let first = encoding.first & 0xffff;
+        let expected = i64::from(block.highest_sequence) - first.cast_signed() + 1;
+        remote.received = u64::try_from(expected - i64::from(block.cumulative_lost)).unwrap_or(0);
         remote.count = remote.count.saturating_add(1);
         let circumstances = Circumstances {
             interval,

@@ -83,6 +83,11 @@ impl Rtp {
         self.control.as_ref().map(|control| control.estimator.target())
     }
 
+    /// What a claimant has of that rate, in bit/s.
+    pub fn target_of(&self, claimant: Claimant) -> Option<u64> {
+        self.control.as_ref()?.allocator.given(claimant)
+    }
+
     /// Sets what a stream, or data channels, can use of the bandwidth, or takes it back. Gives whether there was room for it.
     pub fn set_claim(&mut self, claimant: Claimant, claim: Option<Claim>) -> bool {
         let Some(control) = &mut self.control else { return false };

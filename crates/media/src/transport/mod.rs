@@ -73,6 +73,16 @@ pub struct RtpStats {
     pub feedback_dropped: u64,
     /// The round trip, as reports tell it.
     pub round_trip: Option<Duration>,
+    /// Round trips that answers to our reference times have told (RFC 3611 §4.5): the last, how many, and all together.
+    pub reference_round_trip: Option<Duration>,
+    /// See there.
+    pub reference_round_trips: u64,
+    /// See there.
+    pub reference_round_trip_total: Duration,
+    /// Packets of feedback by RFC 8888 that were sent.
+    pub ccfb_sent: u64,
+    /// Those that came.
+    pub ccfb_received: u64,
 }
 
 /// An RTP session (RFC 3550 §3): the media sections that share a transport, bundled or alone.
@@ -174,6 +184,16 @@ impl Rtp {
     /// A sender.
     pub fn sender(&mut self, id: SenderId) -> Option<&mut Sender> {
         self.senders.get_mut(id.0)?.as_mut()
+    }
+
+    /// A receiver, to be looked at.
+    pub fn peek_receiver(&self, id: ReceiverId) -> Option<&Receiver> {
+        self.receivers.get(id.0)?.as_ref()
+    }
+
+    /// A sender, to be looked at.
+    pub fn peek_sender(&self, id: SenderId) -> Option<&Sender> {
+        self.senders.get(id.0)?.as_ref()
     }
 
     /// How a section is received.
@@ -290,7 +310,11 @@ impl Rtp {
         self.note_arrival(now, ecn, at, &view);
         let receiver = self.receivers.get_mut(at).and_then(Option::as_mut).ok_or(Discard::UnknownSection)?;
         self.schedule.start(now);
-        Ok((ReceiverId(at), receiver.handle_rtp(now, packet)?))
+        let received = receiver.handle_rtp(now, packet);
+        if let Some(mark) = ecn.filter(|_| received.is_ok()) {
+            receiver.count_mark(ssrc, mark);
+        }
+        Ok((ReceiverId(at), received?))
     }
 
     /// Takes a datagram of RTCP that was authenticated. A packet in it that cannot be read spoils no other.
@@ -317,6 +341,9 @@ impl Rtp {
             if let Rtcp::ExtendedReport(report) = &packet {
                 self.handle_extended(now, ntp, report);
                 continue;
+            }
+            if matches!(packet, Rtcp::CongestionControl(_)) {
+                self.stats.ccfb_received = self.stats.ccfb_received.saturating_add(1);
             }
             self.handle_path_feedback(now, &packet);
             for receiver in self.receivers.iter_mut().flatten() {

@@ -31,7 +31,14 @@ impl Rtp {
                         .entries()
                         .find(|delay| self.reporter() == delay.ssrc || self.own == delay.ssrc);
                     let trip = own.and_then(|it| clock::round_trip(ntp, it.last_rr, it.delay_since_last_rr));
-                    trip.into_iter().for_each(|trip| self.set_round_trip(trip));
+                    if let Some(trip) = trip {
+                        let stats = &mut self.stats;
+                        stats.reference_round_trip = Some(trip);
+                        stats.reference_round_trips = stats.reference_round_trips.saturating_add(1);
+                        stats.reference_round_trip_total =
+                            stats.reference_round_trip_total.saturating_add(trip);
+                        self.set_round_trip(trip);
+                    }
                 }
                 _ => {}
             }
@@ -154,7 +161,10 @@ impl Rtp {
                 TransportFeedback::None => false,
                 TransportFeedback::TransportWide => self.arrivals.write(reporter, media, out),
                 TransportFeedback::Streams => {
-                    self.stream_arrivals.write(now, self.config.clock.ntp(now), reporter, out)
+                    let ntp = self.config.clock.ntp(now);
+                    let written = self.stream_arrivals.write(now, ntp, reporter, out);
+                    self.stats.ccfb_sent = self.stats.ccfb_sent.saturating_add(written.into());
+                    written
                 }
             };
             let rest = !self.arrivals.is_empty() || !self.stream_arrivals.is_empty();

@@ -29,11 +29,13 @@ pub(crate) struct Engine {
 
 /// What belongs to one transceiver.
 #[derive(Debug)]
-struct Line {
-    id: TransceiverId,
+pub(crate) struct Line {
+    pub id: TransceiverId,
     kind: MediaKind,
-    negotiated: Arc<Negotiated>,
+    pub negotiated: Arc<Negotiated>,
     receiver: Option<ReceiverId>,
+    /// How many receivers and senders there have been.
+    made: [u32; 2],
     output: Output,
     sender: Option<SenderId>,
     encodings: Vec<Encoding>,
@@ -86,6 +88,11 @@ impl Engine {
         }
     }
 
+    /// What belongs to each transceiver.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
     /// What receives for a transceiver, if anything does.
     pub(crate) fn receiver(&self, id: TransceiverId) -> Option<ReceiverId> {
         self.lines.iter().find(|line| line.id == id)?.receiver
@@ -126,6 +133,7 @@ impl Engine {
                     announce(receiver, &line.negotiated);
                 }
                 line.receiver = line_receiver;
+                line.made[0] = line.made[0].wrapping_add(1);
             }
         }
         self.refresh();
@@ -196,7 +204,8 @@ impl Engine {
         let line = self.lines.iter_mut().find(|line| line.id == id)?;
         let receiver = line.receiver?;
         let has_frame = self.rtp.receiver(receiver)?.has_frame(now);
-        line.told = has_frame.then_some(now);
+        // What comes next is told of anew, also if this one is left out by a transform.
+        line.told = None;
         self.refresh();
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
     }
@@ -210,6 +219,7 @@ impl Engine {
             kind: transceiver.kind,
             negotiated: negotiated.clone(),
             receiver: None,
+            made: [0; 2],
             output: self.config.output,
             sender: None,
             encodings: Vec::new(),
@@ -240,6 +250,7 @@ impl Engine {
         line.receiver.take().into_iter().for_each(|id| self.rtp.remove_receiver(id));
         let config = receiver_config(&self.config, negotiated, line.kind, mid, line.output);
         line.receiver = self.rtp.add_receiver(config);
+        line.made[0] = line.made[0].wrapping_add(1);
         if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
             announce(receiver, negotiated);
         }
@@ -280,6 +291,7 @@ impl Engine {
                 config.history = self.config.history;
                 config.circuit_breaker = self.config.circuit_breaker;
                 line.sender = self.rtp.add_sender(config);
+                line.made[1] = line.made[1].wrapping_add(1);
             }
         }
         let (Some(id), kind) = (line.sender, line.kind) else { return };
@@ -314,6 +326,18 @@ impl Engine {
 }
 
 impl Line {
+    /// What receives, and which of those that there have been it is.
+    pub(crate) fn receiver<'e>(&self, engine: &'e Engine) -> Option<(u32, &'e ::media::Receiver)> {
+        let [made, _] = self.made;
+        Some((made, engine.rtp.peek_receiver(self.receiver?)?))
+    }
+
+    /// The same of what sends.
+    pub(crate) fn sender<'e>(&self, engine: &'e Engine) -> Option<(u32, SenderId, &'e ::media::Sender)> {
+        let ([_, made], id) = (self.made, self.sender?);
+        Some((made, id, engine.rtp.peek_sender(id)?))
+    }
+
     fn mid(&self, rtp: &Rtp, receiver: ReceiverId) -> Option<Mid> {
         rtp.receiver_config(receiver).and_then(|config| config.mid)
     }

@@ -8,9 +8,10 @@ use sdp::Direction;
 use super::{Codec, Negotiated};
 
 /// Audio or video.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum MediaKind {
     /// Sound.
+    #[default]
     Audio,
     /// Pictures.
     Video,
