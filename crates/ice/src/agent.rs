@@ -71,7 +71,7 @@ pub struct Agent {
     pub(crate) traffic: Traffic,
     /// The selected pair that was counted last, by its generation and itself.
     pub(crate) counted_pair: Option<PairKey>,
-    pub(crate) selections: u64,
+    pub(crate) selections: u32,
     pub(crate) events: Events,
     /// In no order: few paths are proved, and most peers have one.
     pub(crate) routes: Vec<RouteState>,

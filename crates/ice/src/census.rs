@@ -19,23 +19,23 @@ pub struct Traffic {
     pub packets_received: u64,
     /// Bytes in them.
     pub bytes_received: u64,
-    /// When the last one was written.
-    pub last_sent: Option<Instant>,
-    /// When the last one came.
-    pub last_received: Option<Instant>,
+    /// When the last one was written, if any was.
+    pub last_sent: Instant,
+    /// When the last one came, if any did.
+    pub last_received: Instant,
 }
 
 impl Traffic {
     fn sent(&mut self, now: Instant, bytes: u64) {
         self.packets_sent = self.packets_sent.wrapping_add(1);
         self.bytes_sent = self.bytes_sent.wrapping_add(bytes);
-        self.last_sent = Some(now);
+        self.last_sent = now;
     }
 
     fn received(&mut self, now: Instant, bytes: u64) {
         self.packets_received = self.packets_received.wrapping_add(1);
         self.bytes_received = self.bytes_received.wrapping_add(bytes);
-        self.last_received = Some(now);
+        self.last_received = now;
     }
 }
 
@@ -112,7 +112,7 @@ impl Agent {
             locals: self.locals.iter().map(|local| self.local_entry(&self.generation, local)).collect(),
             remotes: remotes.iter().map(|remote| remote_entry(&self.generation, remote)).collect(),
             traffic: self.traffic,
-            selections: self.selections,
+            selections: self.selections.into(),
         };
         if let Some(before) = self.previous.as_deref()
             && before.number != *number

@@ -1,5 +1,4 @@
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use proto::{Carrier, Instant, Path};
 use stun::IntegrityKey;
@@ -236,7 +235,7 @@ impl Generation {
             consents: 0,
             replies: 0,
             latest_round_trip: None,
-            total_round_trip: Duration::ZERO,
+            total_round_trip: 0,
             traffic: None,
             error: None,
         };

@@ -63,7 +63,8 @@ pub(crate) struct Pair {
     /// Responses to the peer's checks.
     pub(crate) replies: u32,
     pub(crate) latest_round_trip: Option<Duration>,
-    pub(crate) total_round_trip: Duration,
+    /// In nanoseconds.
+    pub(crate) total_round_trip: u64,
     /// Once it has carried anything.
     pub(crate) traffic: Option<Box<Traffic>>,
     pub(crate) error: Option<u16>,
@@ -113,7 +114,8 @@ impl Pair {
     /// A request was answered after so long.
     pub(crate) fn note_round_trip(&mut self, sample: Duration) {
         self.latest_round_trip = Some(sample);
-        self.total_round_trip = self.total_round_trip.saturating_add(sample);
+        let nanos = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
+        self.total_round_trip = self.total_round_trip.saturating_add(nanos);
     }
 
     /// RFC 6298 §2, with the weights of TCP.

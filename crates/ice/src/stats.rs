@@ -132,7 +132,7 @@ impl Agent {
             is_nominated: generation.nominated == Some(pair.id),
             round_trip: pair.round_trip,
             latest_round_trip: pair.latest_round_trip,
-            total_round_trip: pair.total_round_trip,
+            total_round_trip: Duration::from_nanos(pair.total_round_trip),
             requests_sent: pair.requests.into(),
             checks_sent: pair.checks.into(),
             consents_sent: pair.consents.into(),

@@ -175,8 +175,9 @@ impl Session {
             packets_received: traffic.packets_received,
             bytes_sent: traffic.bytes_sent,
             bytes_received: traffic.bytes_received,
-            last_packet_sent_timestamp: traffic.last_sent.map(|at| self.timestamp(at)),
-            last_packet_received_timestamp: traffic.last_received.map(|at| self.timestamp(at)),
+            last_packet_sent_timestamp: (traffic.packets_sent > 0).then(|| self.timestamp(traffic.last_sent)),
+            last_packet_received_timestamp: (traffic.packets_received > 0)
+                .then(|| self.timestamp(traffic.last_received)),
             total_round_trip_time: pair.total_round_trip,
             current_round_trip_time: pair.latest_round_trip,
             available_outgoing_bitrate: None,
