@@ -8,11 +8,12 @@ use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
     ChannelId, ChannelState, ConnectionState, Identity, InterfaceReport, MediaKind, MessageKind, Outgoing,
-    Received, Report, RtpStats, SdpType, SendMediaError, Session, SessionDescription, SignalingState, Stats,
-    StatsReport, TransceiverId, TransceiverInit,
+    Received, Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport,
+    TransceiverId, TransceiverInit,
 };
 
 use crate::channel::{Slot, Waiting};
+use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::ice_server::{Server, Wanted};
 use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
@@ -252,35 +253,6 @@ impl PeerConnection {
 impl fmt::Debug for PeerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerConnection").field("state", &self.connection_state()).finish()
-    }
-}
-
-/// A session description and what it is (`RTCSessionDescription`).
-#[derive(Clone, Debug)]
-pub struct Description {
-    /// An offer or an answer.
-    pub kind: SdpType,
-    /// The description; `to_string()` gives its text.
-    pub sdp: SessionDescription,
-}
-
-impl Description {
-    /// Reads an offer.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the text, and in which line.
-    pub fn offer(text: &str) -> Result<Self, Error> {
-        Ok(Self { kind: SdpType::Offer, sdp: SessionDescription::parse(text)? })
-    }
-
-    /// Reads an answer.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the text, and in which line.
-    pub fn answer(text: &str) -> Result<Self, Error> {
-        Ok(Self { kind: SdpType::Answer, sdp: SessionDescription::parse(text)? })
     }
 }
 

@@ -11,7 +11,7 @@
 //! | Module | Holds |
 //! |--------|-------|
 //! | `endpoint` | [`Endpoint`]: sockets that many connections share |
-//! | `connection` | [`PeerConnection`]: offers, answers, candidates, reports |
+//! | `connection`, `description` | [`PeerConnection`]: offers, answers, candidates, reports |
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `transceiver` | [`Transceiver`]: audio and video, by frames or by packets |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
@@ -38,6 +38,7 @@ mod certificate;
 mod channel;
 mod configuration;
 mod connection;
+mod description;
 mod endpoint;
 mod error;
 mod events;
@@ -60,7 +61,8 @@ pub use addresses::{IpHandling, TcpLimits};
 pub use certificate::Certificate;
 pub use channel::{DataChannel, Message};
 pub use configuration::Configuration;
-pub use connection::{Description, PeerConnection};
+pub use connection::PeerConnection;
+pub use description::Description;
 pub use endpoint::{Endpoint, EndpointBuilder, WorkerStats};
 pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
