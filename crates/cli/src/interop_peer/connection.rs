@@ -65,7 +65,7 @@ impl Peer {
             "close_channel" => self.channels.close(command).map(|()| done()),
             "add_media" => self.media.add(command).map(|()| done()),
             "stop_media" => self.media.stop(command).map(|()| done()),
-            "media" => Ok(self.media.report()),
+            "media" => Ok(self.media.report(&self.connection)),
             "received" => Ok(self.channels.received(command)),
             "stats" => Ok(self.stats()),
             "send" => match self.channels.send(command) {

@@ -115,7 +115,7 @@ impl Media {
     }
 
     /// What has flowed so far.
-    pub(crate) fn report(&self) -> Value {
+    pub(crate) fn report(&self, connection: &PeerConnection) -> Value {
         let state = self.lock();
         let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
         for Line { transceiver, came, .. } in state.lines.values() {
@@ -143,7 +143,9 @@ impl Media {
                 }));
             }
         }
-        json!({ "ev": "media", "in": incoming, "out": outgoing })
+        // For people who look into the logs.
+        let about = format!("{:?} {:?}", connection.rtp_stats(), connection.stats().ignored);
+        json!({ "ev": "media", "in": incoming, "out": outgoing, "about": about })
     }
 
     /// Lets go of all of them.
