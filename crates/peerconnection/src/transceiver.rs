@@ -460,3 +460,27 @@ impl MediaSlot {
 
 /// Packets that wait for a forwarder: a second at 8 Mbit/s.
 pub const MAX_PACKETS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
+        let mut slot = MediaSlot::default();
+        let packet = |number| RtpPacket { stream: StreamId(0), number, bytes: Bytes::new(), negotiated: None };
+        for number in 0..MAX_PACKETS as u64 {
+            slot.add_packet(packet(number));
+        }
+        assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 0));
+        slot.add_packet(packet(MAX_PACKETS as u64));
+        assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 1));
+        for bitrate in 0..100 {
+            slot.request(SenderRequest::TargetRate { encoding: 0, bitrate });
+            slot.request(SenderRequest::TargetRate { encoding: 1, bitrate });
+            slot.request(SenderRequest::KeyFrame { encoding: 0 });
+        }
+        assert_eq!(slot.requests.len(), 3);
+        assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99 });
+    }
+}

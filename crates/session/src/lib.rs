@@ -49,7 +49,7 @@
 //! |--------|-------|
 //! | `session` | [`Session`]: the machine, and how its parts are joined |
 //! | `negotiation`, `fingerprint` | what offers and answers say, and what they make of transceivers |
-//! | `media` | codecs, transceivers, what was agreed upon, and whose a packet is |
+//! | `media` | codecs, transceivers, what was agreed upon, whose a packet is, and the machines of frames |
 //! | `srtp` | the keys of media |
 //! | `parameters` | [`TransportParameters`]: what takes their place where there are none |
 //! | `transport` | ICE, and DTLS over it |
@@ -62,7 +62,8 @@
 //!
 //! Data channels, audio and video over one transport, agreed on by descriptions (RFC 9429); data channels alone where
 //! everything is known beforehand. Everything is bundled, and RTCP is multiplexed: peers that do neither are refused.
-//! What is sent and received of media are packets: frames, retransmission, reports and pacing are for machines above.
+//! What is sent and received of media are packets, with everything else left to the caller; or frames, where
+//! [`Config::frames`] has the machines of [`media`](::media) divide, repair, order, report and pace them.
 //! Not implemented: several transports, several DTLS associations one after the other.
 
 mod channel;
