@@ -574,7 +574,10 @@ impl Core {
     pub(crate) fn spread_news(&mut self, now: Instant) {
         while let Some(event) = self.session.poll_event() {
             match event {
-                session::Event::SignalingState(state) => self.news.push(Event::SignalingState(state)),
+                session::Event::SignalingState(state) => {
+                    self.news.push(Event::SignalingState(state));
+                    self.forget_stopped();
+                }
                 session::Event::GatheringState(state) => {
                     if state == session::GatheringState::Complete {
                         self.news.push(Event::IceCandidate(None));
@@ -633,6 +636,18 @@ impl Core {
         if self.session.is_over() && !self.over {
             self.end();
         }
+    }
+
+    /// Ends what waits for transceivers that are stopped: an exchange of descriptions has completed that.
+    fn forget_stopped(&mut self) {
+        let Self { media, session, .. } = self;
+        media.retain(|id, slot| {
+            let is_there = session.transceiver(*id).is_some();
+            if !is_there {
+                slot.wake_all();
+            }
+            is_there
+        });
     }
 
     /// Tells those who wait for something of a channel, if anybody ever did.

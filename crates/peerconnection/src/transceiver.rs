@@ -468,7 +468,8 @@ mod tests {
     #[test]
     fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
         let mut slot = MediaSlot::default();
-        let packet = |number| RtpPacket { stream: StreamId(0), number, bytes: Bytes::new(), negotiated: None };
+        let packet =
+            |number| RtpPacket { stream: StreamId(0), number, bytes: Bytes::new(), negotiated: None };
         for number in 0..MAX_PACKETS as u64 {
             slot.add_packet(packet(number));
         }
