@@ -7,20 +7,19 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, Identity, InterfaceReport, MediaKind, MessageKind, Outgoing,
-    Received, Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport,
-    TransceiverId, TransceiverInit,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MediaKind, MessageKind, Outgoing, Received,
+    Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport, TransceiverId,
+    TransceiverInit,
 };
 
 use crate::channel::{Slot, Waiting};
 use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
+use crate::fixed::Fixed;
 use crate::ice_server::{Server, Wanted};
 use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
-use crate::{
-    Configuration, DataChannel, DataChannelInit, Error, IceTransportPolicy, Message, SendError, Transceiver,
-};
+use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError, Transceiver};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
 /// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
@@ -366,36 +365,6 @@ impl Connection {
             Message::Binary(bytes) => (MessageKind::Binary, bytes.clone()),
         };
         core.hand_over(now, id, Outgoing::new(kind, data))
-    }
-}
-
-/// What of a configuration stays as it is.
-struct Fixed {
-    policy: IceTransportPolicy,
-    identity: Option<Arc<Identity>>,
-}
-
-impl Fixed {
-    fn of(configuration: &Configuration) -> Self {
-        let identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
-        Self { policy: configuration.ice_transport_policy, identity }
-    }
-
-    fn check(&self, configuration: &Configuration) -> Result<(), Error> {
-        let Self { policy, identity } = Self::of(configuration);
-        let is_same = match (&self.identity, &identity) {
-            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-            // W3C WebRTC 1.0 §4.4.1.6: one that is not named stays.
-            (_, None) => true,
-            (None, Some(_)) => false,
-        };
-        if !is_same {
-            return Err(Error::Modification { what: "the certificate" });
-        }
-        if policy != self.policy {
-            return Err(Error::Modification { what: "the policy for transports" });
-        }
-        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `transceiver` | [`Transceiver`]: audio and video, by frames or by packets |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
-//! | `configuration`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
+//! | `configuration`, `fixed`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
@@ -42,6 +42,7 @@ mod description;
 mod endpoint;
 mod error;
 mod events;
+mod fixed;
 mod framed_stream;
 mod ice_server;
 mod init;
