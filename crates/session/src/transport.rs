@@ -394,7 +394,7 @@ impl Transport {
         batch: &mut Batch<'_>,
         engine: &mut Engine,
     ) -> Option<Transmit> {
-        if engine.due().is_none_or(|due| due > now) {
+        if engine.sends().is_none_or(|due| due > now) {
             return None;
         }
         engine.set_max_packet(self.max_media_packet()?);
@@ -417,7 +417,7 @@ impl Transport {
                 Err(Unwritten::Refused) => srtp.refused = srtp.refused.wrapping_add(1),
             }
         }
-        engine.refresh();
+        engine.refresh(now);
         self.connectivity.finish(batch)
     }
 

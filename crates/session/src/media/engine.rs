@@ -21,8 +21,9 @@ pub(crate) struct Engine {
     pub rtp: Rtp,
     config: Arc<FrameConfig>,
     lines: Vec<Line>,
-    /// When something is due, as of the last change.
-    due: Option<Instant>,
+    /// When something is to be sent, and when a frame is to come out, as of the last change.
+    sends: Option<Instant>,
+    frames: Option<Instant>,
     /// The longest packet that the path carries, before protection.
     max_packet: usize,
 }
@@ -41,7 +42,9 @@ pub(crate) struct Line {
     encodings: Vec<Encoding>,
     /// What is sent, among those that were agreed upon.
     payload_type: Option<PayloadType>,
-    /// Since when it is told that a frame can be had.
+    /// A frame can be had, which is to be told.
+    is_ready: bool,
+    /// Since when that is told, or frames are fetched.
     told: Option<Instant>,
 }
 
@@ -51,11 +54,18 @@ impl Engine {
         let mut control = ControlConfig::default();
         control.bandwidth = config.bandwidth;
         rtp.control = Some(control);
-        Self { rtp: Rtp::new(rtp, seed), config, lines: Vec::new(), due: None, max_packet: DEFAULT_PACKET }
+        Self {
+            rtp: Rtp::new(rtp, seed),
+            config,
+            lines: Vec::new(),
+            sends: None,
+            frames: None,
+            max_packet: DEFAULT_PACKET,
+        }
     }
 
     /// Follows what was agreed upon.
-    pub(crate) fn follow(&mut self, transceivers: &[Transceiver]) {
+    pub(crate) fn follow(&mut self, now: Instant, transceivers: &[Transceiver]) {
         let is_there = |id: TransceiverId| transceivers.iter().any(|it| it.id == id && !it.is_stopping);
         let gone: Vec<Line> = self.lines.extract_if(.., |line| !is_there(line.id)).collect();
         for line in gone {
@@ -72,7 +82,7 @@ impl Engine {
             }
         }
         self.follow_feedback();
-        self.refresh();
+        self.refresh(now);
     }
 
     /// The path carries packets of this size, before protection.
@@ -114,11 +124,11 @@ impl Engine {
     }
 
     /// Frames of this transceiver come out as frames or as packets from now on.
-    pub(crate) fn set_output(&mut self, id: TransceiverId, output: Output) -> bool {
+    pub(crate) fn set_output(&mut self, now: Instant, id: TransceiverId, output: Output) -> bool {
         let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return false };
         if line.output != output {
             line.output = output;
-            line.told = None;
+            (line.told, line.is_ready) = (None, false);
             if let Some(old) = line.receiver {
                 let config = receiver_config(
                     &self.config,
@@ -136,7 +146,7 @@ impl Engine {
                 line.made[0] = line.made[0].wrapping_add(1);
             }
         }
-        self.refresh();
+        self.refresh(now);
         true
     }
 
@@ -153,23 +163,33 @@ impl Engine {
         true
     }
 
-    /// When something is due; frames that it was told of are not counted, but for those that nobody fetches.
-    pub(crate) const fn due(&self) -> Option<Instant> {
-        self.due
+    /// When something is to be sent.
+    pub(crate) const fn sends(&self) -> Option<Instant> {
+        self.sends
+    }
+
+    /// When something is due; frames that it was told of are not counted, but for those that nobody fetches. Without a path
+    /// what is to be sent waits, for however long.
+    pub(crate) fn due(&self, has_path: bool) -> Option<Instant> {
+        [self.sends.filter(|_| has_path), self.frames].into_iter().flatten().min()
     }
 
     /// To be called after every change.
-    pub(crate) fn refresh(&mut self) {
-        let mut due = self.rtp.poll_due();
-        for line in &self.lines {
-            let frame = match (line.told, line.receiver) {
-                (Some(told), _) => Some(told + UNREAD),
-                (None, Some(id)) => self.rtp.receiver(id).and_then(|receiver| receiver.frame_due()),
-                (None, None) => None,
-            };
-            due = [due, frame].into_iter().flatten().min();
+    pub(crate) fn refresh(&mut self, now: Instant) {
+        self.frames = None;
+        for line in &mut self.lines {
+            let receiver = line.receiver.and_then(|id| self.rtp.receiver(id));
+            let Some(receiver) = receiver.filter(|_| !line.is_ready) else { continue };
+            let due = line.told.map_or_else(|| receiver.frame_due(), |told| Some(told + UNREAD));
+            // What is looked at may show that a key frame is wanted: that comes before the question what is to be sent.
+            line.is_ready =
+                line.told.is_none() && due.is_some_and(|due| due <= now) && receiver.has_frame(now);
+            if !line.is_ready {
+                let due = if line.told.is_none() { receiver.frame_due() } else { due };
+                self.frames = [self.frames, due].into_iter().flatten().min();
+            }
         }
-        self.due = due;
+        self.sends = self.rtp.poll_due();
     }
 
     /// Advances to `now`; frames that nobody has fetched for a while are given up.
@@ -184,19 +204,17 @@ impl Engine {
                 line.told = None;
             }
         }
-        self.refresh();
+        self.refresh(now);
     }
 
     /// The next transceiver that has a frame, of which nobody was told.
     pub(crate) fn poll_ready(&mut self, now: Instant) -> Option<TransceiverId> {
-        for line in self.lines.iter_mut().filter(|line| line.told.is_none()) {
-            let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) else { continue };
-            if receiver.frame_due().is_some_and(|due| due <= now) && receiver.has_frame(now) {
-                line.told = Some(now);
-                return Some(line.id);
-            }
-        }
-        None
+        let line = self.lines.iter_mut().find(|line| line.is_ready)?;
+        line.is_ready = false;
+        line.told = Some(now);
+        let id = line.id;
+        self.refresh(now);
+        Some(id)
     }
 
     /// The next frame of a transceiver. Where there is none it will be told of the next.
@@ -204,9 +222,10 @@ impl Engine {
         let line = self.lines.iter_mut().find(|line| line.id == id)?;
         let receiver = line.receiver?;
         let has_frame = self.rtp.receiver(receiver)?.has_frame(now);
-        // What comes next is told of anew, also if this one is left out by a transform.
-        line.told = None;
-        self.refresh();
+        // Whoever fetches needs not be told before there is nothing more.
+        line.is_ready = false;
+        line.told = has_frame.then_some(now);
+        self.refresh(now);
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
     }
 
@@ -224,6 +243,7 @@ impl Engine {
             sender: None,
             encodings: Vec::new(),
             payload_type: None,
+            is_ready: false,
             told: None,
         });
         self.lines.len().saturating_sub(1)
@@ -233,7 +253,7 @@ impl Engine {
         let Some(line) = self.lines.get_mut(at) else { return };
         let receives = transceiver.association.current.is_some_and(sdp::Direction::receives);
         if !receives {
-            line.told = None;
+            (line.told, line.is_ready) = (None, false);
             line.receiver.take().into_iter().for_each(|id| self.rtp.remove_receiver(id));
             return;
         }

@@ -89,17 +89,19 @@ impl Session {
 
     /// Whether frames or packets come of a transceiver from now on; what waits is dropped. Gives whether it receives, or will.
     pub fn set_output(&mut self, id: TransceiverId, output: Output) -> bool {
-        self.engine_mut().is_some_and(|engine| engine.set_output(id, output))
+        let now = self.now;
+        self.engine_mut().is_some_and(|engine| engine.set_output(now, id, output))
     }
 
     /// Has a stream that comes go on with a key frame, as soon as one can be had.
     pub fn request_key_frame(&mut self, id: TransceiverId, stream: StreamId) {
+        let now = self.now;
         if let Some(engine) = self.engine_mut()
             && let Some(receiver) = engine.receiver(id)
             && let Some(receiver) = engine.rtp.receiver(receiver)
         {
             receiver.request_key_frame(stream);
-            engine.refresh();
+            engine.refresh(now);
         }
     }
 
@@ -188,7 +190,7 @@ impl Session {
         let engine = self.engine_mut().ok_or(SendMediaError::UnknownEncoding)?;
         let sender = engine.sender(id).and_then(|id| engine.rtp.sender(id));
         let sent = send(sender.ok_or(SendMediaError::UnknownEncoding)?, now);
-        engine.refresh();
+        engine.refresh(now);
         sent.map_err(|error| match error {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
@@ -204,7 +206,9 @@ impl Session {
     }
 
     pub(super) fn frames_due(&self) -> Option<Instant> {
-        self.media.as_ref()?.engine.as_ref()?.due()
+        let has_path =
+            self.transport.as_ref().is_some_and(|transport| transport.max_media_packet().is_some());
+        self.media.as_ref()?.engine.as_ref()?.due(has_path)
     }
 
     /// Makes the machines once media are agreed upon, and has them follow what descriptions say.
@@ -218,7 +222,7 @@ impl Session {
             media.engine = Some(Box::new(Engine::new(Arc::clone(frames), config, seed)));
         }
         if let Some(engine) = &mut media.engine {
-            engine.follow(&self.negotiation.transceivers);
+            engine.follow(self.now, &self.negotiation.transceivers);
         }
     }
 
@@ -239,12 +243,11 @@ impl Session {
                 ::media::Event::TargetRate { .. } | ::media::Event::Collision(_) | _ => None,
             };
             if told.is_some() {
-                engine.refresh();
+                engine.refresh(now);
                 return told;
             }
         }
-        let ready = engine.poll_ready(now);
-        engine.refresh();
-        ready.map(Event::FrameReadable)
+        engine.refresh(now);
+        engine.poll_ready(now).map(Event::FrameReadable)
     }
 }

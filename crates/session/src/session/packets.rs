@@ -170,7 +170,7 @@ impl Session {
             if let Some(engine) = self.engine_mut() {
                 // A packet in it that cannot be read is counted there.
                 let taken = engine.rtp.handle_rtcp(now, compound.bytes());
-                engine.refresh();
+                engine.refresh(now);
                 return taken.map(|()| Received::Frames).map_err(|_| Discard::Malformed);
             }
             return Ok(Received::Rtcp { compound });
@@ -183,7 +183,7 @@ impl Session {
         if routed.is_new && self.negotiation.avoid(&[(packet.ssrc(), None)], &self.seed).is_some() {
             media.collisions = media.collisions.wrapping_add(1);
             if let Some(engine) = &mut media.engine {
-                engine.follow(&self.negotiation.transceivers);
+                engine.follow(now, &self.negotiation.transceivers);
             }
         }
         let crate::media::demux::Routed { transceiver, rid, is_repair, .. } = routed;
@@ -255,7 +255,7 @@ fn receive_frame<'b>(
     let len = bytes.len();
     let packet = PacketMut::decode(bytes, len).map_err(|_| Discard::Malformed)?;
     let received = engine.rtp.handle_rtp_of(now, ecn, receiver, packet);
-    engine.refresh();
+    engine.refresh(now);
     Ok(match received.map_err(Discard::Media)? {
         ::media::Received::Consumed => Received::Frames,
         ::media::Received::Packet { stream, number, packet } => {

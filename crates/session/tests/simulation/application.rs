@@ -10,6 +10,7 @@ use session::{
 };
 use testkit::{HostId, World};
 
+use crate::call::Call;
 use crate::faults::Faults;
 use crate::harness::{Node, peer, session};
 use crate::oracle::Oracle;
@@ -24,6 +25,7 @@ pub struct Applications {
     pub start: Instant,
     pub signalling: Signalling,
     pub faults: Faults,
+    pub call: Option<Call>,
     oracle: Oracle,
     channels: Vec<Channel>,
     by_id: [BTreeMap<ChannelId, usize>; 2],
@@ -71,6 +73,7 @@ impl Applications {
         Self {
             signalling: Signalling::new(&plan, now),
             faults: Faults::new(&plan),
+            call: None,
             oracle: Oracle::new(&plan),
             plan,
             hosts,
@@ -92,6 +95,7 @@ impl Applications {
 
     /// Opens what is there at the start, and offers.
     pub fn begin(&mut self, world: &mut World<Node>) {
+        self.call = Call::begin(&self.plan, self.hosts, world);
         self.open_channels(world);
         let first = &self.plan.channels[0];
         let offerer = if first.init.negotiated.is_some() || self.has_channel(self.plan.offerer) {
@@ -122,6 +126,9 @@ impl Applications {
         for side in self.awake(world) {
             self.read(world, side);
             self.write(world, side);
+            if let Some(call) = &mut self.call {
+                call.step(world, self.hosts, side);
+            }
         }
         if self.failure.is_some() || self.was_cut_short(world) {
             return true;
@@ -132,7 +139,7 @@ impl Applications {
         }
         let stalled = now - self.progressed_at;
         assert!(stalled < patience, "nothing happened for {stalled:?}\n{}", self.describe(world));
-        if self.is_complete() {
+        if self.is_complete(now) {
             let since = *self.complete_since.get_or_insert(now);
             let partial =
                 self.plan.channels.iter().any(|plan| plan.init.reliability != Reliability::Reliable);
@@ -189,7 +196,7 @@ impl Applications {
         let reads = (0..2).filter(|side| !self.readable[*side].is_empty()).map(|side| self.read_at[side]);
         let all = opens.chain(mail).chain(sends).chain(restart).chain(reads).chain(also);
         let all = all.chain(self.plan.cut_short.map(|after| self.start + after));
-        let all = all.chain(self.faults.next(now));
+        let all = all.chain(self.faults.next(now)).chain(self.call.iter().flat_map(Call::next));
         let stall = self.progressed_at + self.plan.patience();
         let due = all.filter(|due| *due > now).min().unwrap_or(stall).min(stall);
         if let Some(Node::Clock(clock)) = world.machines.get_mut(&self.clock) {
@@ -398,7 +405,7 @@ impl Applications {
         true
     }
 
-    fn is_complete(&self) -> bool {
+    fn is_complete(&self, now: Instant) -> bool {
         let done = |(channel, plan): (&Channel, &ChannelPlan)| {
             let arrived = (0..2).all(|side| {
                 let way = &channel.ways[side];
@@ -411,7 +418,8 @@ impl Applications {
         };
         let restarted = self.restarted || self.plan.restart.is_none();
         let connected = self.connected_at.iter().all(Option::is_some);
-        let quiet = self.signalling.is_quiet() && self.faults.are_over();
+        let is_spoken = self.call.as_ref().is_none_or(|call| call.is_over(now));
+        let quiet = self.signalling.is_quiet() && self.faults.are_over() && is_spoken;
         connected && restarted && quiet && self.channels.iter().zip(&self.plan.channels).all(done)
     }
 

@@ -13,6 +13,7 @@
 )]
 
 mod application;
+mod call;
 mod faults;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -43,6 +44,8 @@ struct Outcome {
     /// Whether something happened that may cost the connection.
     grave: bool,
     virtual_time: Duration,
+    /// Of those with media.
+    call: Option<call::Figures>,
 }
 
 #[test]
@@ -68,7 +71,8 @@ fn seeded_sessions_deliver_what_they_promise() {
             });
         }
     });
-    let Results { broken, lost, risk, gravely, .. } = results.into_inner().unwrap();
+    let Results { broken, lost, risk, gravely, calls, mut media, .. } = results.into_inner().unwrap();
+    println!("{calls} with media: {}", media.summary());
     println!(
         "{count} sessions from seed {first}: {} broken, {} lost to their network of {risk:.1} expected at most, \
          {gravely} to grave faults",
@@ -104,11 +108,17 @@ struct Results {
     risk: f64,
     /// To what may cost a connection, such as an outage of a minute.
     gravely: u64,
+    calls: u64,
+    media: call::Figures,
 }
 
 impl Results {
     fn add(&mut self, seed: u64, outcome: Option<Outcome>, count: u64) {
         self.risk += Plan::of(seed).risk();
+        if let Some(figures) = outcome.as_ref().and_then(|outcome| outcome.call.as_ref()) {
+            self.calls += 1;
+            self.media.add(figures);
+        }
         match outcome {
             None => {
                 println!("replay: cargo xtask sim --seeds 1 --seed {seed}");
@@ -156,9 +166,15 @@ fn run(seed: u64) -> Outcome {
     if both.failure.is_none() && !both.was_cut_short(&world) {
         both.check_complete();
     }
+    if let Some(call) = &both.call
+        && let Err(problem) = call.check(&mut world, hosts)
+    {
+        panic!("packets are neither delivered nor counted: {problem}\n{}", both.describe(&mut world));
+    }
     let (virtual_time, failure, grave) = (world.elapsed(), both.failure, both.plan.is_grave());
     end(&mut both, &mut world);
-    Outcome { fingerprint: world.trace.fingerprint(), failure, grave, virtual_time }
+    let call = both.call.map(|call| call.figures);
+    Outcome { fingerprint: world.trace.fingerprint(), failure, grave, virtual_time, call }
 }
 
 /// How long connecting may take, and when it may fail at all.
@@ -253,6 +269,9 @@ fn world(plan: &Plan) -> (World<Node>, [HostId; 2], HostId) {
         let mut config = Config::new(provider);
         config.local_addresses = vec![address];
         config.answer_dtls_role = if plan.answers_as_client { DtlsRole::Client } else { DtlsRole::Server };
+        if plan.call.is_some() {
+            config.frames = Some(std::sync::Arc::new(session::FrameConfig::default()));
+        }
         if let Some(bytes) = plan.send_buffer {
             config.limits.send_buffer = bytes;
         }

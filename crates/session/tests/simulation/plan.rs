@@ -45,6 +45,8 @@ pub struct Plan {
     pub signal_repeat: u32,
     /// Candidates for this side are lost like descriptions, and not sent again.
     pub loses_candidates: Option<usize>,
+    /// Both sides send audio and video for so long once they are connected.
+    pub call: Option<Duration>,
     /// How wrong the clock on each side's wall is, in seconds.
     pub wall_clocks: [i64; 2],
 }
@@ -161,6 +163,8 @@ impl Plan {
         let signal_loss = if trouble.chance(20) { trouble.between(10, 60) } else { 0 };
         let signal_repeat = if trouble.chance(20) { trouble.between(10, 60) } else { 0 };
         let loses_candidates = trouble.chance(50).then(|| trouble.side());
+        let mut media = Draw::new(&bytes, "call");
+        let call = media.chance(40).then(|| Duration::from_secs(1) + media.millis(3000));
         let wall_clocks = [0, 1].map(|_| if trouble.chance(20) { trouble.hour() } else { 0 });
         Self {
             seed,
@@ -168,6 +172,7 @@ impl Plan {
             signal_loss,
             signal_repeat,
             loses_candidates,
+            call,
             wall_clocks,
             real_crypto,
             links,
