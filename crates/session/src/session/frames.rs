@@ -206,9 +206,10 @@ impl Session {
     }
 
     pub(super) fn frames_due(&self) -> Option<Instant> {
+        let engine = self.media.as_ref()?.engine.as_ref()?;
         let has_path =
             self.transport.as_ref().is_some_and(|transport| transport.max_media_packet().is_some());
-        self.media.as_ref()?.engine.as_ref()?.due(has_path)
+        engine.due(has_path)
     }
 
     /// Makes the machines once media are agreed upon, and has them follow what descriptions say.
