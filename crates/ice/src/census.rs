@@ -88,8 +88,9 @@ impl Agent {
         self.traffic.sent(now, bytes);
         let Some(generation) = self.active_mut() else { return };
         let selected = generation.selected;
-        if let Some(pair) = selected.and_then(|id| generation.pair_mut(id)) {
-            pair.traffic.get_or_insert_default().sent(now, bytes);
+        let pair = selected.and_then(|id| generation.pair_mut(id));
+        if let Some(traffic) = pair.and_then(|pair| pair.traffic.as_mut()) {
+            traffic.sent(now, bytes);
         }
     }
 
@@ -99,8 +100,8 @@ impl Agent {
         self.traffic.received(now, bytes);
         let previous = self.previous.as_deref_mut();
         let pair = self.generation.pair_on_mut(path).or_else(|| previous?.pair_on_mut(path));
-        if let Some(pair) = pair {
-            pair.traffic.get_or_insert_default().received(now, bytes);
+        if let Some(traffic) = pair.and_then(|pair| pair.traffic.as_mut()) {
+            traffic.received(now, bytes);
         }
     }
 

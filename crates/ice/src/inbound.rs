@@ -381,7 +381,7 @@ impl Agent {
         pair.note_round_trip(now - if check.sent == 1 { check.first } else { check.last });
         let is_first = pair.responses == 0;
         pair.responses = pair.responses.wrapping_add(1);
-        pair.state = PairState::Succeeded;
+        pair.succeed();
         pair.triggered = None;
         pair.error = None;
         let is_new = !std::mem::replace(&mut pair.authenticated, true);

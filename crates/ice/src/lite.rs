@@ -9,7 +9,7 @@ use crate::consent::Consent;
 use crate::generation::Remote;
 use crate::inbound::Asked;
 use crate::local::{Local, can_pair};
-use crate::pair::{PairId, PairState};
+use crate::pair::PairId;
 use crate::{Agent, Kind, Role};
 
 /// What only a lite agent keeps.
@@ -65,7 +65,7 @@ impl Agent {
         }
         let current = self.generation.pair(self.generation.nominated).map_or(0, |pair| pair.peer_nomination);
         let Some(pair) = self.generation.pair_mut(id) else { return };
-        pair.state = PairState::Succeeded;
+        pair.succeed();
         pair.local_kind = Some(Kind::Host);
         // The peer may choose another one at any time, and names the one that it uses again and again.
         if pair.peer_nomination >= current {
@@ -90,7 +90,7 @@ impl Agent {
             known.or_else(|| self.generation.insert(local, path, priorities, foundation, role, &self.config));
         let Some(id) = id else { return };
         if let Some(pair) = self.generation.pair_mut(id) {
-            pair.state = PairState::Succeeded;
+            pair.succeed();
             pair.local_kind = Some(Kind::Host);
             pair.authenticated = true;
         }

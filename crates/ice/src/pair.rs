@@ -65,7 +65,7 @@ pub(crate) struct Pair {
     pub(crate) latest_round_trip: Option<Duration>,
     /// In nanoseconds.
     pub(crate) total_round_trip: u64,
-    /// Once it has carried anything.
+    /// Once it may carry anything: what is not authenticated takes no memory.
     pub(crate) traffic: Option<Box<Traffic>>,
     pub(crate) error: Option<u16>,
 }
@@ -109,6 +109,12 @@ impl Pair {
         self.fail();
         self.path.local = base;
         (self.link, self.state, self.authenticated) = (Link::Closed, PairState::Waiting, false);
+    }
+
+    /// The peer has proved itself here: from now on what it carries is counted.
+    pub(crate) fn succeed(&mut self) {
+        self.state = PairState::Succeeded;
+        self.traffic.get_or_insert_default();
     }
 
     /// A request was answered after so long.

@@ -264,6 +264,10 @@ impl Sender {
             return Err(SendError::Blocked);
         }
         let number = encoding.adopt(now, config, source, number, packet, theirs)?;
+        // Others send what their path carries; one that is too long for ours would wait for room for ever.
+        if packet.len() > config.max_packet {
+            return Err(SendError::TooLong);
+        }
         let mut memory = encoding.history.memory(0);
         memory.extend_from_slice(packet.bytes());
         if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
