@@ -82,7 +82,7 @@ pub use session::{
     ExtensionUse, Failure, Feedback, FrameConfig, GatheringState, IceCredentials, IceCredentialsError,
     IceFailure, IceRole, IceState, InboundRtpStats, InterfaceReport, Layering, Limits, LocalName,
     MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,
-    OutgoingFrame, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Reliability,
+    OutgoingFrame, Output, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Reliability,
     RemoteInboundRtpStats, RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType,
     SendEncoding, SendMediaError, SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport,
     Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,

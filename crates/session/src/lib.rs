@@ -117,6 +117,7 @@ pub use media::{
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
+pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{Received, Session, TcpRequest};

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use harness::{Two, config, near};
 use session::{
-    ChannelInit, Content, Direction, Event, FrameConfig, MediaKind, OutgoingFrame, Output, SendMediaError,
-    SenderEvent, TransceiverId, TransceiverInit,
+    ChannelInit, Content, Direction, Event, FrameConfig, MediaKind, OutgoingFrame, Output, SendEncoding,
+    SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -204,6 +204,36 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
         }
     }
     assert_eq!(frames, 60);
+}
+
+#[test]
+fn what_is_wanted_of_a_stream_counts_from_then_on() {
+    let (mut two, ids) = connected(near());
+    call(&mut two, ids, 0..60);
+    let video = ids[0][1];
+    let set = |two: &mut Two, change: &dyn Fn(&mut SendEncoding)| {
+        let now = two.now();
+        let mut wanted = two.session(0).transceiver(video).unwrap().encodings[0].wanted.clone();
+        change(&mut wanted);
+        two.session(0).set_encodings(now, video, vec![wanted]).unwrap();
+        two.run(Duration::from_millis(100), |_| false);
+    };
+    let rates = |two: &Two| {
+        two.seen[0]
+            .iter()
+            .filter_map(|event| match event {
+                Event::TargetRate { transceiver, bitrate, .. } if *transceiver == video => Some(*bitrate),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(*rates(&two).last().unwrap() > 100_000);
+    set(&mut two, &|wanted| wanted.max_bitrate = Some(90_000));
+    assert_eq!(rates(&two).last(), Some(&90_000), "without another exchange of descriptions");
+    set(&mut two, &|wanted| wanted.is_paused = true);
+    let (now, bytes) = (two.now(), vp8(0));
+    let frame = OutgoingFrame { bytes: &bytes, ..OutgoingFrame::default() };
+    assert_eq!(two.session(0).write_frame(now, video, 0, &frame), Err(SendMediaError::Inactive));
 }
 
 #[test]
