@@ -167,6 +167,45 @@ impl Transceiver {
         sent
     }
 
+    /// Whether tones can be sent (`canInsertDTMF`): it sends audio, the connection is there, and the peer takes telephone
+    /// events with the clock of the codec.
+    pub fn can_insert_dtmf(&self) -> bool {
+        self.handle.with(|core| core.session.can_insert_dtmf(self.id))
+    }
+
+    /// Plays tones one after another, in place of those that wait (`insertDTMF`): `0` to `9`, `A` to `D`, `*`, `#`, and
+    /// commas for pauses of two seconds. A `duration` is 40 ms to 6 s (usual are 100 ms), a `gap` 30 ms to 6 s (usual are
+    /// 70 ms), and others are taken for the nearest of these. Frames that are written while a tone is played are left out.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not played; what waits is as it was.
+    pub fn insert_dtmf(&self, tones: &str, duration: Duration, gap: Duration) -> Result<(), Error> {
+        let now = self.handle.now();
+        let done = self.handle.with(|core| core.session.insert_dtmf(now, self.id, tones, duration, gap));
+        self.handle.notify();
+        Ok(done?)
+    }
+
+    /// The tones that wait (`toneBuffer`).
+    pub fn tone_buffer(&self) -> String {
+        self.handle.with(|core| core.session.tone_buffer(self.id))
+    }
+
+    /// The next tone that begins to be played, or that all were played (`tonechange`); `None` once the transceiver is stopped or
+    /// the connection closed.
+    ///
+    /// Cancel safe: news are returned or stay. Only the last is kept.
+    pub async fn next_tone(&self) -> Option<ToneChange> {
+        poll_fn(|cx| {
+            self.handle.with(|core| match core.media_slot(self.id).tone.take() {
+                Some(tone) => Poll::Ready(Some(tone)),
+                None => core.wait_for_media(self.id, cx, |slot| &mut slot.listeners),
+            })
+        })
+        .await
+    }
+
     /// The next frame; `None` once the transceiver is stopped or the connection closed.
     ///
     /// Cancel safe: a frame is returned or stays. Frames that nobody fetches for a second are dropped.
@@ -381,6 +420,15 @@ impl RtpPacket {
     }
 }
 
+/// What is being played of the tones of [`Transceiver::insert_dtmf`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ToneChange {
+    /// This one begins, or with a comma a pause.
+    Began(char),
+    /// All were played.
+    Done,
+}
+
 /// What is wanted of what a transceiver sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -432,6 +480,8 @@ impl SenderRequest {
 pub(crate) struct MediaSlot {
     pub readers: Waiting,
     pub requesters: Waiting,
+    pub listeners: Waiting,
+    tone: Option<ToneChange>,
     pub packets: VecDeque<RtpPacket>,
     requests: VecDeque<SenderRequest>,
 }
@@ -442,6 +492,11 @@ impl MediaSlot {
         self.requests.retain(|earlier| !earlier.is_replaced_by(request));
         self.requests.push_back(request);
         self.requesters.wake();
+    }
+
+    pub(crate) fn begin_tone(&mut self, tone: Option<char>) {
+        self.tone = Some(tone.map_or(ToneChange::Done, ToneChange::Began));
+        self.listeners.wake();
     }
 
     pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
@@ -455,6 +510,7 @@ impl MediaSlot {
     pub(crate) fn wake_all(&mut self) {
         self.readers.wake();
         self.requesters.wake();
+        self.listeners.wake();
     }
 }
 

@@ -102,7 +102,7 @@ pub use datachannel::{
 };
 pub use demux::{Demux, Question, Target};
 pub use dtls::Identity;
-pub use error::{CandidateError, Discard, NegotiationError, SendMediaError, TransceiverError};
+pub use error::{CandidateError, Discard, DtmfError, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };

@@ -7,6 +7,7 @@ pub(crate) mod demux;
 pub(crate) mod engine;
 pub(crate) mod queue;
 pub(crate) mod section;
+mod tones;
 pub(crate) mod transceiver;
 
 pub use codec::{Codec, Feedback};

@@ -12,6 +12,7 @@ use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
 
+use super::tones::tone_format;
 use super::transceiver::Transceiver;
 use super::{CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
 
@@ -159,6 +160,7 @@ impl Engine {
         line.payload_type = Some(payload_type);
         if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
             sender.set_codec(codec.payload_type, format, codec.rtx);
+            sender.set_tones(tone_format(&line.negotiated, format.clock_rate()));
         }
         true
     }
@@ -310,11 +312,15 @@ impl Engine {
                 config.max_packet = self.max_packet;
                 config.history = self.config.history;
                 config.circuit_breaker = self.config.circuit_breaker;
+                config.max_tones = self.config.max_tones;
                 line.sender = self.rtp.add_sender(config);
                 line.made[1] = line.made[1].wrapping_add(1);
             }
         }
         let (Some(id), kind) = (line.sender, line.kind) else { return };
+        if let Some(sender) = self.rtp.sender(id).filter(|_| kind == MediaKind::Audio) {
+            sender.set_tones(tone_format(negotiated, format.clock_rate()));
+        }
         for (number, encoding) in encodings.iter().enumerate() {
             let is_active = !encoding.wanted.is_paused;
             let claim = is_active.then(|| claim(kind, encoding, number));
