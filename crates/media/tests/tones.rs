@@ -11,11 +11,13 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::{Codec, OutgoingFrame, Rtp, SenderConfig, SenderEvent, SenderId, ToneError, ToneFormat};
+use media::{
+    Codec, Format, OutgoingFrame, Receiver, Rtp, SenderConfig, SenderEvent, SenderId, ToneError, ToneFormat,
+};
 use proto::{Instant, Writer};
-use rtp::Packet;
 use rtp::payload::telephone_event::Report;
-use support::{audio_sender, opus, pt, rtp};
+use rtp::{Packet, PacketMut};
+use support::{audio_receiver, audio_sender, opus, pt, rtp};
 use testkit::{Capture, epoch};
 
 const fn ms(millis: u64) -> Duration {
@@ -273,6 +275,27 @@ fn whoever_is_late_tells_the_end_before_the_next_begins() {
         all,
         [(1, 1, false), (1, 4800, true), (1, 4800, true), (1, 4800, true), (2, 1, false), (2, 960, false)]
     );
+}
+
+#[test]
+fn a_key_that_is_pressed_for_long_does_not_delay_what_is_heard_afterwards() {
+    let mut phone = Phone::new(|_| {});
+    phone.run(ms(1000), true);
+    phone.press("0", 6000, 30).unwrap();
+    phone.run(ms(7000), true);
+    let mut config = audio_receiver();
+    config.formats.push((pt(110), Format::Media(Codec::OtherAudio { clock_rate: 48_000 })));
+    config.probation = 0;
+    let mut receiver = Receiver::new(config);
+    for sent in &phone.sent {
+        let (mut bytes, len) = (sent.bytes.clone(), sent.bytes.len());
+        receiver.handle_rtp(sent.at + ms(30), PacketMut::decode(&mut bytes, len).unwrap()).unwrap();
+        while receiver.poll_frame(sent.at + ms(30)).is_some() {}
+    }
+    let stream = receiver.streams().next().unwrap();
+    let stats = receiver.stats(stream).unwrap();
+    assert!(stats.delay < ms(100), "{stats:?}");
+    assert_eq!(stats.track.concealed, 0, "{stats:?}");
 }
 
 #[test]

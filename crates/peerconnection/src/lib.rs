@@ -90,7 +90,7 @@ pub use session::{
 };
 pub use strangers::{Stranger, Strangers};
 pub use transceiver::{
-    FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, SenderRequest, ToneChange, Transceiver,
+    FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, RtpSource, SenderRequest, ToneChange, Transceiver,
 };
 
 /// The programs of the README are compiled, and the first of them is run.

@@ -322,6 +322,22 @@ impl Transceiver {
         })
     }
 
+    /// The sources from which packets came in the last ten seconds, the latest first, with how loud they were
+    /// (`getSynchronizationSources`).
+    pub fn synchronization_sources(&self) -> Vec<RtpSource> {
+        let now = self.handle.now();
+        let found = self.handle.with(|core| core.session.synchronization_sources(now, self.id));
+        found.iter().map(|source| RtpSource::of(source, now)).collect()
+    }
+
+    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
+    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    pub fn contributing_sources(&self) -> Vec<RtpSource> {
+        let now = self.handle.now();
+        let found = self.handle.with(|core| core.session.contributing_sources(now, self.id));
+        found.iter().map(|source| RtpSource::of(source, now)).collect()
+    }
+
     /// What is sent, stream by stream, and what the peer says of it.
     pub fn encoding_stats(&self) -> Vec<(EncodingStats, RemoteReport)> {
         self.handle
@@ -417,6 +433,34 @@ impl RtpPacket {
     /// The packet (RFC 3550 §5.1).
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+}
+
+/// A source of what came lately (`RTCRtpContributingSource`, `RTCRtpSynchronizationSource`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RtpSource {
+    /// Which.
+    pub source: session::Ssrc,
+    /// How long ago its last packet came.
+    pub age: Duration,
+    /// The timestamp of that.
+    pub rtp_timestamp: u32,
+    /// How loud it was then, from 0, silence, to 1; `None` where that is not told.
+    pub audio_level: Option<f64>,
+    /// Whether the sender takes it for a voice.
+    pub is_voice: Option<bool>,
+}
+
+impl RtpSource {
+    fn of(source: &session::Contribution, now: proto::Instant) -> Self {
+        Self {
+            source: source.source,
+            age: now - source.at,
+            rtp_timestamp: source.timestamp.0,
+            audio_level: source.audio_level(),
+            is_voice: source.is_voice,
+        }
     }
 }
 

@@ -106,6 +106,10 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
         while !matches!(sender.next_request().await.unwrap(), SenderRequest::KeyFrame { encoding: 0 }) {}
     };
     tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    let sources = theirs.synchronization_sources();
+    assert_eq!((sources.len(), sources[0].source), (1, sender.encodings()[0].ssrc));
+    assert!(sources[0].age < Duration::from_secs(5) && sources[0].audio_level.is_none());
+    assert!(theirs.contributing_sources().is_empty());
     let (stats, _) = sender.encoding_stats()[0];
     assert!(stats.frames >= 30);
     assert!(theirs.stream_stats()[0].2.packets >= 90);

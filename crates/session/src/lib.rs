@@ -84,9 +84,9 @@ mod stats;
 mod transport;
 
 pub use ::media::{
-    BandwidthConfig, Content, Discard as MediaDiscard, EncodingStats, Frame, HistoryLimits, Layering,
-    OutgoingFrame, Output, ReceiverEvent, RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats,
-    Tap,
+    BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodingStats, Frame, HistoryLimits,
+    Layering, OutgoingFrame, Output, ReceiverEvent, RemoteReport, RtpStats, SenderEvent, Stop, StreamId,
+    StreamStats, Tap,
 };
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
@@ -117,6 +117,7 @@ pub use media::{
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
+pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{Received, Session, TcpRequest};

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Two, config, near};
+use rtp::extension::AudioLevel;
 use rtp::payload::{Payload, telephone_event};
 use session::{
-    ChannelInit, Content, Direction, DtmfError, Event, FrameConfig, MediaKind, OutgoingFrame, Output,
-    PayloadType, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
+    ChannelInit, Content, Contribution, Direction, DtmfError, Event, FrameConfig, MediaKind, OutgoingFrame,
+    Output, PayloadType, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -269,6 +270,31 @@ fn keys_that_are_pressed_come_as_telephone_events_with_the_clock_of_the_codec() 
     assert_eq!(session.insert_dtmf(now, audio, "1", tone, gap), Err(DtmfError::NotAllowed));
     session.close(now);
     assert!(!two.session(0).can_insert_dtmf(audio));
+}
+
+#[test]
+fn whoever_is_heard_is_told_with_how_loud_he_is() {
+    let (mut two, ids) = connected(near());
+    let now = two.now();
+    assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
+    for step in 0..20 {
+        let now = two.now();
+        let mut frame =
+            OutgoingFrame { bytes: &[0xf8, 1], timestamp: step * 2400, ..OutgoingFrame::default() };
+        frame.audio_level = Some(AudioLevel { voice: true, level: 40 });
+        two.session(0).write_frame(now, ids[0][0], 0, &frame).unwrap();
+        two.run(Duration::from_millis(50), |_| false);
+    }
+    let now = two.now();
+    let ssrc = two.session(0).transceiver(ids[0][0]).unwrap().encodings[0].ssrc;
+    let sources = two.session(1).synchronization_sources(now, ids[1][0]);
+    assert_eq!(sources.len(), 1);
+    let Contribution { source, is_voice, .. } = sources[0];
+    assert_eq!((source, is_voice, sources[0].audio_level()), (ssrc, Some(true), Some(0.01)));
+    assert!(two.session(1).contributing_sources(now, ids[1][0]).is_empty());
+    two.run(Duration::from_secs(11), |_| false);
+    let now = two.now();
+    assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
 }
 
 #[test]

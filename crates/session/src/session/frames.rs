@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ::media::{
-    Claimant, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats, SendError,
-    StreamId, StreamStats, Tap,
+    Claimant, Contribution, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats,
+    SendError, StreamId, StreamStats, Tap,
 };
 use crypto::derive_seed;
 use proto::Instant;
@@ -141,6 +141,22 @@ impl Session {
         receiver.map(of).unwrap_or_default()
     }
 
+    /// The sources from which packets of a transceiver came in the last ten seconds, the latest first, with how loud they were
+    /// (W3C WebRTC 1.0 §5.3, `getSynchronizationSources`).
+    pub fn synchronization_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
+        self.advance(now);
+        let now = self.now;
+        self.receiver_mut(id).map(|receiver| receiver.synchronization_sources(now)).unwrap_or_default()
+    }
+
+    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
+    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    pub fn contributing_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
+        self.advance(now);
+        let now = self.now;
+        self.receiver_mut(id).map(|receiver| receiver.contributing_sources(now)).unwrap_or_default()
+    }
+
     /// The source and the name of a stream that is received.
     pub fn stream_source(
         &mut self,
@@ -199,6 +215,13 @@ impl Session {
                 SendMediaError::Frame(error)
             }
         })
+    }
+
+    /// What receives for a transceiver.
+    pub(super) fn receiver_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Receiver> {
+        let engine = self.engine_mut()?;
+        let receiver = engine.receiver(id)?;
+        engine.rtp.receiver(receiver)
     }
 
     pub(super) fn engine_mut(&mut self) -> Option<&mut Engine> {
