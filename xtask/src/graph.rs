@@ -98,6 +98,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("tokio", &["peerline-net", "peerline-turn-server", "peerline", "peerline-cli"]),
     ("quinn-udp", &["peerline-net"]),
     ("domain", &["peerline-net"]),
+    ("rustix", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),
     ("netlink-packet-core", &["peerline-net"]),

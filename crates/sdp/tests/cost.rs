@@ -77,7 +77,7 @@ fn bytes_and_lines_are_limited() {
     assert_eq!(kind(&bytes(limits.bytes + 1)), Some(ParseErrorKind::TooMuch("bytes")));
 }
 
-/// THREATS P2: four times the text takes about four times the time, whatever it consists of.
+/// THREATS P2: time grows with the text and not with its square, whatever it consists of.
 #[test]
 fn real_reading_and_writing_take_linear_time() {
     type Shape = (&'static str, fn(usize) -> String);
@@ -108,10 +108,11 @@ fn real_reading_and_writing_take_linear_time() {
         };
         let (small, large) = (text(60 << 10), text(240 << 10));
         let (mut of_small, mut of_large) = (Duration::MAX, Duration::MAX);
-        // A machine with other work gets several tries: what takes the square of the time has it in each.
+        // What takes the square of the time takes sixteen times as long for four times the text; half of that leaves room for
+        // caches that hold the small text alone. A machine with other work gets several tries: the square shows in each.
         let holds = (0..10).any(|_| {
             (of_small, of_large) = (of_small.min(best_time(&small)), of_large.min(best_time(&large)));
-            let most = of_small.max(Duration::from_micros(50)) * 5;
+            let most = of_small.max(Duration::from_micros(50)) * 8;
             of_large <= most && of_large <= Duration::from_millis(20)
         });
         assert!(holds, "{shape}: {of_small:?}, and {of_large:?} for {} bytes", large.len());
