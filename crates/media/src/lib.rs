@@ -59,6 +59,7 @@
 //! | `breaker` | the circuit breaker of RFC 8083 |
 //! | `tap` | [`Tap`]: packets seen and altered on their way |
 //! | `transform` | [`EncodedTransform`]: frames seen and altered before they are divided and after they are whole |
+//! | `encryption` | [`FrameEncryptor`], [`FrameDecryptor`]: SFrame as such transforms |
 //! | `codec` | [`Codec`]: the payload formats |
 //! | `clock` | [`NtpClock`]: times of day |
 //! | `error` | why packets were not used |
@@ -80,6 +81,7 @@ mod bandwidth;
 mod breaker;
 mod clock;
 mod codec;
+mod encryption;
 mod error;
 mod receive;
 mod schedule;
@@ -94,6 +96,7 @@ pub use bandwidth::{
 pub use breaker::Stop;
 pub use clock::NtpClock;
 pub use codec::Codec;
+pub use encryption::{FrameDecryptor, FrameEncryptor};
 pub use error::Discard;
 pub use receive::{
     Content, Contribution, DelayLimits, Format, Frame, NackLimits, NackStats, Output, Received, Receiver,
@@ -102,6 +105,10 @@ pub use receive::{
 pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, OutgoingFrame, PacketKind,
     RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError, ToneFormat,
+};
+pub use sframe::{
+    CipherSuite as FrameCipherSuite, KeyError as FrameKeyError, ReceiverConfig as FrameDecryptorConfig,
+    ReceiverStats as FrameDecryptorStats,
 };
 pub use tap::{TAP_ROOM, Tap};
 pub use transform::{EncodedFrame, EncodedTransform};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, Encoding, EncodingStats, MediaKind, Negotiated, OutgoingFrame, Output,
-    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport, Stop, StreamId,
-    StreamStats, TransceiverError, TransceiverId,
+    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
+    OutgoingFrame, Output, PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport,
+    Stop, StreamId, StreamStats, TransceiverError, TransceiverId,
 };
 
 use crate::Error;
@@ -165,6 +165,27 @@ impl Transceiver {
             .with(|core| core.session.write_payload(now, self.id, payload_type, is_marked, payload));
         self.handle.notify();
         sent
+    }
+
+    /// Lets a transform see and alter each frame that is sent, before it is divided into packets, in place of the one before;
+    /// `None`: none any more. [`FrameEncryptor`](crate::FrameEncryptor) encrypts from end to end. It runs where frames are written,
+    /// under the connection's lock, and must not call the connection.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_send_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_send_transform(id, transform))
+    }
+
+    /// The same of each frame that comes, once it is whole; one that the transform leaves out is as good as lost, and counted.
+    /// [`FrameDecryptor`](crate::FrameDecryptor) decrypts. It runs in [`recv`](Self::recv), likewise.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_receive_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_receive_transform(id, transform))
     }
 
     /// Whether tones can be sent (`canInsertDTMF`): it sends audio, the connection is there, and the peer takes telephone

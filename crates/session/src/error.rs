@@ -194,6 +194,9 @@ pub enum SendMediaError {
     /// The frame cannot be divided into packets.
     #[error("no frame of its codec: {0}")]
     Frame(::media::SendError),
+    /// The transform of the transceiver has left the frame out.
+    #[error("the transform has left the frame out")]
+    LeftOut,
     /// As many bytes wait as may: take them by [`poll_transmit`](crate::Session::poll_transmit).
     #[error("too much waits to be sent")]
     Blocked,

@@ -84,9 +84,10 @@ mod stats;
 mod transport;
 
 pub use ::media::{
-    BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodingStats, Frame, HistoryLimits,
-    Layering, OutgoingFrame, Output, ReceiverEvent, RemoteReport, RtpStats, SenderEvent, Stop, StreamId,
-    StreamStats, Tap,
+    BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodedFrame, EncodedTransform,
+    EncodingStats, Frame, FrameCipherSuite, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats,
+    FrameEncryptor, FrameKeyError, HistoryLimits, Layering, OutgoingFrame, Output, ReceiverEvent,
+    RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats, Tap,
 };
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};

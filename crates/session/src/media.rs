@@ -9,6 +9,7 @@ pub(crate) mod queue;
 pub(crate) mod section;
 mod tones;
 pub(crate) mod transceiver;
+pub(crate) mod transforms;
 
 pub use codec::{Codec, Feedback};
 pub use config::{ExtensionUse, FrameConfig, MediaConfig};

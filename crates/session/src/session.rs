@@ -5,7 +5,6 @@ mod offer_answer;
 mod packets;
 mod relaying;
 mod tcp;
-mod tones;
 mod without_sdp;
 
 use self::packets::Media;

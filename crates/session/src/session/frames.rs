@@ -1,5 +1,8 @@
 //! Frames: what a session does of [`media`](::media) for its transceivers.
 
+mod tones;
+mod transforms;
+
 use std::sync::Arc;
 
 use ::media::{
@@ -211,14 +214,22 @@ impl Session {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
             SendError::Inactive => SendMediaError::Inactive,
+            SendError::Refused => SendMediaError::LeftOut,
             SendError::TooLong | SendError::Late | SendError::Frame(_) | SendError::Edit(_) | _ => {
                 SendMediaError::Frame(error)
             }
         })
     }
 
+    /// What sends for a transceiver.
+    fn sender_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Sender> {
+        let engine = self.engine_mut()?;
+        let sender = engine.sender(id)?;
+        engine.rtp.sender(sender)
+    }
+
     /// What receives for a transceiver.
-    pub(super) fn receiver_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Receiver> {
+    fn receiver_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Receiver> {
         let engine = self.engine_mut()?;
         let receiver = engine.receiver(id)?;
         engine.rtp.receiver(receiver)

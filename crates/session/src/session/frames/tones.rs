@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use proto::Instant;
 
-use super::Session;
 use crate::media::TransceiverId;
-use crate::{ConnectionState, DtmfError};
+use crate::{ConnectionState, DtmfError, Session};
 
 impl Session {
     /// Whether tones can be sent by a transceiver (W3C WebRTC 1.0 §7.2, `canInsertDTMF`): it sends audio, the session is
@@ -54,12 +53,5 @@ impl Session {
     /// The tones that wait (W3C WebRTC 1.0 §7.2, `toneBuffer`).
     pub fn tone_buffer(&mut self, id: TransceiverId) -> String {
         self.sender_mut(id).map(|sender| sender.tones().collect()).unwrap_or_default()
-    }
-
-    /// What sends for a transceiver.
-    pub(super) fn sender_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Sender> {
-        let engine = self.engine_mut()?;
-        let sender = engine.sender(id)?;
-        engine.rtp.sender(sender)
     }
 }
