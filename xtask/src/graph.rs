@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-datachannel", &["peerline-proto", "peerline-crypto", "peerline-sctp"]),
     ("peerline-rtp", &["peerline-proto"]),
-    ("peerline-media", &["peerline-proto", "peerline-crypto", "peerline-rtp"]),
+    ("peerline-media", &["peerline-proto", "peerline-crypto", "peerline-rtp", "peerline-sframe"]),
     (
         "peerline-session",
         &[

@@ -624,6 +624,9 @@ impl Core {
                     self.media.get_mut(&id).into_iter().for_each(|slot| slot.readers.wake());
                 }
                 session::Event::Sender(id, event) => {
+                    if let session::SenderEvent::Tone(tone) = event {
+                        self.media_slot(id).begin_tone(tone);
+                    }
                     let request = SenderRequest::of(event);
                     request.into_iter().for_each(|request| self.media_slot(id).request(request));
                 }

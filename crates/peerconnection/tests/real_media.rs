@@ -17,7 +17,7 @@ use std::time::Duration;
 use harness::{endpoint, negotiate};
 use peerline::{
     Configuration, Direction, Event, Events, MediaKind, OutgoingFrame, Output, PayloadType, PeerConnection,
-    SendMediaError, SenderRequest, Transceiver, TransceiverInit,
+    SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -106,6 +106,10 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
         while !matches!(sender.next_request().await.unwrap(), SenderRequest::KeyFrame { encoding: 0 }) {}
     };
     tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    let sources = theirs.synchronization_sources();
+    assert_eq!((sources.len(), sources[0].source), (1, sender.encodings()[0].ssrc));
+    assert!(sources[0].age < Duration::from_secs(5) && sources[0].audio_level.is_none());
+    assert!(theirs.contributing_sources().is_empty());
     let (stats, _) = sender.encoding_stats()[0];
     assert!(stats.frames >= 30);
     assert!(theirs.stream_stats()[0].2.packets >= 90);
@@ -116,6 +120,41 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
     tokio::time::timeout(Duration::from_secs(5), pumping).await.unwrap().unwrap();
     let rest = async { while theirs.recv().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(5), rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_tones_are_told_one_after_another_and_come_as_events() {
+    let mut two = two().await;
+    let phone = two[0].0.add_track(MediaKind::Audio, &[]).unwrap();
+    assert!(!phone.can_insert_dtmf());
+    let theirs = linked(&mut two).recv().await.unwrap();
+    let (tone, gap) = (Duration::from_millis(100), Duration::from_millis(50));
+    let connected = async {
+        while !phone.can_insert_dtmf() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap();
+    phone.insert_dtmf("4#", tone, gap).unwrap();
+    assert_eq!(phone.tone_buffer(), "4#");
+    for expected in [ToneChange::Began('4'), ToneChange::Began('#'), ToneChange::Done] {
+        let told = tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap();
+        assert_eq!(told, Some(expected));
+    }
+    let mut keys = Vec::new();
+    let ends = async {
+        while keys.len() < 2 {
+            let frame = theirs.recv().await.unwrap();
+            if let Some([key, 0x8a, ..]) = frame.bytes().map(|bytes| &bytes[..]) {
+                keys.push(*key);
+                keys.dedup();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ends).await.unwrap();
+    assert_eq!(keys, [4, 11]);
+    two[0].0.close();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap(), None);
 }
 
 #[tokio::test]

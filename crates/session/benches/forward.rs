@@ -139,7 +139,16 @@ impl Room {
         let receivers = receivers.collect();
         let (memory, out) = (vec![0; 65_000], vec![0; 65_000]);
         Self {
-            manner, sender, receivers, now, number: 0, memory, scratch: Vec::new(), out, forwarded: 0, arrived: 0,
+            manner,
+            sender,
+            receivers,
+            now,
+            number: 0,
+            memory,
+            scratch: Vec::new(),
+            out,
+            forwarded: 0,
+            arrived: 0,
         }
     }
 
@@ -187,7 +196,9 @@ impl Room {
         for (datagram, taken) in memory.chunks_mut(size).zip(&mut taken) {
             match sender.b.handle_datagram(arrival(false, now), datagram).expect("its packet") {
                 Received::Rtp { packet, .. } => *taken = (packet.bytes().len(), 0),
-                Received::Packet { number, packet, .. } => *taken = (packet.as_packet().bytes().len(), number),
+                Received::Packet { number, packet, .. } => {
+                    *taken = (packet.as_packet().bytes().len(), number)
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -251,7 +262,8 @@ impl Room {
                     }
                     continue;
                 }
-                let Some(transmit) = remote.poll_transmit(now, &mut Batch::new(&mut self.out, 40, 1500)) else {
+                let Some(transmit) = remote.poll_transmit(now, &mut Batch::new(&mut self.out, 40, 1500))
+                else {
                     break;
                 };
                 let size = transmit.segment_size.unwrap_or(transmit.len);
