@@ -83,11 +83,12 @@ pub use session::{
     FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats, FrameEncryptor,
     FrameKeyError, GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState,
     InboundRtpStats, InterfaceReport, Layering, Limits, LocalName, MediaConfig, MediaKind, MediaSourceStats,
-    NameFailure, NameState, Negotiated, OutboundRtpStats, OutgoingFrame, ParametersError, PayloadType,
-    PeerCertificate, PeerConnectionStats, Reliability, RemoteInboundRtpStats, RemoteOutboundRtpStats,
-    RemoteReport, Report, Rid, RtpStats, SdpType, SendEncoding, SendMediaError, SessionDescription,
-    SignalingState, Ssrc, Stats, StatsId, StatsReport, Stop, StreamId, StreamStats, Timestamp, TransceiverId,
-    TransceiverInit, TransportParameters, TransportStats, UnusedReason, UnusedServer, Value,
+    NameFailure, NameState, Negotiated, OutboundRtpStats, OutgoingFrame, Output, ParametersError,
+    PayloadType, PeerCertificate, PeerConnectionStats, Reliability, RemoteInboundRtpStats,
+    RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType, SendEncoding, SendMediaError,
+    SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport, Stop, StreamId, StreamStats,
+    Timestamp, TransceiverId, TransceiverInit, TransportParameters, TransportStats, UnusedReason,
+    UnusedServer, Value,
 };
 pub use strangers::{Stranger, Strangers};
 pub use transceiver::{

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use session::{
     Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
-    OutgoingFrame, Output, PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport,
-    Stop, StreamId, StreamStats, TransceiverError, TransceiverId,
+    OutgoingFrame, Output, PayloadType, RemoteReport, Rid, SendEncoding, SendMediaError, SenderEvent,
+    StatsReport, Stop, StreamId, StreamStats, TransceiverError, TransceiverId,
 };
 
 use crate::Error;
@@ -238,6 +238,9 @@ impl Transceiver {
     pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<ReceivedFrame>> {
         let now = self.handle.now();
         let received = self.handle.with(|core| {
+            if let Some(wanted) = core.media_slot(self.id).output {
+                core.session.set_output(self.id, wanted);
+            }
             if let Some(frame) = core.session.poll_frame(now, self.id) {
                 let content = match frame.content {
                     Content::Media { bytes, outline, marker, after_loss } => FrameContent::Media {
@@ -265,14 +268,25 @@ impl Transceiver {
         received
     }
 
+    /// Chooses whether frames come, packets, or both; what waits is dropped. Without it frames come, and packets in their place
+    /// from the first call of [`recv_rtp`](Self::recv_rtp) on.
+    pub fn set_output(&self, output: Output) {
+        self.handle.with(|core| {
+            core.media_slot(self.id).output = Some(output);
+            core.session.set_output(self.id, output);
+        });
+        self.handle.notify();
+    }
+
     /// The next packet, as its sender sent it, also if it was lost and came again; from the first call on there are no frames
-    /// any more. `None` once the transceiver is stopped or the connection closed.
+    /// any more, unless [both](Output::Both) are [wanted](Self::set_output). `None` once the transceiver is stopped or the connection closed.
     ///
     /// Cancel safe: a packet is returned or stays. Of more than [`MAX_PACKETS`] that wait the oldest are dropped.
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
         poll_fn(|cx| {
             self.handle.with(|core| {
-                core.session.set_output(self.id, Output::Packets);
+                let wanted = core.media_slot(self.id).output.filter(|output| output.has_packets());
+                core.session.set_output(self.id, wanted.unwrap_or(Output::Packets));
                 match core.media_slot(self.id).packets.pop_front() {
                     Some(packet) => Poll::Ready(Some(packet)),
                     None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
@@ -283,12 +297,13 @@ impl Transceiver {
     }
 
     /// Forwards a packet that [`recv_rtp`](Self::recv_rtp) of another transceiver gave, by the stream with this number: numbers,
-    /// times and header extensions are changed to what the peer of this one expects. Streams may take turns, as the layers of
-    /// simulcast do: a change should be to a packet that begins a key frame.
+    /// times, header extensions and the payload type are changed to what the peer of this one expects. Streams may take turns, as the layers of
+    /// simulcast do: a change should be to a packet that [begins a key frame](RtpPacket::begins_key_frame).
     ///
     /// # Errors
     ///
-    /// As of [`write_frame`](Self::write_frame).
+    /// As of [`write_frame`](Self::write_frame); [`UnknownEncoding`](SendMediaError::UnknownEncoding) also where it was not
+    /// agreed upon that the packet's codec is sent here.
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
         let sent = self.handle.with(|core| core.forward(now, self.id, encoding, packet));
@@ -332,7 +347,7 @@ impl Transceiver {
     }
 
     /// What is received, stream by stream, with their SSRCs and names.
-    pub fn stream_stats(&self) -> Vec<(session::Ssrc, Option<session::Rid>, StreamStats)> {
+    pub fn stream_stats(&self) -> Vec<(session::Ssrc, Option<Rid>, StreamStats)> {
         self.handle.with(|core| {
             let stats = core.session.stream_stats(self.id);
             let named = stats.into_iter().filter_map(|(stream, stats)| {
@@ -444,8 +459,11 @@ pub enum FrameContent {
 pub struct RtpPacket {
     /// Which of the streams of its transceiver it belongs to.
     pub stream: StreamId,
+    /// The name of that stream, if it has one: in simulcast.
+    pub rid: Option<Rid>,
     /// Its number there, which does not wrap.
     pub number: u64,
+    pub(crate) kind: MediaKind,
     pub(crate) bytes: Bytes,
     pub(crate) negotiated: Option<Arc<Negotiated>>,
 }
@@ -454,6 +472,21 @@ impl RtpPacket {
     /// The packet (RFC 3550 §5.1).
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// Which codec it is of, among those that its sender may use.
+    pub fn payload_type(&self) -> Option<PayloadType> {
+        self.bytes.get(1).and_then(|byte| PayloadType::new(byte & 0x7f))
+    }
+
+    /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.
+    /// Every packet of audio is such a one.
+    pub fn begins_key_frame(&self) -> bool {
+        let outline = || {
+            let codec = self.negotiated.as_ref()?.codec(self.payload_type()?)?;
+            codec.outline(self.kind, &self.bytes)
+        };
+        self.kind == MediaKind::Audio || outline().is_some_and(|it| it.starts_frame && it.key_frame)
     }
 }
 
@@ -548,7 +581,18 @@ pub(crate) struct MediaSlot {
     pub listeners: Waiting,
     tone: Option<ToneChange>,
     pub packets: VecDeque<RtpPacket>,
+    /// What is wanted to come, if anything was said of it.
+    pub output: Option<Output>,
+    pub forwarded: Option<Forwarded>,
     requests: VecDeque<SenderRequest>,
+}
+
+/// Which codec was forwarded last: of theirs under this payload type, and for it one of ours was chosen.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    pub theirs: Arc<Negotiated>,
+    pub ours: Arc<Negotiated>,
+    pub payload_type: PayloadType,
 }
 
 impl MediaSlot {
@@ -589,8 +633,14 @@ mod tests {
     #[test]
     fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
         let mut slot = MediaSlot::default();
-        let packet =
-            |number| RtpPacket { stream: StreamId(0), number, bytes: Bytes::new(), negotiated: None };
+        let packet = |number| RtpPacket {
+            stream: StreamId(0),
+            rid: None,
+            number,
+            kind: MediaKind::Video,
+            bytes: Bytes::new(),
+            negotiated: None,
+        };
         for number in 0..MAX_PACKETS as u64 {
             slot.add_packet(packet(number));
         }

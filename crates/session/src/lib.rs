@@ -119,6 +119,7 @@ pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
 pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
+pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{Received, Session, TcpRequest};

@@ -20,7 +20,7 @@ use rtp::extension::AudioLevel;
 use rtp::payload::{Payload, telephone_event};
 use session::{
     ChannelInit, Content, Contribution, Direction, DtmfError, Event, FrameConfig, MediaKind, OutgoingFrame,
-    Output, PayloadType, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
+    Output, PayloadType, SendEncoding, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -295,6 +295,36 @@ fn whoever_is_heard_is_told_with_how_loud_he_is() {
     two.run(Duration::from_secs(11), |_| false);
     let now = two.now();
     assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
+}
+
+#[test]
+fn what_is_wanted_of_a_stream_counts_from_then_on() {
+    let (mut two, ids) = connected(near());
+    call(&mut two, ids, 0..60);
+    let video = ids[0][1];
+    let set = |two: &mut Two, change: &dyn Fn(&mut SendEncoding)| {
+        let now = two.now();
+        let mut wanted = two.session(0).transceiver(video).unwrap().encodings[0].wanted.clone();
+        change(&mut wanted);
+        two.session(0).set_encodings(now, video, vec![wanted]).unwrap();
+        two.run(Duration::from_millis(100), |_| false);
+    };
+    let rates = |two: &Two| {
+        two.seen[0]
+            .iter()
+            .filter_map(|event| match event {
+                Event::TargetRate { transceiver, bitrate, .. } if *transceiver == video => Some(*bitrate),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(*rates(&two).last().unwrap() > 100_000);
+    set(&mut two, &|wanted| wanted.max_bitrate = Some(90_000));
+    assert_eq!(rates(&two).last(), Some(&90_000), "without another exchange of descriptions");
+    set(&mut two, &|wanted| wanted.is_paused = true);
+    let (now, bytes) = (two.now(), vp8(0));
+    let frame = OutgoingFrame { bytes: &bytes, ..OutgoingFrame::default() };
+    assert_eq!(two.session(0).write_frame(now, video, 0, &frame), Err(SendMediaError::Inactive));
 }
 
 #[test]

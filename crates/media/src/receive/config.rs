@@ -34,6 +34,20 @@ pub enum Output {
     Frames,
     /// Packets as they come, for forwarders.
     Packets,
+    /// Packets as they come, and their frames besides: for forwarders that record, or look at what they forward.
+    Both,
+}
+
+impl Output {
+    /// Whether there are frames.
+    pub const fn has_frames(self) -> bool {
+        matches!(self, Self::Frames | Self::Both)
+    }
+
+    /// Whether there are packets.
+    pub const fn has_packets(self) -> bool {
+        matches!(self, Self::Packets | Self::Both)
+    }
 }
 
 /// How a media section is received.

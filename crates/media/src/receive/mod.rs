@@ -46,7 +46,7 @@ pub struct StreamId(pub u32);
 pub enum Received<'p> {
     /// It was used: a frame may have come of it, or a repair.
     Consumed,
-    /// It is for a forwarder ([`Output::Packets`]): as its sender sent it, also if it was retransmitted or came inside of RED.
+    /// It is for a forwarder ([`Output::Packets`], [`Output::Both`]): as its sender sent it, also if it was retransmitted or came inside of RED.
     Packet {
         /// Whose it is.
         stream: StreamId,
@@ -494,10 +494,8 @@ impl Receiver {
         let view = packet.as_packet();
         let (id, number) = self.place(now, at, &view, on_path, false)?;
         self.recover(now, at);
-        Ok(match self.config.output {
-            Output::Frames => Received::Consumed,
-            Output::Packets => Received::Packet { stream: id, number, packet },
-        })
+        let is_forwarded = self.config.output.has_packets();
+        Ok(if is_forwarded { Received::Packet { stream: id, number, packet } } else { Received::Consumed })
     }
 
     /// Finds the place of a packet in its stream, and puts it into the jitter buffer and where packets are kept for recovery.
@@ -645,7 +643,7 @@ impl Receiver {
                 Ok(placed)
             });
             if let Ok((id, number)) = placed
-                && self.config.output == Output::Packets
+                && self.config.output.has_packets()
                 && self.recovered.len() < MAX_RECOVERED
             {
                 self.recovered.push_back((id, number, bytes.to_vec()));

@@ -453,7 +453,7 @@ fn is_auxiliary(name: &str) -> bool {
 }
 
 /// What a codec's packets hold.
-fn format(codec: &CodecParameters, kind: MediaKind) -> Option<::media::Format> {
+pub(super) fn format(codec: &CodecParameters, kind: MediaKind) -> Option<::media::Format> {
     let clock_rate = codec.clock_rate;
     let is = |name: &str| codec.name.eq_ignore_ascii_case(name);
     let media = ::media::Format::Media;
