@@ -7,9 +7,9 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MediaKind, MessageKind, Outgoing, Received,
-    Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport, TransceiverId,
-    TransceiverInit,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MediaKind, MessageKind, Negotiated, Outgoing,
+    Received, Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport,
+    TransceiverId, TransceiverInit,
 };
 
 use crate::channel::{Slot, Waiting};
@@ -17,7 +17,7 @@ use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::fixed::Fixed;
 use crate::ice_server::{Server, Wanted};
-use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
+use crate::transceiver::{Forwarded, MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError, Transceiver};
 
@@ -402,9 +402,11 @@ impl Core {
             return;
         };
         let bytes = Bytes::copy_from_slice(packet.as_packet().bytes());
-        let info = self.session.transceiver(transceiver);
-        let negotiated = info.and_then(|info| info.negotiated.cloned());
-        self.media_slot(transceiver).add_packet(RtpPacket { stream, number, bytes, negotiated });
+        let Some(info) = self.session.transceiver(transceiver) else { return };
+        let (kind, negotiated) = (info.kind, info.negotiated.cloned());
+        let rid = self.session.stream_source(transceiver, stream).and_then(|(_, rid)| rid);
+        let packet = RtpPacket { stream, rid, number, kind, bytes, negotiated };
+        self.media_slot(transceiver).add_packet(packet);
     }
 
     pub(crate) fn media_slot(&mut self, id: TransceiverId) -> &mut MediaSlot {
@@ -437,9 +439,40 @@ impl Core {
         self.scratch.extend_from_slice(&packet.bytes);
         self.scratch.resize(packet.bytes.len() + FORWARDING_ROOM, 0);
         let Some(theirs) = &packet.negotiated else { return Err(SendMediaError::Malformed) };
+        self.follow_codec(id, packet, theirs)?;
         let source = (packet.stream.0, packet.number);
         let len = packet.bytes.len();
         self.session.forward_rtp(now, id, encoding, source, (&mut self.scratch, len), &theirs.extensions)
+    }
+
+    /// Has a transceiver send what a packet is of, under the payload type that its own peer knows it by.
+    fn follow_codec(
+        &mut self,
+        id: TransceiverId,
+        packet: &RtpPacket,
+        theirs: &Arc<Negotiated>,
+    ) -> Result<(), SendMediaError> {
+        let payload_type = packet.payload_type().ok_or(SendMediaError::Malformed)?;
+        let info = self.session.transceiver(id).ok_or(SendMediaError::Stopped)?;
+        let ours = info.negotiated.ok_or(SendMediaError::NotSending)?;
+        let known = self.media.get(&id).and_then(|slot| slot.forwarded.as_ref());
+        let is_known = known.is_some_and(|known| {
+            known.payload_type == payload_type
+                && Arc::ptr_eq(&known.theirs, theirs)
+                && Arc::ptr_eq(&known.ours, ours)
+        });
+        if is_known {
+            return Ok(());
+        }
+        let codec = theirs.codec(payload_type).ok_or(SendMediaError::Malformed)?;
+        let same = ours.send.iter().find(|it| it.is_same(codec)).map(|it| it.payload_type);
+        let forwarded = Forwarded { theirs: theirs.clone(), ours: ours.clone(), payload_type };
+        // What accompanies others, as telephone events do, cannot be chosen either.
+        if !same.is_some_and(|same| self.session.set_codec(id, same)) {
+            return Err(SendMediaError::UnknownEncoding);
+        }
+        self.media_slot(id).forwarded = Some(forwarded);
+        Ok(())
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -591,6 +624,9 @@ impl Core {
                     self.media.get_mut(&id).into_iter().for_each(|slot| slot.readers.wake());
                 }
                 session::Event::Sender(id, event) => {
+                    if let session::SenderEvent::Tone(tone) = event {
+                        self.media_slot(id).begin_tone(tone);
+                    }
                     let request = SenderRequest::of(event);
                     request.into_iter().for_each(|request| self.media_slot(id).request(request));
                 }

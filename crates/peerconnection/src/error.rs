@@ -22,6 +22,9 @@ pub enum Error {
     /// A transceiver cannot be made or changed so (`InvalidStateError`, `TypeError`).
     #[error(transparent)]
     Transceiver(#[from] session::TransceiverError),
+    /// Tones were not taken (`InvalidStateError`, `InvalidCharacterError`).
+    #[error(transparent)]
+    Dtmf(#[from] session::DtmfError),
     /// A server's URL is none that is understood (`SyntaxError`).
     #[error("{url} is no server's URL: {reason}")]
     Url {

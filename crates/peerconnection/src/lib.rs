@@ -76,20 +76,24 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    AddressPolicy, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats, CandidateStats,
-    CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState, CredentialsError,
-    DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, Encoding, EncodingStats,
-    ExtensionUse, Failure, Feedback, FrameConfig, GatheringState, IceCredentials, IceCredentialsError,
-    IceFailure, IceRole, IceState, InboundRtpStats, InterfaceReport, Layering, Limits, LocalName,
-    MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,
-    OutgoingFrame, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Reliability,
-    RemoteInboundRtpStats, RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType,
-    SendEncoding, SendMediaError, SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport,
-    Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,
-    TransportStats, UnusedReason, UnusedServer, Value,
+    AddressPolicy, AudioLevel, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats,
+    CandidateStats, CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState,
+    CredentialsError, DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, DtmfError,
+    EncodedFrame, EncodedTransform, Encoding, EncodingStats, ExtensionKind, ExtensionUse, Failure, Feedback,
+    FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats, FrameEncryptor,
+    FrameKeyError, GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState,
+    InboundRtpStats, InterfaceReport, Layering, Limits, LocalName, MediaConfig, MediaKind, MediaSourceStats,
+    NameFailure, NameState, Negotiated, OutboundRtpStats, OutgoingFrame, Output, ParametersError,
+    PayloadType, PeerCertificate, PeerConnectionStats, Reliability, RemoteInboundRtpStats,
+    RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType, SendEncoding, SendMediaError,
+    SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport, Stop, StreamId, StreamStats,
+    Timestamp, TransceiverId, TransceiverInit, TransportParameters, TransportStats, UnusedReason,
+    UnusedServer, Value,
 };
 pub use strangers::{Stranger, Strangers};
-pub use transceiver::{FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, SenderRequest, Transceiver};
+pub use transceiver::{
+    FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, RtpSource, SenderRequest, ToneChange, Transceiver,
+};
 
 /// The programs of the README are compiled, and the first of them is run.
 #[cfg(doctest)]

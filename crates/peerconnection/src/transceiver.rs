@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, Encoding, EncodingStats, MediaKind, Negotiated, OutgoingFrame, Output,
-    PayloadType, RemoteReport, SendEncoding, SendMediaError, SenderEvent, StatsReport, Stop, StreamId,
-    StreamStats, TransceiverError, TransceiverId,
+    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
+    OutgoingFrame, Output, PayloadType, RemoteReport, Rid, SendEncoding, SendMediaError, SenderEvent,
+    StatsReport, Stop, StreamId, StreamStats, TransceiverError, TransceiverId,
 };
 
 use crate::Error;
@@ -167,6 +167,66 @@ impl Transceiver {
         sent
     }
 
+    /// Lets a transform see and alter each frame that is sent, before it is divided into packets, in place of the one before;
+    /// `None`: none any more. [`FrameEncryptor`](crate::FrameEncryptor) encrypts from end to end. It runs where frames are written,
+    /// under the connection's lock, and must not call the connection.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_send_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_send_transform(id, transform))
+    }
+
+    /// The same of each frame that comes, once it is whole; one that the transform leaves out is as good as lost, and counted.
+    /// [`FrameDecryptor`](crate::FrameDecryptor) decrypts. It runs in [`recv`](Self::recv), likewise.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_receive_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_receive_transform(id, transform))
+    }
+
+    /// Whether tones can be sent (`canInsertDTMF`): it sends audio, the connection is there, and the peer takes telephone
+    /// events with the clock of the codec.
+    pub fn can_insert_dtmf(&self) -> bool {
+        self.handle.with(|core| core.session.can_insert_dtmf(self.id))
+    }
+
+    /// Plays tones one after another, in place of those that wait (`insertDTMF`): `0` to `9`, `A` to `D`, `*`, `#`, and
+    /// commas for pauses of two seconds. A `duration` is 40 ms to 6 s (usual are 100 ms), a `gap` 30 ms to 6 s (usual are
+    /// 70 ms), and others are taken for the nearest of these. Frames that are written while a tone is played are left out.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not played; what waits is as it was.
+    pub fn insert_dtmf(&self, tones: &str, duration: Duration, gap: Duration) -> Result<(), Error> {
+        let now = self.handle.now();
+        let done = self.handle.with(|core| core.session.insert_dtmf(now, self.id, tones, duration, gap));
+        self.handle.notify();
+        Ok(done?)
+    }
+
+    /// The tones that wait (`toneBuffer`).
+    pub fn tone_buffer(&self) -> String {
+        self.handle.with(|core| core.session.tone_buffer(self.id))
+    }
+
+    /// The next tone that begins to be played, or that all were played (`tonechange`); `None` once the transceiver is stopped or
+    /// the connection closed.
+    ///
+    /// Cancel safe: news are returned or stay. Only the last is kept.
+    pub async fn next_tone(&self) -> Option<ToneChange> {
+        poll_fn(|cx| {
+            self.handle.with(|core| match core.media_slot(self.id).tone.take() {
+                Some(tone) => Poll::Ready(Some(tone)),
+                None => core.wait_for_media(self.id, cx, |slot| &mut slot.listeners),
+            })
+        })
+        .await
+    }
+
     /// The next frame; `None` once the transceiver is stopped or the connection closed.
     ///
     /// Cancel safe: a frame is returned or stays. Frames that nobody fetches for a second are dropped.
@@ -178,6 +238,9 @@ impl Transceiver {
     pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<ReceivedFrame>> {
         let now = self.handle.now();
         let received = self.handle.with(|core| {
+            if let Some(wanted) = core.media_slot(self.id).output {
+                core.session.set_output(self.id, wanted);
+            }
             if let Some(frame) = core.session.poll_frame(now, self.id) {
                 let content = match frame.content {
                     Content::Media { bytes, outline, marker, after_loss } => FrameContent::Media {
@@ -205,14 +268,25 @@ impl Transceiver {
         received
     }
 
+    /// Chooses whether frames come, packets, or both; what waits is dropped. Without it frames come, and packets in their place
+    /// from the first call of [`recv_rtp`](Self::recv_rtp) on.
+    pub fn set_output(&self, output: Output) {
+        self.handle.with(|core| {
+            core.media_slot(self.id).output = Some(output);
+            core.session.set_output(self.id, output);
+        });
+        self.handle.notify();
+    }
+
     /// The next packet, as its sender sent it, also if it was lost and came again; from the first call on there are no frames
-    /// any more. `None` once the transceiver is stopped or the connection closed.
+    /// any more, unless [both](Output::Both) are [wanted](Self::set_output). `None` once the transceiver is stopped or the connection closed.
     ///
     /// Cancel safe: a packet is returned or stays. Of more than [`MAX_PACKETS`] that wait the oldest are dropped.
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
         poll_fn(|cx| {
             self.handle.with(|core| {
-                core.session.set_output(self.id, Output::Packets);
+                let wanted = core.media_slot(self.id).output.filter(|output| output.has_packets());
+                core.session.set_output(self.id, wanted.unwrap_or(Output::Packets));
                 match core.media_slot(self.id).packets.pop_front() {
                     Some(packet) => Poll::Ready(Some(packet)),
                     None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
@@ -223,12 +297,13 @@ impl Transceiver {
     }
 
     /// Forwards a packet that [`recv_rtp`](Self::recv_rtp) of another transceiver gave, by the stream with this number: numbers,
-    /// times and header extensions are changed to what the peer of this one expects. Streams may take turns, as the layers of
-    /// simulcast do: a change should be to a packet that begins a key frame.
+    /// times, header extensions and the payload type are changed to what the peer of this one expects. Streams may take turns, as the layers of
+    /// simulcast do: a change should be to a packet that [begins a key frame](RtpPacket::begins_key_frame).
     ///
     /// # Errors
     ///
-    /// As of [`write_frame`](Self::write_frame).
+    /// As of [`write_frame`](Self::write_frame); [`UnknownEncoding`](SendMediaError::UnknownEncoding) also where it was not
+    /// agreed upon that the packet's codec is sent here.
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
         let sent = self.handle.with(|core| core.forward(now, self.id, encoding, packet));
@@ -272,7 +347,7 @@ impl Transceiver {
     }
 
     /// What is received, stream by stream, with their SSRCs and names.
-    pub fn stream_stats(&self) -> Vec<(session::Ssrc, Option<session::Rid>, StreamStats)> {
+    pub fn stream_stats(&self) -> Vec<(session::Ssrc, Option<Rid>, StreamStats)> {
         self.handle.with(|core| {
             let stats = core.session.stream_stats(self.id);
             let named = stats.into_iter().filter_map(|(stream, stats)| {
@@ -281,6 +356,22 @@ impl Transceiver {
             });
             named.collect()
         })
+    }
+
+    /// The sources from which packets came in the last ten seconds, the latest first, with how loud they were
+    /// (`getSynchronizationSources`).
+    pub fn synchronization_sources(&self) -> Vec<RtpSource> {
+        let now = self.handle.now();
+        let found = self.handle.with(|core| core.session.synchronization_sources(now, self.id));
+        found.iter().map(|source| RtpSource::of(source, now)).collect()
+    }
+
+    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
+    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    pub fn contributing_sources(&self) -> Vec<RtpSource> {
+        let now = self.handle.now();
+        let found = self.handle.with(|core| core.session.contributing_sources(now, self.id));
+        found.iter().map(|source| RtpSource::of(source, now)).collect()
     }
 
     /// What is sent, stream by stream, and what the peer says of it.
@@ -368,8 +459,11 @@ pub enum FrameContent {
 pub struct RtpPacket {
     /// Which of the streams of its transceiver it belongs to.
     pub stream: StreamId,
+    /// The name of that stream, if it has one: in simulcast.
+    pub rid: Option<Rid>,
     /// Its number there, which does not wrap.
     pub number: u64,
+    pub(crate) kind: MediaKind,
     pub(crate) bytes: Bytes,
     pub(crate) negotiated: Option<Arc<Negotiated>>,
 }
@@ -379,6 +473,58 @@ impl RtpPacket {
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
+
+    /// Which codec it is of, among those that its sender may use.
+    pub fn payload_type(&self) -> Option<PayloadType> {
+        self.bytes.get(1).and_then(|byte| PayloadType::new(byte & 0x7f))
+    }
+
+    /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.
+    /// Every packet of audio is such a one.
+    pub fn begins_key_frame(&self) -> bool {
+        let outline = || {
+            let codec = self.negotiated.as_ref()?.codec(self.payload_type()?)?;
+            codec.outline(self.kind, &self.bytes)
+        };
+        self.kind == MediaKind::Audio || outline().is_some_and(|it| it.starts_frame && it.key_frame)
+    }
+}
+
+/// A source of what came lately (`RTCRtpContributingSource`, `RTCRtpSynchronizationSource`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RtpSource {
+    /// Which.
+    pub source: session::Ssrc,
+    /// How long ago its last packet came.
+    pub age: Duration,
+    /// The timestamp of that.
+    pub rtp_timestamp: u32,
+    /// How loud it was then, from 0, silence, to 1; `None` where that is not told.
+    pub audio_level: Option<f64>,
+    /// Whether the sender takes it for a voice.
+    pub is_voice: Option<bool>,
+}
+
+impl RtpSource {
+    fn of(source: &session::Contribution, now: proto::Instant) -> Self {
+        Self {
+            source: source.source,
+            age: now - source.at,
+            rtp_timestamp: source.timestamp.0,
+            audio_level: source.audio_level(),
+            is_voice: source.is_voice,
+        }
+    }
+}
+
+/// What is being played of the tones of [`Transceiver::insert_dtmf`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ToneChange {
+    /// This one begins, or with a comma a pause.
+    Began(char),
+    /// All were played.
+    Done,
 }
 
 /// What is wanted of what a transceiver sends.
@@ -432,8 +578,21 @@ impl SenderRequest {
 pub(crate) struct MediaSlot {
     pub readers: Waiting,
     pub requesters: Waiting,
+    pub listeners: Waiting,
+    tone: Option<ToneChange>,
     pub packets: VecDeque<RtpPacket>,
+    /// What is wanted to come, if anything was said of it.
+    pub output: Option<Output>,
+    pub forwarded: Option<Forwarded>,
     requests: VecDeque<SenderRequest>,
+}
+
+/// Which codec was forwarded last: of theirs under this payload type, and for it one of ours was chosen.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    pub theirs: Arc<Negotiated>,
+    pub ours: Arc<Negotiated>,
+    pub payload_type: PayloadType,
 }
 
 impl MediaSlot {
@@ -442,6 +601,11 @@ impl MediaSlot {
         self.requests.retain(|earlier| !earlier.is_replaced_by(request));
         self.requests.push_back(request);
         self.requesters.wake();
+    }
+
+    pub(crate) fn begin_tone(&mut self, tone: Option<char>) {
+        self.tone = Some(tone.map_or(ToneChange::Done, ToneChange::Began));
+        self.listeners.wake();
     }
 
     pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
@@ -455,6 +619,7 @@ impl MediaSlot {
     pub(crate) fn wake_all(&mut self) {
         self.readers.wake();
         self.requesters.wake();
+        self.listeners.wake();
     }
 }
 
@@ -468,8 +633,14 @@ mod tests {
     #[test]
     fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
         let mut slot = MediaSlot::default();
-        let packet =
-            |number| RtpPacket { stream: StreamId(0), number, bytes: Bytes::new(), negotiated: None };
+        let packet = |number| RtpPacket {
+            stream: StreamId(0),
+            rid: None,
+            number,
+            kind: MediaKind::Video,
+            bytes: Bytes::new(),
+            negotiated: None,
+        };
         for number in 0..MAX_PACKETS as u64 {
             slot.add_packet(packet(number));
         }

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use harness::{endpoint, negotiate};
 use peerline::{
-    Configuration, Direction, Event, Events, MediaKind, OutgoingFrame, PeerConnection, SendMediaError,
-    SenderRequest, Transceiver, TransceiverInit,
+    Configuration, Direction, Event, Events, MediaKind, OutgoingFrame, Output, PayloadType, PeerConnection,
+    SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -106,6 +106,10 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
         while !matches!(sender.next_request().await.unwrap(), SenderRequest::KeyFrame { encoding: 0 }) {}
     };
     tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    let sources = theirs.synchronization_sources();
+    assert_eq!((sources.len(), sources[0].source), (1, sender.encodings()[0].ssrc));
+    assert!(sources[0].age < Duration::from_secs(5) && sources[0].audio_level.is_none());
+    assert!(theirs.contributing_sources().is_empty());
     let (stats, _) = sender.encoding_stats()[0];
     assert!(stats.frames >= 30);
     assert!(theirs.stream_stats()[0].2.packets >= 90);
@@ -119,6 +123,41 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
 }
 
 #[tokio::test]
+async fn real_tones_are_told_one_after_another_and_come_as_events() {
+    let mut two = two().await;
+    let phone = two[0].0.add_track(MediaKind::Audio, &[]).unwrap();
+    assert!(!phone.can_insert_dtmf());
+    let theirs = linked(&mut two).recv().await.unwrap();
+    let (tone, gap) = (Duration::from_millis(100), Duration::from_millis(50));
+    let connected = async {
+        while !phone.can_insert_dtmf() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap();
+    phone.insert_dtmf("4#", tone, gap).unwrap();
+    assert_eq!(phone.tone_buffer(), "4#");
+    for expected in [ToneChange::Began('4'), ToneChange::Began('#'), ToneChange::Done] {
+        let told = tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap();
+        assert_eq!(told, Some(expected));
+    }
+    let mut keys = Vec::new();
+    let ends = async {
+        while keys.len() < 2 {
+            let frame = theirs.recv().await.unwrap();
+            if let Some([key, 0x8a, ..]) = frame.bytes().map(|bytes| &bytes[..]) {
+                keys.push(*key);
+                keys.dedup();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ends).await.unwrap();
+    assert_eq!(keys, [4, 11]);
+    two[0].0.close();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn real_packets_are_forwarded_from_one_connection_to_another() {
     // A camera, a room that forwards, and a viewer.
     let (mut camera, mut viewer) = (two().await, two().await);
@@ -128,6 +167,8 @@ async fn real_packets_are_forwarded_from_one_connection_to_another() {
     init.direction = Direction::SendOnly;
     let outgoing = viewer[0].0.add_transceiver(MediaKind::Video, init).unwrap();
     let shown = linked(&mut viewer).recv().await.unwrap();
+    incoming.set_output(Output::Both);
+    let beside = incoming.clone();
     tokio::spawn(async move {
         while let Some(packet) = incoming.recv_rtp().await {
             let sent = outgoing.write_rtp(0, &packet);
@@ -138,5 +179,53 @@ async fn real_packets_are_forwarded_from_one_connection_to_another() {
     for _ in 0..45 {
         let frame = tokio::time::timeout(Duration::from_secs(10), shown.recv()).await.unwrap().unwrap();
         assert_eq!(frame.bytes().unwrap().len(), 3000);
+        // Its frames come out here, too.
+        let frame = tokio::time::timeout(Duration::from_secs(10), beside.recv()).await.unwrap().unwrap();
+        assert_eq!(frame.bytes().unwrap().len(), 3000);
     }
+}
+
+/// What goes out under one payload type comes from a codec that another peer calls by another.
+#[tokio::test]
+async fn real_packets_are_forwarded_as_the_codec_that_they_are_of_or_not_at_all() {
+    let (mut camera, mut viewer) = (two().await, two().await);
+    let source = camera[0].0.add_track(MediaKind::Video, &[]).unwrap();
+    let of = |track: &Transceiver, name: &str| {
+        let mut codecs = track.codecs();
+        codecs.retain(|codec| codec.name == name);
+        codecs
+    };
+    source.set_codec_preferences(of(&source, "VP8")).unwrap();
+    let incoming = linked(&mut camera).recv().await.unwrap();
+    let mut init = TransceiverInit::default();
+    init.direction = Direction::SendOnly;
+    let [first, second] =
+        [0, 1].map(|_| viewer[0].0.add_transceiver(MediaKind::Video, init.clone()).unwrap());
+    // VP8 comes last; to the second it cannot go at all.
+    let orders = [(&first, ["VP9", "H264", "VP8"].as_slice()), (&second, ["VP9", "H264"].as_slice())];
+    for (track, order) in orders {
+        track.set_codec_preferences(order.iter().flat_map(|name| of(track, name)).collect()).unwrap();
+    }
+    let shown = linked(&mut viewer).recv().await.unwrap();
+    tokio::spawn(pump(source));
+    let mut begins = Vec::new();
+    let came = async {
+        loop {
+            let packet = incoming.recv_rtp().await.unwrap();
+            assert_eq!((packet.rid, packet.payload_type()), (None, PayloadType::new(96)));
+            begins.push(packet.begins_key_frame());
+            assert_eq!(second.write_rtp(0, &packet), Err(SendMediaError::UnknownEncoding));
+            match first.write_rtp(0, &packet) {
+                Ok(()) if begins.len() > 100 => break,
+                sent => assert!(matches!(sent, Ok(()) | Err(SendMediaError::NotConnected)), "{sent:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), came).await.unwrap();
+    let keys = begins.iter().filter(|is_key| **is_key).count();
+    assert!((1..=5).contains(&keys), "{keys} key frames in 100 packets, of which three are a frame");
+    let frame = tokio::time::timeout(Duration::from_secs(10), shown.recv()).await.unwrap().unwrap();
+    let negotiated = shown.negotiated().unwrap();
+    let codec = negotiated.codec(frame.payload_type).unwrap();
+    assert_eq!((codec.name.as_ref(), frame.bytes().unwrap().len()), ("VP8", 3000));
 }

@@ -86,9 +86,10 @@ mod transport;
 mod transports;
 
 pub use ::media::{
-    BandwidthConfig, Content, Discard as MediaDiscard, EncodingStats, Frame, HistoryLimits, Layering,
-    OutgoingFrame, Output, ReceiverEvent, RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats,
-    Tap,
+    BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodedFrame, EncodedTransform,
+    EncodingStats, Frame, FrameCipherSuite, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats,
+    FrameEncryptor, FrameKeyError, HistoryLimits, Layering, OutgoingFrame, Output, ReceiverEvent,
+    RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats, Tap,
 };
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
@@ -105,7 +106,7 @@ pub use datachannel::{
 };
 pub use demux::{Demux, Question, Target};
 pub use dtls::Identity;
-pub use error::{CandidateError, Discard, NegotiationError, SendMediaError, TransceiverError};
+pub use error::{CandidateError, Discard, DtmfError, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
@@ -120,6 +121,8 @@ pub use media::{
 pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
 pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
+pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
+pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{Received, Session, SocketRequest, TcpRequest};

@@ -16,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Two, config, near};
+use rtp::extension::AudioLevel;
+use rtp::payload::{Payload, telephone_event};
 use session::{
-    ChannelInit, Content, Direction, Event, FrameConfig, MediaKind, OutgoingFrame, Output, SendMediaError,
-    SenderEvent, TransceiverId, TransceiverInit,
+    ChannelInit, Content, Contribution, Direction, DtmfError, Event, FrameConfig, MediaKind, OutgoingFrame,
+    Output, PayloadType, SendEncoding, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -204,6 +206,125 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
         }
     }
     assert_eq!(frames, 60);
+}
+
+/// What came of telephone events: the keys that were pressed, and for how long, in ms.
+fn pressed(two: &mut Two, side: usize, id: TransceiverId, for_how_long: Duration) -> Vec<(char, u32)> {
+    let mut events = telephone_event::Depacketizer::new();
+    let mut keys = Vec::new();
+    for _ in 0..for_how_long.as_millis() / 10 {
+        two.run(Duration::from_millis(10), |_| false);
+        let now = two.now();
+        while let Some(frame) = two.session(side).poll_frame(now, id) {
+            let Content::Media { bytes, marker, .. } = frame.content else { continue };
+            if [110, 126].contains(&frame.payload_type.get()) {
+                let timestamp = frame.timestamp.0;
+                let _ = events.handle_payload(Payload { bytes, marker, timestamp, after_loss: false });
+            }
+        }
+        while let Some(change) = events.poll_change() {
+            if let telephone_event::Change::Ended { event, duration, .. } = change {
+                keys.push((event.key().unwrap(), duration / 48));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn keys_that_are_pressed_come_as_telephone_events_with_the_clock_of_the_codec() {
+    let (mut two, ids) = connected(near());
+    let [audio, video] = ids[0];
+    let (tone, gap) = (Duration::from_millis(100), Duration::from_millis(70));
+    let now = two.now();
+    let session = two.session(0);
+    assert!(session.can_insert_dtmf(audio) && !session.can_insert_dtmf(video));
+    assert_eq!(session.insert_dtmf(now, video, "1", tone, gap), Err(DtmfError::NotAllowed));
+    let refused = session.insert_dtmf(now, audio, "1x", tone, gap).unwrap_err();
+    assert_eq!((refused, refused.name()), (DtmfError::Unknown('x'), "InvalidCharacterError"));
+    let too_many = "1".repeat(257);
+    assert_eq!(session.insert_dtmf(now, audio, &too_many, tone, gap), Err(DtmfError::TooMany));
+    session.insert_dtmf(now, audio, &too_many[1..], tone, gap).unwrap();
+    session.insert_dtmf(now, audio, "12#", tone, gap).unwrap();
+    assert_eq!(session.tone_buffer(audio), "12#");
+    // Nothing but that has the session wake.
+    let keys = pressed(&mut two, 1, ids[1][0], Duration::from_millis(1500));
+    assert_eq!(keys, [('1', 100), ('2', 100), ('#', 100)]);
+    let tones: Vec<_> = two.seen[0]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Sender(id, SenderEvent::Tone(tone)) if *id == audio => Some(*tone),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tones, [Some('1'), Some('2'), Some('#'), None]);
+    // Another codec has another clock, and events of its own.
+    let pcmu = PayloadType::new(0).unwrap();
+    assert!(two.session(0).set_codec(audio, pcmu) && two.session(0).can_insert_dtmf(audio));
+    // Nor while nothing is sent.
+    let now = two.now();
+    two.session(0).set_direction(now, audio, Direction::RecvOnly).unwrap();
+    two.negotiate(0);
+    let now = two.now();
+    let session = two.session(0);
+    assert_eq!(session.insert_dtmf(now, audio, "1", tone, gap), Err(DtmfError::NotAllowed));
+    session.close(now);
+    assert!(!two.session(0).can_insert_dtmf(audio));
+}
+
+#[test]
+fn whoever_is_heard_is_told_with_how_loud_he_is() {
+    let (mut two, ids) = connected(near());
+    let now = two.now();
+    assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
+    for step in 0..20 {
+        let now = two.now();
+        let mut frame =
+            OutgoingFrame { bytes: &[0xf8, 1], timestamp: step * 2400, ..OutgoingFrame::default() };
+        frame.audio_level = Some(AudioLevel { voice: true, level: 40 });
+        two.session(0).write_frame(now, ids[0][0], 0, &frame).unwrap();
+        two.run(Duration::from_millis(50), |_| false);
+    }
+    let now = two.now();
+    let ssrc = two.session(0).transceiver(ids[0][0]).unwrap().encodings[0].ssrc;
+    let sources = two.session(1).synchronization_sources(now, ids[1][0]);
+    assert_eq!(sources.len(), 1);
+    let Contribution { source, is_voice, .. } = sources[0];
+    assert_eq!((source, is_voice, sources[0].audio_level()), (ssrc, Some(true), Some(0.01)));
+    assert!(two.session(1).contributing_sources(now, ids[1][0]).is_empty());
+    two.run(Duration::from_secs(11), |_| false);
+    let now = two.now();
+    assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
+}
+
+#[test]
+fn what_is_wanted_of_a_stream_counts_from_then_on() {
+    let (mut two, ids) = connected(near());
+    call(&mut two, ids, 0..60);
+    let video = ids[0][1];
+    let set = |two: &mut Two, change: &dyn Fn(&mut SendEncoding)| {
+        let now = two.now();
+        let mut wanted = two.session(0).transceiver(video).unwrap().encodings[0].wanted.clone();
+        change(&mut wanted);
+        two.session(0).set_encodings(now, video, vec![wanted]).unwrap();
+        two.run(Duration::from_millis(100), |_| false);
+    };
+    let rates = |two: &Two| {
+        two.seen[0]
+            .iter()
+            .filter_map(|event| match event {
+                Event::TargetRate { transceiver, bitrate, .. } if *transceiver == video => Some(*bitrate),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(*rates(&two).last().unwrap() > 100_000);
+    set(&mut two, &|wanted| wanted.max_bitrate = Some(90_000));
+    assert_eq!(rates(&two).last(), Some(&90_000), "without another exchange of descriptions");
+    set(&mut two, &|wanted| wanted.is_paused = true);
+    let (now, bytes) = (two.now(), vp8(0));
+    let frame = OutgoingFrame { bytes: &bytes, ..OutgoingFrame::default() };
+    assert_eq!(two.session(0).write_frame(now, video, 0, &frame), Err(SendMediaError::Inactive));
 }
 
 #[test]

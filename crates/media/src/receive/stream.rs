@@ -8,7 +8,7 @@ use super::nack::{Missing, NackStats};
 use super::recovery::{Recovery, RepairCounts};
 use super::track::{Track, TrackStats, Way};
 use super::tracker::{Place, Tracker};
-use super::{Output, ReceiverConfig, StreamId};
+use super::{ReceiverConfig, StreamId};
 use crate::clock::SenderClock;
 use crate::{Discard, EncodedTransform};
 
@@ -141,7 +141,7 @@ impl KeyFrameRequest {
 
 impl Stream {
     pub(crate) fn new(id: StreamId, rid: Option<Rid>, config: &ReceiverConfig) -> Self {
-        let track = (config.output == Output::Frames).then(|| {
+        let track = config.output.has_frames().then(|| {
             Track::new(
                 id,
                 config.codecs(),

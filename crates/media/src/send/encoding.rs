@@ -114,6 +114,8 @@ pub struct EncodingStats {
     pub refused: u64,
     /// Packets of repair.
     pub repairs: u64,
+    /// Frames that were left out because a tone was played in their place.
+    pub muted: u64,
     /// NACKs, PLIs and FIRs that came.
     pub nacks: u64,
     /// See there.
@@ -305,6 +307,12 @@ impl Encoding {
         template.write(config, frame, true, self.next, &mut self.history, &mut write)?;
         self.next = self.next.saturating_add(1);
         Ok(())
+    }
+
+    /// The time on the stream's clock, as frames have it. It begins with the first tone where there was no frame yet.
+    pub(crate) fn media_time(&mut self, now: Instant, rate: u32) -> u32 {
+        let (last, at) = *self.time.get_or_insert((RtpTimestamp(self.timestamp_offset), now));
+        last.wrapping_add(clock::ticks(now - at, rate)).0.wrapping_sub(self.timestamp_offset)
     }
 
     /// Makes a packet of somebody else's one of this stream, where it stands. Gives its number.

@@ -7,6 +7,7 @@ mod history;
 mod log;
 mod packetizer;
 mod template;
+mod tones;
 
 pub use config::{EncodingConfig, FecConfig, SenderConfig};
 pub(crate) use encoding::Class;
@@ -14,6 +15,7 @@ pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
 pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
 pub use packetizer::Layering;
+pub use tones::{ToneError, ToneFormat};
 
 use std::fmt;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
 use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
+use self::tones::Tones;
 use crate::breaker::{Circumstances, Stop};
 use crate::transform::Outgoing;
 use crate::{EncodedFrame, EncodedTransform, clock};
@@ -99,6 +102,8 @@ pub enum SenderEvent {
         /// Why.
         reason: Stop,
     },
+    /// A tone of [`Sender::insert_tones`] begins, or a pause; `None`: all were played. Only the last is kept.
+    Tone(Option<char>),
 }
 
 /// Sends the streams of a media section: one, or with simulcast several.
@@ -120,6 +125,7 @@ pub struct Sender {
     limit_told: Option<u64>,
     stops: Vec<(usize, Stop)>,
     transform: Option<Outgoing>,
+    tones: Option<Box<Tones>>,
     last_now: Instant,
 }
 
@@ -142,6 +148,7 @@ impl Sender {
             limit_told: None,
             stops: Vec::new(),
             transform: None,
+            tones: None,
             last_now: Instant::default(),
         }
     }
@@ -213,9 +220,14 @@ impl Sender {
         frame: &OutgoingFrame<'_>,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
+        let is_muted = self.is_playing() && encoding == 0;
         let Self { config, encodings, transform, .. } = self;
         let stream = u32::try_from(encoding).map_err(|_| SendError::UnknownEncoding)?;
         let encoding = active(encodings, encoding)?;
+        if is_muted {
+            encoding.stats.muted = encoding.stats.muted.saturating_add(1);
+            return Ok(());
+        }
         let Some(transform) = transform else { return encoding.send_frame(now, config, frame) };
         let SenderConfig { payload_type, codec, .. } = *config;
         let about = EncodedFrame { stream, payload_type, codec, timestamp: RtpTimestamp(frame.timestamp) };
@@ -302,6 +314,9 @@ impl Sender {
         if let Some((encoding, reason)) = self.stops.pop() {
             return Some(SenderEvent::Stopped { encoding, reason });
         }
+        if let Some(tone) = self.poll_tone() {
+            return Some(tone);
+        }
         let limit = self.bitrate_limit();
         if let Some(limit) = limit.filter(|_| self.limit_told != limit) {
             self.limit_told = Some(limit);
@@ -318,7 +333,7 @@ impl Sender {
         let interval = self.config.key_frame_interval;
         let wishes = self.encodings.iter().filter_map(|encoding| encoding.key_frame.due(interval));
         let breakers = self.encodings.iter().filter_map(|encoding| encoding.breaker.due());
-        wishes.chain(breakers.filter(|_| self.config.circuit_breaker)).min()
+        wishes.chain(breakers.filter(|_| self.config.circuit_breaker)).chain(self.tones_due()).min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -331,6 +346,7 @@ impl Sender {
                 self.stop(at, reason);
             }
         }
+        self.play_tones(now);
     }
 
     /// Takes what a peer says of the streams.

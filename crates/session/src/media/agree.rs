@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use proto::Ssrc;
 use rtp::extension::{ExtensionMap, Kind};
-use rtp::{PayloadType, Rid};
+use rtp::payload::Outline;
+use rtp::{Packet, PayloadType, Rid};
 use sdp::{Attribute, Media, StreamDirection};
 
 use super::codec::{Configuration, is_same};
+use super::engine;
 use super::section::{SectionCodec, codecs};
-use super::{Codec, Feedback, MediaConfig};
+use super::{Codec, Feedback, MediaConfig, MediaKind};
 
 /// A codec that was agreed upon, for one direction (W3C WebRTC 1.0 §5.2, `RTCRtpCodecParameters`).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +31,24 @@ pub struct CodecParameters {
     pub feedback: Feedback,
     /// The payload type of its retransmissions.
     pub rtx: Option<PayloadType>,
+}
+
+impl CodecParameters {
+    /// Whether `other` is the same configuration of the same codec, under whatever payload type: what is of the one can be
+    /// sent as the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        is_same(self.configuration(), other.configuration())
+    }
+
+    /// What a packet of RTP shows without being decoded: key frames and layers. `None` if it is none of this codec.
+    pub fn outline(&self, kind: MediaKind, packet: &[u8]) -> Option<Outline> {
+        let ::media::Format::Media(codec) = engine::format(self, kind)? else { return None };
+        codec.outline(Packet::decode(packet).ok()?.payload())
+    }
+
+    fn configuration(&self) -> Configuration<'_> {
+        Configuration::of(&self.name, self.clock_rate, self.channels, &self.parameters)
+    }
 }
 
 /// What was agreed upon for a transceiver.
@@ -55,6 +75,11 @@ impl Negotiated {
     /// What may come, by the payload types of our description.
     pub fn receive(&self) -> &[CodecParameters] {
         if self.receive.is_empty() { &self.send } else { &self.receive }
+    }
+
+    /// What packets with this payload type that come are of.
+    pub fn codec(&self, payload_type: PayloadType) -> Option<&CodecParameters> {
+        self.receive().iter().find(|codec| codec.payload_type == payload_type)
     }
 
     /// What `local` and `remote`, of which one answers the other, agree upon. `max_sources` SSRCs are read at most.

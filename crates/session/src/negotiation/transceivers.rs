@@ -14,6 +14,7 @@ use crate::TransceiverError;
 use crate::media::agree::simulcast;
 use crate::media::section::kind_of;
 use crate::media::transceiver::{Association, TrackNews, Transceiver};
+use crate::media::transforms::Transforms;
 use crate::media::{Codec, Encoding, MediaKind, Negotiated, SendEncoding, TransceiverId, TransceiverInit};
 
 impl Negotiation {
@@ -438,6 +439,7 @@ impl Negotiation {
             track: hexadecimal(&track),
             association: Association::default(),
             news: TrackNews::None,
+            transforms: Transforms::default(),
         });
         id
     }

@@ -1,10 +1,13 @@
 //! Frames: what a session does of [`media`](::media) for its transceivers.
 
+mod tones;
+mod transforms;
+
 use std::sync::Arc;
 
 use ::media::{
-    Claimant, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats, SendError,
-    StreamId, StreamStats, Tap,
+    Claimant, Contribution, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats,
+    SendError, StreamId, StreamStats, Tap,
 };
 use crypto::derive_seed;
 use proto::Instant;
@@ -156,6 +159,22 @@ impl Session {
         receiver.map(of).unwrap_or_default()
     }
 
+    /// The sources from which packets of a transceiver came in the last ten seconds, the latest first, with how loud they were
+    /// (W3C WebRTC 1.0 §5.3, `getSynchronizationSources`).
+    pub fn synchronization_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
+        self.advance(now);
+        let now = self.now;
+        self.receiver_mut(id).map(|receiver| receiver.synchronization_sources(now)).unwrap_or_default()
+    }
+
+    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
+    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    pub fn contributing_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
+        self.advance(now);
+        let now = self.now;
+        self.receiver_mut(id).map(|receiver| receiver.contributing_sources(now)).unwrap_or_default()
+    }
+
     /// The source and the name of a stream that is received.
     pub fn stream_source(
         &mut self,
@@ -216,10 +235,25 @@ impl Session {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
             SendError::Inactive => SendMediaError::Inactive,
+            SendError::Refused => SendMediaError::LeftOut,
             SendError::TooLong | SendError::Late | SendError::Frame(_) | SendError::Edit(_) | _ => {
                 SendMediaError::Frame(error)
             }
         })
+    }
+
+    /// What sends for a transceiver.
+    fn sender_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Sender> {
+        let engine = self.engine_of(id)?;
+        let sender = engine.sender(id)?;
+        engine.rtp.sender(sender)
+    }
+
+    /// What receives for a transceiver.
+    fn receiver_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Receiver> {
+        let engine = self.engine_of(id)?;
+        let receiver = engine.receiver(id)?;
+        engine.rtp.receiver(receiver)
     }
 
     /// The machines that a transceiver's frames are with.

@@ -112,6 +112,7 @@ impl Session {
         for (encoding, wanted) in known.iter_mut().zip(wanted) {
             encoding.wanted = wanted;
         }
+        self.follow_frames();
         Ok(())
     }
 
