@@ -81,6 +81,9 @@ impl Session {
             };
             let seed = derive_seed(self.seed.expose(), &name);
             transport.connectivity.await_servers(self.now, self.config.provider, seed);
+            for address in transport.own.iter().flat_map(|own| &own.addresses) {
+                transport.connectivity.add_relay_socket(self.now, *address);
+            }
         }
     }
 

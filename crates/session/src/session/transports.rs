@@ -53,6 +53,10 @@ impl Session {
         }
         let own = (!is_main).then(|| Box::new(OwnSockets::default()));
         self.transports.push(Transport::new(id, connectivity, own, self.dtls_config.clone(), seed));
+        // Its candidates are yet to be gathered, as those are that announced servers are for.
+        if std::mem::take(&mut self.awaits_next_servers) {
+            self.await_servers_now();
+        }
         self.follow_ufrags();
     }
 
