@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::TcpLimits;
 use crate::addresses::Wishes;
 use crate::connection::{Connection, Core};
+use crate::forwarding::{KeyFrameWish, Passing};
 use crate::ice_server::{Alternates, Server};
 use crate::log::Lines;
 use crate::names::Names;
@@ -102,6 +103,8 @@ pub(crate) struct Worker {
     sleep: Pin<Box<Sleep>>,
     receive_buffer: Vec<u8>,
     send_buffer: Vec<u8>,
+    /// Packets that came in this turn and go out by other transceivers.
+    passing: Passing,
     /// Who asks for somebody who is not there.
     strangers: Arc<WaitingRoom>,
     /// What is logged of errors, either way.
@@ -173,6 +176,7 @@ impl Worker {
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             receive_buffer: vec![0; RECEIVE_BUFFER],
             send_buffer: vec![0; SEND_BUFFER],
+            passing: Passing::default(),
             receive_lines: Lines::default(),
             send_lines: Lines::default(),
         }
@@ -307,7 +311,9 @@ impl Worker {
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
             let mut sockets = Vec::new();
             sockets.extend(std::iter::from_fn(|| core.session.poll_sockets()));
+            let wishes = core.take_wishes();
             drop(core);
+            wishes.into_iter().for_each(KeyFrameWish::tell);
             more |= !sockets.is_empty();
             sockets.into_iter().for_each(|request| self.change_own_sockets(key, request));
             // Tasks that connect are heard of from the next turn on.

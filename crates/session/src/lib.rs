@@ -51,7 +51,7 @@
 //! | `negotiation`, `fingerprint` | what offers and answers say, and what they make of transceivers |
 //! | `media` | codecs, transceivers, what was agreed upon, whose a packet is, and the machines of frames |
 //! | `srtp` | the keys of media |
-//! | `parameters` | [`TransportParameters`]: what takes their place where there are none |
+//! | `parameters` | [`TransportParameters`], [`SectionParameters`]: what takes their place where there are none |
 //! | `transport`, `transports` | ICE, and DTLS over it; one of them, or one of each bundle and each section alone |
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
 //! | `channel`, `config`, `event`, `error` | what goes in, what comes out, what can go wrong |
@@ -60,9 +60,9 @@
 //!
 //! # Scope
 //!
-//! Data channels, audio and video, agreed on by descriptions (RFC 9429); data channels alone where everything is known
-//! beforehand. Sections are bundled, all, some or none, as [`BundlePolicy`] and the peer have it; RTCP is multiplexed, and
-//! a peer that does not do so is refused.
+//! Data channels, audio and video, agreed on by descriptions (RFC 9429), or known beforehand ([`TransportParameters`],
+//! [`SectionParameters`]). Sections are bundled, all, some or none, as [`BundlePolicy`] and the peer have it; RTCP is
+//! multiplexed, and a peer that does not do so is refused.
 //! What is sent and received of media are packets, with everything else left to the caller; or frames, where
 //! [`Config::frames`] has the machines of [`media`](::media) divide, repair, order, report and pace them.
 //! Not implemented: several DTLS associations one after the other.
@@ -118,7 +118,9 @@ pub use media::{
     Codec, CodecParameters, Encoding, ExtensionUse, Feedback, FrameConfig, MediaConfig, MediaKind,
     Negotiated, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
 };
-pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
+pub use parameters::{
+    ParametersError, PeerCertificate, SectionEncoding, SectionFault, SectionParameters, TransportParameters,
+};
 pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
 pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};

@@ -4,6 +4,7 @@
 mod describe;
 mod needed;
 mod numbers;
+mod parameters;
 mod placing;
 mod read;
 mod transceivers;

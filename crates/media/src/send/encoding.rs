@@ -349,6 +349,25 @@ impl Encoding {
         Ok(number)
     }
 
+    /// The same with a packet of `len` bytes at the begin of `memory`, where it may grow. Gives its number and its length.
+    pub(crate) fn adopt_bytes(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        source: u32,
+        number: u64,
+        (memory, len): (&mut [u8], usize),
+        theirs: &ExtensionMap,
+    ) -> Result<(u64, usize), SendError> {
+        let mut packet = PacketMut::decode(memory, len).map_err(|_| SendError::Malformed)?;
+        let number = self.adopt(now, config, source, number, &mut packet, theirs)?;
+        // Others send what their path carries; one that is too long for ours would wait for room for ever.
+        if packet.len() > config.max_packet {
+            return Err(SendError::TooLong);
+        }
+        Ok((number, packet.len()))
+    }
+
     pub(crate) fn omit(&mut self, source: u32, number: u64) {
         self.forward.omit(source, number);
     }

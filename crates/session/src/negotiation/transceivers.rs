@@ -380,7 +380,7 @@ impl Negotiation {
     }
 
     /// Encodings with SSRCs of their own.
-    fn set_encodings(&mut self, id: TransceiverId, wanted: Vec<SendEncoding>, seed: &Secret<32>) {
+    pub(super) fn set_encodings(&mut self, id: TransceiverId, wanted: Vec<SendEncoding>, seed: &Secret<32>) {
         let mut rng = Rng::new(self.seed_of("encodings", seed));
         let mut made: Vec<Encoding> = Vec::with_capacity(wanted.len());
         for wanted in wanted {
@@ -418,7 +418,7 @@ impl Negotiation {
         hexadecimal(&bytes)
     }
 
-    fn make_transceiver(
+    pub(super) fn make_transceiver(
         &mut self,
         kind: MediaKind,
         direction: Direction,
@@ -471,7 +471,7 @@ impl Negotiation {
     }
 
     /// A transceiver is stopped for good.
-    fn forget(&mut self, id: TransceiverId) {
+    pub(super) fn forget(&mut self, id: TransceiverId) {
         let Some(place) = self.transceivers.iter().position(|it| it.id == id) else { return };
         let transceiver = self.transceivers.remove(place);
         let is_known = transceiver.association.fired.is_some_and(Direction::receives)

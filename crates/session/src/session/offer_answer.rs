@@ -224,7 +224,7 @@ impl Session {
     ) -> Result<(), CandidateError> {
         self.advance(now);
         if self.is_without_sdp {
-            self.take_candidate(TransportId::default(), candidate)?;
+            self.take_candidate(self.data, candidate)?;
             self.settle();
             return Ok(());
         }
