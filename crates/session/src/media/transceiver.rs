@@ -7,6 +7,7 @@ use sdp::Direction;
 
 use super::transforms::Transforms;
 use super::{Codec, Negotiated};
+use crate::transports::TransportId;
 
 /// Audio or video.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -152,6 +153,8 @@ pub(crate) struct Transceiver {
 pub(crate) struct Association {
     pub mid: Option<String>,
     pub section: Option<usize>,
+    /// What carries the section; the first where nothing else was agreed upon.
+    pub transport: TransportId,
     pub current: Option<Direction>,
     /// The direction that the application knows of (W3C WebRTC 1.0 §5.4, `[[FiredDirection]]`).
     pub fired: Option<Direction>,
