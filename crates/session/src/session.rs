@@ -7,6 +7,7 @@ mod relaying;
 mod tcp;
 mod without_sdp;
 
+pub use self::media::{ReceiveParameters, RtcpParameters, SendParameters};
 use self::packets::Media;
 pub use self::packets::Received;
 pub use self::tcp::TcpRequest;

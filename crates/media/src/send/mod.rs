@@ -126,6 +126,7 @@ pub struct Sender {
     stops: Vec<(usize, Stop)>,
     transform: Option<Outgoing>,
     tones: Option<Box<Tones>>,
+    urgency: u8,
     last_now: Instant,
 }
 
@@ -149,6 +150,7 @@ impl Sender {
             stops: Vec::new(),
             transform: None,
             tones: None,
+            urgency: USUAL_URGENCY,
             last_now: Instant::default(),
         }
     }
@@ -187,6 +189,16 @@ impl Sender {
         if let Some(encoding) = self.encodings.get_mut(encoding) {
             encoding.active = active;
         }
+    }
+
+    /// Says how urgent it is against other senders of video: packets of higher ones leave first. 1 by default; audio never waits.
+    pub const fn set_urgency(&mut self, urgency: u8) {
+        self.urgency = urgency;
+    }
+
+    /// How urgent it is.
+    pub const fn urgency(&self) -> u8 {
+        self.urgency
     }
 
     /// Whether a stream is switched on, and its circuit breaker has not stopped it.
@@ -606,4 +618,6 @@ fn active(encodings: &mut [Encoding], at: usize) -> Result<&mut Encoding, SendEr
     if encoding.active && !encoding.breaker.is_open() { Ok(encoding) } else { Err(SendError::Inactive) }
 }
 
+/// Of whom nothing was said.
+const USUAL_URGENCY: u8 = 1;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

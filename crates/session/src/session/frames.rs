@@ -271,9 +271,9 @@ impl Session {
                 }
                 ::media::Event::Sender(id, event) => engine.of_sender(id).map(|id| Event::Sender(id, event)),
                 ::media::Event::Bandwidth(bitrate) => Some(Event::Bandwidth(bitrate)),
-                ::media::Event::TargetRate { claimant: Claimant::Stream(id, encoding), bitrate } => engine
-                    .of_sender(id)
-                    .map(|transceiver| Event::TargetRate { transceiver, encoding, bitrate }),
+                ::media::Event::TargetRate { claimant: Claimant::Stream(id, encoding), bitrate } => {
+                    engine.tell_rate(id, encoding, bitrate)
+                }
                 // Collisions are resolved where packets are told apart.
                 ::media::Event::TargetRate { .. } | ::media::Event::Collision(_) | _ => None,
             };
@@ -283,6 +283,10 @@ impl Session {
             }
         }
         engine.refresh(now);
+        let limited = engine.poll_limited();
+        if limited.is_some() {
+            return limited;
+        }
         engine.poll_ready(now).map(Event::FrameReadable)
     }
 }
