@@ -9,16 +9,17 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Negotiated, Outgoing, Received,
-    Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport, TransceiverId,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Received, Report,
+    RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, TransceiverId,
 };
 
 use crate::channel::{Slot, Waiting};
 use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::fixed::Fixed;
+use crate::forwarding::{KeyFrameWish, Passing};
 use crate::ice_server::{Server, Wanted};
-use crate::transceiver::{Forwarded, MediaSlot, RtpPacket, SenderRequest};
+use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
@@ -270,6 +271,11 @@ impl Handle {
         command(&mut self.connection.lock())
     }
 
+    /// Its key in the worker that has this inbox, if it is that one's.
+    pub(crate) fn key_of(&self, inbox: &Arc<Inbox>) -> Option<usize> {
+        Arc::ptr_eq(&self.inbox, inbox).then_some(self.key)
+    }
+
     /// Tells the worker that the session has something to do.
     pub(crate) fn notify(&self) {
         self.inbox.touch(self.key);
@@ -311,7 +317,7 @@ impl Connection {
             crowded: BTreeSet::new(),
             closers: Waiting::default(),
             send_buffer,
-            scratch: Vec::new(),
+            wishes: Vec::new(),
             over: false,
         };
         Self { core: Mutex::new(core), clock }
@@ -347,33 +353,35 @@ pub(crate) struct Core {
     pub news: NewsQueue,
     slots: BTreeMap<ChannelId, Slot>,
     /// Of transceivers that somebody has asked something of.
-    media: BTreeMap<TransceiverId, MediaSlot>,
+    pub media: BTreeMap<TransceiverId, MediaSlot>,
     /// Channels on which somebody waits for room, or for everything to be delivered.
     crowded: BTreeSet<ChannelId>,
     pub closers: Waiting,
     send_buffer: usize,
     max_relay_sockets: usize,
-    /// Where a packet is changed before it is forwarded.
-    scratch: Vec<u8>,
+    /// Key frames that other connections are to be asked for.
+    pub wishes: Vec<KeyFrameWish>,
     over: bool,
 }
-
-/// By how much a packet may grow that is forwarded: header extensions that it lacks.
-const FORWARDING_ROOM: usize = 64;
 
 impl Core {
     pub(crate) fn slot(&mut self, id: ChannelId) -> &mut Slot {
         self.slots.entry(id).or_default()
     }
 
-    /// Gives the session a datagram; what it refuses it counts itself.
-    pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) {
+    /// Gives the session a datagram; what it refuses it counts itself. What is to be forwarded lies in `passing` then.
+    pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8], passing: &mut Passing) {
         let Ok(Received::Packet { transceiver, stream, number, packet }) =
             self.session.handle_datagram(arrival, datagram)
         else {
             return;
         };
-        let bytes = Bytes::copy_from_slice(packet.as_packet().bytes());
+        let packet = packet.as_packet();
+        let is_passed = self.pass(arrival.at, transceiver, (stream, number), packet.bytes(), passing);
+        if is_passed && !self.media_slot(transceiver).is_read {
+            return;
+        }
+        let bytes = Bytes::copy_from_slice(packet.bytes());
         let Some(info) = self.session.transceiver(transceiver) else { return };
         let (kind, negotiated) = (info.kind, info.negotiated.cloned());
         let rid = self.session.stream_source(transceiver, stream).and_then(|(_, rid)| rid);
@@ -381,52 +389,9 @@ impl Core {
         self.media_slot(transceiver).add_packet(packet);
     }
 
-    /// Forwards a packet of another connection's.
-    pub(crate) fn forward(
-        &mut self,
-        now: Instant,
-        id: TransceiverId,
-        encoding: usize,
-        packet: &RtpPacket,
-    ) -> Result<(), SendMediaError> {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&packet.bytes);
-        self.scratch.resize(packet.bytes.len() + FORWARDING_ROOM, 0);
-        let Some(theirs) = &packet.negotiated else { return Err(SendMediaError::Malformed) };
-        self.follow_codec(id, packet, theirs)?;
-        let source = (packet.stream.0, packet.number);
-        let len = packet.bytes.len();
-        self.session.forward_rtp(now, id, encoding, source, (&mut self.scratch, len), &theirs.extensions)
-    }
-
-    /// Has a transceiver send what a packet is of, under the payload type that its own peer knows it by.
-    fn follow_codec(
-        &mut self,
-        id: TransceiverId,
-        packet: &RtpPacket,
-        theirs: &Arc<Negotiated>,
-    ) -> Result<(), SendMediaError> {
-        let payload_type = packet.payload_type().ok_or(SendMediaError::Malformed)?;
-        let info = self.session.transceiver(id).ok_or(SendMediaError::Stopped)?;
-        let ours = info.negotiated.ok_or(SendMediaError::NotSending)?;
-        let known = self.media.get(&id).and_then(|slot| slot.forwarded.as_ref());
-        let is_known = known.is_some_and(|known| {
-            known.payload_type == payload_type
-                && Arc::ptr_eq(&known.theirs, theirs)
-                && Arc::ptr_eq(&known.ours, ours)
-        });
-        if is_known {
-            return Ok(());
-        }
-        let codec = theirs.codec(payload_type).ok_or(SendMediaError::Malformed)?;
-        let same = ours.send.iter().find(|it| it.is_same(codec)).map(|it| it.payload_type);
-        let forwarded = Forwarded { theirs: theirs.clone(), ours: ours.clone(), payload_type };
-        // What accompanies others, as telephone events do, cannot be chosen either.
-        if !same.is_some_and(|same| self.session.set_codec(id, same)) {
-            return Err(SendMediaError::UnknownEncoding);
-        }
-        self.media_slot(id).forwarded = Some(forwarded);
-        Ok(())
+    /// Key frames that other connections are to be asked for, while this one is not locked.
+    pub(crate) fn take_wishes(&mut self) -> Vec<KeyFrameWish> {
+        std::mem::take(&mut self.wishes)
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -533,6 +498,7 @@ impl Core {
                 session::Event::SignalingState(state) => {
                     self.news.push(Event::SignalingState(state));
                     self.forget_stopped();
+                    self.follow_outputs();
                 }
                 session::Event::GatheringState(state) => {
                     if state == session::GatheringState::Complete {
@@ -581,12 +547,11 @@ impl Core {
                     if let session::SenderEvent::Tone(tone) = event {
                         self.media_slot(id).begin_tone(tone);
                     }
-                    let request = SenderRequest::of(event);
-                    request.into_iter().for_each(|request| self.media_slot(id).request(request));
+                    self.pass_request(id, SenderRequest::of(event));
                 }
                 session::Event::TargetRate { transceiver, encoding, bitrate, limits } => {
                     let request = SenderRequest::TargetRate { encoding, bitrate, limits };
-                    self.media_slot(transceiver).request(request);
+                    self.pass_request(transceiver, Some(request));
                 }
                 // Streams are told apart by their frames, and the bandwidth is asked for.
                 session::Event::Receiver(..) | session::Event::Bandwidth(_) | _ => {}

@@ -25,6 +25,9 @@ pub enum Error {
     /// Tones were not taken (`InvalidStateError`, `InvalidCharacterError`).
     #[error(transparent)]
     Dtmf(#[from] session::DtmfError),
+    /// Nothing is forwarded so.
+    #[error("it is not forwarded: {0}")]
+    Forwarding(&'static str),
     /// A server's URL is none that is understood (`SyntaxError`).
     #[error("{url} is no server's URL: {reason}")]
     Url {

@@ -16,13 +16,15 @@ use session::{
 use crate::Error;
 use crate::channel::Waiting;
 use crate::connection::{Core, Handle};
+use crate::forwarding::{Audience, Feed, begins_key_frame, payload_type};
 
 /// Audio or video, each way (`RTCRtpTransceiver` with its sender and receiver). Cheap to clone; all clones are the same one.
 /// It keeps its connection alive.
 ///
 /// Frames are encoded and decoded elsewhere: [`write_frame`](Self::write_frame) takes what an encoder makes, and
-/// [`recv`](Self::recv) gives what a decoder takes, in decoding order and in time. A forwarder takes packets instead:
-/// [`recv_rtp`](Self::recv_rtp) and [`write_rtp`](Self::write_rtp).
+/// [`recv`](Self::recv) gives what a decoder takes, in decoding order and in time. [`forward_to`](Self::forward_to) has what
+/// comes go out by others; a forwarder that chooses by itself takes packets: [`recv_rtp`](Self::recv_rtp) and
+/// [`write_rtp`](Self::write_rtp).
 #[derive(Clone)]
 pub struct Transceiver {
     handle: Arc<Handle>,
@@ -40,6 +42,10 @@ impl Transceiver {
     /// Its name within its connection.
     pub const fn id(&self) -> TransceiverId {
         self.id
+    }
+
+    pub(crate) const fn handle(&self) -> &Arc<Handle> {
+        &self.handle
     }
 
     /// Audio or video.
@@ -317,6 +323,7 @@ impl Transceiver {
             self.handle.with(|core| {
                 let wanted = core.media_slot(self.id).output.filter(|output| output.has_packets());
                 core.session.set_output(self.id, wanted.unwrap_or(Output::Packets));
+                core.media_slot(self.id).is_read = true;
                 match core.media_slot(self.id).packets.pop_front() {
                     Some(packet) => Poll::Ready(Some(packet)),
                     None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
@@ -336,7 +343,10 @@ impl Transceiver {
     /// agreed upon that the packet's codec is sent here.
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
-        let sent = self.handle.with(|core| core.forward(now, self.id, encoding, packet));
+        let theirs = packet.negotiated.as_ref().ok_or(SendMediaError::Malformed)?;
+        let source = (packet.stream, packet.number);
+        let sent =
+            self.handle.with(|core| core.forward(now, self.id, encoding, source, &packet.bytes, theirs));
         self.handle.notify();
         sent
     }
@@ -506,17 +516,14 @@ impl RtpPacket {
 
     /// Which codec it is of, among those that its sender may use.
     pub fn payload_type(&self) -> Option<PayloadType> {
-        self.bytes.get(1).and_then(|byte| PayloadType::new(byte & 0x7f))
+        payload_type(&self.bytes)
     }
 
     /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.
     /// Every packet of audio is such a one.
     pub fn begins_key_frame(&self) -> bool {
-        let outline = || {
-            let codec = self.negotiated.as_ref()?.codec(self.payload_type()?)?;
-            codec.outline(self.kind, &self.bytes)
-        };
-        self.kind == MediaKind::Audio || outline().is_some_and(|it| it.starts_frame && it.key_frame)
+        let negotiated = self.negotiated.as_ref();
+        negotiated.is_some_and(|negotiated| begins_key_frame(self.kind, negotiated, &self.bytes))
     }
 }
 
@@ -616,6 +623,13 @@ pub(crate) struct MediaSlot {
     /// What is wanted to come, if anything was said of it.
     pub output: Option<Output>,
     pub forwarded: Option<Forwarded>,
+    /// Whether the program fetches packets.
+    pub is_read: bool,
+    /// By whom its packets are forwarded.
+    pub audience: Option<Box<Audience>>,
+    /// From where it gets what it forwards, and how much of that was not sent.
+    pub feed: Option<Feed>,
+    pub not_forwarded: u64,
     requests: VecDeque<SenderRequest>,
 }
 

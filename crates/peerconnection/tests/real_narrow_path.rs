@@ -131,5 +131,5 @@ fn run_apart() {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    println!("{said}");
+    eprintln!("{said}");
 }

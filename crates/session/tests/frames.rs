@@ -186,17 +186,15 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
     let theirs = two.session(1).transceiver(ids[1][1]).unwrap().negotiated.unwrap().extensions.clone();
     let (_, last, sent_last) = packets.last().unwrap().clone();
     for (_, number, packet) in packets {
-        let mut memory = packet.clone();
-        memory.resize(packet.len() + 64, 0);
-        two.session(1)
-            .forward_rtp(now, ids[1][1], 0, (1, number), (&mut memory, packet.len()), &theirs)
-            .unwrap();
+        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &packet, &theirs).unwrap();
     }
     // One that this path does not carry is refused, and holds nothing up.
     let mut memory = vec![0; 1300];
     memory[..sent_last.len()].copy_from_slice(&sent_last);
-    let refused = two.session(1).forward_rtp(now, ids[1][1], 0, (1, last + 1), (&mut memory, 1190), &theirs);
+    let refused = two.session(1).forward_rtp(now, ids[1][1], 0, (1, last + 1), &memory[..1190], &theirs);
     assert!(matches!(refused, Err(SendMediaError::Frame(_))), "{refused:?}");
+    let refused = two.session(1).forward_rtp(now, ids[1][1], 0, (1, last + 1), &[0x80], &theirs);
+    assert_eq!(refused, Err(SendMediaError::Malformed));
     let mut frames = 0;
     for _ in 0..600 {
         two.run(Duration::from_millis(10), |_| false);

@@ -4,6 +4,7 @@ mod config;
 mod encoding;
 mod forward;
 mod history;
+mod key_frame;
 mod log;
 mod packetizer;
 mod template;
@@ -47,6 +48,8 @@ pub enum SendError {
     TooLong,
     /// The packet is older than what is forwarded of its source.
     Late,
+    /// What is to be forwarded is no packet of RTP.
+    Malformed,
     /// The transform has left the frame out.
     Refused,
     /// The frame cannot be divided.
@@ -75,6 +78,7 @@ impl fmt::Display for SendError {
             Self::Inactive => "the stream is not active",
             Self::TooLong => "the payload is longer than a packet",
             Self::Late => "the packet is older than what is forwarded of its source",
+            Self::Malformed => "it is no packet of RTP",
             Self::Refused => "the transform has left the frame out",
             Self::Frame(error) => return error.fmt(f),
             Self::Edit(error) => return error.fmt(f),
@@ -266,7 +270,7 @@ impl Sender {
         encoding.send_payload(now, config, payload_type, marker, frame)
     }
 
-    /// Forwards a packet of somebody else: it is changed where it stands, and a copy waits. `source` tells streams apart that take
+    /// Forwards a packet of somebody else: a copy of it becomes one of this stream, and waits. `source` tells streams apart that take
     /// turns, as the layers of simulcast do; `number` is the packet's in its stream, as a receiver gives it, and `theirs` what
     /// identifiers of its header extensions mean. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
     ///
@@ -279,7 +283,7 @@ impl Sender {
         encoding: usize,
         source: u32,
         number: u64,
-        packet: &mut PacketMut<'_>,
+        packet: &[u8],
         theirs: &ExtensionMap,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
@@ -287,14 +291,19 @@ impl Sender {
         if !encoding.history.has_room(1, packet.len()) {
             return Err(SendError::Blocked);
         }
-        let number = encoding.adopt(now, config, source, number, packet, theirs)?;
-        // Others send what their path carries; one that is too long for ours would wait for room for ever.
-        if packet.len() > config.max_packet {
-            return Err(SendError::TooLong);
-        }
         let mut memory = encoding.history.memory(0);
-        memory.extend_from_slice(packet.bytes());
-        if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+        memory.extend_from_slice(packet);
+        memory.resize(packet.len().saturating_add(FORWARDING_ROOM), 0);
+        match encoding.adopt_bytes(now, config, source, number, (&mut memory, packet.len()), theirs) {
+            Ok((number, len)) => {
+                memory.truncate(len);
+                if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+            }
+            Err(error) => {
+                encoding.history.give_back(memory);
+                Err(error)
+            }
+        }
     }
 
     /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
@@ -620,4 +629,6 @@ fn active(encodings: &mut [Encoding], at: usize) -> Result<&mut Encoding, SendEr
 
 /// Of whom nothing was said.
 const USUAL_URGENCY: u8 = 1;
+/// By how much a packet may grow that is forwarded: header extensions that it lacks.
+const FORWARDING_ROOM: usize = 64;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

@@ -11,8 +11,8 @@ use ::media::{
 };
 use crypto::derive_seed;
 use proto::Instant;
+use rtp::PayloadType;
 use rtp::extension::ExtensionMap;
-use rtp::{PacketMut, PayloadType};
 
 use super::Session;
 use crate::media::TransceiverId;
@@ -55,9 +55,8 @@ impl Session {
         self.send_by(now, id, |sender, now| sender.send_payload(now, 0, payload_type, is_marked, payload))
     }
 
-    /// Forwards a packet of another session's, of `len` bytes at the begin of `memory`: it is changed where it stands, where it
-    /// may grow, and a copy waits for its turn. `source` tells
-    /// streams apart that take turns, as the layers of simulcast do; `number` is the packet's in its stream, as
+    /// Forwards a packet of another session's: a copy of it is changed to what the peer expects, and waits for its turn.
+    /// `source` tells streams apart that take turns, as the layers of simulcast do; `number` is the packet's in its stream, as
     /// [`Received::Packet`](crate::Received::Packet) has it, and `theirs` what identifiers of its header extensions mean.
     ///
     /// # Errors
@@ -69,13 +68,10 @@ impl Session {
         id: TransceiverId,
         encoding: usize,
         (source, number): (u32, u64),
-        (memory, len): (&mut [u8], usize),
+        packet: &[u8],
         theirs: &ExtensionMap,
     ) -> Result<(), SendMediaError> {
-        let mut packet = PacketMut::decode(memory, len).map_err(|_| SendMediaError::Malformed)?;
-        self.send_by(now, id, |sender, now| {
-            sender.write_rtp(now, encoding, source, number, &mut packet, theirs)
-        })
+        self.send_by(now, id, |sender, now| sender.write_rtp(now, encoding, source, number, packet, theirs))
     }
 
     /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
@@ -214,6 +210,7 @@ impl Session {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
             SendError::Inactive => SendMediaError::Inactive,
+            SendError::Malformed => SendMediaError::Malformed,
             SendError::Refused => SendMediaError::LeftOut,
             SendError::TooLong | SendError::Late | SendError::Frame(_) | SendError::Edit(_) | _ => {
                 SendMediaError::Frame(error)
