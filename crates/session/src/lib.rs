@@ -115,8 +115,9 @@ pub use ice::{
     Failure as IceFailure, Kind as CandidateKind, Pacer, Role as IceRole,
 };
 pub use media::{
-    Codec, CodecParameters, Encoding, ExtensionUse, Feedback, FrameConfig, MediaConfig, MediaKind,
-    Negotiated, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
+    Codec, CodecParameters, EncoderLimits, Encoding, ExtensionUse, Feedback, FrameConfig, MediaConfig,
+    MediaKind, Negotiated, Priority, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo,
+    TransceiverInit,
 };
 pub use parameters::{
     ParametersError, PeerCertificate, SectionEncoding, SectionFault, SectionParameters, TransportParameters,
@@ -127,7 +128,9 @@ pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
 pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
-pub use session::{Received, Session, SocketRequest, TcpRequest};
+pub use session::{
+    ReceiveParameters, Received, RtcpParameters, SendParameters, Session, SocketRequest, TcpRequest,
+};
 pub use state::Route;
 pub use statistics::{
     CandidatePairState, CandidatePairStats, CandidateStats, CertificateStats, CodecStats, DataChannelStats,

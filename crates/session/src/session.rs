@@ -13,6 +13,7 @@ mod transports;
 mod without_sdp;
 
 use self::leaving::{AllLeaving, Leaving};
+pub use self::media::{ReceiveParameters, RtcpParameters, SendParameters};
 pub(crate) use self::packets::Media;
 pub use self::packets::Received;
 pub use self::sockets::SocketRequest;

@@ -24,10 +24,12 @@ pub(crate) struct Peer {
 impl Peer {
     /// Makes the connection as `config` wants it.
     pub(crate) async fn new(config: &Value, ways: &Ways, output: Output) -> Result<Self, Refusal> {
-        if config["certificate"] == "rsa" {
-            return Err(Refusal::Unsupported("certificate rsa".to_owned()));
-        }
         let mut configuration = Configuration::default();
+        if config["certificate"] == "rsa" {
+            let certificate = crate::rsa::certificate();
+            configuration.certificate =
+                Some(certificate.ok_or_else(|| Refusal::Unsupported("certificate rsa".to_owned()))?);
+        }
         configuration.ice_servers = ice_servers(config);
         if let Some(file) = std::env::var_os("INTEROP_CA_FILE").filter(|file| !file.is_empty()) {
             configuration.tls = Some(TlsClient::from_file(Path::new(&file))?);

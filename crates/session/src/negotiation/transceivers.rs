@@ -12,8 +12,9 @@ use sdp::{Direction, Media, SessionDescription, StreamDirection};
 use super::{Before, Choice, MediaContext, Negotiation, Section, SectionKind, rejected};
 use crate::TransceiverError;
 use crate::media::agree::simulcast;
+use crate::media::encoding::{check_encodings, scale_layers};
 use crate::media::section::kind_of;
-use crate::media::transceiver::{Association, TrackNews, Transceiver};
+use crate::media::transceiver::{Association, TrackNews, Transaction, Transceiver};
 use crate::media::transforms::Transforms;
 use crate::media::{Codec, Encoding, MediaKind, Negotiated, SendEncoding, TransceiverId, TransceiverInit};
 
@@ -45,8 +46,10 @@ impl Negotiation {
         init: TransceiverInit,
         seed: &Secret<32>,
     ) -> Result<TransceiverId, TransceiverError> {
-        let TransceiverInit { direction, streams, send_encodings, has_track } = init;
+        let TransceiverInit { direction, streams, mut send_encodings, has_track } = init;
         check_streams(&streams)?;
+        check_encodings(kind, &mut send_encodings)?;
+        scale_layers(kind, &mut send_encodings);
         let mut rids = BTreeSet::new();
         let is_several = send_encodings.len() > 1;
         for encoding in &send_encodings {
@@ -440,6 +443,7 @@ impl Negotiation {
             association: Association::default(),
             news: TrackNews::None,
             transforms: Transforms::default(),
+            transaction: Transaction::default(),
         });
         id
     }

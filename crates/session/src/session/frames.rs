@@ -294,7 +294,7 @@ fn poll_engine(engine: &mut Engine, now: Instant) -> Option<Event> {
             ::media::Event::Sender(id, event) => engine.of_sender(id).map(|id| Event::Sender(id, event)),
             ::media::Event::Bandwidth(bitrate) => Some(Event::Bandwidth(bitrate)),
             ::media::Event::TargetRate { claimant: Claimant::Stream(id, encoding), bitrate } => {
-                engine.of_sender(id).map(|transceiver| Event::TargetRate { transceiver, encoding, bitrate })
+                engine.tell_rate(id, encoding, bitrate)
             }
             // Collisions are resolved where packets are told apart.
             ::media::Event::TargetRate { .. } | ::media::Event::Collision(_) | _ => None,
@@ -305,5 +305,5 @@ fn poll_engine(engine: &mut Engine, now: Instant) -> Option<Event> {
         }
     }
     engine.refresh(now);
-    engine.poll_ready(now).map(Event::FrameReadable)
+    engine.poll_limited().or_else(|| engine.poll_ready(now).map(Event::FrameReadable))
 }
