@@ -175,6 +175,11 @@ impl Sender {
         self.config.max_packet = bytes;
     }
 
+    /// The longest packet that is forwarded or sent again, without what SRTP adds.
+    pub const fn set_max_forwarded(&mut self, bytes: usize) {
+        self.config.max_forwarded = bytes;
+    }
+
     /// Switches a stream on or off. What waits still goes.
     pub fn set_active(&mut self, encoding: usize, active: bool) {
         if let Some(encoding) = self.encodings.get_mut(encoding) {
@@ -265,7 +270,7 @@ impl Sender {
         }
         let number = encoding.adopt(now, config, source, number, packet, theirs)?;
         // Others send what their path carries; one that is too long for ours would wait for room for ever.
-        if packet.len() > config.max_packet {
+        if packet.len() > config.max_forwarded {
             return Err(SendError::TooLong);
         }
         let mut memory = encoding.history.memory(0);

@@ -325,6 +325,7 @@ impl Session {
         self.transports_made += 1;
         let seed = derive_seed(self.seed.expose(), &format!("transport {}", self.transports_made));
         let mut config = connectivity::Config::default();
+        config.max_datagram = crate::transport::MAX_MEDIA_DATAGRAM;
         config.ice.provider = self.config.provider;
         config.ice.role = role;
         config.ice.lite = self.config.ice_lite;
