@@ -1,3 +1,5 @@
+mod forwarding;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,9 +9,8 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MediaKind, MessageKind, Negotiated, Outgoing,
-    Received, Report, RtpStats, SdpType, SendMediaError, Session, SignalingState, Stats, StatsReport,
-    TransceiverId, TransceiverInit,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MediaKind, MessageKind, Outgoing, Received,
+    Report, RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, TransceiverId, TransceiverInit,
 };
 
 use crate::channel::{Slot, Waiting};
@@ -17,7 +18,7 @@ use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::fixed::Fixed;
 use crate::ice_server::{Server, Wanted};
-use crate::transceiver::{Forwarded, MediaSlot, RtpPacket, SenderRequest};
+use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError, Transceiver};
 
@@ -386,9 +387,6 @@ pub(crate) struct Core {
     over: bool,
 }
 
-/// By how much a packet may grow that is forwarded: header extensions that it lacks.
-const FORWARDING_ROOM: usize = 64;
-
 impl Core {
     pub(crate) fn slot(&mut self, id: ChannelId) -> &mut Slot {
         self.slots.entry(id).or_default()
@@ -425,54 +423,6 @@ impl Core {
             return Poll::Ready(None);
         }
         which(self.media_slot(id)).wait(cx)
-    }
-
-    /// Forwards a packet of another connection's.
-    pub(crate) fn forward(
-        &mut self,
-        now: Instant,
-        id: TransceiverId,
-        encoding: usize,
-        packet: &RtpPacket,
-    ) -> Result<(), SendMediaError> {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&packet.bytes);
-        self.scratch.resize(packet.bytes.len() + FORWARDING_ROOM, 0);
-        let Some(theirs) = &packet.negotiated else { return Err(SendMediaError::Malformed) };
-        self.follow_codec(id, packet, theirs)?;
-        let source = (packet.stream.0, packet.number);
-        let len = packet.bytes.len();
-        self.session.forward_rtp(now, id, encoding, source, (&mut self.scratch, len), &theirs.extensions)
-    }
-
-    /// Has a transceiver send what a packet is of, under the payload type that its own peer knows it by.
-    fn follow_codec(
-        &mut self,
-        id: TransceiverId,
-        packet: &RtpPacket,
-        theirs: &Arc<Negotiated>,
-    ) -> Result<(), SendMediaError> {
-        let payload_type = packet.payload_type().ok_or(SendMediaError::Malformed)?;
-        let info = self.session.transceiver(id).ok_or(SendMediaError::Stopped)?;
-        let ours = info.negotiated.ok_or(SendMediaError::NotSending)?;
-        let known = self.media.get(&id).and_then(|slot| slot.forwarded.as_ref());
-        let is_known = known.is_some_and(|known| {
-            known.payload_type == payload_type
-                && Arc::ptr_eq(&known.theirs, theirs)
-                && Arc::ptr_eq(&known.ours, ours)
-        });
-        if is_known {
-            return Ok(());
-        }
-        let codec = theirs.codec(payload_type).ok_or(SendMediaError::Malformed)?;
-        let same = ours.send.iter().find(|it| it.is_same(codec)).map(|it| it.payload_type);
-        let forwarded = Forwarded { theirs: theirs.clone(), ours: ours.clone(), payload_type };
-        // What accompanies others, as telephone events do, cannot be chosen either.
-        if !same.is_some_and(|same| self.session.set_codec(id, same)) {
-            return Err(SendMediaError::UnknownEncoding);
-        }
-        self.media_slot(id).forwarded = Some(forwarded);
-        Ok(())
     }
 
     pub(crate) const fn is_over(&self) -> bool {
