@@ -49,6 +49,10 @@ impl Browser {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
+            // Camera and microphone are made up, and nobody is asked whether they may be used.
+            "--use-fake-device-for-media-stream=fps=15".to_owned(),
+            "--use-fake-ui-for-media-stream".to_owned(),
+            "--autoplay-policy=no-user-gesture-required".to_owned(),
             // A page may gather loopback candidates; the machine may have no other network.
             "--allow-loopback-in-peer-connection".to_owned(),
             format!("--window-size={width},{height}"),
@@ -101,6 +105,12 @@ impl Browser {
         let id = found.as_object().and_then(|object| object.values().next()?.as_str());
         let id = id.ok_or_else(|| format!("the page has no `{selector}`"))?;
         self.post(&format!("/element/{id}/value"), &json!({ "text": text })).map(drop)
+    }
+
+    /// Presses the element that `selector` finds.
+    pub(crate) fn click(&self, selector: &str) -> Result {
+        let script = format!("document.querySelector({}).click()", json!(selector));
+        self.script(&script).map(drop)
     }
 
     /// Waits until a script returns something that is neither false, null nor empty.

@@ -21,7 +21,7 @@ const STEPS: &[Step] = &[
     ("callgrind", || callgrind::run(false, "")),
     ("sim", || chores::sim(2000, 0, false)),
     ("fuzz", || fuzz::run(None, 5)),
-    ("demo-smoke", || demo_smoke::run(50, None)),
+    ("demo-smoke", || demo_smoke::run(50, None, None, &[])),
     ("interop chromium", || interop::run_in_ci("chromium")),
 ];
 

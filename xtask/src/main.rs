@@ -153,14 +153,19 @@ enum Task {
         /// Scenarios or patterns; those of data channels if none is named.
         scenarios: Vec<String>,
     },
-    /// Headless Chromium opens the demo page, chats and uploads a file.
+    /// Headless Chromium opens the demo's pages: it chats, uploads a file, calls and is recorded, meets others in a room.
     DemoSmoke {
         /// The size of the upload, in MiB.
         #[arg(long, default_value_t = 50)]
         mib: usize,
-        /// Keeps screenshots of the page there, desktop and phone.
+        /// Keeps screenshots of the pages there, desktop and phone.
         #[arg(long)]
         screenshots: Option<std::path::PathBuf>,
+        /// The program, where it was built already.
+        #[arg(long)]
+        program: Option<std::path::PathBuf>,
+        /// Only these pages.
+        pages: Vec<demo_smoke::Page>,
     },
 }
 
@@ -190,7 +195,9 @@ fn main() -> ExitCode {
         Task::Roaming { seeds, seed, scenario, write } => roaming::run(seeds, seed, &scenario, write),
         Task::NatMatrix { check } => nat_matrix::run(check),
         Task::Interop { peer, scenarios } => interop::run(&peer, &scenarios),
-        Task::DemoSmoke { mib, screenshots } => demo_smoke::run(mib, screenshots.as_deref()),
+        Task::DemoSmoke { mib, screenshots, program, pages } => {
+            demo_smoke::run(mib, screenshots.as_deref(), program, &pages)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,8 @@
-// The page's side of the demo: one RTCPeerConnection with a chat channel, a ping channel, and a channel
-// for each upload. Signalling: POST /api/offer, candidates over the WebSocket /api/candidates/ID; a TURN
-// server, if the process has one: GET /api/servers.
+// The page's side of the data channels: one RTCPeerConnection with a chat channel, a ping channel, and a channel for each upload.
 
+import { element, meet, problem, servers } from "./meeting.js";
 import { Plot } from "./plot.js";
 
-const element = (id) => document.getElementById(id);
 const CHUNK = 64 * 1024; // a size that every browser sends as one message
 const BLOCK = 4 * 1024 * 1024; // read from the file at once
 const QUEUE = 4 * 1024 * 1024; // bytes that may wait in the channel
@@ -16,99 +14,19 @@ let ping;
 let uploading = false;
 let acknowledged = 0; // bytes of all uploads, as the process reports
 
-function state(name, text) {
-  element("state").dataset.state = name;
-  element("state-text").textContent = text;
-  const open = name === "open";
-  for (const id of ["chat-text", "chat-send", "file-input"]) element(id).disabled = !open;
-  if (!open) element("path").textContent = "";
-}
-
-function problem(title, text, report) {
-  // The first problem is the cause of those that follow.
-  if (!element("problem").hidden && !report) return;
-  state("failed", title === "It has ended" ? "closed" : "not connected");
-  element("problem").hidden = false;
-  element("problem-title").textContent = title;
-  element("problem-text").textContent = text;
-  element("problem-details").hidden = !report;
-  element("problem-report").textContent = report ?? "";
-}
-
-// The process may have a TURN server: it is used too, or with "?relay" nothing else.
-async function servers() {
-  const { turn } = await fetch("api/servers").then((response) => response.json()).catch(() => ({ turn: null }));
-  const alone = new URLSearchParams(location.search).has("relay");
-  if (!turn) return alone ? { iceTransportPolicy: "relay" } : {};
-  element("relay").hidden = false;
-  const link = element("relay-link");
-  if (alone) [link.textContent, link.href] = ["By any way", "?"];
-  const { port, username, credential } = turn;
-  const urls = ["udp", "tcp"].map((transport) => `turn:${location.hostname}:${port}?transport=${transport}`);
-  return { iceServers: [{ urls, username, credential }], iceTransportPolicy: alone ? "relay" : "all" };
-}
+// What is written on may be used while it is connected.
+document.addEventListener("state", ({ detail }) => {
+  for (const id of ["chat-text", "chat-send", "file-input"]) element(id).disabled = detail !== "open";
+});
 
 async function connect() {
-  state("connecting", "connecting");
-  peer = new RTCPeerConnection(await servers());
+  peer = new RTCPeerConnection((await servers()).configuration);
   chat = peer.createDataChannel("chat");
   ping = peer.createDataChannel("ping", { ordered: false, maxRetransmits: 0 });
-
-  chat.onopen = () => { state("open", "connected"); showPath(); };
   chat.onmessage = (event) => say("theirs", event.data);
   chat.onclose = () => problem("It has ended", "The process has closed the connection.");
   ping.onmessage = (event) => roundTrip.add(performance.now() - Number(event.data));
-
-  // Candidates found before the process knows of us wait here.
-  const early = [];
-  let socket;
-  peer.onicecandidate = ({ candidate }) => {
-    const text = JSON.stringify(candidate ?? { candidate: "" });
-    if (socket?.readyState === WebSocket.OPEN) socket.send(text); else early.push(text);
-  };
-  peer.onconnectionstatechange = () => {
-    const now = peer.connectionState;
-    if (now === "failed") problem("It did not connect", "The browser found no way to the process.");
-    if (now === "disconnected") state("connecting", "nothing is heard of the process");
-    if (now === "connected" && chat.readyState === "open") { state("open", "connected"); showPath(); }
-  };
-
-  await peer.setLocalDescription();
-  const response = await fetch("api/offer", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(peer.localDescription),
-  }).catch(() => { throw new Error("The process does not answer: is it still running?"); });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error ?? response.statusText);
-
-  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/candidates/${answer.id}`);
-  socket.onopen = () => { for (const text of early.splice(0)) socket.send(text); };
-  // Both sides' candidates come in any order: those of the process wait for its description.
-  const described = peer.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
-  socket.onmessage = async (event) => {
-    const message = JSON.parse(event.data);
-    if (message.failed) return problem("It did not connect", message.failed, message.report);
-    if (message.error) return console.warn(message.error);
-    await described;
-    await peer.addIceCandidate(message).catch((error) => console.warn("candidate refused:", error));
-  };
-  await described;
-}
-
-// How the two are joined: address, kinds of candidates, DTLS version.
-async function showPath() {
-  const stats = [...(await peer.getStats()).values()];
-  const find = (id) => stats.find((entry) => entry.id === id);
-  const transport = stats.find((entry) => entry.type === "transport");
-  const pair = find(transport?.selectedCandidatePairId);
-  const [local, remote] = [find(pair?.localCandidateId), find(pair?.remoteCandidateId)];
-  if (!remote) return;
-  const host = remote.address?.includes(":") ? `[${remote.address}]` : remote.address;
-  const versions = { FEFD: "DTLS 1.2", FEFC: "DTLS 1.3" };
-  const parts = [`${remote.protocol} ${host}:${remote.port}`, `${local?.candidateType} to ${remote.candidateType}`];
-  if (versions[transport.tlsVersion]) parts.push(versions[transport.tlsVersion]);
-  element("path").textContent = parts.join(" · ");
+  await meet(peer, { page: "data" });
 }
 
 // Chat.
@@ -256,7 +174,6 @@ setInterval(() => {
   last = { at, bytes: acknowledged };
 }, 500);
 
-element("again").addEventListener("click", () => location.reload());
 addEventListener("pagehide", () => {
   if (chat) chat.onclose = null;
   peer?.close();

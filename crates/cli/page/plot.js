@@ -1,23 +1,29 @@
-// A figure over the last minute, drawn on a canvas that follows the page's colours and width.
+// Figures over the last minute, drawn on a canvas that follows the page's colours and width: one line, or two.
 
 const SECONDS = 60;
-const EDGE = { top: 8, right: 10, bottom: 22, left: 62 };
+const EDGE = { top: 8, right: 10, bottom: 22, left: 74 };
 const FONT = "12px system-ui, sans-serif";
 
 export class Plot {
-  // `format` writes a value with its unit; `least` is the smallest top of the scale.
+  // `now`: where the latest values are written, one element for each line. `format` writes a value with its unit; `least` is
+  // the smallest top of the scale.
   constructor(canvas, now, format, least) {
-    Object.assign(this, { canvas, now, format, least, points: [] });
+    const lines = [now].flat().map((output) => ({ output, points: [] }));
+    Object.assign(this, { canvas, lines, format, least });
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  add(value) {
+  // A value for each line; null where it is not known.
+  add(...values) {
     const at = performance.now();
-    this.points.push({ at, value });
-    // One point before the left edge, so that the line begins there.
-    while (this.points.length > 1 && this.points[1].at < at - SECONDS * 1000) this.points.shift();
-    this.now.textContent = this.format(value);
+    this.lines.forEach(({ output, points }, index) => {
+      const value = values[index] ?? null;
+      output.textContent = value === null ? "–" : this.format(value);
+      if (value !== null) points.push({ at, value });
+      // One point before the left edge, so that the line begins there.
+      while (points.length > 1 && points[1].at < at - SECONDS * 1000) points.shift();
+    });
     this.draw();
   }
 
@@ -31,13 +37,14 @@ export class Plot {
     pen.scale(scale, scale);
 
     const now = performance.now();
-    const { top, step } = axis(Math.max(this.least, ...this.points.map((point) => point.value)));
+    const values = this.lines.flatMap(({ points }) => points.map((point) => point.value));
+    const { top, step } = axis(Math.max(this.least, ...values));
     const x = (at) => width - EDGE.right - ((now - at) / (SECONDS * 1000)) * (width - EDGE.left - EDGE.right);
     const y = (value) => height - EDGE.bottom - (value / top) * (height - EDGE.top - EDGE.bottom);
 
     // A canvas has no colours of its own: the style sheet gives it these.
     const style = getComputedStyle(this.canvas);
-    const [text, line, accent] = [style.color, style.borderTopColor, style.caretColor];
+    const [text, line] = [style.color, style.borderTopColor];
     pen.font = FONT;
     pen.fillStyle = text;
     pen.strokeStyle = line;
@@ -54,19 +61,27 @@ export class Plot {
       pen.fillText(label, x(now - seconds * 1000), height - 5);
     }
 
-    if (this.points.length < 2) return;
     pen.beginPath();
     pen.rect(EDGE.left, 0, width - EDGE.left - EDGE.right + 1, height);
     pen.clip();
-    const line2d = this.points.map(({ at, value }) => [x(at), y(value)]);
-    pen.strokeStyle = pen.fillStyle = accent;
-    pen.lineWidth = 2;
-    pen.lineJoin = "round";
-    stroke(pen, line2d);
-    pen.lineTo(line2d.at(-1)[0], y(0));
-    pen.lineTo(line2d[0][0], y(0));
-    pen.globalAlpha = 0.14;
-    pen.fill();
+    // The second line is told apart by its dashes too.
+    const manners = [[style.caretColor, []], [style.outlineColor, [6, 4]]];
+    this.lines.forEach(({ points }, index) => {
+      if (points.length < 2) return;
+      const line2d = points.map(({ at, value }) => [x(at), y(value)]);
+      const [colour, dashes] = manners[index];
+      pen.strokeStyle = pen.fillStyle = colour;
+      pen.lineWidth = 2;
+      pen.lineJoin = "round";
+      pen.setLineDash(dashes);
+      stroke(pen, line2d);
+      if (index > 0) return;
+      pen.lineTo(line2d.at(-1)[0], y(0));
+      pen.lineTo(line2d[0][0], y(0));
+      pen.globalAlpha = 0.14;
+      pen.fill();
+      pen.globalAlpha = 1;
+    });
   }
 }
 

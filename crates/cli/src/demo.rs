@@ -1,10 +1,16 @@
-//! `peerline demo`: a web page and this process, joined by data channels.
+//! `peerline demo`: web pages and this process, joined by data channels, audio and video.
 
+mod call;
 mod destination;
+mod layers;
+mod pages;
 mod peer;
+mod recording;
 mod relay;
+mod room;
 mod server;
 mod sessions;
+mod signalling;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -40,7 +46,8 @@ pub(crate) struct Options {
     /// has a link that lets it use nothing else.
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
     turn: Option<u16>,
-    /// Keeps what is uploaded in this folder. Without it uploads are hashed and forgotten.
+    /// Keeps what is uploaded and recorded in this folder. Without it uploads are hashed and forgotten, and calls are not
+    /// recorded.
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 }

@@ -317,7 +317,8 @@ impl Session {
         self.settle();
     }
 
-    /// Writes what is due to `batch`: checks and handshakes one datagram at a time, data in trains.
+    /// Writes what is due to `batch`: checks and handshakes one datagram at a time, data in trains. It has to take datagrams of
+    /// 1,228 bytes, and of 36 more where there are relays: what is larger waits for one that does.
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         self.advance(now);
         let now = self.now;

@@ -154,7 +154,7 @@ impl Transport {
     fn make_dtls(&mut self, now: Instant) -> Option<&mut dtls::Connection> {
         let role = self.dtls_role?;
         let round_trip = self.round_trip();
-        let max_datagram = self.connectivity.max_datagram();
+        let max_datagram = self.max_datagram();
         Some(self.dtls.get_or_insert_with(|| {
             let (config, seed) = (self.dtls_config.clone(), *self.dtls_seed.expose());
             let mut connection = match role {
@@ -438,7 +438,9 @@ impl Transport {
         if engine.sends().is_none_or(|due| due > now) {
             return None;
         }
-        engine.set_max_packet(self.max_media_packet()?);
+        let forwarded = self.max_media_packet()?;
+        let added = self.connectivity.max_datagram().saturating_sub(forwarded);
+        engine.set_max_packet(self.max_datagram().saturating_sub(added), forwarded);
         let srtp = self.srtp.as_mut()?;
         self.connectivity.limit(batch);
         let mut is_rtcp = true;
@@ -467,9 +469,14 @@ impl Transport {
         self.connectivity.round_trip().unwrap_or(ASSUMED_ROUND_TRIP)
     }
 
+    /// The largest datagram that is made here; of media others make larger ones.
+    fn max_datagram(&self) -> usize {
+        self.connectivity.max_datagram().min(MAX_DATAGRAM)
+    }
+
     /// The largest packet that fits into one record in one datagram.
     pub(crate) fn max_packet(&self) -> usize {
-        let datagram = self.connectivity.max_datagram();
+        let datagram = self.max_datagram();
         self.dtls.as_ref().map_or(datagram, |connection| {
             // What the handshake has needed data need, too.
             let small = self.dtls_config.small_datagram;
@@ -509,6 +516,11 @@ impl From<connectivity::SendError> for Nothing {
 const HELD_COST: usize = 100;
 /// The smallest datagram that is worth beginning: a record around an SCTP packet with one chunk.
 const MIN_DATAGRAM: usize = 80;
+/// RFC 8831 §5: what every path is expected to carry.
+const MAX_DATAGRAM: usize = 1200;
+/// What is forwarded is longer: browsers make packets of 1,200 bytes and protect them then. A path of IPv6 carries so much at
+/// least, also as a channel of a relay (RFC 8200 §5: 1,280 bytes, less 48 of headers and 4).
+pub(crate) const MAX_MEDIA_DATAGRAM: usize = 1228;
 /// Before ICE has measured one.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// How often the path is said not to be silent.

@@ -25,6 +25,12 @@ impl Destination {
 
     /// A new file for an upload that the peer calls `name`; `None` where nothing is kept.
     pub(crate) fn create(&self, name: &str) -> io::Result<Option<Kept>> {
+        let opened = self.open(name)?;
+        Ok(opened.map(|(file, path)| Kept { file: file.into(), path, complete: false }))
+    }
+
+    /// A new file with this name or one like it, and where it is; `None` where nothing is kept.
+    pub(crate) fn open(&self, name: &str) -> io::Result<Option<(std::fs::File, PathBuf)>> {
         let Self::Folder(folder) = self else { return Ok(None) };
         let (stem, extension) = safe_name(name);
         for number in 1..=MAX_NAMESAKES {
@@ -33,12 +39,17 @@ impl Destination {
                 _ => folder.join(format!("{stem} ({number}){extension}")),
             };
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Some(Kept { file: file.into(), path, complete: false })),
+                Ok(file) => return Ok(Some((file, path))),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "there are too many files of that name"))
+    }
+
+    /// Whether anything is kept.
+    pub(crate) const fn keeps(&self) -> bool {
+        matches!(self, Self::Folder(_))
     }
 }
 

@@ -1,83 +1,84 @@
-//! The HTTP side: the page, offers, and candidates.
+//! The HTTP side: offers, and what a page may know before it sends one.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use peerline::{Configuration, Description, Endpoint, IceCandidate, PeerConnection};
+use peerline::{Configuration, Description, Endpoint, MediaConfig, PeerConnection};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::call::Call;
 use super::destination::Destination;
-use super::peer;
+use super::peer::{self, Part};
 use super::relay::Relay;
-use super::sessions::{MAX_SESSIONS, Sessions, Signal, Unavailable};
+use super::room::{Refused, Rooms};
+use super::sessions::{MAX_SESSIONS, Sessions, Wires};
 use super::terminal::Terminal;
+use super::{pages, signalling};
 
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Demo {
     endpoint: Endpoint,
     pub(crate) sessions: Sessions,
+    pub(crate) rooms: Rooms,
     pub(crate) terminal: Terminal,
     pub(crate) destination: Destination,
     pub(crate) relay: Option<Relay>,
+    media: Arc<MediaConfig>,
 }
 
 impl Demo {
     /// One endpoint serves all browsers.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         endpoint: Endpoint,
         sessions: Sessions,
         terminal: Terminal,
         destination: Destination,
         relay: Option<Relay>,
     ) -> Self {
-        Self { endpoint, sessions, terminal, destination, relay }
+        // What everybody in a room can send and show, and a recording can hold: every browser has these (RFC 7742, RFC 7874).
+        let mut media = MediaConfig::default();
+        media.codecs.retain(|codec| matches!(codec.name.as_ref(), "opus" | "VP8"));
+        Self {
+            endpoint,
+            sessions,
+            rooms: Rooms::default(),
+            terminal,
+            destination,
+            relay,
+            media: Arc::new(media),
+        }
     }
 }
 
 /// Everything that the demo answers.
 pub(crate) fn router(demo: Arc<Demo>) -> Router {
-    Router::new()
-        .route("/", get(|| file("text/html; charset=utf-8", include_str!("../../page/index.html"))))
-        .route("/style.css", get(|| file("text/css; charset=utf-8", include_str!("../../page/style.css"))))
-        .route("/demo.js", get(|| file("text/javascript; charset=utf-8", include_str!("../../page/demo.js"))))
-        .route("/plot.js", get(|| file("text/javascript; charset=utf-8", include_str!("../../page/plot.js"))))
+    pages::router()
         .route("/api/offer", post(offer))
         .route("/api/servers", get(servers))
-        .route("/api/candidates/{id}", get(candidates))
+        .route("/api/candidates/{id}", get(signalling::wire))
         .layer(DefaultBodyLimit::max(MAX_OFFER))
         .with_state(demo)
 }
 
-async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    let headers: [(HeaderName, &str); 4] = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-    ];
-    (headers, text)
-}
-
-/// What the page may connect through.
+/// What the page may connect through, and whether recordings are kept.
 async fn servers(State(demo): State<Arc<Demo>>) -> impl IntoResponse {
     let turn = demo.relay.as_ref().map(Relay::for_page);
-    ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "turn": turn })))
+    let keeps = demo.destination.keeps();
+    ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "turn": turn, "keeps": keeps })))
 }
 
 /// A refusal: what was wrong, and what to do.
 type Refusal = (StatusCode, Json<serde_json::Value>);
 
-fn refuse(status: StatusCode, error: impl Into<String>) -> Refusal {
+pub(crate) fn refuse(status: StatusCode, error: impl Into<String>) -> Refusal {
     (status, Json(json!({ "error": error.into() })))
 }
 
@@ -85,6 +86,20 @@ fn refuse(status: StatusCode, error: impl Into<String>) -> Refusal {
 struct Offer {
     r#type: String,
     sdp: String,
+    #[serde(flatten)]
+    page: Page,
+}
+
+/// Of which page an offer is.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "page", rename_all = "lowercase")]
+enum Page {
+    /// Data channels.
+    Data,
+    /// A call with the process.
+    Call,
+    /// A room, and who comes into it.
+    Room { room: String, name: String },
 }
 
 #[derive(Debug, Serialize)]
@@ -100,7 +115,7 @@ async fn offer(
 ) -> Result<Json<Answer>, Refusal> {
     let Json(offer) = body.map_err(|rejection| {
         let what = format!(
-            "send {{\"type\": \"offer\", \"sdp\": …}} as application/json: {}",
+            "send {{\"type\": \"offer\", \"sdp\": …, \"page\": …}} as application/json: {}",
             rejection.body_text()
         );
         refuse(rejection.status(), what)
@@ -109,24 +124,45 @@ async fn offer(
         let what = format!("an offer is needed, this is of type `{}`", offer.r#type);
         return Err(refuse(StatusCode::BAD_REQUEST, what));
     }
-    let offer = Description::offer(&offer.sdp).map_err(|error| refuse_offer(&error))?;
+    let description = Description::offer(&offer.sdp).map_err(|error| refuse_offer(&error))?;
     let Some(place) = demo.sessions.reserve(new_id()?) else {
         let what = format!("all {MAX_SESSIONS} places are taken: try again when another browser has gone");
         return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, what));
     };
     let mut configuration = Configuration::default();
     configuration.limits.max_channels = MAX_CHANNELS;
+    configuration.media = Some(demo.media.clone());
     configuration.ice_servers.extend(demo.relay.as_ref().map(Relay::server));
     let (connection, events) = demo.endpoint.connect(configuration).map_err(|error| internal(&error))?;
-    connection.set_remote_description(offer).map_err(|error| refuse_offer(&error))?;
+    connection.set_remote_description(description).map_err(|error| refuse_offer(&error))?;
+    let part = part(&demo, offer.page, &connection)?;
     let answer = connection.create_answer().map_err(|error| internal(&error))?;
     connection.set_local_description(answer.clone()).map_err(|error| internal(&error))?;
 
     let (signals, to_tell) = mpsc::channel(MAX_SIGNALS);
-    place.fill(connection.clone(), to_tell);
+    let (commands, to_do) = mpsc::channel(MAX_COMMANDS);
+    place.fill(connection.clone(), Wires { signals: to_tell, commands });
     let answer = Answer { id: place.id().to_owned(), r#type: "answer", sdp: answer.sdp.to_string() };
-    tokio::spawn(peer::serve(demo, place, connection, events, signals));
+    tokio::spawn(peer::serve(demo, place, part, connection, events, signals, to_do));
     Ok(Json(answer))
+}
+
+/// What an offer that was set is for.
+fn part(demo: &Demo, page: Page, connection: &PeerConnection) -> Result<Part, Refusal> {
+    match page {
+        Page::Data => Ok(Part::Data),
+        Page::Call => Call::accept(connection).map(Part::Call).map_err(|error| refuse_offer(&error)),
+        Page::Room { room, name } => {
+            let joined = demo.rooms.join(&room, &name, &new_id()?, connection);
+            joined.map(Part::Room).map_err(|refused| {
+                let status = match refused {
+                    Refused::Full | Refused::TooManyRooms => StatusCode::SERVICE_UNAVAILABLE,
+                    Refused::Name | Refused::Media(_) => StatusCode::BAD_REQUEST,
+                };
+                refuse(status, refused.to_string())
+            })
+        }
+    }
 }
 
 fn refuse_offer(error: &peerline::Error) -> Refusal {
@@ -142,102 +178,18 @@ fn internal(error: &impl ToString) -> Refusal {
     refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
-/// A name that nobody guesses: who knows it may add candidates.
+/// A name that nobody guesses: who knows that of a session may add candidates.
 fn new_id() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| internal(&error))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The WebSocket of a session: candidates of both sides, and news of a failure.
-async fn candidates(
-    State(demo): State<Arc<Demo>>,
-    Path(id): Path<String>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => {
-            let what = format!("candidates travel over a WebSocket: {}", rejection.body_text());
-            return refuse(rejection.status(), what).into_response();
-        }
-    };
-    match demo.sessions.attach(&id) {
-        Ok((peer, signals)) => {
-            let upgrade = upgrade.max_message_size(MAX_CANDIDATE).max_frame_size(MAX_CANDIDATE);
-            upgrade.on_upgrade(move |socket| trickle(socket, peer, signals))
-        }
-        Err(Unavailable::Unknown) => {
-            let what = "there is no session of that name, or it has ended: send a new offer";
-            refuse(StatusCode::NOT_FOUND, what).into_response()
-        }
-        Err(Unavailable::Taken) => {
-            refuse(StatusCode::CONFLICT, "another WebSocket serves this session").into_response()
-        }
-    }
-}
-
-/// A candidate as browsers write it (`RTCIceCandidateInit`).
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct CandidateInit {
-    candidate: String,
-    sdp_mid: Option<String>,
-    sdp_m_line_index: Option<u16>,
-    username_fragment: Option<String>,
-}
-
-async fn trickle(mut socket: WebSocket, peer: PeerConnection, mut signals: mpsc::Receiver<Signal>) {
-    loop {
-        tokio::select! {
-            signal = signals.recv() => {
-                let Some(signal) = signal else { break };
-                if socket.send(Message::text(signal_text(signal))).await.is_err() {
-                    break;
-                }
-            }
-            message = socket.recv() => {
-                let Some(Ok(message)) = message else { break };
-                let Message::Text(text) = message else { continue };
-                if let Err(problem) = add_candidate(&peer, &text) {
-                    let problem = json!({ "error": problem }).to_string();
-                    if socket.send(Message::text(problem)).await.is_err() {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    // The browser may have gone already.
-    let _ = socket.send(Message::Close(None)).await;
-}
-
-fn signal_text(signal: Signal) -> String {
-    match signal {
-        Signal::Candidate(found) => {
-            let IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = found;
-            json!(CandidateInit { candidate, sdp_mid, sdp_m_line_index, username_fragment }).to_string()
-        }
-        Signal::Failed { reason, report } => json!({ "failed": reason, "report": report }).to_string(),
-    }
-}
-
-/// A candidate that is refused does no harm: others may do.
-fn add_candidate(peer: &PeerConnection, text: &str) -> Result<(), String> {
-    let init: CandidateInit = serde_json::from_str(text).map_err(|error| format!("no candidate: {error}"))?;
-    let CandidateInit { candidate, sdp_mid, sdp_m_line_index, username_fragment } = init;
-    let candidate = IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment };
-    peer.add_ice_candidate(&candidate).map_err(|error| format!("the candidate was refused: {error}"))
-}
-
-/// The page needs nothing but itself.
-const POLICY: &str =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'";
-/// Bytes of an offer: those of data channels have a thousand or two.
-const MAX_OFFER: usize = 256 * 1024;
-/// Bytes of a candidate's message.
-const MAX_CANDIDATE: usize = 16 * 1024;
+/// Bytes of an offer, and of what comes over a WebSocket: a description of a full room has fifty thousand.
+pub(crate) const MAX_OFFER: usize = 256 * 1024;
 /// Data channels of a browser at a time.
 const MAX_CHANNELS: usize = 64;
 /// Signals that wait for a WebSocket: more than all candidates of ours.
-const MAX_SIGNALS: usize = 128;
+pub(crate) const MAX_SIGNALS: usize = 128;
+/// What a browser wants, and was not done yet.
+const MAX_COMMANDS: usize = 32;

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use peerline::{IceCandidate, PeerConnection};
+use peerline::{Description, IceCandidate, PeerConnection};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 /// The browsers that are connected or about to be. Each has a place here as long as its [`Place`] lives.
@@ -14,8 +15,17 @@ pub(crate) struct Sessions {
 struct Session {
     /// `None` between the reservation of the place and the answer.
     peer: Option<PeerConnection>,
-    /// What the browser's WebSocket is to be told; `None` once a WebSocket has taken it.
-    signals: Option<mpsc::Receiver<Signal>>,
+    /// What a WebSocket of the browser's is joined with; `None` once one has taken it.
+    wires: Option<Wires>,
+}
+
+/// What goes through the WebSocket of a session.
+#[derive(Debug)]
+pub(crate) struct Wires {
+    /// What the browser is to be told.
+    pub signals: mpsc::Receiver<Signal>,
+    /// What the browser wants.
+    pub commands: mpsc::Sender<Command>,
 }
 
 /// What the browser is told over its WebSocket.
@@ -23,6 +33,10 @@ struct Session {
 pub(crate) enum Signal {
     /// A candidate of ours was found.
     Candidate(IceCandidate),
+    /// An offer of ours, which is to be answered.
+    Offer(Description),
+    /// What the page shows.
+    News(Value),
     /// There will be no connection.
     Failed {
         /// In one line.
@@ -30,6 +44,17 @@ pub(crate) enum Signal {
         /// All that is known.
         report: String,
     },
+}
+
+/// What a browser wants of its session.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// It answers an offer.
+    Answer(Description),
+    /// It wants its call to be recorded, or not any more.
+    Record(bool),
+    /// Of what others in the room send it wants no more than this, in bit/s.
+    Limit(Option<u64>),
 }
 
 /// Why a WebSocket has nothing to do with a session.
@@ -48,18 +73,18 @@ impl Sessions {
         if table.len() >= MAX_SESSIONS || table.contains_key(&id) {
             return None;
         }
-        table.insert(id.clone(), Session { peer: None, signals: None });
+        table.insert(id.clone(), Session { peer: None, wires: None });
         drop(table);
         Some(Place { table: self.table.clone(), id })
     }
 
-    /// The connection of that name and what its browser is to be told.
-    pub(crate) fn attach(&self, id: &str) -> Result<(PeerConnection, mpsc::Receiver<Signal>), Unavailable> {
+    /// The connection of that name, and what its browser is joined with.
+    pub(crate) fn attach(&self, id: &str) -> Result<(PeerConnection, Wires), Unavailable> {
         let mut table = self.lock();
         let session = table.get_mut(id).ok_or(Unavailable::Unknown)?;
         let peer = session.peer.clone().ok_or(Unavailable::Unknown)?;
-        let signals = session.signals.take().ok_or(Unavailable::Taken)?;
-        Ok((peer, signals))
+        let wires = session.wires.take().ok_or(Unavailable::Taken)?;
+        Ok((peer, wires))
     }
 
     /// How many there are.
@@ -97,9 +122,9 @@ impl Place {
     }
 
     /// Puts the connection there, so that a WebSocket finds it.
-    pub(crate) fn fill(&self, peer: PeerConnection, signals: mpsc::Receiver<Signal>) {
+    pub(crate) fn fill(&self, peer: PeerConnection, wires: Wires) {
         if let Some(session) = lock(&self.table).get_mut(&self.id) {
-            *session = Session { peer: Some(peer), signals: Some(signals) };
+            *session = Session { peer: Some(peer), wires: Some(wires) };
         }
     }
 }

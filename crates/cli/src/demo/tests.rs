@@ -1,5 +1,7 @@
 //! The demo over real sockets of the loopback: its HTTP side by itself, and a peer of ours in a browser's place.
 
+mod guests;
+
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,7 +74,7 @@ async fn browser_with(configuration: Configuration) -> (PeerConnection, Events, 
 }
 
 fn offer_text(offer: &Description) -> String {
-    json!({ "type": "offer", "sdp": offer.sdp.to_string() }).to_string()
+    json!({ "type": "offer", "page": "data", "sdp": offer.sdp.to_string() }).to_string()
 }
 
 #[tokio::test]
@@ -80,8 +82,14 @@ async fn real_the_page_is_served() {
     let (_demo, address) = demo(Destination::Nowhere).await;
     for (path, within) in [
         ("/", "Peerline"),
+        ("/call", "What comes back"),
+        ("/room", "Come in"),
         ("/style.css", "--accent"),
         ("/demo.js", "RTCPeerConnection"),
+        ("/call.js", "ofBrowser"),
+        ("/room.js", "sendEncodings"),
+        ("/meeting.js", "/api/offer"),
+        ("/figures.js", "inbound-rtp"),
         ("/plot.js", "class Plot"),
     ] {
         let (status, body) = request(address, path, None).await;
@@ -108,10 +116,14 @@ async fn real_what_is_no_offer_is_refused_with_its_line() {
     for (body, status, needle) in [
         ("{".to_owned(), 400, "application/json"),
         ("{}".to_owned(), 422, "type"),
-        (json!({ "type": "answer", "sdp": text }).to_string(), 400, "an offer is needed"),
-        (json!({ "type": "offer", "sdp": "nonsense" }).to_string(), 400, "line 1:"),
-        (json!({ "type": "offer", "sdp": broken }).to_string(), 400, &format!("line {number}:")),
-        (json!({ "type": "offer", "sdp": without_print }).to_string(), 400, "fingerprint"),
+        (json!({ "type": "answer", "page": "data", "sdp": text }).to_string(), 400, "an offer is needed"),
+        (json!({ "type": "offer", "page": "data", "sdp": "nonsense" }).to_string(), 400, "line 1:"),
+        (
+            json!({ "type": "offer", "page": "data", "sdp": broken }).to_string(),
+            400,
+            &format!("line {number}:"),
+        ),
+        (json!({ "type": "offer", "page": "data", "sdp": without_print }).to_string(), 400, "fingerprint"),
     ] {
         let (found, error) = refusal(address, "/api/offer", Some(body)).await;
         assert!(found == status && error.contains(needle), "{found} {error}, not {status} {needle}");
@@ -285,7 +297,7 @@ async fn real_a_page_that_may_only_use_the_relay_talks_through_it() {
 async fn real_without_a_relay_the_page_is_told_so() {
     let (_demo, address) = demo(Destination::Nowhere).await;
     let (status, said) = request(address, "/api/servers", None).await;
-    assert_eq!((status, said.as_str()), (200, r#"{"turn":null}"#));
+    assert_eq!((status, said.as_str()), (200, r#"{"keeps":false,"turn":null}"#));
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let problem = Relay::start(taken.local_addr().unwrap()).await.unwrap_err().to_string();
     assert!(problem.contains("in use") && problem.contains("`--turn`"), "{problem}");
@@ -300,7 +312,7 @@ async fn real_a_failure_is_reported_and_frees_the_place() {
     let at = text.find("a=fingerprint:sha-256 ").unwrap() + "a=fingerprint:sha-256 ".len();
     let other = if text[at..].starts_with('0') { "1" } else { "0" };
     let forged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
-    let forged = json!({ "type": "offer", "sdp": forged }).to_string();
+    let forged = json!({ "type": "offer", "page": "data", "sdp": forged }).to_string();
     let failed = timeout(LIMIT, meet(address, &peer, &mut events, forged)).await.unwrap().unwrap_err();
     assert!(failed["failed"].as_str().unwrap().contains("certificate"), "{failed}");
     assert!(failed["report"].as_str().unwrap().contains("connection: failed"), "{failed}");

@@ -34,6 +34,9 @@ pub struct SenderConfig {
     /// The longest packet, without what SRTP adds. 1,170 bytes by default: with its 16 to 20 bytes, UDP and IPv6, and a TURN
     /// channel, it passes a path of 1,280 bytes (RFC 8200 §5).
     pub max_packet: usize,
+    /// The longest packet that is forwarded, or sent again: others make longer ones, and a retransmission is longer than what it
+    /// repeats. 1,212 bytes.
+    pub max_forwarded: usize,
     /// What is kept to be sent, and sent again.
     pub history: HistoryLimits,
     /// Retransmissions are at most so many hundredths of what is sent otherwise. 50 by default.
@@ -98,6 +101,7 @@ impl Default for SenderConfig {
             max_tones: 256,
             encodings: vec![EncodingConfig::default()],
             max_packet: 1170,
+            max_forwarded: 1212,
             history: HistoryLimits::default(),
             retransmission_percent: 50,
             retransmission_burst: 128 << 10,

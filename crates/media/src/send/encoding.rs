@@ -330,7 +330,7 @@ impl Encoding {
         let mut packet = PacketMut::decode(memory, len).map_err(|_| SendError::Malformed)?;
         let number = self.adopt(now, config, source, number, &mut packet, theirs)?;
         // Others send what their path carries; one that is too long for ours would wait for room for ever.
-        if packet.len() > config.max_packet {
+        if packet.len() > config.max_forwarded {
             return Err(SendError::TooLong);
         }
         Ok((number, packet.len()))
@@ -384,7 +384,13 @@ impl Encoding {
 
     /// Whether there is something to pad with: retransmissions that nobody asked for.
     pub(crate) fn can_pad(&self, config: &SenderConfig) -> bool {
-        self.active && !self.breaker.is_open() && config.rtx.is_some() && self.history.newest_sent().is_some()
+        self.active && !self.breaker.is_open() && config.rtx.is_some() && self.padding(config).is_some()
+    }
+
+    /// What is sent again where nobody has asked for anything: the newest that the path carries with what is added to it.
+    fn padding(&self, config: &SenderConfig) -> Option<u64> {
+        let longest = config.max_forwarded.saturating_sub(self.wrapping(config));
+        self.history.newest_sent(longest).map(|stored| stored.number)
     }
 
     fn poll_padding(
@@ -397,7 +403,7 @@ impl Encoding {
         if !self.can_pad(config) {
             return false;
         }
-        let Some(number) = self.history.newest_sent().map(|stored| stored.number) else { return false };
+        let Some(number) = self.padding(config) else { return false };
         self.write_again(now, config, number, PacketKind::Padding, log, out)
     }
 
@@ -412,7 +418,7 @@ impl Encoding {
             let (number, len) = (stored.number, stored.bytes.len());
             let cost = len.saturating_add(self.wrapping(config));
             // One that was as long as the path carried then, and is too long now, goes nowhere.
-            if cost > config.max_packet || !self.budget.spend(cost) {
+            if cost > config.max_forwarded || !self.budget.spend(cost) {
                 self.history.answered(now, false);
                 self.stats.refused = self.stats.refused.saturating_add(1);
                 continue;

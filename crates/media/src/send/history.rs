@@ -175,9 +175,10 @@ impl History {
         }
     }
 
-    /// The newest packet that was sent.
-    pub(crate) fn newest_sent(&self) -> Option<&Stored> {
-        self.packets.iter().rev().find(|stored| stored.sent.is_some())
+    /// Of the newest packets that were sent the newest that is no longer than this.
+    pub(crate) fn newest_sent(&self, longest: usize) -> Option<&Stored> {
+        let sent = self.packets.iter().rev().filter(|stored| stored.sent.is_some());
+        sent.take(LOOK_BACK).find(|stored| stored.bytes.len() <= longest)
     }
 
     /// Bytes that wait.
@@ -245,6 +246,9 @@ impl Budget {
 }
 
 const MAX_SPARE: usize = 256;
+
+/// As far it is looked for a packet that pads: frames end with a short one.
+const LOOK_BACK: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -188,6 +188,11 @@ impl Sender {
         self.config.max_packet = bytes;
     }
 
+    /// The longest packet that is forwarded or sent again, without what SRTP adds.
+    pub const fn set_max_forwarded(&mut self, bytes: usize) {
+        self.config.max_forwarded = bytes;
+    }
+
     /// Switches a stream on or off. What waits still goes.
     pub fn set_active(&mut self, encoding: usize, active: bool) {
         if let Some(encoding) = self.encodings.get_mut(encoding) {

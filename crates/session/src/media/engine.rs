@@ -30,8 +30,9 @@ pub(crate) struct Engine {
     /// When something is to be sent, and when a frame is to come out, as of the last change.
     sends: Option<Instant>,
     frames: Option<Instant>,
-    /// The longest packet that the path carries, before protection.
+    /// The longest packets that are made here, and those that the path carries, before protection.
     max_packet: usize,
+    max_forwarded: usize,
 }
 
 /// What belongs to one transceiver.
@@ -71,6 +72,7 @@ impl Engine {
             sends: None,
             frames: None,
             max_packet: DEFAULT_PACKET,
+            max_forwarded: DEFAULT_PACKET,
         }
     }
 
@@ -96,15 +98,16 @@ impl Engine {
         self.refresh(now);
     }
 
-    /// The path carries packets of this size, before protection.
-    pub(crate) fn set_max_packet(&mut self, bytes: usize) {
-        if self.max_packet == bytes {
+    /// Packets of the first size are made from now on, and the path carries those of the second, before protection.
+    pub(crate) fn set_max_packet(&mut self, own: usize, forwarded: usize) {
+        if (self.max_packet, self.max_forwarded) == (own, forwarded) {
             return;
         }
-        self.max_packet = bytes;
+        (self.max_packet, self.max_forwarded) = (own, forwarded);
         for sender in self.lines.iter().filter_map(|line| line.sender) {
             if let Some(sender) = self.rtp.sender(sender) {
-                sender.set_max_packet(bytes);
+                sender.set_max_packet(own);
+                sender.set_max_forwarded(forwarded);
             }
         }
     }
@@ -356,7 +359,7 @@ impl Engine {
                 config.nack = codec.feedback.contains(Feedback::NACK);
                 config.fec = repair(negotiated);
                 config.encodings = encodings.iter().map(encoding_config).collect();
-                config.max_packet = self.max_packet;
+                (config.max_packet, config.max_forwarded) = (self.max_packet, self.max_forwarded);
                 config.history = self.config.history;
                 config.circuit_breaker = self.config.circuit_breaker;
                 config.max_tones = self.config.max_tones;

@@ -62,6 +62,7 @@ impl Session {
 
     fn connectivity_config(&self, role: Role, is_main: bool) -> connectivity::Config {
         let mut config = connectivity::Config::default();
+        config.max_datagram = crate::transport::MAX_MEDIA_DATAGRAM;
         config.ice.provider = self.config.provider;
         config.ice.role = role;
         config.ice.lite = self.config.ice_lite;

@@ -1,7 +1,11 @@
-//! The demo as a person would use it: a headless Chromium opens the page, chats, uploads a file.
+//! The demo as people would use it: headless Chromium opens its pages, chats, uploads a file, calls the process with a camera
+//! that is none and is recorded, and meets others in a room.
+
+mod call;
+mod room;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,10 +14,55 @@ use crate::Result;
 use crate::browser::{Browser, free_port};
 use crate::command::{cargo, root};
 
-pub(crate) fn run(mib: usize, screenshots: Option<&Path>) -> Result {
-    cargo("build --profile counted --locked -p peerline-cli --bin peerline")?;
+pub(crate) fn run(
+    mib: usize,
+    screenshots: Option<&Path>,
+    program: Option<PathBuf>,
+    pages: &[Page],
+) -> Result {
+    let program = match program {
+        Some(program) => program,
+        None => {
+            cargo("build --profile counted --locked -p peerline-cli --bin peerline")?;
+            root().join("target/counted/peerline")
+        }
+    };
     let address = format!("127.0.0.1:{}", free_port()?);
-    let _demo = Demo::start(&address)?;
+    let saved = root().join("target/demo-smoke");
+    let _ = fs::remove_dir_all(&saved);
+    let _demo = Demo::start(&program, &address, &saved)?;
+    if let Some(folder) = screenshots {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let all = [Page::Data, Page::Call, Page::Room];
+    for page in if pages.is_empty() { &all } else { pages } {
+        let start = Instant::now();
+        match page {
+            Page::Data => data(&address, mib, screenshots)?,
+            Page::Call => call::run(&address, &saved, screenshots)?,
+            Page::Room => room::run(&address, screenshots)?,
+        }
+        println!("{page:?}: {:.0} s", start.elapsed().as_secs_f64());
+    }
+    if let Some(folder) = screenshots {
+        println!("screenshots are in {}", folder.display());
+    }
+    let _ = fs::remove_dir_all(&saved);
+    Ok(())
+}
+
+/// Which of the pages are opened.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Page {
+    /// Chat and upload over data channels.
+    Data,
+    /// A call with the process.
+    Call,
+    /// A room of several.
+    Room,
+}
+
+fn data(address: &str, mib: usize, screenshots: Option<&Path>) -> Result {
     let browser = Browser::start(1280, 900)?;
     browser.open(&format!("http://{address}/"))?;
     let connected = "return document.getElementById('state').dataset.state === 'open'";
@@ -39,15 +88,13 @@ pub(crate) fn run(mib: usize, screenshots: Option<&Path>) -> Result {
     println!("echo and an upload of {mib} MiB with equal hashes, in {seconds:.1} s with hashing");
     println!("the page says: {}", figures.as_str().unwrap_or_default());
     if let Some(folder) = screenshots {
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         sleep(Duration::from_secs(4));
         look(&browser, folder, "connected")?;
     }
-    relayed(&browser, &address)?;
-    refused(&browser, &address)?;
+    relayed(&browser, address)?;
+    refused(&browser, address)?;
     if let Some(folder) = screenshots {
         look(&browser, folder, "refused")?;
-        println!("screenshots are in {}", folder.display());
     }
     Ok(())
 }
@@ -105,9 +152,10 @@ const BREAK_OFFER: &str = "const send = window.fetch; window.fetch = (url, init)
 struct Demo(Child);
 
 impl Demo {
-    fn start(address: &str) -> Result<Self> {
-        let child = Command::new(root().join("target/counted/peerline"))
-            .args(["demo", "--listen", address, "--turn"])
+    fn start(program: &Path, address: &str, saved: &Path) -> Result<Self> {
+        let child = Command::new(program)
+            .args(["demo", "--listen", address, "--turn", "--save"])
+            .arg(saved)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
