@@ -137,18 +137,7 @@ impl Room {
         });
         let receivers = receivers.collect();
         let (memory, out) = (vec![0; 65_000], vec![0; 65_000]);
-        Self {
-            manner,
-            sender,
-            receivers,
-            now,
-            number: 0,
-            memory,
-            scratch: Vec::new(),
-            out,
-            forwarded: 0,
-            arrived: 0,
-        }
+        Self { manner, sender, receivers, now, number: 0, memory, out, forwarded: 0, arrived: 0 }
     }
 
     /// One frame to everybody. Gives the time that the forwarding side took.
