@@ -186,7 +186,7 @@ pub(crate) fn check(
         if !is_name(&section.mid) || !names.insert(section.mid.as_str()) {
             return Err(fault(SectionFault::Name));
         }
-        check_codecs(section, &mut codecs).ok_or(fault(SectionFault::Codecs))?;
+        check_codecs(section, &mut codecs).ok_or_else(|| fault(SectionFault::Codecs))?;
         let is_known = |(id, kind): &(u8, Kind)| extensions.set(*id, *kind).is_ok();
         if section.extension_map().is_none() || !section.extensions.iter().all(is_known) {
             return Err(fault(SectionFault::Extensions));
