@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("peerline-sctp", &["peerline-proto", "peerline-crypto"]),
     ("peerline-datachannel", &["peerline-proto", "peerline-crypto", "peerline-sctp"]),
     ("peerline-rtp", &["peerline-proto"]),
-    ("peerline-media", &["peerline-proto", "peerline-crypto", "peerline-rtp"]),
+    ("peerline-media", &["peerline-proto", "peerline-crypto", "peerline-rtp", "peerline-sframe"]),
     (
         "peerline-session",
         &[
@@ -98,6 +98,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("tokio", &["peerline-net", "peerline-turn-server", "peerline", "peerline-cli"]),
     ("quinn-udp", &["peerline-net"]),
     ("domain", &["peerline-net"]),
+    ("rustix", &["peerline-net"]),
     ("socket2", &["peerline-net"]),
     ("webrtc-util", &["peerline-net"]),
     ("netlink-packet-core", &["peerline-net"]),

@@ -50,13 +50,16 @@
 //! | `schedule` | when RTCP may be sent |
 //! | `receive` | [`Receiver`]: sources and streams, what is missing, repair, feedback on arrival |
 //! | `receive/track`, `buffer`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
+//! | `receive/contributors` | who was heard lately |
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
+//! | `send/tones` | telephone events for keys that are pressed |
 //! | `send/log` | [`SentLog`]: what an estimate of bandwidth has to know |
 //! | `bandwidth` | [`BandwidthEstimator`], [`Gcc`]: what the path carries; the allocator that divides it |
 //! | `transport/control`, `pacer` | estimate, pacer and allocator at work: audio first, video spread, probes padded |
 //! | `breaker` | the circuit breaker of RFC 8083 |
 //! | `tap` | [`Tap`]: packets seen and altered on their way |
 //! | `transform` | [`EncodedTransform`]: frames seen and altered before they are divided and after they are whole |
+//! | `encryption` | [`FrameEncryptor`], [`FrameDecryptor`]: SFrame as such transforms |
 //! | `codec` | [`Codec`]: the payload formats |
 //! | `clock` | [`NtpClock`]: times of day |
 //! | `error` | why packets were not used |
@@ -65,8 +68,8 @@
 //!
 //! Implemented: RFC 3550 with its reports, timing, probation, collisions; RFC 4585 with NACK, PLI, and immediate and early feedback;
 //! RFC 5104 with FIR and TMMBR for one peer; RFC 4588; recovery by RFC 5109 in RED, FlexFEC-03 and RFC 8627, sending of the latter two;
-//! RFC 5506; RFC 3611's times of receivers; RFC 8083; simulcast by RFC 8852's names; feedback on arrival by transport-wide numbers and by
-//! RFC 8888; limits of bitrates by REMB; Google congestion control (draft-ietf-rmcat-gcc-02 and what has become usual since) over both kinds of
+//! RFC 5506; telephone events sent (RFC 4733); RFC 3611's times of receivers; RFC 8083; simulcast by RFC 8852's names; feedback on arrival by transport-wide numbers and by
+//! RFC 8888; contributing sources with their levels (RFC 6464, RFC 6465); limits of bitrates by REMB; Google congestion control (draft-ietf-rmcat-gcc-02 and what has become usual since) over both kinds of
 //! feedback, with marks of congestion answered as losses (RFC 3168, RFC 8511) or in proportion (RFC 9331), probing, a pacer with
 //! padding, and an allocator ([`ControlConfig`]).
 //!
@@ -78,6 +81,7 @@ mod bandwidth;
 mod breaker;
 mod clock;
 mod codec;
+mod encryption;
 mod error;
 mod receive;
 mod schedule;
@@ -92,14 +96,19 @@ pub use bandwidth::{
 pub use breaker::Stop;
 pub use clock::NtpClock;
 pub use codec::Codec;
+pub use encryption::{FrameDecryptor, FrameEncryptor};
 pub use error::Discard;
 pub use receive::{
-    Content, DelayLimits, Format, Frame, NackLimits, NackStats, Output, Received, Receiver, ReceiverConfig,
-    ReceiverEvent, RecoveryLimits, StreamId, StreamStats, TrackStats,
+    Content, Contribution, DelayLimits, Format, Frame, NackLimits, NackStats, Output, Received, Receiver,
+    ReceiverConfig, ReceiverEvent, RecoveryLimits, StreamId, StreamStats, TrackStats,
 };
 pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, OutgoingFrame, PacketKind,
-    RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket,
+    RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError, ToneFormat,
+};
+pub use sframe::{
+    CipherSuite as FrameCipherSuite, KeyError as FrameKeyError, ReceiverConfig as FrameDecryptorConfig,
+    ReceiverStats as FrameDecryptorStats,
 };
 pub use tap::{TAP_ROOM, Tap};
 pub use transform::{EncodedFrame, EncodedTransform};

@@ -12,72 +12,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use media::{Codec, EncodedFrame, EncodedTransform, OutgoingFrame, SendError, StreamId, Tap};
+use media::{FrameCipherSuite, FrameDecryptor, FrameDecryptorConfig, FrameEncryptor};
 use proto::Instant;
 use rtp::PacketMut;
-use sframe::{CipherSuite, HEADER_ROOM, Receiver, ReceiverConfig, Sender};
 use support::{Call, audio_receiver, audio_sender, video_receiver, video_sender, vp8};
 use testkit::Link;
 
-const SUITE: CipherSuite = CipherSuite::Aes128CtrHmacSha256_80;
-
-/// Bytes that those who divide frames, put them together and forward them have to see.
-fn clear(frame: &EncodedFrame, bytes: &[u8]) -> usize {
-    let len = match (frame.codec, bytes.first()) {
-        (Codec::Vp8, Some(first)) if first & 1 == 0 => 10,
-        (Codec::Vp8, _) => 3,
-        (codec, _) => usize::from(codec == Codec::Opus),
-    };
-    len.min(bytes.len())
-}
-
-/// Encrypts what is behind the clear bytes, which are authenticated as metadata.
-#[derive(Debug)]
-struct Encrypt(Sender);
-
-impl EncodedTransform for Encrypt {
-    fn transform(&mut self, frame: &EncodedFrame, bytes: &mut Vec<u8>) -> bool {
-        let (clear, len) = (clear(frame, bytes), bytes.len());
-        let head = bytes[..clear].to_vec();
-        // Room for the header between what stays and what is encrypted, and for the tag behind.
-        bytes.resize(len + HEADER_ROOM + SUITE.tag_len(), 0);
-        bytes.copy_within(clear..len, clear + HEADER_ROOM);
-        let text = clear + HEADER_ROOM..len + HEADER_ROOM;
-        let Ok(sealed) = self.0.encrypt(&head, bytes, text).map(|sealed| sealed.len()) else { return false };
-        let end = bytes.len();
-        bytes.copy_within(end - sealed..end, clear);
-        bytes.truncate(clear + sealed);
-        true
-    }
-}
-
-/// The other way round.
-#[derive(Debug)]
-struct Decrypt(Arc<Mutex<Receiver>>);
-
-impl EncodedTransform for Decrypt {
-    fn transform(&mut self, frame: &EncodedFrame, bytes: &mut Vec<u8>) -> bool {
-        let clear = clear(frame, bytes);
-        let (head, rest) = bytes.split_at_mut(clear);
-        let behind = rest.len();
-        let Ok(len) = self.0.lock().unwrap().decrypt(head, rest).map(|opened| opened.plaintext.len()) else {
-            return false;
-        };
-        let start = clear + behind - SUITE.tag_len() - len;
-        bytes.copy_within(start..start + len, clear);
-        bytes.truncate(clear + len);
-        true
-    }
-}
+const SUITE: FrameCipherSuite = FrameCipherSuite::Aes128CtrHmacSha256_80;
 
 fn encrypt(key: &[u8]) -> Option<Box<dyn EncodedTransform>> {
-    Some(Box::new(Encrypt(Sender::new(crypto::rust_crypto(), SUITE, 7, key).unwrap())))
+    Some(Box::new(FrameEncryptor::with_provider(crypto::rust_crypto(), SUITE, 7, key).unwrap()))
 }
 
-fn decrypt(key: &[u8]) -> (Arc<Mutex<Receiver>>, Option<Box<dyn EncodedTransform>>) {
-    let mut receiver = Receiver::new(crypto::rust_crypto(), SUITE, ReceiverConfig::default());
-    receiver.add_key(7, key).unwrap();
-    let receiver = Arc::new(Mutex::new(receiver));
-    (Arc::clone(&receiver), Some(Box::new(Decrypt(receiver))))
+fn decrypt(key: &[u8]) -> (FrameDecryptor, Option<Box<dyn EncodedTransform>>) {
+    let decryptor =
+        FrameDecryptor::with_provider(crypto::rust_crypto(), SUITE, FrameDecryptorConfig::default());
+    decryptor.add_key(7, key).unwrap();
+    (decryptor.clone(), Some(Box::new(decryptor)))
 }
 
 /// What a server on the way would see.
@@ -109,7 +60,7 @@ fn audio_is_encrypted_from_end_to_end() {
 
     let numbers: Vec<_> = call.out[0].iter().filter_map(|out| out.number).collect();
     assert!(numbers.len() > 90 && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
-    assert_eq!(receiver.lock().unwrap().stats().forged, 0);
+    assert_eq!(receiver.stats().forged, 0);
     let seen = seen.lock().unwrap();
     assert!(seen.len() >= 100);
     for payload in seen.iter() {
@@ -163,10 +114,10 @@ fn what_cannot_be_decrypted_is_treated_as_lost_and_counted() {
     assert!(call.out[0].iter().all(|out| out.number.is_none()));
     assert!(call.out[0].iter().filter(|out| out.concealed == 960).count() > 40);
     assert!(shown.refused >= 1 && shown.frames == 0 && call.out[1].is_empty(), "{shown:?}");
-    assert!(audio.lock().unwrap().stats().forged > 40 && video.lock().unwrap().stats().forged >= 1);
+    assert!(audio.stats().forged > 40 && video.stats().forged >= 1);
 
     // With the right key the next key frame is shown, which was asked for long ago.
-    video.lock().unwrap().add_key(7, b"a key of Alice's").unwrap();
+    video.add_key(7, b"a key of Alice's").unwrap();
     call.video(camera, 30, 60, 3000);
     assert!(call.out[1].len() > 20 && call.out[1][0].key, "{:?}", call.out[1].len());
 }

@@ -73,6 +73,24 @@ impl UdpSocket {
         Self::of_system(socket, local)
     }
 
+    /// Lets IPv4 cut what this socket sends where a link is narrower than a datagram, instead of losing it there: for who
+    /// keeps datagrams small and does not look for the largest that a path takes. Without this, and wherever else than on
+    /// Linux, datagrams carry the don't-fragment bit, and one that is longer than a link takes is lost on it. IPv6 has links of
+    /// 1,280 bytes at least (RFC 8200 §5).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn allow_fragmentation(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.local.is_ipv4() {
+            use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+            // What routers say of a path's MTU is not looked at, since anybody can say it.
+            set_ip_mtu_discover(&self.io, Ipv4PathMtuDiscovery::OMIT)?;
+        }
+        Ok(())
+    }
+
     fn of_system(socket: std::net::UdpSocket, local: SocketAddr) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new((&socket).into())?;

@@ -2,11 +2,7 @@
 //! first of the browser that sends, then of each that watches; the answers are printed for `pc.setRemoteDescription`.
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
-use peerline::{
-    Configuration, Description, Direction, Endpoint, Event, GatheringState, RtpPacket, SenderRequest,
-    Transceiver,
-};
-use tokio::sync::broadcast::{Receiver, channel};
+use peerline::{Configuration, Description, Direction, Endpoint, Event, GatheringState, Transceiver};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -14,33 +10,11 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 async fn main() -> Outcome<()> {
     let endpoint = Endpoint::builder().bind().await?;
     let camera = answer(&endpoint, Direction::RecvOnly).await?;
-    let (packets, _) = channel(1024);
-    let (source, sink) = (camera.clone(), packets.clone());
-    tokio::spawn(async move {
-        while let Some(packet) = source.recv_rtp().await {
-            let _ = sink.send(packet);
-        }
-    });
+    let mut screens = Vec::new();
     loop {
         let screen = answer(&endpoint, Direction::SendOnly).await?;
-        tokio::spawn(forward(camera.clone(), packets.subscribe(), screen));
-    }
-}
-
-async fn forward(camera: Transceiver, mut packets: Receiver<RtpPacket>, screen: Transceiver) {
-    let mut stream = None;
-    loop {
-        tokio::select! {
-            Ok(packet) = packets.recv() => {
-                stream = Some(packet.stream);
-                let _ = screen.write_rtp(0, &packet);
-            }
-            request = screen.next_request() => match (request, stream) {
-                (Some(SenderRequest::KeyFrame { .. }), Some(stream)) => camera.request_key_frame(stream),
-                (Some(_), _) => {}
-                (None, _) => return,
-            },
-        }
+        camera.forward_to(&screen)?;
+        screens.push(screen);
     }
 }
 

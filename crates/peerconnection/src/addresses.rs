@@ -106,17 +106,24 @@ impl Wishes {
         }
         let first = bind(address, self.ports.as_ref(), UdpSocket::bind_for_sharing)?;
         let local = first.local_address();
-        let mut sockets: Vec<Arc<dyn Transport>> = vec![Arc::new(first)];
+        let mut sockets = vec![for_all_paths(first)?];
         for _ in 1..workers {
-            sockets.push(Arc::new(UdpSocket::bind_shared(local)?));
+            sockets.push(for_all_paths(UdpSocket::bind_shared(local)?)?);
         }
         Ok(sockets)
     }
 
     /// A socket for relaying, at an address whose port may be chosen.
     pub(crate) fn socket(&self, address: SocketAddr) -> io::Result<Arc<dyn Transport>> {
-        Ok(Arc::new(bind(address.ip(), self.ports.as_ref(), UdpSocket::bind)?))
+        for_all_paths(bind(address.ip(), self.ports.as_ref(), UdpSocket::bind)?)
     }
+}
+
+/// A path that is, or becomes, narrower than our datagrams has them cut: an SCTP chunk keeps its size once it has been sent,
+/// so that IP alone can still get it through (RFC 9260 §6.9).
+fn for_all_paths(socket: UdpSocket) -> io::Result<Arc<dyn Transport>> {
+    socket.allow_fragmentation()?;
+    Ok(Arc::new(socket))
 }
 
 /// TCP listeners at `addresses`, all at one port, for so many workers: each one's at the same ports.

@@ -1,5 +1,3 @@
-mod forwarding;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +15,7 @@ use crate::channel::{Slot, Waiting};
 use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::fixed::Fixed;
+use crate::forwarding::{KeyFrameWish, Passing};
 use crate::ice_server::{Server, Wanted};
 use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
@@ -299,6 +298,11 @@ impl Handle {
         command(&mut self.connection.lock())
     }
 
+    /// Its key in the worker that has this inbox, if it is that one's.
+    pub(crate) fn key_of(&self, inbox: &Arc<Inbox>) -> Option<usize> {
+        Arc::ptr_eq(&self.inbox, inbox).then_some(self.key)
+    }
+
     /// Tells the worker that the session has something to do.
     pub(crate) fn notify(&self) {
         self.inbox.touch(self.key);
@@ -340,7 +344,7 @@ impl Connection {
             crowded: BTreeSet::new(),
             closers: Waiting::default(),
             send_buffer,
-            scratch: Vec::new(),
+            wishes: Vec::new(),
             over: false,
         };
         Self { core: Mutex::new(core), clock }
@@ -376,14 +380,14 @@ pub(crate) struct Core {
     pub news: NewsQueue,
     slots: BTreeMap<ChannelId, Slot>,
     /// Of transceivers that somebody has asked something of.
-    media: BTreeMap<TransceiverId, MediaSlot>,
+    pub media: BTreeMap<TransceiverId, MediaSlot>,
     /// Channels on which somebody waits for room, or for everything to be delivered.
     crowded: BTreeSet<ChannelId>,
     pub closers: Waiting,
     send_buffer: usize,
     max_relay_sockets: usize,
-    /// Where a packet is changed before it is forwarded.
-    scratch: Vec<u8>,
+    /// Key frames that other connections are to be asked for.
+    pub wishes: Vec<KeyFrameWish>,
     over: bool,
 }
 
@@ -392,19 +396,29 @@ impl Core {
         self.slots.entry(id).or_default()
     }
 
-    /// Gives the session a datagram; what it refuses it counts itself.
-    pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8]) {
+    /// Gives the session a datagram; what it refuses it counts itself. What is to be forwarded lies in `passing` then.
+    pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8], passing: &mut Passing) {
         let Ok(Received::Packet { transceiver, stream, number, packet }) =
             self.session.handle_datagram(arrival, datagram)
         else {
             return;
         };
-        let bytes = Bytes::copy_from_slice(packet.as_packet().bytes());
+        let packet = packet.as_packet();
+        let is_passed = self.pass(arrival.at, transceiver, (stream, number), packet.bytes(), passing);
+        if is_passed && !self.media_slot(transceiver).is_read {
+            return;
+        }
+        let bytes = Bytes::copy_from_slice(packet.bytes());
         let Some(info) = self.session.transceiver(transceiver) else { return };
         let (kind, negotiated) = (info.kind, info.negotiated.cloned());
         let rid = self.session.stream_source(transceiver, stream).and_then(|(_, rid)| rid);
         let packet = RtpPacket { stream, rid, number, kind, bytes, negotiated };
         self.media_slot(transceiver).add_packet(packet);
+    }
+
+    /// Key frames that other connections are to be asked for, while this one is not locked.
+    pub(crate) fn take_wishes(&mut self) -> Vec<KeyFrameWish> {
+        std::mem::take(&mut self.wishes)
     }
 
     pub(crate) fn media_slot(&mut self, id: TransceiverId) -> &mut MediaSlot {
@@ -529,6 +543,7 @@ impl Core {
                 session::Event::SignalingState(state) => {
                     self.news.push(Event::SignalingState(state));
                     self.forget_stopped();
+                    self.follow_outputs();
                 }
                 session::Event::GatheringState(state) => {
                     if state == session::GatheringState::Complete {
@@ -574,11 +589,13 @@ impl Core {
                     self.media.get_mut(&id).into_iter().for_each(|slot| slot.readers.wake());
                 }
                 session::Event::Sender(id, event) => {
-                    let request = SenderRequest::of(event);
-                    request.into_iter().for_each(|request| self.media_slot(id).request(request));
+                    if let session::SenderEvent::Tone(tone) = event {
+                        self.media_slot(id).begin_tone(tone);
+                    }
+                    self.pass_request(id, SenderRequest::of(event));
                 }
                 session::Event::TargetRate { transceiver, encoding, bitrate } => {
-                    self.media_slot(transceiver).request(SenderRequest::TargetRate { encoding, bitrate });
+                    self.pass_request(transceiver, Some(SenderRequest::TargetRate { encoding, bitrate }));
                 }
                 // Streams are told apart by their frames, and the bandwidth is asked for.
                 session::Event::Receiver(..) | session::Event::Bandwidth(_) | _ => {}

@@ -22,6 +22,12 @@ pub enum Error {
     /// A transceiver cannot be made or changed so (`InvalidStateError`, `TypeError`).
     #[error(transparent)]
     Transceiver(#[from] session::TransceiverError),
+    /// Tones were not taken (`InvalidStateError`, `InvalidCharacterError`).
+    #[error(transparent)]
+    Dtmf(#[from] session::DtmfError),
+    /// Nothing is forwarded so.
+    #[error("it is not forwarded: {0}")]
+    Forwarding(&'static str),
     /// A server's URL is none that is understood (`SyntaxError`).
     #[error("{url} is no server's URL: {reason}")]
     Url {

@@ -43,6 +43,7 @@ mod endpoint;
 mod error;
 mod events;
 mod fixed;
+mod forwarding;
 mod framed_stream;
 mod ice_server;
 mod init;
@@ -67,6 +68,7 @@ pub use description::Description;
 pub use endpoint::{Endpoint, EndpointBuilder, WorkerStats};
 pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
+pub use forwarding::MAX_VIEWERS;
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;
@@ -76,20 +78,24 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    AddressPolicy, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats, CandidateStats,
-    CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState, CredentialsError,
-    DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, Encoding, EncodingStats,
-    ExtensionUse, Failure, Feedback, FrameConfig, GatheringState, IceCredentials, IceCredentialsError,
-    IceFailure, IceRole, IceState, InboundRtpStats, InterfaceReport, Layering, Limits, LocalName,
-    MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,
-    OutgoingFrame, Output, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Reliability,
-    RemoteInboundRtpStats, RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType,
-    SendEncoding, SendMediaError, SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport,
-    Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,
-    TransportStats, UnusedReason, UnusedServer, Value,
+    AddressPolicy, AudioLevel, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats,
+    CandidateStats, CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState,
+    CredentialsError, DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, DtmfError,
+    EncodedFrame, EncodedTransform, Encoding, EncodingStats, ExtensionKind, ExtensionUse, Failure, Feedback,
+    FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats, FrameEncryptor,
+    FrameKeyError, GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState,
+    InboundRtpStats, InterfaceReport, Layering, Limits, LocalName, MediaConfig, MediaKind, MediaSourceStats,
+    NameFailure, NameState, Negotiated, OutboundRtpStats, OutgoingFrame, Output, ParametersError,
+    PayloadType, PeerCertificate, PeerConnectionStats, Reliability, RemoteInboundRtpStats,
+    RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType, SendEncoding, SendMediaError,
+    SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport, Stop, StreamId, StreamStats,
+    Timestamp, TransceiverId, TransceiverInit, TransportParameters, TransportStats, UnusedReason,
+    UnusedServer, Value,
 };
 pub use strangers::{Stranger, Strangers};
-pub use transceiver::{FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, SenderRequest, Transceiver};
+pub use transceiver::{
+    FrameContent, MAX_PACKETS, ReceivedFrame, RtpPacket, RtpSource, SenderRequest, ToneChange, Transceiver,
+};
 
 /// The programs of the README are compiled, and the first of them is run.
 #[cfg(doctest)]

@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, Encoding, EncodingStats, MediaKind, Negotiated, OutgoingFrame, Output,
-    PayloadType, RemoteReport, Rid, SendEncoding, SendMediaError, SenderEvent, StatsReport, Stop, StreamId,
-    StreamStats, TransceiverError, TransceiverId,
+    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
+    OutgoingFrame, Output, PayloadType, RemoteReport, Rid, SendEncoding, SendMediaError, SenderEvent,
+    StatsReport, Stop, StreamId, StreamStats, TransceiverError, TransceiverId,
 };
 
 use crate::Error;
 use crate::channel::Waiting;
 use crate::connection::{Core, Handle};
+use crate::forwarding::{Audience, Feed, begins_key_frame, payload_type};
 
 /// Audio or video, each way (`RTCRtpTransceiver` with its sender and receiver). Cheap to clone; all clones are the same one.
 /// It keeps its connection alive.
 ///
 /// Frames are encoded and decoded elsewhere: [`write_frame`](Self::write_frame) takes what an encoder makes, and
-/// [`recv`](Self::recv) gives what a decoder takes, in decoding order and in time. A forwarder takes packets instead:
-/// [`recv_rtp`](Self::recv_rtp) and [`write_rtp`](Self::write_rtp).
+/// [`recv`](Self::recv) gives what a decoder takes, in decoding order and in time. [`forward_to`](Self::forward_to) has what
+/// comes go out by others; a forwarder that chooses by itself takes packets: [`recv_rtp`](Self::recv_rtp) and
+/// [`write_rtp`](Self::write_rtp).
 #[derive(Clone)]
 pub struct Transceiver {
     handle: Arc<Handle>,
@@ -39,6 +41,10 @@ impl Transceiver {
     /// Its name within its connection.
     pub const fn id(&self) -> TransceiverId {
         self.id
+    }
+
+    pub(crate) const fn handle(&self) -> &Arc<Handle> {
+        &self.handle
     }
 
     /// Audio or video.
@@ -167,6 +173,66 @@ impl Transceiver {
         sent
     }
 
+    /// Lets a transform see and alter each frame that is sent, before it is divided into packets, in place of the one before;
+    /// `None`: none any more. [`FrameEncryptor`](crate::FrameEncryptor) encrypts from end to end. It runs where frames are written,
+    /// under the connection's lock, and must not call the connection.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_send_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_send_transform(id, transform))
+    }
+
+    /// The same of each frame that comes, once it is whole; one that the transform leaves out is as good as lost, and counted.
+    /// [`FrameDecryptor`](crate::FrameDecryptor) decrypts. It runs in [`recv`](Self::recv), likewise.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn set_receive_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_receive_transform(id, transform))
+    }
+
+    /// Whether tones can be sent (`canInsertDTMF`): it sends audio, the connection is there, and the peer takes telephone
+    /// events with the clock of the codec.
+    pub fn can_insert_dtmf(&self) -> bool {
+        self.handle.with(|core| core.session.can_insert_dtmf(self.id))
+    }
+
+    /// Plays tones one after another, in place of those that wait (`insertDTMF`): `0` to `9`, `A` to `D`, `*`, `#`, and
+    /// commas for pauses of two seconds. A `duration` is 40 ms to 6 s (usual are 100 ms), a `gap` 30 ms to 6 s (usual are
+    /// 70 ms), and others are taken for the nearest of these. Frames that are written while a tone is played are left out.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not played; what waits is as it was.
+    pub fn insert_dtmf(&self, tones: &str, duration: Duration, gap: Duration) -> Result<(), Error> {
+        let now = self.handle.now();
+        let done = self.handle.with(|core| core.session.insert_dtmf(now, self.id, tones, duration, gap));
+        self.handle.notify();
+        Ok(done?)
+    }
+
+    /// The tones that wait (`toneBuffer`).
+    pub fn tone_buffer(&self) -> String {
+        self.handle.with(|core| core.session.tone_buffer(self.id))
+    }
+
+    /// The next tone that begins to be played, or that all were played (`tonechange`); `None` once the transceiver is stopped or
+    /// the connection closed.
+    ///
+    /// Cancel safe: news are returned or stay. Only the last is kept.
+    pub async fn next_tone(&self) -> Option<ToneChange> {
+        poll_fn(|cx| {
+            self.handle.with(|core| match core.media_slot(self.id).tone.take() {
+                Some(tone) => Poll::Ready(Some(tone)),
+                None => core.wait_for_media(self.id, cx, |slot| &mut slot.listeners),
+            })
+        })
+        .await
+    }
+
     /// The next frame; `None` once the transceiver is stopped or the connection closed.
     ///
     /// Cancel safe: a frame is returned or stays. Frames that nobody fetches for a second are dropped.
@@ -227,6 +293,7 @@ impl Transceiver {
             self.handle.with(|core| {
                 let wanted = core.media_slot(self.id).output.filter(|output| output.has_packets());
                 core.session.set_output(self.id, wanted.unwrap_or(Output::Packets));
+                core.media_slot(self.id).is_read = true;
                 match core.media_slot(self.id).packets.pop_front() {
                     Some(packet) => Poll::Ready(Some(packet)),
                     None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
@@ -246,7 +313,10 @@ impl Transceiver {
     /// agreed upon that the packet's codec is sent here.
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
-        let sent = self.handle.with(|core| core.forward(now, self.id, encoding, packet));
+        let theirs = packet.negotiated.as_ref().ok_or(SendMediaError::Malformed)?;
+        let source = (packet.stream, packet.number);
+        let sent =
+            self.handle.with(|core| core.forward(now, self.id, encoding, source, &packet.bytes, theirs));
         self.handle.notify();
         sent
     }
@@ -296,6 +366,22 @@ impl Transceiver {
             });
             named.collect()
         })
+    }
+
+    /// The sources from which packets came in the last ten seconds, the latest first, with how loud they were
+    /// (`getSynchronizationSources`).
+    pub fn synchronization_sources(&self) -> Vec<RtpSource> {
+        let now = self.handle.now();
+        let found = self.handle.with(|core| core.session.synchronization_sources(now, self.id));
+        found.iter().map(|source| RtpSource::of(source, now)).collect()
+    }
+
+    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
+    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    pub fn contributing_sources(&self) -> Vec<RtpSource> {
+        let now = self.handle.now();
+        let found = self.handle.with(|core| core.session.contributing_sources(now, self.id));
+        found.iter().map(|source| RtpSource::of(source, now)).collect()
     }
 
     /// What is sent, stream by stream, and what the peer says of it.
@@ -400,18 +486,52 @@ impl RtpPacket {
 
     /// Which codec it is of, among those that its sender may use.
     pub fn payload_type(&self) -> Option<PayloadType> {
-        self.bytes.get(1).and_then(|byte| PayloadType::new(byte & 0x7f))
+        payload_type(&self.bytes)
     }
 
     /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.
     /// Every packet of audio is such a one.
     pub fn begins_key_frame(&self) -> bool {
-        let outline = || {
-            let codec = self.negotiated.as_ref()?.codec(self.payload_type()?)?;
-            codec.outline(self.kind, &self.bytes)
-        };
-        self.kind == MediaKind::Audio || outline().is_some_and(|it| it.starts_frame && it.key_frame)
+        let negotiated = self.negotiated.as_ref();
+        negotiated.is_some_and(|negotiated| begins_key_frame(self.kind, negotiated, &self.bytes))
     }
+}
+
+/// A source of what came lately (`RTCRtpContributingSource`, `RTCRtpSynchronizationSource`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RtpSource {
+    /// Which.
+    pub source: session::Ssrc,
+    /// How long ago its last packet came.
+    pub age: Duration,
+    /// The timestamp of that.
+    pub rtp_timestamp: u32,
+    /// How loud it was then, from 0, silence, to 1; `None` where that is not told.
+    pub audio_level: Option<f64>,
+    /// Whether the sender takes it for a voice.
+    pub is_voice: Option<bool>,
+}
+
+impl RtpSource {
+    fn of(source: &session::Contribution, now: proto::Instant) -> Self {
+        Self {
+            source: source.source,
+            age: now - source.at,
+            rtp_timestamp: source.timestamp.0,
+            audio_level: source.audio_level(),
+            is_voice: source.is_voice,
+        }
+    }
+}
+
+/// What is being played of the tones of [`Transceiver::insert_dtmf`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ToneChange {
+    /// This one begins, or with a comma a pause.
+    Began(char),
+    /// All were played.
+    Done,
 }
 
 /// What is wanted of what a transceiver sends.
@@ -465,10 +585,19 @@ impl SenderRequest {
 pub(crate) struct MediaSlot {
     pub readers: Waiting,
     pub requesters: Waiting,
+    pub listeners: Waiting,
+    tone: Option<ToneChange>,
     pub packets: VecDeque<RtpPacket>,
     /// What is wanted to come, if anything was said of it.
     pub output: Option<Output>,
     pub forwarded: Option<Forwarded>,
+    /// Whether the program fetches packets.
+    pub is_read: bool,
+    /// By whom its packets are forwarded.
+    pub audience: Option<Box<Audience>>,
+    /// From where it gets what it forwards, and how much of that was not sent.
+    pub feed: Option<Feed>,
+    pub not_forwarded: u64,
     requests: VecDeque<SenderRequest>,
 }
 
@@ -488,6 +617,11 @@ impl MediaSlot {
         self.requesters.wake();
     }
 
+    pub(crate) fn begin_tone(&mut self, tone: Option<char>) {
+        self.tone = Some(tone.map_or(ToneChange::Done, ToneChange::Began));
+        self.listeners.wake();
+    }
+
     pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
         if self.packets.len() >= MAX_PACKETS {
             self.packets.pop_front();
@@ -499,6 +633,7 @@ impl MediaSlot {
     pub(crate) fn wake_all(&mut self) {
         self.readers.wake();
         self.requesters.wake();
+        self.listeners.wake();
     }
 }
 

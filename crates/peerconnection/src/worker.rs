@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::TcpLimits;
 use crate::addresses::Wishes;
 use crate::connection::{Connection, Core};
+use crate::forwarding::{KeyFrameWish, Passing};
 use crate::ice_server::{Alternates, Server};
 use crate::log::Lines;
 use crate::names::Names;
@@ -102,6 +103,8 @@ pub(crate) struct Worker {
     sleep: Pin<Box<Sleep>>,
     receive_buffer: Vec<u8>,
     send_buffer: Vec<u8>,
+    /// Packets that came in this turn and go out by other transceivers.
+    passing: Passing,
     /// Who asks for somebody who is not there.
     strangers: Arc<WaitingRoom>,
     /// What is logged of errors, either way.
@@ -173,6 +176,7 @@ impl Worker {
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             receive_buffer: vec![0; RECEIVE_BUFFER],
             send_buffer: vec![0; SEND_BUFFER],
+            passing: Passing::default(),
             receive_lines: Lines::default(),
             send_lines: Lines::default(),
         }
@@ -305,7 +309,9 @@ impl Worker {
             let is_decided = self.sessions.get(&key).is_some_and(|driven| driven.is_decided(&core.session));
             let mut requests = Vec::new();
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
+            let wishes = core.take_wishes();
             drop(core);
+            wishes.into_iter().for_each(KeyFrameWish::tell);
             // Tasks that connect are heard of from the next turn on.
             more |= !requests.is_empty();
             requests.into_iter().for_each(|request| self.carry_out(key, request));

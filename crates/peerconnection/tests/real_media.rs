@@ -17,7 +17,7 @@ use std::time::Duration;
 use harness::{endpoint, negotiate};
 use peerline::{
     Configuration, Direction, Event, Events, MediaKind, OutgoingFrame, Output, PayloadType, PeerConnection,
-    SendMediaError, SenderRequest, Transceiver, TransceiverInit,
+    SendEncoding, SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -106,6 +106,10 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
         while !matches!(sender.next_request().await.unwrap(), SenderRequest::KeyFrame { encoding: 0 }) {}
     };
     tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    let sources = theirs.synchronization_sources();
+    assert_eq!((sources.len(), sources[0].source), (1, sender.encodings()[0].ssrc));
+    assert!(sources[0].age < Duration::from_secs(5) && sources[0].audio_level.is_none());
+    assert!(theirs.contributing_sources().is_empty());
     let (stats, _) = sender.encoding_stats()[0];
     assert!(stats.frames >= 30);
     assert!(theirs.stream_stats()[0].2.packets >= 90);
@@ -116,6 +120,41 @@ async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
     tokio::time::timeout(Duration::from_secs(5), pumping).await.unwrap().unwrap();
     let rest = async { while theirs.recv().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(5), rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_tones_are_told_one_after_another_and_come_as_events() {
+    let mut two = two().await;
+    let phone = two[0].0.add_track(MediaKind::Audio, &[]).unwrap();
+    assert!(!phone.can_insert_dtmf());
+    let theirs = linked(&mut two).recv().await.unwrap();
+    let (tone, gap) = (Duration::from_millis(100), Duration::from_millis(50));
+    let connected = async {
+        while !phone.can_insert_dtmf() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap();
+    phone.insert_dtmf("4#", tone, gap).unwrap();
+    assert_eq!(phone.tone_buffer(), "4#");
+    for expected in [ToneChange::Began('4'), ToneChange::Began('#'), ToneChange::Done] {
+        let told = tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap();
+        assert_eq!(told, Some(expected));
+    }
+    let mut keys = Vec::new();
+    let ends = async {
+        while keys.len() < 2 {
+            let frame = theirs.recv().await.unwrap();
+            if let Some([key, 0x8a, ..]) = frame.bytes().map(|bytes| &bytes[..]) {
+                keys.push(*key);
+                keys.dedup();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ends).await.unwrap();
+    assert_eq!(keys, [4, 11]);
+    two[0].0.close();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -189,4 +228,102 @@ async fn real_packets_are_forwarded_as_the_codec_that_they_are_of_or_not_at_all(
     let negotiated = shown.negotiated().unwrap();
     let codec = negotiated.codec(frame.payload_type).unwrap();
     assert_eq!((codec.name.as_ref(), frame.bytes().unwrap().len()), ("VP8", 3000));
+}
+
+/// One that sends and one that shows, at other endpoints than the camera's.
+async fn viewer() -> (Two, Transceiver, Transceiver) {
+    let mut viewer = two().await;
+    let mut init = TransceiverInit::default();
+    init.direction = Direction::SendOnly;
+    let outgoing = viewer[0].0.add_transceiver(MediaKind::Video, init).unwrap();
+    let shown = linked(&mut viewer).recv().await.unwrap();
+    (viewer, outgoing, shown)
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not in 20 s"))
+}
+
+#[tokio::test]
+async fn real_what_comes_goes_out_by_others_with_no_task_between() {
+    let mut camera = two().await;
+    let source = camera[0].0.add_track(MediaKind::Video, &[]).unwrap();
+    let incoming = linked(&mut camera).recv().await.unwrap();
+    let (_first, outgoing, shown) = viewer().await;
+    let (second, other_outgoing, other_shown) = viewer().await;
+    let audio = second[0].0.add_track(MediaKind::Audio, &[]).unwrap();
+    assert!(incoming.forward_to(&audio).is_err(), "video is no audio");
+    incoming.forward_to(&outgoing).unwrap();
+    incoming.forward_to(&other_outgoing).unwrap();
+    let asked = source.clone();
+    tokio::spawn(pump(source));
+    for shown in [&shown, &other_shown] {
+        for _ in 0..45 {
+            let frame = within("a frame", shown.recv()).await.unwrap();
+            assert_eq!(frame.bytes().unwrap().len(), 3000);
+        }
+    }
+    // Whoever has just begun to watch needs a key frame, and so does one that asks for it.
+    let stream = shown.recv().await.unwrap().stream;
+    while !matches!(within("the first", asked.next_request()).await, Some(SenderRequest::KeyFrame { .. })) {}
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    shown.request_key_frame(stream);
+    while !matches!(within("another", asked.next_request()).await, Some(SenderRequest::KeyFrame { .. })) {}
+    // To one it ends, and to the other it goes on.
+    incoming.stop_forwarding_to(&outgoing);
+    let rest = async { while shown.recv().await.is_some() {} };
+    assert!(tokio::time::timeout(Duration::from_secs(1), rest).await.is_err(), "it is not stopped itself");
+    let sent = outgoing.encoding_stats()[0].0.frames;
+    for _ in 0..30 {
+        within("a frame of the other", other_shown.recv()).await.unwrap();
+    }
+    assert_eq!(outgoing.encoding_stats()[0].0.frames, sent);
+    assert_eq!(incoming.not_forwarded(), 0);
+}
+
+/// The lower layer has 1,000 bytes in a frame and 240 kbit/s, the higher 3,000 and 720 kbit/s.
+#[tokio::test]
+async fn real_of_the_layers_of_simulcast_the_highest_that_the_path_carries_goes_out() {
+    let mut camera = two().await;
+    let mut init = TransceiverInit::default();
+    init.send_encodings = ["l", "h"].map(|rid| SendEncoding::named(rid).unwrap()).to_vec();
+    let source = camera[0].0.add_transceiver(MediaKind::Video, init).unwrap();
+    let incoming = linked(&mut camera).recv().await.unwrap();
+    let (_viewer, outgoing, shown) = viewer().await;
+    incoming.forward_to(&outgoing).unwrap();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(33));
+        let mut wanted = [true; 2];
+        for number in 0_u32.. {
+            ticks.tick().await;
+            while let Ok(request) = tokio::time::timeout(Duration::ZERO, source.next_request()).await {
+                if let Some(SenderRequest::KeyFrame { encoding }) = request {
+                    wanted[encoding] = true;
+                }
+            }
+            for (encoding, wanted) in wanted.iter_mut().enumerate() {
+                let mut bytes = vp8(if *wanted { 0 } else { 1 });
+                bytes.truncate([1000, 3000][encoding]);
+                let frame =
+                    OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+                *wanted &= source.write_frame(encoding, &frame).is_err();
+            }
+        }
+    });
+    let (mut last, mut changes) = (0, Vec::new());
+    while changes.last() != Some(&3000) {
+        let frame = within("a frame", shown.recv()).await.unwrap();
+        let len = frame.bytes().unwrap().len();
+        if len != last {
+            assert!(frame.is_key(), "from {last} to {len} bytes");
+            changes.push(len);
+        }
+        last = len;
+    }
+    assert_eq!(changes, [1000, 3000]);
+    for _ in 0..60 {
+        assert_eq!(within("a frame", shown.recv()).await.unwrap().bytes().unwrap().len(), 3000);
+    }
 }

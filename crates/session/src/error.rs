@@ -194,9 +194,54 @@ pub enum SendMediaError {
     /// The frame cannot be divided into packets.
     #[error("no frame of its codec: {0}")]
     Frame(::media::SendError),
+    /// The transform of the transceiver has left the frame out.
+    #[error("the transform has left the frame out")]
+    LeftOut,
     /// As many bytes wait as may: take them by [`poll_transmit`](crate::Session::poll_transmit).
     #[error("too much waits to be sent")]
     Blocked,
+}
+
+/// Why tones were not taken. What waits is played as before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DtmfError {
+    /// The session is not connected, the transceiver sends no audio, or the peer takes no telephone events with the clock
+    /// of the codec (`InvalidStateError` in W3C WebRTC 1.0).
+    #[error("no tones can be sent now")]
+    NotAllowed,
+    /// It is no key, and no comma (`InvalidCharacterError`).
+    #[error("{0:?} is no key")]
+    Unknown(char),
+    /// The peer does not take the event of this key (RFC 4733 §2.5.1.1).
+    #[error("the peer does not take the event of key {0}")]
+    NotTaken(char),
+    /// More tones wait than [`FrameConfig::max_tones`](crate::FrameConfig::max_tones).
+    #[error("too many tones wait")]
+    TooMany,
+}
+
+impl DtmfError {
+    /// The name of the exception that W3C WebRTC 1.0 §7.2 has for it, or that of the nearest.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAllowed => "InvalidStateError",
+            Self::Unknown(_) | Self::NotTaken(_) => "InvalidCharacterError",
+            Self::TooMany => "OperationError",
+        }
+    }
+}
+
+impl From<::media::ToneError> for DtmfError {
+    fn from(error: ::media::ToneError) -> Self {
+        use ::media::ToneError;
+        match error {
+            ToneError::Unknown(tone) => Self::Unknown(tone),
+            ToneError::NotTaken(tone) => Self::NotTaken(tone),
+            ToneError::TooMany => Self::TooMany,
+            ToneError::NotAllowed | _ => Self::NotAllowed,
+        }
+    }
 }
 
 /// Why a candidate of the peer's was refused.

@@ -51,7 +51,7 @@
 //! | `negotiation`, `fingerprint` | what offers and answers say, and what they make of transceivers |
 //! | `media` | codecs, transceivers, what was agreed upon, whose a packet is, and the machines of frames |
 //! | `srtp` | the keys of media |
-//! | `parameters` | [`TransportParameters`]: what takes their place where there are none |
+//! | `parameters` | [`TransportParameters`], [`SectionParameters`]: what takes their place where there are none |
 //! | `transport` | ICE, and DTLS over it |
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
 //! | `channel`, `config`, `event`, `error` | what goes in, what comes out, what can go wrong |
@@ -60,8 +60,8 @@
 //!
 //! # Scope
 //!
-//! Data channels, audio and video over one transport, agreed on by descriptions (RFC 9429); data channels alone where
-//! everything is known beforehand. Everything is bundled, and RTCP is multiplexed: peers that do neither are refused.
+//! Data channels, audio and video over one transport, agreed on by descriptions (RFC 9429), or known beforehand
+//! ([`TransportParameters`], [`SectionParameters`]). Everything is bundled, and RTCP is multiplexed: peers that do neither are refused.
 //! What is sent and received of media are packets, with everything else left to the caller; or frames, where
 //! [`Config::frames`] has the machines of [`media`](::media) divide, repair, order, report and pace them.
 //! Not implemented: several transports, several DTLS associations one after the other.
@@ -84,9 +84,10 @@ mod stats;
 mod transport;
 
 pub use ::media::{
-    BandwidthConfig, Content, Discard as MediaDiscard, EncodingStats, Frame, HistoryLimits, Layering,
-    OutgoingFrame, Output, ReceiverEvent, RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats,
-    Tap,
+    BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodedFrame, EncodedTransform,
+    EncodingStats, Frame, FrameCipherSuite, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats,
+    FrameEncryptor, FrameKeyError, HistoryLimits, Layering, OutgoingFrame, Output, ReceiverEvent,
+    RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats, Tap,
 };
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
@@ -102,7 +103,7 @@ pub use datachannel::{
 };
 pub use demux::{Demux, Question, Target};
 pub use dtls::Identity;
-pub use error::{CandidateError, Discard, NegotiationError, SendMediaError, TransceiverError};
+pub use error::{CandidateError, Discard, DtmfError, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
 };
@@ -114,9 +115,12 @@ pub use media::{
     Codec, CodecParameters, Encoding, ExtensionUse, Feedback, FrameConfig, MediaConfig, MediaKind,
     Negotiated, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
 };
-pub use parameters::{ParametersError, PeerCertificate, TransportParameters};
+pub use parameters::{
+    ParametersError, PeerCertificate, SectionEncoding, SectionFault, SectionParameters, TransportParameters,
+};
 pub use proto::Ssrc;
 pub use protocol::{Protocol, protocol_of};
+pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
 pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};

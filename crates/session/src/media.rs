@@ -7,7 +7,9 @@ pub(crate) mod demux;
 pub(crate) mod engine;
 pub(crate) mod queue;
 pub(crate) mod section;
+mod tones;
 pub(crate) mod transceiver;
+pub(crate) mod transforms;
 
 pub use codec::{Codec, Feedback};
 pub use config::{ExtensionUse, FrameConfig, MediaConfig};

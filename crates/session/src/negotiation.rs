@@ -4,6 +4,7 @@
 mod describe;
 mod needed;
 mod numbers;
+mod parameters;
 mod read;
 mod transceivers;
 

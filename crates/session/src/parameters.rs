@@ -1,3 +1,8 @@
+mod section;
+
+pub(crate) use section::check;
+pub use section::{SectionEncoding, SectionFault, SectionParameters};
+
 use std::net::SocketAddr;
 
 use crate::{DtlsRole, IceCredentials, IceRole};
@@ -35,6 +40,9 @@ pub struct TransportParameters {
     pub sctp_port: u16,
     /// The largest message that the peer takes, in bytes; 0 is without limit. Default: 64 KiB (RFC 8841 §6.1).
     pub max_message_size: u64,
+    /// The sections of audio and video, the same at both ends ([`SectionParameters::for_peer`]); each has a
+    /// [transceiver](crate::Session::transceivers). Default: none.
+    pub sections: Vec<SectionParameters>,
 }
 
 impl TransportParameters {
@@ -55,6 +63,7 @@ impl TransportParameters {
             candidates: Vec::new(),
             sctp_port: 5000,
             max_message_size: 65_536,
+            sections: Vec::new(),
         }
     }
 }
@@ -75,6 +84,17 @@ pub enum PeerCertificate {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParametersError {
+    /// The session has descriptions.
+    #[error("the session was not begun from parameters")]
+    WithSdp,
+    /// Sections do not go together.
+    #[error("section {number}: {fault}")]
+    Section {
+        /// Which, from 0 on.
+        number: usize,
+        /// What is wrong with it.
+        fault: SectionFault,
+    },
     /// The session has a transport, or descriptions were exchanged.
     #[error("the session has a transport already, or descriptions")]
     Begun,

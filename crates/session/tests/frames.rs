@@ -16,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Two, config, near};
+use rtp::extension::AudioLevel;
+use rtp::payload::{Payload, telephone_event};
 use session::{
-    ChannelInit, Content, Direction, Event, FrameConfig, MediaKind, OutgoingFrame, Output, SendEncoding,
-    SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
+    ChannelInit, Content, Contribution, Direction, DtmfError, Event, FrameConfig, MediaKind, OutgoingFrame,
+    Output, PayloadType, SendEncoding, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -186,21 +188,19 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
     let theirs = two.session(1).transceiver(ids[1][1]).unwrap().negotiated.unwrap().extensions.clone();
     let (_, last, sent_last) = packets.last().unwrap().clone();
     for (_, number, packet) in packets {
-        let mut memory = packet.clone();
-        memory.resize(packet.len() + 64, 0);
-        two.session(1)
-            .forward_rtp(now, ids[1][1], 0, (1, number), (&mut memory, packet.len()), &theirs)
-            .unwrap();
+        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &packet, &theirs).unwrap();
     }
     // As long as those of browsers is carried; one that no path need carry is refused, and holds nothing up.
-    let forward = |two: &mut Two, number, len| {
+    let forward = |two: &mut Two, number, len: usize| {
         let mut memory = vec![0; 1300];
         memory[..sent_last.len()].copy_from_slice(&sent_last);
-        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), (&mut memory, len), &theirs)
+        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &memory[..len], &theirs)
     };
     forward(&mut two, last + 1, 1200).unwrap();
     let refused = forward(&mut two, last + 2, 1213);
     assert!(matches!(refused, Err(SendMediaError::Frame(_))), "{refused:?}");
+    let refused = two.session(1).forward_rtp(now, ids[1][1], 0, (1, last + 1), &[0x80], &theirs);
+    assert_eq!(refused, Err(SendMediaError::Malformed));
     let mut frames = 0;
     for _ in 0..600 {
         two.run(Duration::from_millis(10), |_| false);
@@ -210,6 +210,95 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
         }
     }
     assert_eq!(frames, 60);
+}
+
+/// What came of telephone events: the keys that were pressed, and for how long, in ms.
+fn pressed(two: &mut Two, side: usize, id: TransceiverId, for_how_long: Duration) -> Vec<(char, u32)> {
+    let mut events = telephone_event::Depacketizer::new();
+    let mut keys = Vec::new();
+    for _ in 0..for_how_long.as_millis() / 10 {
+        two.run(Duration::from_millis(10), |_| false);
+        let now = two.now();
+        while let Some(frame) = two.session(side).poll_frame(now, id) {
+            let Content::Media { bytes, marker, .. } = frame.content else { continue };
+            if [110, 126].contains(&frame.payload_type.get()) {
+                let timestamp = frame.timestamp.0;
+                let _ = events.handle_payload(Payload { bytes, marker, timestamp, after_loss: false });
+            }
+        }
+        while let Some(change) = events.poll_change() {
+            if let telephone_event::Change::Ended { event, duration, .. } = change {
+                keys.push((event.key().unwrap(), duration / 48));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn keys_that_are_pressed_come_as_telephone_events_with_the_clock_of_the_codec() {
+    let (mut two, ids) = connected(near());
+    let [audio, video] = ids[0];
+    let (tone, gap) = (Duration::from_millis(100), Duration::from_millis(70));
+    let now = two.now();
+    let session = two.session(0);
+    assert!(session.can_insert_dtmf(audio) && !session.can_insert_dtmf(video));
+    assert_eq!(session.insert_dtmf(now, video, "1", tone, gap), Err(DtmfError::NotAllowed));
+    let refused = session.insert_dtmf(now, audio, "1x", tone, gap).unwrap_err();
+    assert_eq!((refused, refused.name()), (DtmfError::Unknown('x'), "InvalidCharacterError"));
+    let too_many = "1".repeat(257);
+    assert_eq!(session.insert_dtmf(now, audio, &too_many, tone, gap), Err(DtmfError::TooMany));
+    session.insert_dtmf(now, audio, &too_many[1..], tone, gap).unwrap();
+    session.insert_dtmf(now, audio, "12#", tone, gap).unwrap();
+    assert_eq!(session.tone_buffer(audio), "12#");
+    // Nothing but that has the session wake.
+    let keys = pressed(&mut two, 1, ids[1][0], Duration::from_millis(1500));
+    assert_eq!(keys, [('1', 100), ('2', 100), ('#', 100)]);
+    let tones: Vec<_> = two.seen[0]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Sender(id, SenderEvent::Tone(tone)) if *id == audio => Some(*tone),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tones, [Some('1'), Some('2'), Some('#'), None]);
+    // Another codec has another clock, and events of its own.
+    let pcmu = PayloadType::new(0).unwrap();
+    assert!(two.session(0).set_codec(audio, pcmu) && two.session(0).can_insert_dtmf(audio));
+    // Nor while nothing is sent.
+    let now = two.now();
+    two.session(0).set_direction(now, audio, Direction::RecvOnly).unwrap();
+    two.negotiate(0);
+    let now = two.now();
+    let session = two.session(0);
+    assert_eq!(session.insert_dtmf(now, audio, "1", tone, gap), Err(DtmfError::NotAllowed));
+    session.close(now);
+    assert!(!two.session(0).can_insert_dtmf(audio));
+}
+
+#[test]
+fn whoever_is_heard_is_told_with_how_loud_he_is() {
+    let (mut two, ids) = connected(near());
+    let now = two.now();
+    assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
+    for step in 0..20 {
+        let now = two.now();
+        let mut frame =
+            OutgoingFrame { bytes: &[0xf8, 1], timestamp: step * 2400, ..OutgoingFrame::default() };
+        frame.audio_level = Some(AudioLevel { voice: true, level: 40 });
+        two.session(0).write_frame(now, ids[0][0], 0, &frame).unwrap();
+        two.run(Duration::from_millis(50), |_| false);
+    }
+    let now = two.now();
+    let ssrc = two.session(0).transceiver(ids[0][0]).unwrap().encodings[0].ssrc;
+    let sources = two.session(1).synchronization_sources(now, ids[1][0]);
+    assert_eq!(sources.len(), 1);
+    let Contribution { source, is_voice, .. } = sources[0];
+    assert_eq!((source, is_voice, sources[0].audio_level()), (ssrc, Some(true), Some(0.01)));
+    assert!(two.session(1).contributing_sources(now, ids[1][0]).is_empty());
+    two.run(Duration::from_secs(11), |_| false);
+    let now = two.now();
+    assert!(two.session(1).synchronization_sources(now, ids[1][0]).is_empty());
 }
 
 #[test]

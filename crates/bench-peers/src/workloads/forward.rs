@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::{Arrival, Batch, Carrier, Path};
-use session::{Config, Event, MediaKind, Received, SdpType, Session, TransceiverId, WallClock};
+use session::{
+    Config, Event, FrameConfig, MediaKind, Output as Comes, Received, SdpType, Session, TransceiverId,
+    WallClock,
+};
 use str0m::media::{MediaKind as Str0mKind, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
@@ -27,13 +30,17 @@ pub(super) fn to_100(effort: Effort) -> Vec<Figure> {
 }
 
 fn to(effort: Effort, receivers: usize) -> Vec<Figure> {
-    let mut ours = Ours::new(receivers);
+    let mut ours = Ours::new(receivers, false);
+    let mut ours_kept = Ours::new(receivers, true);
     let mut plain = Str0m::new(receivers, false);
     let mut kept = Str0m::new(receivers, true);
     in_turn(
         effort,
         vec![
             Side::new("Peerline", OURS, move |effort| sample(effort, receivers, |spent| ours.turn(spent))),
+            Side::new("Peerline (kept for NACK)", OURS, move |effort| {
+                sample(effort, receivers, |spent| ours_kept.turn(spent))
+            }),
             Side::new("str0m", "str0m", move |effort| sample(effort, receivers, |spent| plain.turn(spent))),
             Side::new("str0m (kept for NACK)", "str0m", move |effort| {
                 sample(effort, receivers, |spent| kept.turn(spent))
@@ -74,6 +81,7 @@ struct Line {
     a: Session,
     b: Session,
     transceiver: TransceiverId,
+    at_b: TransceiverId,
     ssrc: [u8; 4],
     payload_type: u8,
 }
@@ -86,6 +94,9 @@ struct Ours {
     number: u16,
     memory: Vec<u8>,
     batches: Vec<Vec<u8>>,
+    kept: bool,
+    arrived: usize,
+    forwarded: usize,
 }
 
 fn address(is_a: bool) -> std::net::SocketAddr {
@@ -98,10 +109,17 @@ fn arrival(at_a: bool, at: proto::Instant) -> Arrival {
 }
 
 impl Line {
-    fn connected(now: &mut proto::Instant, number: u8) -> Self {
+    fn connected(now: &mut proto::Instant, number: u8, kept: bool) -> Self {
         let session = |is_a: bool| {
             let mut config = Config::new(crypto::default_provider());
             config.local_addresses = vec![address(is_a)];
+            if kept {
+                let mut frames = FrameConfig::default();
+                frames.output = Comes::Packets;
+                // What comes is forwarded as it comes.
+                frames.bandwidth.start = 50_000_000;
+                config.frames = Some(Arc::new(frames));
+            }
             let seed = [number.wrapping_mul(2).wrapping_add(u8::from(is_a)); 32];
             Session::new(*now, WallClock { unix_seconds: 1_800_000_000 }, config, seed)
                 .expect("a certificate")
@@ -127,7 +145,8 @@ impl Line {
                 let info = a.transceiver(transceiver).expect("it is there");
                 let ssrc = info.encodings[0].ssrc.0.to_be_bytes();
                 let payload_type = info.negotiated.expect("agreed").send[0].payload_type.get();
-                return Self { a, b, transceiver, ssrc, payload_type };
+                let at_b = b.transceivers().next().expect("one").0;
+                return Self { a, b, transceiver, at_b, ssrc, payload_type };
             }
         }
         panic!("no connection");
@@ -155,13 +174,13 @@ fn carry(now: proto::Instant, from: &mut Session, to: &mut Session, to_a: bool, 
 }
 
 impl Ours {
-    fn new(receivers: usize) -> Self {
+    fn new(receivers: usize, kept: bool) -> Self {
         let epoch = Instant::now();
         let start = time(epoch, epoch);
         let mut latest = start;
         let mut line = |number| {
             let mut now = start;
-            let line = Line::connected(&mut now, number);
+            let line = Line::connected(&mut now, number, kept);
             latest = latest.max(now);
             line
         };
@@ -169,13 +188,24 @@ impl Ours {
         let receivers: Vec<_> = (1..=receivers).map(|number| line(number as u8)).collect();
         let now = epoch + (latest - start);
         let batches = vec![vec![0; TRAIN * 1500]; receivers.len()];
-        Self { sender, receivers, epoch, now, number: 0, memory: vec![0; TRAIN * 1500], batches }
+        Self {
+            sender,
+            receivers,
+            epoch,
+            now,
+            number: 0,
+            memory: vec![0; TRAIN * 1500],
+            batches,
+            kept,
+            arrived: 0,
+            forwarded: 0,
+        }
     }
 
     fn turn(&mut self, spent: &mut u64) {
         self.now += INTERVAL;
         let now = time(self.epoch, self.now);
-        let Self { sender, receivers, memory, batches, .. } = self;
+        let Self { sender, memory, .. } = self;
         let payloads = messages(PAYLOAD);
 
         // The sender's own end: unmeasured.
@@ -192,11 +222,21 @@ impl Ours {
         let transmit = sender.a.finish_rtp(&batch).expect("packets");
         let size = transmit.segment_size.expect("of one size");
 
-        // The worker: what came of one receive call, into a train for each receiver.
+        if self.kept {
+            self.forward_kept(now, size, transmit.len, spent);
+        } else {
+            self.forward_at_once(now, size, transmit.len, spent);
+        }
+    }
+
+    /// What came of one receive call, into a train for each receiver.
+    fn forward_at_once(&mut self, now: proto::Instant, size: usize, len: usize, spent: &mut u64) {
+        let Self { sender, receivers, memory, batches, .. } = self;
+        let payloads = messages(PAYLOAD);
         let mut trains = vec![(0, 0); receivers.len()];
         timed(spent, || {
             let mut lens = [0; TRAIN];
-            for (datagram, len) in memory[..transmit.len].chunks_mut(size).zip(&mut lens) {
+            for (datagram, len) in memory[..len].chunks_mut(size).zip(&mut lens) {
                 let received = sender.b.handle_datagram(arrival(false, now), datagram).expect("its packet");
                 let Received::Rtp { packet, .. } = received else { panic!("{received:?}") };
                 *len = packet.bytes().len();
@@ -226,6 +266,64 @@ impl Ours {
             keep(now, spent, &mut line.a, &mut line.b, true, memory);
         }
         keep(now, spent, &mut sender.b, &mut sender.a, false, memory);
+    }
+
+    /// The same through the machines of media: copies are kept for whoever asks for them again, and leave at the path's pace.
+    fn forward_kept(&mut self, now: proto::Instant, size: usize, len: usize, spent: &mut u64) {
+        let Self { sender, receivers, memory, batches, .. } = self;
+        let payloads = messages(PAYLOAD);
+        timed(spent, || {
+            let mut taken = [(0, 0); TRAIN];
+            for (datagram, taken) in memory[..len].chunks_mut(size).zip(&mut taken) {
+                let received = sender.b.handle_datagram(arrival(false, now), datagram).expect("its packet");
+                let Received::Packet { number, packet, .. } = received else { panic!("{received:?}") };
+                *taken = (packet.as_packet().bytes().len(), number);
+            }
+            let info = sender.b.transceiver(sender.at_b).expect("it is there");
+            let theirs = info.negotiated.expect("agreed").clone();
+            for line in receivers.iter_mut() {
+                for (packet, (len, number)) in memory.chunks(size).zip(taken) {
+                    let packet = &packet[..len];
+                    let extensions = &theirs.extensions;
+                    line.a
+                        .forward_rtp(now, line.transceiver, 0, (0, number), packet, extensions)
+                        .expect("room");
+                }
+            }
+        });
+        self.forwarded += TRAIN * receivers.len();
+        for (line, memory) in receivers.iter_mut().zip(batches) {
+            for step in 0..5 {
+                let now = now + INTERVAL / 5 * step;
+                loop {
+                    let due = timed(spent, || {
+                        let due = line.a.poll_timeout().is_some_and(|due| due <= now);
+                        if due {
+                            line.a.handle_timeout(now);
+                        }
+                        line.a.poll_transmit(now, &mut Batch::new(memory, 40, 1500))
+                    });
+                    let Some(transmit) = due else { break };
+                    let size = transmit.segment_size.unwrap_or(transmit.len);
+                    for datagram in memory[..transmit.len].chunks_mut(size) {
+                        let received = line.b.handle_datagram(arrival(false, now), datagram);
+                        if let Ok(Received::Packet { packet, .. }) = received {
+                            self.arrived +=
+                                usize::from(payloads.iter().any(|it| packet.as_packet().payload() == it));
+                        }
+                    }
+                }
+            }
+            keep(now + INTERVAL / 5 * 4, spent, &mut line.a, &mut line.b, true, memory);
+        }
+        keep(now + INTERVAL / 5 * 4, spent, &mut sender.b, &mut sender.a, false, memory);
+        // What is behind waits for its turn.
+        assert!(
+            self.arrived * 10 >= self.forwarded * 9 || self.forwarded < 20_000,
+            "{} of {}",
+            self.arrived,
+            self.forwarded
+        );
     }
 }
 

@@ -5,6 +5,7 @@ mod dtls;
 mod forward;
 mod loopback;
 mod relay;
+mod ring_provider;
 mod sdp;
 mod srtp;
 mod stun;

@@ -79,6 +79,8 @@ pub struct ReceiverConfig {
     pub takeover: Duration,
     /// The shortest time between two requests for a key frame of a stream. 500 ms by default.
     pub key_frame_interval: Duration,
+    /// Contributing sources that are remembered for ten seconds: 64 by default. As many synchronization sources are as there may be streams.
+    pub max_contributors: usize,
     /// What is asked for again.
     pub nack_limits: NackLimits,
     /// What is kept for repair.
@@ -104,6 +106,7 @@ impl Default for ReceiverConfig {
             probation: 1,
             takeover: Duration::from_millis(500),
             key_frame_interval: Duration::from_millis(500),
+            max_contributors: 64,
             nack_limits: NackLimits::default(),
             recovery: RecoveryLimits::default(),
             buffer: Limits::default(),

@@ -4,6 +4,7 @@ mod arrivals;
 mod buffer;
 mod config;
 mod congestion;
+mod contributors;
 mod delay;
 mod nack;
 mod recovery;
@@ -15,6 +16,7 @@ mod tracker;
 pub(crate) use arrivals::{Arrivals, interval as transport_feedback_interval};
 pub use config::{Format, Output, ReceiverConfig};
 pub(crate) use congestion::{INTERVAL as STREAM_FEEDBACK_INTERVAL, StreamArrivalLimits, StreamArrivals};
+pub use contributors::Contribution;
 pub use delay::DelayLimits;
 pub use nack::{NackLimits, NackStats};
 pub use recovery::RecoveryLimits;
@@ -30,6 +32,7 @@ use rtp::payload::red;
 use rtp::rtcp::{Encoder, Packet as Rtcp, ReportBlock, SenderInfo};
 use rtp::{EditError, Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, fec, rtx};
 
+use self::contributors::Contributors;
 use self::sources::{Role, Sources};
 use self::stream::Stream;
 use crate::{Discard, EncodedTransform};
@@ -93,14 +96,17 @@ pub struct Receiver {
     recovered: VecDeque<(StreamId, u64, Vec<u8>)>,
     scratch: Vec<u8>,
     transform: Option<Box<dyn EncodedTransform>>,
+    contributors: Contributors,
     last_now: Instant,
 }
 
 impl Receiver {
     /// One that has received nothing.
     pub fn new(config: ReceiverConfig) -> Self {
+        let contributors = Contributors::new(config.max_streams, config.max_contributors);
         Self {
             config,
+            contributors,
             streams: Vec::new(),
             sources: Sources::default(),
             next_stream: 0,
@@ -302,6 +308,17 @@ impl Receiver {
         self.streams.iter().find(|other| other.id == stream)?.clock.last()
     }
 
+    /// The sources that packets of media came from in the last ten seconds, the latest first (W3C WebRTC 1.0 §5.3,
+    /// `getSynchronizationSources`). They count as they come, also where they are forwarded.
+    pub fn synchronization_sources(&self, now: Instant) -> Vec<Contribution> {
+        self.contributors.senders(now)
+    }
+
+    /// The sources that a mixer has named in the packets of the last ten seconds, the latest first (`getContributingSources`).
+    pub fn contributing_sources(&self, now: Instant) -> Vec<Contribution> {
+        self.contributors.mixed(now)
+    }
+
     /// Removes a stream.
     pub fn remove(&mut self, stream: StreamId) {
         self.streams.retain(|other| other.id != stream);
@@ -494,6 +511,10 @@ impl Receiver {
         let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
         let number = stream.arrive(now, view, on_path, &self.config)?;
         let filler = filler || view.payload().is_empty();
+        if !filler {
+            let is_audio = !self.config.is_video();
+            self.contributors.note(now, view, &self.config.extensions, is_audio);
+        }
         if !filler && let Some(recovery) = &mut stream.recovery {
             recovery.add_packet(view);
         }

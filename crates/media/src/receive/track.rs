@@ -229,7 +229,9 @@ impl Track {
         }
         let timestamp = self.extend(header.timestamp);
         let is_video = codec.is_some_and(Codec::is_video);
-        if on_path && !filler && (header.marker || !is_video) {
+        // Of a telephone event all packets have the time of its begin (RFC 4733 §2.5.1.2): the first tells of the path.
+        let is_update = self.started && !is_video && timestamp == self.newest;
+        if on_path && !filler && !is_update && (header.marker || !is_video) {
             self.delay.observe(now, timestamp);
         }
         match self.buffer.insert(now, number, header, packet.payload(), filler) {

@@ -4,6 +4,7 @@ use rtp::extension::ExtensionMap;
 use rtp::{Mid, PayloadType, Rid, Ssrc, fec};
 
 use super::history::HistoryLimits;
+use super::tones::ToneFormat;
 use crate::Codec;
 
 /// How a media section is sent.
@@ -24,6 +25,10 @@ pub struct SenderConfig {
     pub nack: bool,
     /// Packets of repair.
     pub fec: Option<FecConfig>,
+    /// Telephone events that the peer takes, with the clock of the codec. Of audio alone.
+    pub tones: Option<ToneFormat>,
+    /// As many tones wait to be played, at most. 256 by default.
+    pub max_tones: usize,
     /// The streams: one, or one a layer with simulcast. One by default.
     pub encodings: Vec<EncodingConfig>,
     /// The longest packet, without what SRTP adds. 1,170 bytes by default: with its 16 to 20 bytes, UDP and IPv6, and a TURN
@@ -92,6 +97,8 @@ impl Default for SenderConfig {
             rtx: None,
             nack: true,
             fec: None,
+            tones: None,
+            max_tones: 256,
             encodings: vec![EncodingConfig::default()],
             max_packet: 1170,
             max_forwarded: 1212,

@@ -114,6 +114,8 @@ pub struct EncodingStats {
     pub refused: u64,
     /// Packets of repair.
     pub repairs: u64,
+    /// Frames that were left out because a tone was played in their place.
+    pub muted: u64,
     /// NACKs, PLIs and FIRs that came.
     pub nacks: u64,
     /// See there.
@@ -307,6 +309,12 @@ impl Encoding {
         Ok(())
     }
 
+    /// The time on the stream's clock, as frames have it. It begins with the first tone where there was no frame yet.
+    pub(crate) fn media_time(&mut self, now: Instant, rate: u32) -> u32 {
+        let (last, at) = *self.time.get_or_insert((RtpTimestamp(self.timestamp_offset), now));
+        last.wrapping_add(clock::ticks(now - at, rate)).0.wrapping_sub(self.timestamp_offset)
+    }
+
     /// Makes a packet of somebody else's one of this stream, where it stands. Gives its number.
     pub(crate) fn adopt(
         &mut self,
@@ -339,6 +347,25 @@ impl Encoding {
         self.next = self.next.max(number.saturating_add(1));
         self.time = Some((packet.as_packet().header().timestamp, now));
         Ok(number)
+    }
+
+    /// The same with a packet of `len` bytes at the begin of `memory`, where it may grow. Gives its number and its length.
+    pub(crate) fn adopt_bytes(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        source: u32,
+        number: u64,
+        (memory, len): (&mut [u8], usize),
+        theirs: &ExtensionMap,
+    ) -> Result<(u64, usize), SendError> {
+        let mut packet = PacketMut::decode(memory, len).map_err(|_| SendError::Malformed)?;
+        let number = self.adopt(now, config, source, number, &mut packet, theirs)?;
+        // Others send what their path carries; one that is too long for ours would wait for room for ever.
+        if packet.len() > config.max_forwarded {
+            return Err(SendError::TooLong);
+        }
+        Ok((number, packet.len()))
     }
 
     pub(crate) fn omit(&mut self, source: u32, number: u64) {

@@ -7,6 +7,7 @@ mod history;
 mod log;
 mod packetizer;
 mod template;
+mod tones;
 
 pub use config::{EncodingConfig, FecConfig, SenderConfig};
 pub(crate) use encoding::Class;
@@ -14,6 +15,7 @@ pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
 pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
 pub use packetizer::Layering;
+pub use tones::{ToneError, ToneFormat};
 
 use std::fmt;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
 use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
+use self::tones::Tones;
 use crate::breaker::{Circumstances, Stop};
 use crate::transform::Outgoing;
 use crate::{EncodedFrame, EncodedTransform, clock};
@@ -44,6 +47,8 @@ pub enum SendError {
     TooLong,
     /// The packet is older than what is forwarded of its source.
     Late,
+    /// What is to be forwarded is no packet of RTP.
+    Malformed,
     /// The transform has left the frame out.
     Refused,
     /// The frame cannot be divided.
@@ -72,6 +77,7 @@ impl fmt::Display for SendError {
             Self::Inactive => "the stream is not active",
             Self::TooLong => "the payload is longer than a packet",
             Self::Late => "the packet is older than what is forwarded of its source",
+            Self::Malformed => "it is no packet of RTP",
             Self::Refused => "the transform has left the frame out",
             Self::Frame(error) => return error.fmt(f),
             Self::Edit(error) => return error.fmt(f),
@@ -99,6 +105,8 @@ pub enum SenderEvent {
         /// Why.
         reason: Stop,
     },
+    /// A tone of [`Sender::insert_tones`] begins, or a pause; `None`: all were played. Only the last is kept.
+    Tone(Option<char>),
 }
 
 /// Sends the streams of a media section: one, or with simulcast several.
@@ -120,6 +128,7 @@ pub struct Sender {
     limit_told: Option<u64>,
     stops: Vec<(usize, Stop)>,
     transform: Option<Outgoing>,
+    tones: Option<Box<Tones>>,
     last_now: Instant,
 }
 
@@ -142,6 +151,7 @@ impl Sender {
             limit_told: None,
             stops: Vec::new(),
             transform: None,
+            tones: None,
             last_now: Instant::default(),
         }
     }
@@ -218,9 +228,14 @@ impl Sender {
         frame: &OutgoingFrame<'_>,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
+        let is_muted = self.is_playing() && encoding == 0;
         let Self { config, encodings, transform, .. } = self;
         let stream = u32::try_from(encoding).map_err(|_| SendError::UnknownEncoding)?;
         let encoding = active(encodings, encoding)?;
+        if is_muted {
+            encoding.stats.muted = encoding.stats.muted.saturating_add(1);
+            return Ok(());
+        }
         let Some(transform) = transform else { return encoding.send_frame(now, config, frame) };
         let SenderConfig { payload_type, codec, .. } = *config;
         let about = EncodedFrame { stream, payload_type, codec, timestamp: RtpTimestamp(frame.timestamp) };
@@ -247,7 +262,7 @@ impl Sender {
         encoding.send_payload(now, config, payload_type, marker, frame)
     }
 
-    /// Forwards a packet of somebody else: it is changed where it stands, and a copy waits. `source` tells streams apart that take
+    /// Forwards a packet of somebody else: a copy of it becomes one of this stream, and waits. `source` tells streams apart that take
     /// turns, as the layers of simulcast do; `number` is the packet's in its stream, as a receiver gives it, and `theirs` what
     /// identifiers of its header extensions mean. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
     ///
@@ -260,7 +275,7 @@ impl Sender {
         encoding: usize,
         source: u32,
         number: u64,
-        packet: &mut PacketMut<'_>,
+        packet: &[u8],
         theirs: &ExtensionMap,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
@@ -268,14 +283,19 @@ impl Sender {
         if !encoding.history.has_room(1, packet.len()) {
             return Err(SendError::Blocked);
         }
-        let number = encoding.adopt(now, config, source, number, packet, theirs)?;
-        // Others send what their path carries; one that is too long for ours would wait for room for ever.
-        if packet.len() > config.max_forwarded {
-            return Err(SendError::TooLong);
-        }
         let mut memory = encoding.history.memory(0);
-        memory.extend_from_slice(packet.bytes());
-        if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+        memory.extend_from_slice(packet);
+        memory.resize(packet.len().saturating_add(FORWARDING_ROOM), 0);
+        match encoding.adopt_bytes(now, config, source, number, (&mut memory, packet.len()), theirs) {
+            Ok((number, len)) => {
+                memory.truncate(len);
+                if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+            }
+            Err(error) => {
+                encoding.history.give_back(memory);
+                Err(error)
+            }
+        }
     }
 
     /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
@@ -307,6 +327,9 @@ impl Sender {
         if let Some((encoding, reason)) = self.stops.pop() {
             return Some(SenderEvent::Stopped { encoding, reason });
         }
+        if let Some(tone) = self.poll_tone() {
+            return Some(tone);
+        }
         let limit = self.bitrate_limit();
         if let Some(limit) = limit.filter(|_| self.limit_told != limit) {
             self.limit_told = Some(limit);
@@ -323,7 +346,7 @@ impl Sender {
         let interval = self.config.key_frame_interval;
         let wishes = self.encodings.iter().filter_map(|encoding| encoding.key_frame.due(interval));
         let breakers = self.encodings.iter().filter_map(|encoding| encoding.breaker.due());
-        wishes.chain(breakers.filter(|_| self.config.circuit_breaker)).min()
+        wishes.chain(breakers.filter(|_| self.config.circuit_breaker)).chain(self.tones_due()).min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -336,6 +359,7 @@ impl Sender {
                 self.stop(at, reason);
             }
         }
+        self.play_tones(now);
     }
 
     /// Takes what a peer says of the streams.
@@ -595,4 +619,6 @@ fn active(encodings: &mut [Encoding], at: usize) -> Result<&mut Encoding, SendEr
     if encoding.active && !encoding.breaker.is_open() { Ok(encoding) } else { Err(SendError::Inactive) }
 }
 
+/// By how much a packet may grow that is forwarded: header extensions that it lacks.
+const FORWARDING_ROOM: usize = 64;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

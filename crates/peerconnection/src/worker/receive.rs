@@ -89,15 +89,29 @@ impl Worker {
     /// What comes to a socket of one session is for nobody else.
     fn deliver_relayed(&mut self, session: usize, received: &relay_sockets::Received) {
         let relay_sockets::Received { path, train } = *received;
-        let Some(driven) = self.sessions.get(&session) else { return };
+        let Self { sessions, receive_buffer, passing, .. } = self;
+        let Some(driven) = sessions.get(&session) else { return };
         let arrival = Arrival { path, ecn: train.ecn, at: self.clock.now() };
-        let datagrams = self.receive_buffer.get_mut(..train.len).unwrap_or_default();
+        let datagrams = receive_buffer.get_mut(..train.len).unwrap_or_default();
         let mut core = driven.connection.lock();
         for datagram in datagrams.chunks_mut(train.stride) {
-            core.handle_datagram(arrival, datagram);
+            core.handle_datagram(arrival, datagram, passing);
         }
         drop(core);
         self.dirty.insert(session);
+        self.forward();
+    }
+
+    /// Forwards what has come for others.
+    fn forward(&mut self) {
+        if self.passing.is_empty() {
+            return;
+        }
+        let Self { passing, inbox, dirty, .. } = self;
+        passing.forward(|handle| match handle.key_of(inbox) {
+            Some(key) => _ = dirty.insert(key),
+            None => handle.notify(),
+        });
     }
 
     /// Gives what lies in the buffer to whom it belongs; `from` is the worker that has passed it on, if one has.
@@ -108,7 +122,18 @@ impl Worker {
         }
         let Parcel { path, ecn, len, stride } = parcel;
         let arrival = Arrival { path, ecn, at: self.clock.now() };
-        let Self { receive_buffer, demux, sessions, dirty, strangers, neighbours, inbox, number, .. } = self;
+        let Self {
+            receive_buffer,
+            demux,
+            sessions,
+            dirty,
+            strangers,
+            neighbours,
+            inbox,
+            number,
+            passing,
+            ..
+        } = self;
         let buffer = receive_buffer.get_mut(..len).unwrap_or_default();
         // The datagrams of a train nearly always belong to one session: it is locked once.
         let mut open: Option<(usize, MutexGuard<'_, Core>)> = None;
@@ -155,12 +180,14 @@ impl Worker {
                 dirty.insert(key);
             }
             if let Some((_, core)) = &mut open {
-                core.handle_datagram(arrival, datagram);
+                core.handle_datagram(arrival, datagram, passing);
             }
         }
+        drop(open);
         if let Some(neighbours) = neighbours {
             run.pass_on(neighbours, parcel, buffer);
         }
+        self.forward();
     }
 
     /// What has come to other workers' sockets for our sessions, from each within a budget; says whether there may be

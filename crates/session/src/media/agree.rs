@@ -51,6 +51,21 @@ impl CodecParameters {
     }
 }
 
+impl CodecParameters {
+    /// Those of a codec as it is spoken here.
+    pub fn of(codec: &Codec) -> Self {
+        Self {
+            payload_type: codec.payload_type,
+            name: codec.name.clone(),
+            clock_rate: codec.clock_rate,
+            channels: codec.channels,
+            parameters: codec.parameters.as_ref().into(),
+            feedback: codec.feedback,
+            rtx: codec.rtx,
+        }
+    }
+}
+
 /// What was agreed upon for a transceiver.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -80,6 +95,20 @@ impl Negotiated {
     /// What packets with this payload type that come are of.
     pub fn codec(&self, payload_type: PayloadType) -> Option<&CodecParameters> {
         self.receive().iter().find(|codec| codec.payload_type == payload_type)
+    }
+
+    /// What parameters say; `None` where header extensions do not go together.
+    pub(crate) fn of_parameters(section: &crate::SectionParameters) -> Option<Self> {
+        let receive = if section.receive == section.send { Vec::new() } else { section.receive.clone() };
+        Some(Self {
+            send: section.send.clone(),
+            receive,
+            extensions: section.extension_map()?,
+            mixed_extensions: false,
+            reduced_size: section.reduced_size,
+            receive_rids: section.receive_rids.clone(),
+            remote_sources: section.remote_sources.clone(),
+        })
     }
 
     /// What `local` and `remote`, of which one answers the other, agree upon. `max_sources` SSRCs are read at most.

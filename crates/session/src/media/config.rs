@@ -31,6 +31,8 @@ pub struct FrameConfig {
     pub history: HistoryLimits,
     /// What waits in the jitter buffer of each stream, and in a frame. Default: 2,048 packets and 4 MiB.
     pub buffer: rtp::payload::Limits,
+    /// Tones that wait to be played by [`insert_dtmf`](crate::Session::insert_dtmf), of each transceiver. Default: 256.
+    pub max_tones: usize,
     /// Whether a stream that does harm is stopped (RFC 8083). Default: yes.
     pub circuit_breaker: bool,
 }
@@ -42,6 +44,7 @@ impl Default for FrameConfig {
             bandwidth: BandwidthConfig::default(),
             history: HistoryLimits::default(),
             buffer: rtp::payload::Limits::default(),
+            max_tones: 256,
             circuit_breaker: true,
         }
     }

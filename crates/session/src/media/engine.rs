@@ -12,7 +12,9 @@ use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
 
+use super::tones::tone_format;
 use super::transceiver::Transceiver;
+use super::transforms::Shared;
 use super::{CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
 
 /// The machines of a transport's media.
@@ -43,6 +45,8 @@ pub(crate) struct Line {
     encodings: Vec<Encoding>,
     /// What is sent, among those that were agreed upon.
     payload_type: Option<PayloadType>,
+    /// What the frames that come go through.
+    transform: Option<Shared>,
     /// A frame can be had, which is to be told.
     is_ready: bool,
     /// Since when that is told, or frames are fetched.
@@ -144,6 +148,7 @@ impl Engine {
                 let line_receiver = self.rtp.add_receiver(config);
                 if let Some(receiver) = line_receiver.and_then(|id| self.rtp.receiver(id)) {
                     announce(receiver, &line.negotiated);
+                    receiver.set_transform(line.transform.as_ref().map(Shared::boxed));
                 }
                 line.receiver = line_receiver;
                 line.made[0] = line.made[0].wrapping_add(1);
@@ -151,6 +156,15 @@ impl Engine {
         }
         self.refresh(now);
         true
+    }
+
+    /// What the frames of this transceiver go through that come from now on.
+    pub(crate) fn set_receive_transform(&mut self, id: TransceiverId, transform: Option<Shared>) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return };
+        if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
+            receiver.set_transform(transform.as_ref().map(Shared::boxed));
+        }
+        line.transform = transform;
     }
 
     /// Sends frames of this payload type from now on, which was agreed upon. Gives whether it was.
@@ -162,6 +176,7 @@ impl Engine {
         line.payload_type = Some(payload_type);
         if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
             sender.set_codec(codec.payload_type, format, codec.rtx);
+            sender.set_tones(tone_format(&line.negotiated, format.clock_rate()));
         }
         true
     }
@@ -246,6 +261,7 @@ impl Engine {
             sender: None,
             encodings: Vec::new(),
             payload_type: None,
+            transform: transceiver.transforms.receive.clone(),
             is_ready: false,
             told: None,
         });
@@ -276,6 +292,7 @@ impl Engine {
         line.made[0] = line.made[0].wrapping_add(1);
         if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
             announce(receiver, negotiated);
+            receiver.set_transform(line.transform.as_ref().map(Shared::boxed));
         }
     }
 
@@ -313,11 +330,18 @@ impl Engine {
                 (config.max_packet, config.max_forwarded) = (self.max_packet, self.max_forwarded);
                 config.history = self.config.history;
                 config.circuit_breaker = self.config.circuit_breaker;
+                config.max_tones = self.config.max_tones;
                 line.sender = self.rtp.add_sender(config);
                 line.made[1] = line.made[1].wrapping_add(1);
+                if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
+                    sender.set_transform(transceiver.transforms.send.as_ref().map(Shared::boxed));
+                }
             }
         }
         let (Some(id), kind) = (line.sender, line.kind) else { return };
+        if let Some(sender) = self.rtp.sender(id).filter(|_| kind == MediaKind::Audio) {
+            sender.set_tones(tone_format(negotiated, format.clock_rate()));
+        }
         for (number, encoding) in encodings.iter().enumerate() {
             let is_active = !encoding.wanted.is_paused;
             let claim = is_active.then(|| claim(kind, encoding, number));

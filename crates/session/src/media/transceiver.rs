@@ -5,6 +5,7 @@ use proto::Ssrc;
 use rtp::Rid;
 use sdp::Direction;
 
+use super::transforms::Transforms;
 use super::{Codec, Negotiated};
 
 /// Audio or video.
@@ -143,6 +144,7 @@ pub(crate) struct Transceiver {
     pub track: String,
     pub association: Association,
     pub news: TrackNews,
+    pub transforms: Transforms,
 }
 
 /// What an exchange of descriptions changes, and a rollback restores.

@@ -14,6 +14,7 @@ use crate::TransceiverError;
 use crate::media::agree::simulcast;
 use crate::media::section::kind_of;
 use crate::media::transceiver::{Association, TrackNews, Transceiver};
+use crate::media::transforms::Transforms;
 use crate::media::{Codec, Encoding, MediaKind, Negotiated, SendEncoding, TransceiverId, TransceiverInit};
 
 impl Negotiation {
@@ -365,7 +366,7 @@ impl Negotiation {
     }
 
     /// Encodings with SSRCs of their own.
-    fn set_encodings(&mut self, id: TransceiverId, wanted: Vec<SendEncoding>, seed: &Secret<32>) {
+    pub(super) fn set_encodings(&mut self, id: TransceiverId, wanted: Vec<SendEncoding>, seed: &Secret<32>) {
         let mut rng = Rng::new(self.seed_of("encodings", seed));
         let mut made: Vec<Encoding> = Vec::with_capacity(wanted.len());
         for wanted in wanted {
@@ -403,7 +404,7 @@ impl Negotiation {
         hexadecimal(&bytes)
     }
 
-    fn make_transceiver(
+    pub(super) fn make_transceiver(
         &mut self,
         kind: MediaKind,
         direction: Direction,
@@ -424,6 +425,7 @@ impl Negotiation {
             track: hexadecimal(&track),
             association: Association::default(),
             news: TrackNews::None,
+            transforms: Transforms::default(),
         });
         id
     }
@@ -455,7 +457,7 @@ impl Negotiation {
     }
 
     /// A transceiver is stopped for good.
-    fn forget(&mut self, id: TransceiverId) {
+    pub(super) fn forget(&mut self, id: TransceiverId) {
         let Some(place) = self.transceivers.iter().position(|it| it.id == id) else { return };
         let transceiver = self.transceivers.remove(place);
         let is_known = transceiver.association.fired.is_some_and(Direction::receives)

@@ -1,15 +1,18 @@
 //! Frames: what a session does of [`media`](::media) for its transceivers.
 
+mod tones;
+mod transforms;
+
 use std::sync::Arc;
 
 use ::media::{
-    Claimant, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats, SendError,
-    StreamId, StreamStats, Tap,
+    Claimant, Contribution, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats,
+    SendError, StreamId, StreamStats, Tap,
 };
 use crypto::derive_seed;
 use proto::Instant;
+use rtp::PayloadType;
 use rtp::extension::ExtensionMap;
-use rtp::{PacketMut, PayloadType};
 
 use super::Session;
 use crate::media::TransceiverId;
@@ -52,9 +55,8 @@ impl Session {
         self.send_by(now, id, |sender, now| sender.send_payload(now, 0, payload_type, is_marked, payload))
     }
 
-    /// Forwards a packet of another session's, of `len` bytes at the begin of `memory`: it is changed where it stands, where it
-    /// may grow, and a copy waits for its turn. `source` tells
-    /// streams apart that take turns, as the layers of simulcast do; `number` is the packet's in its stream, as
+    /// Forwards a packet of another session's: a copy of it is changed to what the peer expects, and waits for its turn.
+    /// `source` tells streams apart that take turns, as the layers of simulcast do; `number` is the packet's in its stream, as
     /// [`Received::Packet`](crate::Received::Packet) has it, and `theirs` what identifiers of its header extensions mean.
     ///
     /// # Errors
@@ -66,13 +68,10 @@ impl Session {
         id: TransceiverId,
         encoding: usize,
         (source, number): (u32, u64),
-        (memory, len): (&mut [u8], usize),
+        packet: &[u8],
         theirs: &ExtensionMap,
     ) -> Result<(), SendMediaError> {
-        let mut packet = PacketMut::decode(memory, len).map_err(|_| SendMediaError::Malformed)?;
-        self.send_by(now, id, |sender, now| {
-            sender.write_rtp(now, encoding, source, number, &mut packet, theirs)
-        })
+        self.send_by(now, id, |sender, now| sender.write_rtp(now, encoding, source, number, packet, theirs))
     }
 
     /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
@@ -141,6 +140,22 @@ impl Session {
         receiver.map(of).unwrap_or_default()
     }
 
+    /// The sources from which packets of a transceiver came in the last ten seconds, the latest first, with how loud they were
+    /// (W3C WebRTC 1.0 §5.3, `getSynchronizationSources`).
+    pub fn synchronization_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
+        self.advance(now);
+        let now = self.now;
+        self.receiver_mut(id).map(|receiver| receiver.synchronization_sources(now)).unwrap_or_default()
+    }
+
+    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
+    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    pub fn contributing_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
+        self.advance(now);
+        let now = self.now;
+        self.receiver_mut(id).map(|receiver| receiver.contributing_sources(now)).unwrap_or_default()
+    }
+
     /// The source and the name of a stream that is received.
     pub fn stream_source(
         &mut self,
@@ -195,10 +210,26 @@ impl Session {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
             SendError::Inactive => SendMediaError::Inactive,
+            SendError::Malformed => SendMediaError::Malformed,
+            SendError::Refused => SendMediaError::LeftOut,
             SendError::TooLong | SendError::Late | SendError::Frame(_) | SendError::Edit(_) | _ => {
                 SendMediaError::Frame(error)
             }
         })
+    }
+
+    /// What sends for a transceiver.
+    fn sender_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Sender> {
+        let engine = self.engine_mut()?;
+        let sender = engine.sender(id)?;
+        engine.rtp.sender(sender)
+    }
+
+    /// What receives for a transceiver.
+    fn receiver_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Receiver> {
+        let engine = self.engine_mut()?;
+        let receiver = engine.receiver(id)?;
+        engine.rtp.receiver(receiver)
     }
 
     pub(super) fn engine_mut(&mut self) -> Option<&mut Engine> {

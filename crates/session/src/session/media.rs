@@ -191,6 +191,10 @@ impl Session {
         change: impl FnOnce(&mut crate::media::transceiver::Transceiver),
     ) -> Result<(), TransceiverError> {
         self.advance(now);
+        // Their parameters say all of this.
+        if self.is_without_sdp {
+            return Err(TransceiverError::WithoutSdp);
+        }
         let transceiver = self.negotiation.transceiver_mut(id).filter(|transceiver| !transceiver.is_stopping);
         change(transceiver.ok_or(TransceiverError::Stopped)?);
         self.ask_for_offer();

@@ -6,7 +6,7 @@ use sdp::Setup;
 use super::{Ending, Session};
 use crate::fingerprint::Fingerprints;
 use crate::negotiation::{RemoteParameters, SctpParameters};
-use crate::{DtlsRole, ParametersError, SignalingState, TransportParameters};
+use crate::{DtlsRole, ParametersError, SectionParameters, SignalingState, TransportParameters};
 
 impl Session {
     /// Connects to a peer of whom `parameters` say all that descriptions would. Gathering begins; our candidates are
@@ -37,10 +37,12 @@ impl Session {
             candidates,
             sctp_port,
             max_message_size,
+            sections,
         } = parameters;
         if sctp_port == 0 || candidates.iter().any(|address| address.port() == 0) {
             return Err(ParametersError::Port);
         }
+        self.check_sections(&sections)?;
         self.is_without_sdp = true;
         self.news.negotiation_is_covered();
         self.make_transport(ice_role, local);
@@ -65,8 +67,44 @@ impl Session {
             end_of_candidates: false,
         }));
         self.connect(dtls_role);
+        self.negotiation.set_sections(&sections, &self.seed);
+        self.follow_media();
         self.settle();
         Ok(())
+    }
+
+    /// Changes the sections of audio and video that both ends know: those of a name that is known go on with what was changed, the
+    /// codecs, the direction; others begin, and those that are not named end. The peer has to do the same; what comes
+    /// between the one and the other is dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// The session was not begun from parameters, it is closed, or the sections do not go together; nothing is changed
+    /// then.
+    pub fn set_sections(
+        &mut self,
+        now: Instant,
+        sections: &[SectionParameters],
+    ) -> Result<(), ParametersError> {
+        self.advance(now);
+        if self.ending != Ending::No {
+            return Err(ParametersError::Closed);
+        }
+        if !self.is_without_sdp {
+            return Err(ParametersError::WithSdp);
+        }
+        self.check_sections(sections)?;
+        self.negotiation.set_sections(sections, &self.seed);
+        self.follow_media();
+        self.settle();
+        Ok(())
+    }
+
+    fn check_sections(&self, sections: &[SectionParameters]) -> Result<(), ParametersError> {
+        let limits = &self.config.limits;
+        crate::parameters::check(sections, limits.max_transceivers, limits.max_remote_sources)
+            .and_then(|()| self.negotiation.may_set_sections(sections))
+            .map_err(|(number, fault)| ParametersError::Section { number, fault })
     }
 
     /// Whether gathering was begun: by a local description, or from parameters.

@@ -1,0 +1,248 @@
+//! SFrame (RFC 9605) as a transform of frames: servers that forward them cannot read them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crypto::Provider;
+use sframe::{CipherSuite, HEADER_ROOM, KeyError, Receiver, ReceiverConfig, ReceiverStats, Sender};
+
+use crate::{Codec, EncodedFrame, EncodedTransform};
+
+/// Encrypts frames for whoever has the key, and not for servers on the way. All clones have one key and one counter, so that one key
+/// can serve several streams: RFC 9605 §9.1 forbids that a counter comes twice.
+///
+/// What packetizers and forwarders look at stays in the clear, and is authenticated: the first byte of Opus and of VP9, ten bytes of a
+/// key frame of VP8 and three of another one. Of H.264, H.265 and AV1 they look at more than that: their frames are left out.
+#[derive(Clone, Debug)]
+pub struct FrameEncryptor {
+    sender: Arc<Mutex<Sender>>,
+    provider: &'static dyn Provider,
+    tag_len: usize,
+}
+
+impl FrameEncryptor {
+    /// With a key that nobody else encrypts with (RFC 9605 §4.4.1), named `key_id`.
+    ///
+    /// # Errors
+    ///
+    /// The default provider of cryptography does not know the suite.
+    pub fn new(suite: CipherSuite, key_id: u64, base_key: &[u8]) -> Result<Self, KeyError> {
+        Self::with_provider(crypto::default_provider(), suite, key_id, base_key)
+    }
+
+    /// The same with cryptography from `provider`.
+    ///
+    /// # Errors
+    ///
+    /// The provider does not know the suite.
+    pub fn with_provider(
+        provider: &'static dyn Provider,
+        suite: CipherSuite,
+        key_id: u64,
+        base_key: &[u8],
+    ) -> Result<Self, KeyError> {
+        let sender = Sender::new(provider, suite, key_id, base_key)?;
+        Ok(Self { sender: Arc::new(Mutex::new(sender)), provider, tag_len: suite.tag_len() })
+    }
+
+    /// Goes on with another key, of which counters begin anew: it must never have been used.
+    ///
+    /// # Errors
+    ///
+    /// The provider does not know the suite.
+    pub fn set_key(&self, key_id: u64, base_key: &[u8]) -> Result<(), KeyError> {
+        lock(&self.sender).set_key(self.provider, key_id, base_key)
+    }
+}
+
+impl EncodedTransform for FrameEncryptor {
+    fn transform(&mut self, frame: &EncodedFrame, bytes: &mut Vec<u8>) -> bool {
+        let Some(clear) = clear_len(frame.codec, bytes) else { return false };
+        let len = bytes.len();
+        // The header comes between what stays and what is encrypted, the tag behind.
+        bytes.resize(len.saturating_add(HEADER_ROOM).saturating_add(self.tag_len), 0);
+        bytes.copy_within(clear..len, clear.saturating_add(HEADER_ROOM));
+        let Some((metadata, memory)) = bytes.split_at_mut_checked(clear) else { return false };
+        let text = HEADER_ROOM..len.saturating_sub(clear).saturating_add(HEADER_ROOM);
+        let sealed = lock(&self.sender).encrypt(metadata, memory, text).map(|sealed| sealed.len());
+        let Ok(sealed) = sealed else { return false };
+        let end = bytes.len();
+        bytes.copy_within(end.saturating_sub(sealed)..end, clear);
+        bytes.truncate(clear.saturating_add(sealed));
+        true
+    }
+}
+
+/// Decrypts what a [`FrameEncryptor`] has made. All clones have the same keys, which may come and go. A frame that it cannot decrypt is
+/// as good as lost, and counted.
+#[derive(Clone, Debug)]
+pub struct FrameDecryptor {
+    receiver: Arc<Mutex<Receiver>>,
+    tag_len: usize,
+}
+
+impl FrameDecryptor {
+    /// Without a key.
+    pub fn new(suite: CipherSuite) -> Self {
+        Self::with_provider(crypto::default_provider(), suite, ReceiverConfig::default())
+    }
+
+    /// The same with cryptography from `provider`, and with limits.
+    pub fn with_provider(
+        provider: &'static dyn Provider,
+        suite: CipherSuite,
+        config: ReceiverConfig,
+    ) -> Self {
+        let receiver = Receiver::new(provider, suite, config);
+        Self { receiver: Arc::new(Mutex::new(receiver)), tag_len: suite.tag_len() }
+    }
+
+    /// Adds a key, or puts it in the place of the one with that name.
+    ///
+    /// # Errors
+    ///
+    /// There are as many as may be, or the provider does not know the suite.
+    pub fn add_key(&self, key_id: u64, base_key: &[u8]) -> Result<(), KeyError> {
+        lock(&self.receiver).add_key(key_id, base_key)
+    }
+
+    /// Forgets a key. Gives whether it was there.
+    pub fn remove_key(&self, key_id: u64) -> bool {
+        lock(&self.receiver).remove_key(key_id)
+    }
+
+    /// What became of frames.
+    pub fn stats(&self) -> ReceiverStats {
+        lock(&self.receiver).stats()
+    }
+}
+
+impl EncodedTransform for FrameDecryptor {
+    fn transform(&mut self, frame: &EncodedFrame, bytes: &mut Vec<u8>) -> bool {
+        let Some(clear) = clear_len(frame.codec, bytes) else { return false };
+        let Some((metadata, rest)) = bytes.split_at_mut_checked(clear) else { return false };
+        let behind = rest.len();
+        let opened = lock(&self.receiver).decrypt(metadata, rest).map(|opened| opened.plaintext.len());
+        let Ok(len) = opened else { return false };
+        let start = clear.saturating_add(behind).saturating_sub(self.tag_len).saturating_sub(len);
+        bytes.copy_within(start..start.saturating_add(len), clear);
+        bytes.truncate(clear.saturating_add(len));
+        true
+    }
+}
+
+/// How many bytes others have to see; `None` where that is more than the begin, or the frame has not as many.
+fn clear_len(codec: Codec, bytes: &[u8]) -> Option<usize> {
+    let len = match codec {
+        // RFC 7741 §4.3: frame tag, and of a key frame start code and size.
+        Codec::Vp8 => match bytes.first() {
+            Some(first) if first & 1 == 0 => 10,
+            _ => 3,
+        },
+        // The table of contents; the uncompressed header with the kind of the frame.
+        Codec::Opus | Codec::RedundantAudio { .. } | Codec::Vp9 => 1,
+        Codec::G711 | Codec::G722 | Codec::OtherAudio { .. } | Codec::OtherVideo { .. } => 0,
+        Codec::H264 | Codec::H265 | Codec::Av1 => return None,
+    };
+    (len <= bytes.len()).then_some(len)
+}
+
+/// Nothing panics under these locks; what they guard is whole in any case.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use rtp::{PayloadType, RtpTimestamp};
+
+    use super::*;
+
+    fn pair(suite: CipherSuite) -> (FrameEncryptor, FrameDecryptor) {
+        let provider = crypto::rust_crypto();
+        let encryptor = FrameEncryptor::with_provider(provider, suite, 300, b"a key of Alice's").unwrap();
+        let decryptor = FrameDecryptor::with_provider(provider, suite, ReceiverConfig::default());
+        decryptor.add_key(300, b"a key of Alice's").unwrap();
+        (encryptor, decryptor)
+    }
+
+    fn frame(codec: Codec) -> EncodedFrame {
+        EncodedFrame { stream: 0, payload_type: PayloadType::default(), codec, timestamp: RtpTimestamp(1) }
+    }
+
+    const CODECS: [Codec; 8] = [
+        Codec::Opus,
+        Codec::G711,
+        Codec::G722,
+        Codec::RedundantAudio { primary: PayloadType::new(111).unwrap(), clock_rate: 48_000 },
+        Codec::Vp8,
+        Codec::Vp9,
+        Codec::OtherAudio { clock_rate: 8000 },
+        Codec::OtherVideo { clock_rate: 90_000 },
+    ];
+
+    #[test]
+    fn frames_of_any_length_come_back_and_their_begin_stays() {
+        let mut rng = crypto::Rng::new([7; 32]);
+        for suite in CipherSuite::ALL {
+            let (mut encryptor, mut decryptor) = pair(suite);
+            for codec in CODECS {
+                for len in (0..40).chain([1000, 70_000]) {
+                    let mut plain = vec![0; len];
+                    rng.fill(&mut plain);
+                    let mut bytes = plain.clone();
+                    let Some(clear) = clear_len(codec, &plain) else {
+                        assert!(len < 10 && !encryptor.transform(&frame(codec), &mut bytes));
+                        continue;
+                    };
+                    assert!(encryptor.transform(&frame(codec), &mut bytes));
+                    assert_eq!(bytes[..clear], plain[..clear]);
+                    assert!(bytes.len() > len + suite.tag_len() && bytes.len() <= len + suite.tag_len() + 17);
+                    // A bit of it, anywhere, and it is none.
+                    let mut forged = bytes.clone();
+                    let at = rng.below(u32::try_from(forged.len()).unwrap()) as usize;
+                    forged[at] ^= 4;
+                    assert!(!decryptor.transform(&frame(codec), &mut forged), "{codec:?} {len} {at}");
+                    assert!(decryptor.transform(&frame(codec), &mut bytes));
+                    assert_eq!(bytes, plain, "{codec:?} {len}");
+                }
+            }
+            let stats = decryptor.stats();
+            assert_eq!(stats.decrypted, stats.forged + stats.malformed + stats.unknown_key);
+        }
+    }
+
+    #[test]
+    fn clones_share_their_key_and_its_counter() {
+        let (mut one, mut decryptor) = pair(CipherSuite::Aes128GcmSha256_128);
+        let mut other = one.clone();
+        let mut counters = Vec::new();
+        for at in 0..4 {
+            let encryptor = if at % 2 == 0 { &mut one } else { &mut other };
+            let mut bytes = vec![1, 2, 3];
+            assert!(encryptor.transform(&frame(Codec::Opus), &mut bytes));
+            counters.push(bytes[1..].to_vec());
+            assert!(decryptor.transform(&frame(Codec::Opus), &mut bytes));
+        }
+        counters.dedup();
+        assert_eq!(counters.len(), 4);
+        // Another key, for all of them.
+        one.set_key(301, b"the next key").unwrap();
+        let mut bytes = vec![1, 2, 3];
+        assert!(other.transform(&frame(Codec::Opus), &mut bytes));
+        assert!(!decryptor.clone().transform(&frame(Codec::Opus), &mut bytes.clone()));
+        decryptor.add_key(301, b"the next key").unwrap();
+        assert!(decryptor.transform(&frame(Codec::Opus), &mut bytes));
+        assert!(decryptor.remove_key(300) && !decryptor.remove_key(300));
+        assert_eq!(decryptor.stats().unknown_key, 1);
+    }
+
+    #[test]
+    fn frames_of_which_others_must_see_more_are_left_out() {
+        let (mut encryptor, mut decryptor) = pair(CipherSuite::Aes128GcmSha256_128);
+        for codec in [Codec::H264, Codec::H265, Codec::Av1] {
+            let mut bytes = vec![0, 0, 0, 1, 0x65, 1, 2, 3];
+            assert!(!encryptor.transform(&frame(codec), &mut bytes));
+            assert!(!decryptor.transform(&frame(codec), &mut bytes));
+        }
+    }
+}
