@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crypto::{HashAlgorithm, Provider};
+use crypto::{HashAlgorithm, Provider, SignatureAlgorithm};
 use net::Clock;
 use session::Identity;
 
@@ -38,6 +38,29 @@ impl Certificate {
         let identity = Identity::generate(provider, Clock::unix_seconds(), seed);
         let identity = Arc::new(identity.map_err(|_| Error::Identity)?);
         Ok(Self { identity, provider })
+    }
+
+    /// One that was made elsewhere, DER, with its private key: RSA of 2,048 to 8,192 bits (PKCS #8 or PKCS #1), where the
+    /// accelerated provider of cryptography runs, or ECDSA on P-256 (PKCS #8 or SEC 1).
+    ///
+    /// ```no_run
+    /// # use peerline::Certificate;
+    /// let certificate = std::fs::read("certificate.der").map_err(|_| "no certificate")?;
+    /// let certificate = Certificate::from_der(certificate, &std::fs::read("key.der").map_err(|_| "no key")?)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// It is no certificate, the key is none that is understood here, or another one's.
+    pub fn from_der(certificate: Vec<u8>, private_key: &[u8]) -> Result<Self, Error> {
+        let provider = crypto::default_provider();
+        let key = match crypto::p256_secret(private_key) {
+            Ok(secret) => provider.signing_key(SignatureAlgorithm::EcdsaP256Sha256, secret.expose()),
+            Err(_) => provider.rsa_signing_key(private_key),
+        };
+        let identity = Identity::new(certificate, key.map_err(|_| Error::Identity)?);
+        Ok(Self { identity: Arc::new(identity.map_err(|_| Error::Identity)?), provider })
     }
 
     /// Its SHA-256 hash, as `a=fingerprint` has it (RFC 8122 §5).

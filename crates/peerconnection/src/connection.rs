@@ -1,3 +1,5 @@
+mod media;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +9,8 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MediaKind, MessageKind, Outgoing, Received,
-    Report, RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, TransceiverId, TransceiverInit,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Received, Report,
+    RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, TransceiverId,
 };
 
 use crate::channel::{Slot, Waiting};
@@ -19,7 +21,7 @@ use crate::forwarding::{KeyFrameWish, Passing};
 use crate::ice_server::{Server, Wanted};
 use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
-use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError, Transceiver};
+use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
 /// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
@@ -151,35 +153,6 @@ impl PeerConnection {
         let id = self.handle.with(|core| core.session.open_channel(now, init.into_session(label)))?;
         self.handle.notify();
         Ok(DataChannel::new(self.handle.clone(), id))
-    }
-
-    /// Has something to send (`addTrack`), which belongs to these streams: by a transceiver that has nothing to send and never
-    /// had, or by a new one, which the next exchange of descriptions agrees upon.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed or has no descriptions, there are too many, or the names are none.
-    pub fn add_track(&self, kind: MediaKind, streams: &[&str]) -> Result<Transceiver, Error> {
-        let streams = streams.iter().map(|&name| name.to_owned()).collect();
-        let id = self.command(|session, now| session.add_track(now, kind, streams))?;
-        Transceiver::new(self.handle.clone(), id).ok_or(Error::ConnectionClosed)
-    }
-
-    /// Makes a transceiver (`addTransceiver`), which the next offer has a section for. Unlike one of
-    /// [`add_track`](Self::add_track) it is never taken for a section of the peer's.
-    ///
-    /// # Errors
-    ///
-    /// What of `init` does not go together; and as of `add_track`.
-    pub fn add_transceiver(&self, kind: MediaKind, init: TransceiverInit) -> Result<Transceiver, Error> {
-        let id = self.command(|session, now| session.add_transceiver(now, kind, init))?;
-        Transceiver::new(self.handle.clone(), id).ok_or(Error::ConnectionClosed)
-    }
-
-    /// The transceivers, in the order in which they were made (`getTransceivers`).
-    pub fn transceivers(&self) -> Vec<Transceiver> {
-        let ids: Vec<_> = self.handle.with(|core| core.session.transceivers().map(|(id, _)| id).collect());
-        ids.into_iter().filter_map(|id| Transceiver::new(self.handle.clone(), id)).collect()
     }
 
     /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
@@ -421,24 +394,6 @@ impl Core {
         std::mem::take(&mut self.wishes)
     }
 
-    pub(crate) fn media_slot(&mut self, id: TransceiverId) -> &mut MediaSlot {
-        self.media.entry(id).or_default()
-    }
-
-    /// Has the task wake when there is something of a transceiver's; it ends with that.
-    pub(crate) fn wait_for_media<T>(
-        &mut self,
-        id: TransceiverId,
-        cx: &Context<'_>,
-        which: impl FnOnce(&mut MediaSlot) -> &mut Waiting,
-    ) -> Poll<Option<T>> {
-        if self.over || self.session.transceiver(id).is_none() {
-            self.media.remove(&id);
-            return Poll::Ready(None);
-        }
-        which(self.media_slot(id)).wait(cx)
-    }
-
     pub(crate) const fn is_over(&self) -> bool {
         self.over
     }
@@ -594,8 +549,9 @@ impl Core {
                     }
                     self.pass_request(id, SenderRequest::of(event));
                 }
-                session::Event::TargetRate { transceiver, encoding, bitrate } => {
-                    self.pass_request(transceiver, Some(SenderRequest::TargetRate { encoding, bitrate }));
+                session::Event::TargetRate { transceiver, encoding, bitrate, limits } => {
+                    let request = SenderRequest::TargetRate { encoding, bitrate, limits };
+                    self.pass_request(transceiver, Some(request));
                 }
                 // Streams are told apart by their frames, and the bandwidth is asked for.
                 session::Event::Receiver(..) | session::Event::Bandwidth(_) | _ => {}
@@ -605,18 +561,6 @@ impl Core {
         if self.session.is_over() && !self.over {
             self.end();
         }
-    }
-
-    /// Ends what waits for transceivers that are stopped: an exchange of descriptions has completed that.
-    fn forget_stopped(&mut self) {
-        let Self { media, session, .. } = self;
-        media.retain(|id, slot| {
-            let is_there = session.transceiver(*id).is_some();
-            if !is_there {
-                slot.wake_all();
-            }
-            is_there
-        });
     }
 
     /// Tells those who wait for something of a channel, if anybody ever did.

@@ -67,8 +67,8 @@ pub enum Error {
     /// The endpoint was shut down.
     #[error("the endpoint was shut down")]
     EndpointClosed,
-    /// The identity could not be made.
-    #[error("no certificate can be made")]
+    /// The certificate could not be made, or the one that was given cannot be used.
+    #[error("no certificate can be made of it")]
     Identity,
 }
 

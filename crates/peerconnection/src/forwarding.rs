@@ -284,7 +284,7 @@ impl Core {
         let slot = media.entry(id).or_default();
         match (request, &mut slot.feed) {
             (SenderRequest::KeyFrame { encoding: 0 }, Some(feed)) => wishes.extend(feed.key_frame()),
-            (SenderRequest::TargetRate { encoding: 0, bitrate }, Some(feed)) => {
+            (SenderRequest::TargetRate { encoding: 0, bitrate, .. }, Some(feed)) => {
                 feed.choice.target = Some(bitrate)
             }
             (request, _) => slot.request(request),

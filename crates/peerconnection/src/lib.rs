@@ -78,19 +78,20 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    AddressPolicy, AudioLevel, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats,
-    CandidateStats, CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState,
-    CredentialsError, DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, DtmfError,
-    EncodedFrame, EncodedTransform, Encoding, EncodingStats, ExtensionKind, ExtensionUse, Failure, Feedback,
-    FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats, FrameEncryptor,
-    FrameKeyError, GatheringState, IceCredentials, IceCredentialsError, IceFailure, IceRole, IceState,
-    InboundRtpStats, InterfaceReport, Layering, Limits, LocalName, MediaConfig, MediaKind, MediaSourceStats,
-    NameFailure, NameState, Negotiated, OutboundRtpStats, OutgoingFrame, Output, ParametersError,
-    PayloadType, PeerCertificate, PeerConnectionStats, Reliability, RemoteInboundRtpStats,
-    RemoteOutboundRtpStats, RemoteReport, Report, Rid, RtpStats, SdpType, SendEncoding, SendMediaError,
-    SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport, Stop, StreamId, StreamStats,
-    Timestamp, TransceiverId, TransceiverInit, TransportParameters, TransportStats, UnusedReason,
-    UnusedServer, Value,
+    AddressPolicy, AudioLevel, BandwidthConfig, BundlePolicy, CandidateKind, CandidatePairState,
+    CandidatePairStats, CandidateStats, CertificateStats, ChannelState, Codec, CodecParameters, CodecStats,
+    ConnectionState, CredentialsError, DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState,
+    DtmfError, EncodedFrame, EncodedTransform, EncoderLimits, Encoding, EncodingStats, ExtensionKind,
+    ExtensionUse, Failure, Feedback, FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig,
+    FrameDecryptorStats, FrameEncryptor, FrameKeyError, GatheringState, IceCredentials, IceCredentialsError,
+    IceFailure, IceRole, IceState, InboundRtpStats, InterfaceReport, Layering, Limits, LocalName,
+    MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,
+    OutgoingFrame, Output, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Priority,
+    ReceiveParameters, Reliability, RemoteInboundRtpStats, RemoteOutboundRtpStats, RemoteReport, Report, Rid,
+    RtcpParameters, RtpStats, SdpType, SectionEncoding, SectionFault, SectionParameters, SendEncoding,
+    SendMediaError, SendParameters, SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport,
+    Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,
+    TransportStats, UnusedReason, UnusedServer, Value,
 };
 pub use strangers::{Stranger, Strangers};
 pub use transceiver::{

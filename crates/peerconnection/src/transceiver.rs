@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
-    OutgoingFrame, Output, PayloadType, RemoteReport, Rid, SendEncoding, SendMediaError, SenderEvent,
-    StatsReport, Stop, StreamId, StreamStats, TransceiverError, TransceiverId,
+    Codec, Content, Direction, EncodedTransform, EncoderLimits, Encoding, EncodingStats, MediaKind,
+    Negotiated, OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid, SendEncoding,
+    SendMediaError, SendParameters, SenderEvent, StatsReport, Stop, StreamId, StreamStats, TransceiverError,
+    TransceiverId,
 };
 
 use crate::Error;
@@ -121,7 +122,36 @@ impl Transceiver {
         self.info(|info| info.encodings.to_vec()).unwrap_or_default()
     }
 
-    /// Changes what is wanted of what is sent (`setParameters`): names and number stay.
+    /// What is sent (`getParameters` of its sender), to be changed and given to [`set_parameters`](Self::set_parameters) before it
+    /// is read again.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn parameters(&self) -> Result<SendParameters, Error> {
+        Ok(self.handle.with(|core| core.session.sender_parameters(self.id))?)
+    }
+
+    /// Changes what is wanted of what is sent (`setParameters`): bitrates, rates of frames, scales, priorities, and whether a
+    /// stream is paused. Encoders are told by [`SenderRequest::TargetRate`].
+    ///
+    /// # Errors
+    ///
+    /// Other parameters than those that were read last, or what cannot be changed; nothing is changed then.
+    pub fn set_parameters(&self, parameters: SendParameters) -> Result<(), Error> {
+        self.command(|core, now, id| core.session.set_sender_parameters(now, id, parameters))
+    }
+
+    /// What is received (`getParameters` of its receiver).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn receive_parameters(&self) -> Result<ReceiveParameters, Error> {
+        Ok(self.handle.with(|core| core.session.receiver_parameters(self.id))?)
+    }
+
+    /// Changes what is wanted of what is sent, whatever was read before: names and number stay.
     ///
     /// # Errors
     ///
@@ -549,6 +579,8 @@ pub enum SenderRequest {
         encoding: usize,
         /// In bit/s.
         bitrate: u64,
+        /// Of video: what else it has to keep to.
+        limits: EncoderLimits,
     },
     /// Sending was stopped, as it does harm (RFC 8083): see [`Transceiver::resume`].
     Stopped {
@@ -661,12 +693,13 @@ mod tests {
         assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 0));
         slot.add_packet(packet(MAX_PACKETS as u64));
         assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 1));
+        let limits = EncoderLimits::default();
         for bitrate in 0..100 {
-            slot.request(SenderRequest::TargetRate { encoding: 0, bitrate });
-            slot.request(SenderRequest::TargetRate { encoding: 1, bitrate });
+            slot.request(SenderRequest::TargetRate { encoding: 0, bitrate, limits });
+            slot.request(SenderRequest::TargetRate { encoding: 1, bitrate, limits });
             slot.request(SenderRequest::KeyFrame { encoding: 0 });
         }
         assert_eq!(slot.requests.len(), 3);
-        assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99 });
+        assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99, limits });
     }
 }

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use harness::{endpoint, negotiate};
 use peerline::{
-    Configuration, Direction, Event, Events, MediaKind, OutgoingFrame, Output, PayloadType, PeerConnection,
-    SendEncoding, SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit,
+    Configuration, Direction, DtlsRole, Event, Events, IceCredentials, IceRole, MediaConfig, MediaKind,
+    OutgoingFrame, Output, PayloadType, PeerCertificate, PeerConnection, SectionParameters, SendEncoding,
+    SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit, TransportParameters,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -155,6 +156,62 @@ async fn real_tones_are_told_one_after_another_and_come_as_events() {
     assert_eq!(keys, [4, 11]);
     two[0].0.close();
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), phone.next_tone()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn real_video_goes_over_a_connection_without_descriptions() {
+    let [here, there] = [endpoint().await, endpoint().await];
+    let mut camera = SectionParameters::new("cam", MediaKind::Video, &MediaConfig::default());
+    camera.direction = Direction::SendOnly;
+    let credentials = |name: &str| IceCredentials::new(name, "aPasswordThatBothHaveAgreedUpon").unwrap();
+    let parameters = |side: usize, section: SectionParameters| {
+        let (ice, dtls) =
+            [(IceRole::Controlling, DtlsRole::Client), (IceRole::Controlled, DtlsRole::Server)][side];
+        let [ours, theirs] = [["dial", "wait"], ["wait", "dial"]][side].map(credentials);
+        let mut parameters = TransportParameters::new(ice, dtls, theirs, PeerCertificate::Any);
+        (parameters.local, parameters.sections) = (Some(ours), vec![section]);
+        parameters
+    };
+    let (bob, mut from_bob) =
+        there.connect_without_sdp(Configuration::default(), parameters(1, camera.for_peer())).unwrap();
+    let mut dial = parameters(0, camera.clone());
+    dial.candidates = there.local_addresses().to_vec();
+    let (alice, _from_alice) = here.connect_without_sdp(Configuration::default(), dial).unwrap();
+    let track = async {
+        loop {
+            if let Some(Event::Track(transceiver)) = from_bob.next().await {
+                break transceiver;
+            }
+        }
+    };
+    let shown = tokio::time::timeout(Duration::from_secs(10), track).await.unwrap();
+    let source = alice.transceivers().remove(0);
+    assert_eq!((source.mid().as_deref(), shown.mid().as_deref()), (Some("cam"), Some("cam")));
+    tokio::spawn(pump(source.clone()));
+    for _ in 0..10 {
+        let frame = tokio::time::timeout(Duration::from_secs(10), shown.recv()).await.unwrap().unwrap();
+        assert_eq!(frame.bytes().unwrap().len(), 3000);
+    }
+    // Parameters as they were read, changed and set; and set once.
+    let mut wanted = source.parameters().unwrap();
+    wanted.encodings[0].max_framerate = Some(15.0);
+    source.set_parameters(wanted.clone()).unwrap();
+    assert!(source.set_parameters(wanted).is_err());
+    let told = async {
+        loop {
+            if let Some(SenderRequest::TargetRate { limits, .. }) = source.next_request().await
+                && limits.max_framerate == Some(15.0)
+            {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    assert!(!shown.receive_parameters().unwrap().codecs.is_empty());
+    // Both agree that it is over.
+    alice.set_sections(&[]).unwrap();
+    bob.set_sections(&[]).unwrap();
+    assert!(shown.recv().await.is_none() && bob.transceivers().is_empty());
 }
 
 #[tokio::test]

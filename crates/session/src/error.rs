@@ -122,8 +122,10 @@ impl TransceiverError {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Stopped | Self::Closed | Self::WithoutSdp => "InvalidStateError",
+            Self::NotRead => "InvalidStateError",
             Self::Streams | Self::Encodings => "TypeError",
-            Self::UnknownCodec => "InvalidModificationError",
+            Self::UnknownCodec | Self::Modified => "InvalidModificationError",
+            Self::Range => "RangeError",
             Self::TooMany => "OperationError",
         }
     }
@@ -148,6 +150,16 @@ pub enum TransceiverError {
     /// Of several encodings each has a name of its own, there are up to 16, and one of audio (`TypeError`).
     #[error("the encodings do not go together")]
     Encodings,
+    /// A picture is not made larger than it is, and there are no fewer frames than none (`RangeError`).
+    #[error("a scale below 1, or a negative rate of frames")]
+    Range,
+    /// Parameters can be set that were read last, and not set or outdated since (`InvalidStateError`).
+    #[error("the parameters were not read last, or were set already")]
+    NotRead,
+    /// Something was changed that cannot be: the number, order or names of encodings, codecs, header extensions, RTCP
+    /// (`InvalidModificationError`).
+    #[error("something was changed that cannot be")]
+    Modified,
     /// A codec is not among those of the configuration (`InvalidModificationError`).
     #[error("a codec is none of the configuration's")]
     UnknownCodec,

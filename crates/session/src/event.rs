@@ -4,7 +4,7 @@ use datachannel::ChannelId;
 
 use ::media::{ReceiverEvent, SenderEvent};
 
-use crate::TransceiverId;
+use crate::{EncoderLimits, TransceiverId};
 
 /// What happened to a session. Of each kind only the latest is kept until it is polled, but for
 /// candidates and channels, of which there are as many as there are.
@@ -49,6 +49,8 @@ pub enum Event {
         encoding: usize,
         /// In bit/s.
         bitrate: u64,
+        /// Of video: what else the encoder has to keep to, as [`SendEncoding`](crate::SendEncoding) has it.
+        limits: EncoderLimits,
     },
     /// What the path is thought to carry has changed by more than a twentieth, in bit/s.
     Bandwidth(u64),

@@ -4,6 +4,7 @@ pub(crate) mod agree;
 mod codec;
 mod config;
 pub(crate) mod demux;
+pub(crate) mod encoding;
 pub(crate) mod engine;
 pub(crate) mod queue;
 pub(crate) mod section;
@@ -13,8 +14,7 @@ pub(crate) mod transforms;
 
 pub use codec::{Codec, Feedback};
 pub use config::{ExtensionUse, FrameConfig, MediaConfig};
-pub use transceiver::{
-    Encoding, MediaKind, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit,
-};
+pub use encoding::{EncoderLimits, Priority, SendEncoding};
+pub use transceiver::{Encoding, MediaKind, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit};
 
 pub use agree::{CodecParameters, Negotiated};

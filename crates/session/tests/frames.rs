@@ -191,7 +191,7 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
         two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &packet, &theirs).unwrap();
     }
     // As long as those of browsers is carried; one that no path need carry is refused, and holds nothing up.
-    let forward = |two: &mut Two, number, len: usize| {
+    let forward = |two: &mut Two, number, len| {
         let mut memory = vec![0; 1300];
         memory[..sent_last.len()].copy_from_slice(&sent_last);
         two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &memory[..len], &theirs)

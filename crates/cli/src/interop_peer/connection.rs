@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use peerline::{
-    CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint,
-    Event, Events, IceCandidate, IceServer, IceTransportPolicy, Mdns, PeerConnection, Reliability, TlsClient,
+    BundlePolicy, CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description,
+    DtlsRole, Endpoint, Event, Events, IceCandidate, IceServer, IceTransportPolicy, Mdns, PeerConnection,
+    Reliability, TlsClient,
 };
 use serde_json::{Value, json};
 
@@ -23,16 +24,22 @@ pub(crate) struct Peer {
 impl Peer {
     /// Makes the connection as `config` wants it.
     pub(crate) async fn new(config: &Value, ways: &Ways, output: Output) -> Result<Self, Refusal> {
-        if config["certificate"] == "rsa" {
-            return Err(Refusal::Unsupported("certificate rsa".to_owned()));
-        }
         let mut configuration = Configuration::default();
+        if config["certificate"] == "rsa" {
+            let certificate = crate::rsa::certificate();
+            configuration.certificate =
+                Some(certificate.ok_or_else(|| Refusal::Unsupported("certificate rsa".to_owned()))?);
+        }
         configuration.ice_servers = ice_servers(config);
         if let Some(file) = std::env::var_os("INTEROP_CA_FILE").filter(|file| !file.is_empty()) {
             configuration.tls = Some(TlsClient::from_file(Path::new(&file))?);
         }
         if config["iceTransportPolicy"] == "relay" {
             configuration.ice_transport_policy = IceTransportPolicy::Relay;
+        }
+        let policies = [BundlePolicy::Balanced, BundlePolicy::MaxCompat, BundlePolicy::MaxBundle];
+        if let Some(policy) = policies.into_iter().find(|policy| config["bundlePolicy"] == policy.name()) {
+            configuration.bundle_policy = policy;
         }
         if config["dtlsRole"] == "server" {
             configuration.answer_dtls_role = DtlsRole::Server;

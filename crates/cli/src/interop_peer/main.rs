@@ -10,6 +10,7 @@ mod connection;
 mod media;
 mod output;
 mod payload;
+mod rsa;
 mod tally;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ mod config;
 mod encoding;
 mod forward;
 mod history;
+mod key_frame;
 mod log;
 mod packetizer;
 mod template;
@@ -129,6 +130,7 @@ pub struct Sender {
     stops: Vec<(usize, Stop)>,
     transform: Option<Outgoing>,
     tones: Option<Box<Tones>>,
+    urgency: u8,
     last_now: Instant,
 }
 
@@ -152,6 +154,7 @@ impl Sender {
             stops: Vec::new(),
             transform: None,
             tones: None,
+            urgency: USUAL_URGENCY,
             last_now: Instant::default(),
         }
     }
@@ -195,6 +198,16 @@ impl Sender {
         if let Some(encoding) = self.encodings.get_mut(encoding) {
             encoding.active = active;
         }
+    }
+
+    /// Says how urgent it is against other senders of video: packets of higher ones leave first. 1 by default; audio never waits.
+    pub const fn set_urgency(&mut self, urgency: u8) {
+        self.urgency = urgency;
+    }
+
+    /// How urgent it is.
+    pub const fn urgency(&self) -> u8 {
+        self.urgency
     }
 
     /// Whether a stream is switched on, and its circuit breaker has not stopped it.
@@ -619,6 +632,8 @@ fn active(encodings: &mut [Encoding], at: usize) -> Result<&mut Encoding, SendEr
     if encoding.active && !encoding.breaker.is_open() { Ok(encoding) } else { Err(SendError::Inactive) }
 }
 
+/// Of whom nothing was said.
+const USUAL_URGENCY: u8 = 1;
 /// By how much a packet may grow that is forwarded: header extensions that it lacks.
 const FORWARDING_ROOM: usize = 64;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

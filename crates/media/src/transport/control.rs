@@ -164,10 +164,27 @@ impl Rtp {
             (control.pacer.is_open(now), control.pacer.pads().is_some_and(|due| due <= now));
         let is_video = Sender::is_video;
         self.poll_senders(now, |sender| !is_video(sender), Class::Any, out)
-            || is_open
-                && (self.poll_senders(now, is_video, Class::Again, out)
-                    || self.poll_senders(now, is_video, Class::Fresh, out))
+            || is_open && (self.poll_senders(now, is_video, Class::Again, out) || self.poll_video(now, out))
             || pads && is_open && self.poll_senders(now, is_video, Class::Padding, out)
+    }
+
+    /// Writes the next packet of video: senders of one urgency take turns, and lower ones wait for higher ones.
+    fn poll_video(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
+        let urgencies = self.senders.iter().flatten().filter(|it| it.is_video()).map(Sender::urgency);
+        let (Some(mut urgency), Some(lowest)) = (urgencies.clone().max(), urgencies.min()) else {
+            return false;
+        };
+        loop {
+            let is_it = |sender: &Sender| sender.is_video() && sender.urgency() == urgency;
+            if self.poll_senders(now, is_it, Class::Fresh, out) {
+                return true;
+            }
+            if urgency == lowest {
+                return false;
+            }
+            let lower = self.senders.iter().flatten().filter(|it| it.is_video() && it.urgency() < urgency);
+            urgency = lower.map(Sender::urgency).max().unwrap_or(lowest);
+        }
     }
 
     /// When a packet may go, if any waits.

@@ -15,7 +15,11 @@ use sdp::format_parameters;
 use super::tones::tone_format;
 use super::transceiver::Transceiver;
 use super::transforms::Shared;
-use super::{CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
+use super::{
+    CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
+};
+use crate::Event;
+use crate::transports::TransportId;
 
 /// The machines of a transport's media.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub(crate) struct Line {
     encodings: Vec<Encoding>,
     /// What is sent, among those that were agreed upon.
     payload_type: Option<PayloadType>,
+    /// What encoders were told, stream by stream.
+    told_rates: Vec<Option<(u64, EncoderLimits)>>,
     /// What the frames that come go through.
     transform: Option<Shared>,
     /// A frame can be had, which is to be told.
@@ -70,15 +76,16 @@ impl Engine {
         }
     }
 
-    /// Follows what was agreed upon.
-    pub(crate) fn follow(&mut self, now: Instant, transceivers: &[Transceiver]) {
-        let is_there = |id: TransceiverId| transceivers.iter().any(|it| it.id == id && !it.is_stopping);
+    /// Follows what was agreed upon for this transport.
+    pub(crate) fn follow(&mut self, now: Instant, transceivers: &[Transceiver], transport: TransportId) {
+        let own = |it: &&Transceiver| !it.is_stopping && it.association.transport == transport;
+        let is_there = |id: TransceiverId| transceivers.iter().filter(own).any(|it| it.id == id);
         let gone: Vec<Line> = self.lines.extract_if(.., |line| !is_there(line.id)).collect();
         for line in gone {
             line.receiver.into_iter().for_each(|id| self.rtp.remove_receiver(id));
             line.sender.into_iter().for_each(|id| self.rtp.remove_sender(id));
         }
-        for transceiver in transceivers.iter().filter(|it| !it.is_stopping) {
+        for transceiver in transceivers.iter().filter(own) {
             let Some(negotiated) = &transceiver.association.negotiated else { continue };
             let at = self.line(transceiver, negotiated);
             self.follow_receiver(at, transceiver, negotiated);
@@ -118,6 +125,29 @@ impl Engine {
     /// What sends for a transceiver, if anything does.
     pub(crate) fn sender(&self, id: TransceiverId) -> Option<SenderId> {
         self.lines.iter().find(|line| line.id == id)?.sender
+    }
+
+    /// What an encoder is told of its rate.
+    pub(crate) fn tell_rate(&mut self, id: SenderId, encoding: usize, bitrate: u64) -> Option<Event> {
+        let line = self.lines.iter_mut().find(|line| line.sender == Some(id))?;
+        let limits = line.encodings.get(encoding)?.wanted.limits();
+        *line.told_rates.get_mut(encoding)? = Some((bitrate, limits));
+        Some(Event::TargetRate { transceiver: line.id, encoding, bitrate, limits })
+    }
+
+    /// An encoder that knows its rate, and not what else was changed since.
+    pub(crate) fn poll_limited(&mut self) -> Option<Event> {
+        self.lines.iter_mut().find_map(|line| {
+            let mut streams = line.told_rates.iter_mut().zip(&line.encodings).enumerate();
+            streams.find_map(|(encoding, (told, wanted))| {
+                let ((bitrate, known), limits) = (told.as_mut()?, wanted.wanted.limits());
+                if *known == limits {
+                    return None;
+                }
+                *known = limits;
+                Some(Event::TargetRate { transceiver: line.id, encoding, bitrate: *bitrate, limits })
+            })
+        })
     }
 
     /// Whose a receiver is.
@@ -261,6 +291,7 @@ impl Engine {
             sender: None,
             encodings: Vec::new(),
             payload_type: None,
+            told_rates: Vec::new(),
             transform: transceiver.transforms.receive.clone(),
             is_ready: false,
             told: None,
@@ -310,6 +341,7 @@ impl Engine {
         };
         let is_same = sources(encodings) == sources(&line.encodings);
         if !is_same {
+            line.told_rates.clear();
             line.sender.take().into_iter().for_each(|id| self.rtp.remove_sender(id));
         }
         line.encodings.clone_from(encodings);
@@ -338,7 +370,12 @@ impl Engine {
                 }
             }
         }
+        line.told_rates.resize(encodings.len(), None);
         let (Some(id), kind) = (line.sender, line.kind) else { return };
+        if let Some(sender) = self.rtp.sender(id) {
+            let urgencies = encodings.iter().map(|encoding| encoding.wanted.network_priority.urgency());
+            sender.set_urgency(urgencies.max().unwrap_or(0));
+        }
         if let Some(sender) = self.rtp.sender(id).filter(|_| kind == MediaKind::Audio) {
             sender.set_tones(tone_format(negotiated, format.clock_rate()));
         }
@@ -496,15 +533,17 @@ fn repair(negotiated: &Negotiated) -> Option<FecConfig> {
 /// What a stream can use of the bandwidth.
 fn claim(kind: MediaKind, encoding: &Encoding, number: usize) -> Claim {
     let limit = encoding.wanted.max_bitrate;
+    let weight = encoding.wanted.priority.weight();
     match kind {
         MediaKind::Audio => {
             let max = limit.unwrap_or(128_000);
-            Claim { min: 12_000.min(max), desired: 48_000.min(max), max, priority: 4, required: true }
+            let priority = 4 * weight;
+            Claim { min: 12_000.min(max), desired: 48_000.min(max), max, priority, required: true }
         }
         MediaKind::Video => {
             // RFC 8853's order is the program's; the first layers are the ones that must not go black.
             let max = limit.unwrap_or(5_000_000);
-            let priority = if number == 0 { 2 } else { 1 };
+            let priority = if number == 0 { 2 * weight } else { weight };
             Claim { min: 60_000.min(max), desired: 1_500_000.min(max), max, priority, required: number == 0 }
         }
     }

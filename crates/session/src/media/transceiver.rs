@@ -2,11 +2,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use proto::Ssrc;
-use rtp::Rid;
 use sdp::Direction;
 
 use super::transforms::Transforms;
-use super::{Codec, Negotiated};
+use super::{Codec, Negotiated, SendEncoding};
+use crate::transports::TransportId;
 
 /// Audio or video.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -61,25 +61,6 @@ impl Default for TransceiverInit {
             send_encodings: Vec::new(),
             has_track: true,
         }
-    }
-}
-
-/// One stream that is sent (W3C WebRTC 1.0 §5.2, `RTCRtpEncodingParameters`).
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct SendEncoding {
-    /// Its name, where there are several.
-    pub rid: Option<Rid>,
-    /// Whether it is not to be sent for now.
-    pub is_paused: bool,
-    /// The most that it may take, in bits a second.
-    pub max_bitrate: Option<u64>,
-}
-
-impl SendEncoding {
-    /// One with a name. `None` if it is none (RFC 8851 §10, RFC 8852 §3).
-    pub fn named(rid: &str) -> Option<Self> {
-        Some(Self { rid: Some(Rid::new(rid.as_bytes())?), ..Self::default() })
     }
 }
 
@@ -145,6 +126,15 @@ pub(crate) struct Transceiver {
     pub association: Association,
     pub news: TrackNews,
     pub transforms: Transforms,
+    /// Of what W3C's `getParameters` gave last: the next one to be given has the next number.
+    pub transaction: Transaction,
+}
+
+/// How often parameters of what is sent were read, and whether what was read last can be set.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Transaction {
+    pub count: u64,
+    pub is_open: bool,
 }
 
 /// What an exchange of descriptions changes, and a rollback restores.
@@ -152,6 +142,8 @@ pub(crate) struct Transceiver {
 pub(crate) struct Association {
     pub mid: Option<String>,
     pub section: Option<usize>,
+    /// What carries the section; the first where nothing else was agreed upon.
+    pub transport: TransportId,
     pub current: Option<Direction>,
     /// The direction that the application knows of (W3C WebRTC 1.0 §5.4, `[[FiredDirection]]`).
     pub fired: Option<Direction>,

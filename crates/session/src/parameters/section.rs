@@ -186,7 +186,7 @@ pub(crate) fn check(
         if !is_name(&section.mid) || !names.insert(section.mid.as_str()) {
             return Err(fault(SectionFault::Name));
         }
-        check_codecs(section, &mut codecs).ok_or(fault(SectionFault::Codecs))?;
+        check_codecs(section, &mut codecs).ok_or_else(|| fault(SectionFault::Codecs))?;
         let is_known = |(id, kind): &(u8, Kind)| extensions.set(*id, *kind).is_ok();
         if section.extension_map().is_none() || !section.extensions.iter().all(is_known) {
             return Err(fault(SectionFault::Extensions));
@@ -197,6 +197,10 @@ pub(crate) fn check(
             || many > MAX_ENCODINGS
             || (many > 1 && (section.kind == MediaKind::Audio || rids.len() != many))
         {
+            return Err(fault(SectionFault::Encodings));
+        }
+        let mut wanted: Vec<_> = section.encodings.iter().map(|it| it.wanted.clone()).collect();
+        if crate::media::encoding::check_encodings(section.kind, &mut wanted).is_err() {
             return Err(fault(SectionFault::Encodings));
         }
         let own = section.encodings.iter().filter_map(|encoding| encoding.ssrcs);

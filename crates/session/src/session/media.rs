@@ -1,14 +1,16 @@
 //! Transceivers: what a session does of W3C WebRTC 1.0 §5.
 
+mod parameters;
+
+pub use parameters::{ReceiveParameters, RtcpParameters, SendParameters};
+
 use crypto::Secret;
 use proto::Instant;
 use sdp::Direction;
 
 use super::{Ending, Session};
 use crate::media::transceiver::TrackNews;
-use crate::media::{
-    Codec, MediaConfig, MediaKind, SendEncoding, TransceiverId, TransceiverInfo, TransceiverInit,
-};
+use crate::media::{Codec, MediaConfig, MediaKind, TransceiverId, TransceiverInfo, TransceiverInit};
 use crate::negotiation::MediaContext;
 use crate::{Event, TransceiverError};
 
@@ -90,30 +92,6 @@ impl Session {
     ) -> Result<(), TransceiverError> {
         crate::negotiation::check_streams(&streams)?;
         self.change(now, id, |transceiver| transceiver.streams = streams)
-    }
-
-    /// Changes what is wanted of what is sent (W3C WebRTC 1.0 §5.2, `setParameters`): names and number stay.
-    ///
-    /// # Errors
-    ///
-    /// It is stopped, or other names or more or fewer encodings are given.
-    pub fn set_encodings(
-        &mut self,
-        now: Instant,
-        id: TransceiverId,
-        wanted: Vec<SendEncoding>,
-    ) -> Result<(), TransceiverError> {
-        self.advance(now);
-        let transceiver = self.negotiation.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
-        let known = &mut transceiver.association.encodings;
-        if !known.iter().map(|encoding| encoding.wanted.rid).eq(wanted.iter().map(|wanted| wanted.rid)) {
-            return Err(TransceiverError::Encodings);
-        }
-        for (encoding, wanted) in known.iter_mut().zip(wanted) {
-            encoding.wanted = wanted;
-        }
-        self.follow_frames();
-        Ok(())
     }
 
     /// Stops a transceiver for good; the next exchange of descriptions completes that (W3C WebRTC 1.0 §5.4, `stop`).
