@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crypto::Provider;
 use net::TlsClient;
-use session::{AddressPolicy, DtlsRole, FrameConfig, Limits, MediaConfig};
+use session::{AddressPolicy, BundlePolicy, DtlsRole, FrameConfig, Limits, MediaConfig};
 
 use crate::{Certificate, IceServer, IceTransportPolicy};
 
@@ -34,6 +34,10 @@ pub struct Configuration {
     pub max_relay_sockets: usize,
     /// Whom to believe of TURN servers over TLS. Default: the authorities that this machine believes.
     pub tls: Option<TlsClient>,
+    /// Which sections of media get a transport of their own, for peers that do not bundle (`bundlePolicy`). Default:
+    /// `max-bundle`, so that a connection uses the endpoint's port alone: each transport beyond the first opens sockets of
+    /// its own, one at each address of the endpoint and [`max_relay_sockets`](Self::max_relay_sockets) at the most.
+    pub bundle_policy: BundlePolicy,
     /// The role in the DTLS handshake that this side takes when it answers an offer that leaves it open.
     /// Default: client, as RFC 8842 §5.3 recommends.
     pub answer_dtls_role: DtlsRole,
@@ -66,6 +70,7 @@ impl Default for Configuration {
             relay_head_start: Duration::from_millis(250),
             max_relay_sockets: 8,
             tls: None,
+            bundle_policy: BundlePolicy::MaxBundle,
             answer_dtls_role: DtlsRole::Client,
             certificate: None,
             send_buffer: 1024 * 1024,

@@ -121,6 +121,7 @@ impl Endpoint {
         config.media.clone_from(&configuration.media);
         config.frames = Some(configuration.frames.clone());
         config.answer_dtls_role = configuration.answer_dtls_role;
+        config.bundle_policy = configuration.bundle_policy;
         config.limits = configuration.limits;
         config.identity = configuration.certificate.as_ref().map(|certificate| certificate.identity.clone());
         config.stun_servers.clone_from(stun);

@@ -78,11 +78,11 @@ pub use proto::{Carrier, Ecn, Path, Transmit};
 pub use server_connection::{ServerCarrier, connect_to_server};
 pub use session::uri::ParseError as UrlError;
 pub use session::{
-    AddressPolicy, AudioLevel, BandwidthConfig, CandidateKind, CandidatePairState, CandidatePairStats,
-    CandidateStats, CertificateStats, ChannelState, Codec, CodecParameters, CodecStats, ConnectionState,
-    CredentialsError, DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState, DtmfError,
-    EncodedFrame, EncodedTransform, EncoderLimits, Encoding, EncodingStats, ExtensionKind, ExtensionUse,
-    Failure, Feedback, FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig,
+    AddressPolicy, AudioLevel, BandwidthConfig, BundlePolicy, CandidateKind, CandidatePairState,
+    CandidatePairStats, CandidateStats, CertificateStats, ChannelState, Codec, CodecParameters, CodecStats,
+    ConnectionState, CredentialsError, DataChannelStats, Dictionary, Direction, DtlsRole, DtlsTransportState,
+    DtmfError, EncodedFrame, EncodedTransform, EncoderLimits, Encoding, EncodingStats, ExtensionKind,
+    ExtensionUse, Failure, Feedback, FrameCipherSuite, FrameConfig, FrameDecryptor, FrameDecryptorConfig,
     FrameDecryptorStats, FrameEncryptor, FrameKeyError, GatheringState, IceCredentials, IceCredentialsError,
     IceFailure, IceRole, IceState, InboundRtpStats, InterfaceReport, Layering, Limits, LocalName,
     MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,

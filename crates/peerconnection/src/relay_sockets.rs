@@ -1,5 +1,5 @@
-//! Sockets that belong to one session each: a TURN server knows its clients by their addresses, and a TCP connection
-//! leads to one peer.
+//! Sockets that belong to one session each: a TURN server knows its clients by their addresses, a TCP connection leads to
+//! one peer, and where sections are not bundled each transport beyond the first has its own.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use net::ready::{Kind, Ready, Signal};
 use net::{Train, Transport};
 use proto::{Carrier, Path, Transmit};
+use session::TransportId;
 
 use crate::ice_server::Server;
 
@@ -34,6 +35,8 @@ struct RelaySocket {
     stream: Option<Path>,
     /// And to which server, if not to a peer.
     server: Option<Server>,
+    /// The transport whose it is, if it is not for relaying.
+    owner: Option<TransportId>,
     transport: Arc<dyn Transport>,
     signal: Arc<Signal>,
     waker: Waker,
@@ -82,7 +85,7 @@ impl RelaySockets {
         let reaches =
             |ip: IpAddr| ip.is_ipv4() == server.is_ipv4() && ip.is_loopback() == server.is_loopback();
         let own = keys.iter().filter_map(|key| self.sockets.get(key));
-        let own = own.filter(|socket| socket.stream.is_none());
+        let own = own.filter(|socket| socket.stream.is_none() && socket.owner.is_none());
         let mut own: Vec<IpAddr> = own.map(|socket| socket.transport.local_address().ip()).collect();
         let mut opened = Vec::new();
         let Some(open) = self.open.clone() else { return (opened, false) };
@@ -94,13 +97,55 @@ impl RelaySockets {
                 Ok(transport) => {
                     own.push(address);
                     opened.push(transport.local_address());
-                    keys.push(self.add(session, None, None, transport));
+                    keys.push(self.add(session, None, None, None, transport));
                 }
                 // There may be others, and the report says so if there are none.
                 Err(error) => tracing::debug!(%error, "no socket for relaying"),
             }
         }
         (opened, own.into_iter().any(reaches))
+    }
+
+    /// Opens what a transport of `session` lacks that has sockets of its own: one at each address, as long as it has fewer than
+    /// `limit`; their keys are added to the session's `keys`. Says where the new ones are.
+    pub(crate) fn open_for(
+        &mut self,
+        session: usize,
+        keys: &mut Vec<usize>,
+        owner: TransportId,
+        limit: usize,
+    ) -> Vec<SocketAddr> {
+        let own = keys.iter().filter_map(|key| self.sockets.get(key));
+        let own = own.filter(|socket| socket.owner == Some(owner));
+        let own: Vec<IpAddr> = own.map(|socket| socket.transport.local_address().ip()).collect();
+        let mut opened = Vec::new();
+        let Some(open) = self.open.clone() else { return opened };
+        for address in self.addresses.clone().into_iter().filter(|address| !own.contains(address)) {
+            if own.len() + opened.len() >= limit {
+                break;
+            }
+            match open(SocketAddr::new(address, 0)) {
+                Ok(transport) => {
+                    opened.push(transport.local_address());
+                    keys.push(self.add(session, None, None, Some(owner), transport));
+                }
+                // There may be others; a transport without any finds no path, and the report says why.
+                Err(error) => tracing::debug!(%error, "no socket for a transport"),
+            }
+        }
+        opened
+    }
+
+    /// Closes the socket of a transport of the session's that is bound to this address.
+    pub(crate) fn close_at(&mut self, keys: &mut Vec<usize>, address: SocketAddr) {
+        let is_there = |key: &&usize| {
+            let socket = self.sockets.get(*key);
+            socket.is_some_and(|it| it.owner.is_some() && it.transport.local_address() == address)
+        };
+        if let Some(key) = keys.iter().find(is_there).copied() {
+            self.sockets.remove(&key);
+            keys.retain(|other| *other != key);
+        }
     }
 
     /// Whether servers over TCP, TLS and DTLS may be connected to.
@@ -117,7 +162,7 @@ impl RelaySockets {
         stream: Arc<dyn Transport>,
         server: Server,
     ) {
-        keys.push(self.add(session, Some(path), Some(server), stream));
+        keys.push(self.add(session, Some(path), Some(server), None, stream));
     }
 
     /// Takes a connection to a peer in, for a session.
@@ -128,7 +173,7 @@ impl RelaySockets {
         path: Path,
         stream: Arc<dyn Transport>,
     ) {
-        keys.push(self.add(session, Some(path), None, stream));
+        keys.push(self.add(session, Some(path), None, None, stream));
     }
 
     /// Closes a session's connection to its peer, if it has it.
@@ -258,14 +303,15 @@ impl RelaySockets {
         session: usize,
         stream: Option<Path>,
         server: Option<Server>,
+        owner: Option<TransportId>,
         transport: Arc<dyn Transport>,
     ) -> usize {
         let key = self.next_key;
         self.next_key = self.next_key.wrapping_add(1);
         let signal = self.ready.signal(Kind::Relay, key);
         let waker = signal.waker();
-        self.sockets
-            .insert(key, RelaySocket { session, stream, server, transport, signal, waker, kept: None });
+        let socket = RelaySocket { session, stream, server, owner, transport, signal, waker, kept: None };
+        self.sockets.insert(key, socket);
         key
     }
 }

@@ -309,9 +309,13 @@ impl Worker {
             let is_decided = self.sessions.get(&key).is_some_and(|driven| driven.is_decided(&core.session));
             let mut requests = Vec::new();
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
+            let mut sockets = Vec::new();
+            sockets.extend(std::iter::from_fn(|| core.session.poll_sockets()));
             let wishes = core.take_wishes();
             drop(core);
             wishes.into_iter().for_each(KeyFrameWish::tell);
+            more |= !sockets.is_empty();
+            sockets.into_iter().for_each(|request| self.change_own_sockets(key, request));
             // Tasks that connect are heard of from the next turn on.
             more |= !requests.is_empty();
             requests.into_iter().for_each(|request| self.carry_out(key, request));

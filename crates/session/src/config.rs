@@ -42,6 +42,8 @@ pub struct Config {
     /// Whether ICE is lite: only the peer checks (RFC 8445 §2.4). For servers whose addresses every peer reaches as
     /// they are; STUN and TURN servers are not asked. Default: no.
     pub ice_lite: bool,
+    /// Which sections of media get a transport of their own, for peers that do not bundle. Default: `max-bundle`.
+    pub bundle_policy: BundlePolicy,
     /// What the local ufrags begin with, so that a shared port can be told who they belong to. Default: empty.
     pub ufrag_prefix: String,
     /// Which codecs and header extensions are spoken. Default: those of [`MediaConfig`].
@@ -68,10 +70,38 @@ impl Config {
             relaying: None,
             answer_dtls_role: DtlsRole::Client,
             ice_lite: false,
+            bundle_policy: BundlePolicy::MaxBundle,
             ufrag_prefix: String::new(),
             media: None,
             frames: None,
             limits: Limits::default(),
+        }
+    }
+}
+
+/// Which sections of media get a transport of their own (RFC 9429 §4.1.1). Whatever it is, an offer bundles all sections,
+/// and with a peer that does everything is on one transport in the end.
+///
+/// A transport beyond the first has sockets of its own: see [`Session::poll_sockets`](crate::Session::poll_sockets).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BundlePolicy {
+    /// The first section of each kind: audio, video, data. The others are offered to those alone who bundle.
+    Balanced,
+    /// Every section, as many as there may be transports
+    /// ([`Limits::max_transports`]); those beyond are offered to those alone who bundle.
+    MaxCompat,
+    /// The first section. The others are offered to those alone who bundle, and what a peer does not bundle is rejected.
+    #[default]
+    MaxBundle,
+}
+
+impl BundlePolicy {
+    /// The name that W3C WebRTC 1.0 gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::MaxCompat => "max-compat",
+            Self::MaxBundle => "max-bundle",
         }
     }
 }
@@ -181,9 +211,11 @@ pub struct Limits {
     pub max_early_dtls: usize,
     /// Transceivers at a time. Default: 256, as many as a description has sections.
     pub max_transceivers: usize,
-    /// SSRCs of the peer's that are told apart, and as many that its descriptions name. Default: 256.
+    /// Transports at a time: of each section that is not bundled, and of each bundle. Default: 16.
+    pub max_transports: usize,
+    /// SSRCs of the peer's that are told apart on a transport, and as many that its descriptions name. Default: 256.
     pub max_remote_sources: usize,
-    /// Bytes of RTP and RTCP that wait for the caller to take them; a packet counts 4 more than it has. Default: 64 KiB.
+    /// Bytes of RTP and RTCP that wait on a transport for the caller to take them; a packet counts 4 more than it has. Default: 64 KiB.
     pub media_queue: usize,
     /// How long ICE looks for a path at least before it says that there is none; it goes on for 4.5 s at most
     /// while checks are still in flight. Default: 39.5 s, the least that RFC 8863 §4 recommends.
@@ -201,6 +233,7 @@ impl Default for Limits {
             max_untold_candidates: 100,
             max_early_dtls: 4096,
             max_transceivers: 256,
+            max_transports: 16,
             max_remote_sources: 256,
             media_queue: 64 * 1024,
             ice_patience: Duration::from_millis(39_500),

@@ -52,7 +52,7 @@
 //! | `media` | codecs, transceivers, what was agreed upon, whose a packet is, and the machines of frames |
 //! | `srtp` | the keys of media |
 //! | `parameters` | [`TransportParameters`], [`SectionParameters`]: what takes their place where there are none |
-//! | `transport` | ICE, and DTLS over it |
+//! | `transport`, `transports` | ICE, and DTLS over it; one of them, or one of each bundle and each section alone |
 //! | `demux`, `protocol` | [`Demux`]: whose a datagram is; [`protocol_of`]: what it is |
 //! | `channel`, `config`, `event`, `error` | what goes in, what comes out, what can go wrong |
 //! | `state`, `stats` | news that wait to be told; [`Stats`] and [`Report`] |
@@ -60,11 +60,12 @@
 //!
 //! # Scope
 //!
-//! Data channels, audio and video over one transport, agreed on by descriptions (RFC 9429), or known beforehand
-//! ([`TransportParameters`], [`SectionParameters`]). Everything is bundled, and RTCP is multiplexed: peers that do neither are refused.
+//! Data channels, audio and video, agreed on by descriptions (RFC 9429), or known beforehand ([`TransportParameters`],
+//! [`SectionParameters`]). Sections are bundled, all, some or none, as [`BundlePolicy`] and the peer have it; RTCP is
+//! multiplexed, and a peer that does not do so is refused.
 //! What is sent and received of media are packets, with everything else left to the caller; or frames, where
 //! [`Config::frames`] has the machines of [`media`](::media) divide, repair, order, report and pace them.
-//! Not implemented: several transports, several DTLS associations one after the other.
+//! Not implemented: several DTLS associations one after the other.
 
 mod channel;
 mod config;
@@ -82,6 +83,7 @@ mod state;
 mod statistics;
 mod stats;
 mod transport;
+mod transports;
 
 pub use ::media::{
     BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodedFrame, EncodedTransform,
@@ -92,7 +94,8 @@ pub use ::media::{
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};
 pub use config::{
-    Config, DtlsRole, Gathering, Limits, Relaying, TcpAddresses, UnusedReason, UnusedServer, WallClock,
+    BundlePolicy, Config, DtlsRole, Gathering, Limits, Relaying, TcpAddresses, UnusedReason, UnusedServer,
+    WallClock,
 };
 pub use connectivity::{
     AddressPolicy, Deframer, ExternalAddress, FrameTooLong, LocalName, NameFailure, NameState, TurnServer,
@@ -125,7 +128,9 @@ pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
 pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
-pub use session::{ReceiveParameters, Received, RtcpParameters, SendParameters, Session, TcpRequest};
+pub use session::{
+    ReceiveParameters, Received, RtcpParameters, SendParameters, Session, SocketRequest, TcpRequest,
+};
 pub use state::Route;
 pub use statistics::{
     CandidatePairState, CandidatePairStats, CandidateStats, CertificateStats, CodecStats, DataChannelStats,
@@ -134,3 +139,4 @@ pub use statistics::{
 };
 pub use stats::{Ignored, InterfaceReport, Report, Stats};
 pub use stun::{Credentials, CredentialsError, uri};
+pub use transports::TransportId;

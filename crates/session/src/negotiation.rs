@@ -5,9 +5,11 @@ mod describe;
 mod needed;
 mod numbers;
 mod parameters;
+mod placing;
 mod read;
 mod transceivers;
 
+pub(crate) use placing::Placing;
 pub(crate) use read::Choice;
 pub(crate) use transceivers::check_streams;
 
@@ -15,9 +17,11 @@ use crypto::Secret;
 use ice::Credentials;
 use sdp::{Attribute, Media, SessionDescription, Setup};
 
+use crate::config::BundlePolicy;
 use crate::fingerprint::Fingerprints;
 use crate::media::transceiver::{Association, Transceiver};
 use crate::media::{MediaConfig, TransceiverId};
+use crate::transports::TransportId;
 use crate::{NegotiationError, SdpType, SignalingState};
 
 /// The exchange of descriptions.
@@ -43,8 +47,6 @@ pub(crate) struct Negotiation {
     sections: Vec<Section>,
     /// As agreed: what a rollback leaves.
     agreed: Vec<Section>,
-    /// The section that the transport belongs to, as far as it is accepted.
-    tag: Option<u16>,
     /// What `create_offer` or `create_answer` made last: the only thing that `set_local` takes.
     created: Option<Box<Created>>,
     local: Descriptions,
@@ -61,6 +63,20 @@ pub(crate) struct Negotiation {
 /// Most sessions have none, and pay for a pointer.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped(pub(crate) Vec<TransceiverId>);
+
+/// The sections of an offer that is about to be made.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    sections: Vec<Section>,
+    policy: BundlePolicy,
+}
+
+impl Plan {
+    /// The transports that they need.
+    pub(crate) fn transports(&self) -> impl Iterator<Item = TransportId> {
+        self.sections.iter().filter_map(|section| section.transport)
+    }
+}
 
 /// A description that can be set, and the sections of an offer.
 #[derive(Debug)]
@@ -105,6 +121,12 @@ impl Descriptions {
 struct Section {
     mid: Option<String>,
     kind: SectionKind,
+    /// None where it is rejected.
+    transport: Option<TransportId>,
+    /// It is the section that its transport's candidates stand in, and of those that share it the first that is named.
+    is_tag: bool,
+    /// The last answer had it in a bundle.
+    is_bundled: bool,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -116,25 +138,47 @@ enum SectionKind {
     /// Has carried that, and is to be rejected by the answer.
     Refused(TransceiverId),
     /// Rejected: the rest of its `m=` line.
-    Rejected { kind: String, protocol: String, formats: String },
+    Rejected(Box<RejectedLine>),
 }
 
-/// What a description of ours says about our end of the transport, and what we speak.
+/// What stays of an `m=` line without a port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct RejectedLine {
+    kind: String,
+    protocol: String,
+    formats: String,
+}
+
+/// What a description of ours says about our ends of the transports, and what we speak.
 #[derive(Debug)]
 pub(crate) struct LocalParameters<'a> {
-    pub credentials: &'a Credentials,
+    pub ends: &'a [LocalEnd<'a>],
     /// SHA-256 of our certificate.
     pub fingerprint: &'a [u8],
-    pub tls_id: &'a str,
     pub is_ice_lite: bool,
-    pub setup: Setup,
     pub max_message_size: u64,
-    /// With `candidate:` in front.
-    pub candidates: &'a [String],
-    pub gathering_done: bool,
     pub media: &'a MediaConfig,
     /// See [`Negotiation::cname`].
     pub seed: &'a Secret<32>,
+}
+
+/// Our end of one transport.
+#[derive(Debug)]
+pub(crate) struct LocalEnd<'a> {
+    pub id: TransportId,
+    pub credentials: &'a Credentials,
+    pub tls_id: &'a str,
+    pub setup: Setup,
+    /// With `candidate:` in front.
+    pub candidates: &'a [String],
+    pub gathering_done: bool,
+}
+
+impl<'a> LocalParameters<'a> {
+    fn end_of(&self, section: &Section) -> Result<&'a LocalEnd<'a>, NegotiationError> {
+        let end = section.transport.and_then(|id| self.ends.iter().find(|end| end.id == id));
+        end.ok_or(NegotiationError::Missing("ice-ufrag"))
+    }
 }
 
 /// What a description of the peer says about its end of the transport.
@@ -168,7 +212,6 @@ impl Negotiation {
             version: 0,
             sections: Vec::new(),
             agreed: Vec::new(),
-            tag: None,
             created: None,
             local: Descriptions { current: None, pending: None },
             remote: Descriptions { current: None, pending: None },
@@ -195,7 +238,7 @@ impl Negotiation {
 
     /// Whether a section is agreed upon that needs a transport.
     pub(crate) fn has_transport(&self) -> bool {
-        self.agreed.iter().any(|section| !matches!(section.kind, SectionKind::Rejected { .. }))
+        self.agreed.iter().any(|section| !section.is_rejected())
     }
 
     /// Whether a section for audio or video is agreed upon.
@@ -203,31 +246,46 @@ impl Negotiation {
         self.agreed.iter().any(|section| section.transceiver().is_some())
     }
 
-    /// Whether an offer made now has a section for audio or video.
-    pub(crate) fn wants_media(&self) -> bool {
-        self.transceivers.iter().any(|transceiver| !transceiver.is_stopping)
+    /// Whether a section for audio or video is agreed upon that this transport carries.
+    pub(crate) fn carries_media(&self, id: TransportId) -> bool {
+        let mut sections = self.agreed.iter().filter(|section| section.transport == Some(id));
+        sections.any(|section| section.transceiver().is_some())
     }
 
-    /// The name and number of the section that the transport belongs to, agreed or offered.
-    pub(crate) fn transport_section(&self) -> Option<(usize, &str)> {
-        let is_live = |index: &usize| self.is_live(self.sections.get(*index));
-        let index =
-            self.tag.map(usize::from).filter(is_live).or_else(|| (0..self.sections.len()).find(is_live))?;
+    /// The number and name of the section that a transport belongs to, agreed or offered.
+    pub(crate) fn transport_section(&self, id: TransportId) -> Option<(usize, &str)> {
+        let has_it = |index: &usize| {
+            self.sections.get(*index).is_some_and(|it| it.transport == Some(id) && self.is_offered(it))
+        };
+        let is_tag = |index: &usize| self.sections.get(*index).is_some_and(|section| section.is_tag);
+        let mut all = (0..self.sections.len()).filter(has_it);
+        let index = all.clone().find(is_tag).or_else(|| all.next())?;
         Some((index, self.sections.get(index)?.mid.as_deref().unwrap_or_default()))
     }
 
-    /// An offer with every section there is, one for each transceiver, and one for data channels if `wants_data`.
+    /// The transport of a section that is not rejected, agreed or offered.
+    pub(crate) fn transport_of(&self, index: usize) -> Option<TransportId> {
+        self.sections.get(index).filter(|section| self.is_offered(section))?.transport
+    }
+
+    /// The sections of an offer made now, and the transports that they need: some may not be there yet.
+    pub(crate) fn plan(&self, wants_data: bool, placing: &mut Placing) -> Result<Plan, NegotiationError> {
+        self.must_be(&[SignalingState::Stable, SignalingState::HaveLocalOffer])?;
+        let mut sections = self.plan_offer(wants_data);
+        self.place_offer(&mut sections, placing);
+        Ok(Plan { sections, policy: placing.policy })
+    }
+
+    /// An offer with every section there is, one for each transceiver, and one for data channels if that was wanted.
     pub(crate) fn create_offer(
         &mut self,
-        wants_data: bool,
+        plan: Plan,
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
-        self.must_be(&[SignalingState::Stable, SignalingState::HaveLocalOffer])?;
-        let plan = self.plan_offer(wants_data);
         let description = self.describe_offer(&plan, parameters)?;
         self.version += 1;
-        self.created =
-            Some(Box::new(Created { kind: SdpType::Offer, description: description.clone(), plan }));
+        let (kind, plan) = (SdpType::Offer, plan.sections);
+        self.created = Some(Box::new(Created { kind, description: description.clone(), plan }));
         Ok(description)
     }
 
@@ -272,7 +330,6 @@ impl Negotiation {
                 if self.state == SignalingState::Stable {
                     self.remember();
                 }
-                self.tag = self.tag_of(&created.plan).and_then(|tag| u16::try_from(tag).ok());
                 self.sections = created.plan;
                 self.associate_offered();
                 self.state = SignalingState::HaveLocalOffer;
@@ -300,22 +357,18 @@ impl Negotiation {
         self.created = None;
         match kind {
             SdpType::Offer => {
-                if self.state != SignalingState::Stable {
-                    self.rollback();
-                }
                 self.remember();
                 self.apply_remote_offer(&description, choice, context);
-                self.tag = self.answer_tag(&description, choice).and_then(|tag| u16::try_from(tag).ok());
                 self.remote.pending = Some((kind, description));
                 self.state = SignalingState::HaveRemoteOffer;
             }
             SdpType::Pranswer => {
-                self.apply_remote_answer(&description, false, context);
+                self.apply_remote_answer(&description, choice, false, context);
                 self.remote.pending = Some((kind, description));
                 self.state = SignalingState::HaveRemotePranswer;
             }
             SdpType::Answer => {
-                self.apply_remote_answer(&description, true, context);
+                self.apply_remote_answer(&description, choice, true, context);
                 self.remote.pending = Some((kind, description));
                 self.settle();
             }
@@ -341,21 +394,27 @@ impl Negotiation {
         self.local.current.is_some() || self.local.pending.is_some()
     }
 
-    /// The local description set last, with the candidates found since.
-    pub(crate) fn local_description(
+    /// The local description set last, with the candidates found since: `found` says of a transport what they are, and
+    /// whether there are no more.
+    pub(crate) fn local_description<'a>(
         &self,
-        candidates: &[String],
-        gathering_done: bool,
+        found: impl Fn(TransportId) -> Option<(&'a [String], bool)>,
     ) -> Option<(SdpType, SessionDescription)> {
         let (kind, mut description) = self.local.latest()?.clone();
-        let Some((index, _)) = self.transport_section() else { return Some((kind, description)) };
-        description.remove_attributes(Some(index), "candidate");
-        description.remove_attributes(Some(index), "end-of-candidates");
-        for candidate in candidates {
-            description.add_attribute(Some(index), Attribute::Candidate(without_name(candidate)));
-        }
-        if gathering_done {
-            description.add_attribute(Some(index), Attribute::EndOfCandidates);
+        for (index, section) in self.sections.iter().enumerate() {
+            let Some(id) = section.transport.filter(|_| self.is_offered(section)) else { continue };
+            description.remove_attributes(Some(index), "candidate");
+            description.remove_attributes(Some(index), "end-of-candidates");
+            if self.transport_section(id).is_none_or(|(tag, _)| tag != index) {
+                continue;
+            }
+            let Some((candidates, is_done)) = found(id) else { continue };
+            for candidate in candidates {
+                description.add_attribute(Some(index), Attribute::Candidate(without_name(candidate)));
+            }
+            if is_done {
+                description.add_attribute(Some(index), Attribute::EndOfCandidates);
+            }
         }
         Some((kind, description))
     }
@@ -365,18 +424,17 @@ impl Negotiation {
         self.remote.latest()
     }
 
-    /// Whether candidates for this section of the peer's are for the transport.
-    pub(crate) fn uses_transport_of(&self, media: &Media<'_>) -> bool {
-        if !self.is_live(self.sections.get(media.index())) {
-            return false;
-        }
-        let Some((_, description)) = self.remote.latest() else { return false };
-        let tagged = self.transport_section().and_then(|(index, _)| description.media().nth(index));
+    /// The transport that candidates for this section of the peer's are for.
+    pub(crate) fn transport_of_candidates(&self, media: &Media<'_>) -> Option<TransportId> {
+        let id = self.transport_of(media.index())?;
+        let (_, description) = self.remote.latest()?;
+        let tagged = self.transport_section(id).and_then(|(index, _)| description.media().nth(index));
         // Before it is answered, an offer may have other transports that are not used (RFC 9143 §7.2).
-        match (tagged.and_then(|tagged| tagged.ice_ufrag()), media.ice_ufrag()) {
+        let is_used = match (tagged.and_then(|tagged| tagged.ice_ufrag()), media.ice_ufrag()) {
             (Some(used), Some(named)) => used == named,
             _ => true,
-        }
+        };
+        is_used.then_some(id)
     }
 
     /// Gives back what negotiating needed and having agreed does not.
@@ -398,31 +456,8 @@ impl Negotiation {
             SectionKind::Media(id) => {
                 self.transceiver(id).is_some_and(|transceiver| !transceiver.is_stopping)
             }
-            SectionKind::Refused(_) | SectionKind::Rejected { .. } => false,
+            SectionKind::Refused(_) | SectionKind::Rejected(_) => false,
         }
-    }
-
-    /// The section that a bundle of these names first: the one whose transport is used, or else the first (RFC 9143 §7.2).
-    fn tag_of(&self, plan: &[Section]) -> Option<usize> {
-        let is_live = |index: &usize| self.is_live(plan.get(*index));
-        let was_agreed = |index: &usize| {
-            let agreed = self.agreed.get(*index);
-            agreed.is_some_and(|section| !matches!(section.kind, SectionKind::Rejected { .. }))
-        };
-        let known = self.tag.map(usize::from).filter(|index| is_live(index) && was_agreed(index));
-        known
-            .or_else(|| (0..plan.len()).find(|index| is_live(index) && was_agreed(index)))
-            .or_else(|| (0..plan.len()).find(is_live))
-    }
-
-    /// The section that our answer names first.
-    fn answer_tag(&self, offer: &SessionDescription, choice: &Choice) -> Option<usize> {
-        let accepted = |index: &usize| choice.accepted.get(*index) == Some(&true);
-        let named = offer
-            .bundle_groups()
-            .flatten()
-            .filter_map(|mid| self.sections.iter().position(|section| section.mid.as_deref() == Some(mid)));
-        named.into_iter().find(accepted).or_else(|| (0..choice.accepted.len()).find(accepted))
     }
 
     fn settle(&mut self) {
@@ -462,11 +497,8 @@ pub(crate) struct MediaContext<'a> {
 
 fn rejected(media: &Media<'_>) -> SectionKind {
     let formats = media.formats().collect::<Vec<_>>().join(" ");
-    SectionKind::Rejected {
-        kind: media.kind_text().to_owned(),
-        protocol: media.protocol().to_owned(),
-        formats,
-    }
+    let (kind, protocol) = (media.kind_text().to_owned(), media.protocol().to_owned());
+    SectionKind::Rejected(Box::new(RejectedLine { kind, protocol, formats }))
 }
 
 fn without_name(candidate: &str) -> &str {

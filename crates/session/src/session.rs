@@ -1,15 +1,23 @@
 mod frames;
+mod leaving;
 mod media;
 mod networks;
 mod offer_answer;
 mod packets;
 mod relaying;
+mod settle;
+mod sockets;
+mod states;
 mod tcp;
+mod transports;
 mod without_sdp;
 
+use self::leaving::{AllLeaving, Leaving};
 pub use self::media::{ReceiveParameters, RtcpParameters, SendParameters};
-use self::packets::Media;
+pub(crate) use self::packets::Media;
 pub use self::packets::Received;
+pub use self::sockets::SocketRequest;
+use self::sockets::SocketRequests;
 pub use self::tcp::TcpRequest;
 use self::tcp::TcpRequests;
 
@@ -24,16 +32,17 @@ use proto::{Arrival, Batch, Instant, Path, Transmit};
 
 use crate::channel::{ChannelInfo, ChannelInit};
 use crate::config::{Config, WallClock};
-use crate::negotiation::{Negotiation, RemoteParameters};
+use crate::negotiation::Negotiation;
 use crate::state::News;
 use crate::transport::{DtlsState, Transport};
+use crate::transports::{TransportId, Transports};
 use crate::{
-    ConnectionState, Discard, Event, Failure, GatheringState, IceState, LocalCandidate, NegotiationError,
-    Protocol, Route, SendError, SignalingState, protocol_of,
+    Discard, Event, Failure, LocalCandidate, NegotiationError, Protocol, Route, SendError, SignalingState,
+    protocol_of,
 };
 
-/// A whole connection to one peer, without I/O: negotiation, ICE, DTLS, SCTP and data channels. It is driven
-/// as every machine: inputs at any time, then [`poll_transmit`](Self::poll_transmit) and
+/// A whole connection to one peer, without I/O: negotiation, ICE, DTLS, SCTP and data channels, SRTP and media; over one
+/// transport, or several where sections are not bundled. It is driven as every machine: inputs at any time, then [`poll_transmit`](Self::poll_transmit) and
 /// [`poll_event`](Self::poll_event) until `None`, then sleep until [`poll_timeout`](Self::poll_timeout).
 ///
 /// ```text
@@ -54,12 +63,15 @@ pub struct Session {
     pub(crate) identity: Arc<dtls::Identity>,
     pub(crate) negotiation: Negotiation,
     pub(crate) channels: Channels,
-    pub(crate) transport: Option<Transport>,
+    pub(crate) transports: Transports,
+    /// The transport that carries the channels.
+    data: TransportId,
+    /// The one that `finish_rtp` is asked about.
+    written: TransportId,
     /// Relays that no transport has: after a rollback, and while they are given back at the end.
     relays: Option<Box<Relays>>,
-    /// What the peer's description says, until both descriptions are set.
-    remote: Option<Box<RemoteParameters>>,
-    remote_ufrag: Option<String>,
+    /// Those of transports with sockets of their own, which are given back before the sockets are closed.
+    leaving: Option<Box<AllLeaving>>,
     /// The next gathering has servers that are yet to be told of.
     awaits_next_servers: bool,
     /// It was begun from parameters: there are no descriptions, and nothing calls for any.
@@ -69,17 +81,15 @@ pub struct Session {
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
     restart_offered: bool,
-    /// Candidates of ours, as text, for descriptions.
-    candidates: Vec<String>,
     untold: VecDeque<LocalCandidate>,
     /// TCP connections that are to be opened and closed.
     connections: Option<Box<TcpRequests>>,
+    /// Sockets that are to be opened and closed.
+    sockets: Option<Box<SocketRequests>>,
     routes: VecDeque<Route>,
     news: News,
     ending: Ending,
     failure: Option<Failure>,
-    /// Once audio or video are agreed upon.
-    pub(crate) media: Option<Box<Media>>,
     pub(crate) ignored: crate::stats::Ignored,
 }
 
@@ -139,23 +149,23 @@ impl Session {
             seed: Secret::new(seed),
             transports_made: 0,
             negotiation: Negotiation::new(session_id),
-            transport: None,
+            transports: Transports::default(),
+            data: TransportId::default(),
+            written: TransportId::default(),
             relays: None,
-            remote: None,
-            remote_ufrag: None,
+            leaving: None,
             awaits_next_servers: false,
             is_without_sdp: false,
             wall_clock: ::media::NtpClock::new(now, Duration::from_secs(clock.unix_seconds)),
             restart_wanted: false,
             restart_offered: false,
-            candidates: Vec::new(),
             untold: VecDeque::new(),
             connections: None,
+            sockets: None,
             routes: VecDeque::new(),
             news: News::default(),
             ending: Ending::No,
             failure: None,
-            media: None,
             ignored: crate::stats::Ignored::default(),
         })
     }
@@ -237,9 +247,10 @@ impl Session {
         self.negotiation.close();
         self.news.negotiation_is_covered();
         self.channels.abort(self.now);
-        let can_tell = self.transport.as_ref().is_some_and(|transport| {
-            transport.dtls().is_some() && transport.connectivity.selected_path().is_some()
-        });
+        let can_tell = self
+            .transports
+            .iter()
+            .any(|transport| transport.dtls().is_some() && transport.connectivity.selected_path().is_some());
         if !can_tell {
             self.end();
         }
@@ -287,12 +298,14 @@ impl Session {
             return;
         }
         self.relays.iter_mut().for_each(|relays| relays.handle_timeout(self.now));
-        if let Some(engine) = self.engine_mut() {
-            engine.handle_timeout(now);
-        }
-        if let Some(transport) = &mut self.transport {
+        self.leave_in_time();
+        for transport in self.transports.iter_mut() {
+            if let Some(engine) = transport.engine_mut() {
+                engine.handle_timeout(now);
+            }
             transport.handle_timeout(self.now);
-            if transport.dtls_state() == DtlsState::Connected && self.channels.has_role() {
+            let carries_data = transport.id == self.data && self.channels.has_role();
+            if carries_data && transport.dtls_state() == DtlsState::Connected {
                 let in_vain = self.channels.association_stats().timeouts;
                 self.channels.handle_timeout(self.now);
                 // Nothing is acknowledged: it may be the path.
@@ -308,24 +321,28 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
         self.advance(now);
         let now = self.now;
-        let relayed = self.relays.as_mut().and_then(|relays| relays.poll_transmit(now, batch));
+        let relayed = self.poll_relays(now, batch);
         if relayed.is_some() || matches!(self.ending, Ending::GivingBack(_)) {
             return relayed;
         }
-        let transport = self.transport.as_mut()?;
-        if let Some(transmit) = transport.connectivity.poll_transmit(now, batch) {
-            return Some(transmit);
+        for transport in self.transports.iter_mut() {
+            if let Some(transmit) = transport.connectivity.poll_transmit(now, batch) {
+                return Some(transmit);
+            }
+            if let Some(transmit) = transport.send_dtls(now, batch) {
+                return Some(transmit);
+            }
         }
-        if let Some(transmit) = transport.send_dtls(now, batch) {
-            return Some(transmit);
+        for transport in self.transports.iter_mut() {
+            let media = transport.send_media(now, batch);
+            if media.is_some() {
+                return media;
+            }
         }
-        let media = self.send_media(now, batch);
-        if media.is_some() {
-            return media;
-        }
-        let transport = self.transport.as_mut()?;
         let channels = &mut self.channels;
-        if channels.has_role() {
+        if channels.has_role()
+            && let Some(transport) = self.transports.get_mut(self.data)
+        {
             let data = transport.send_records(now, batch, |out| channels.poll_packet(now, out));
             if data.is_some() {
                 return data;
@@ -340,17 +357,25 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let relays = self.relays.as_ref().and_then(|relays| relays.poll_timeout());
+        let relays = self.relays_due();
         let ending = match self.ending {
             Ending::No => None,
             Ending::Telling(deadline) => Some(deadline),
             Ending::GivingBack(deadline) => return relays.into_iter().chain([deadline]).min(),
             Ending::Over => return None,
         };
-        let Some(transport) = &self.transport else { return relays };
-        let connected = transport.dtls_state() == DtlsState::Connected && self.channels.has_role();
-        let channels = if connected { self.channels.poll_timeout() } else { None };
-        [transport.poll_timeout(), channels, ending, relays, self.frames_due()].into_iter().flatten().min()
+        if self.transports.is_empty() {
+            return relays;
+        }
+        let mut due = [ending, relays].into_iter().flatten().min();
+        for transport in self.transports.iter() {
+            let carries_data = transport.id == self.data && self.channels.has_role();
+            let connected = carries_data && transport.dtls_state() == DtlsState::Connected;
+            let channels = if connected { self.channels.poll_timeout() } else { None };
+            let next = [transport.poll_timeout(), channels, transport.frames_due()];
+            due = next.into_iter().chain([due]).flatten().min();
+        }
+        due
     }
 
     /// The next news.
@@ -402,7 +427,8 @@ impl Session {
             }
             return Some(route);
         }
-        Some(match self.transport.as_mut()?.connectivity.poll_route()? {
+        let mut transports = self.transports.iter_mut();
+        Some(match transports.find_map(|transport| transport.connectivity.poll_route())? {
             ice::Route::Added(path) => Route::PathClaimed(path),
             ice::Route::Confirmed(path) => Route::PathAdded(path),
             ice::Route::Removed(path) => Route::PathRemoved(path),
@@ -422,62 +448,12 @@ impl Session {
         self.negotiation.state()
     }
 
-    /// The state of ICE.
-    pub fn ice_state(&self) -> IceState {
-        if self.ending != Ending::No {
-            return IceState::Closed;
-        }
-        let Some(transport) = &self.transport else { return IceState::New };
-        match transport.connectivity.state() {
-            ice::State::New => IceState::New,
-            ice::State::Checking => IceState::Checking,
-            ice::State::Connected => IceState::Connected,
-            ice::State::Completed => IceState::Completed,
-            ice::State::Disconnected => IceState::Disconnected,
-            ice::State::Failed(_) => IceState::Failed,
-            ice::State::Closed => IceState::Closed,
-        }
-    }
-
-    /// The state of gathering.
-    pub const fn gathering_state(&self) -> GatheringState {
-        self.news.gathering()
-    }
-
-    /// The state of the connection as a whole.
-    pub fn connection_state(&self) -> ConnectionState {
-        if self.ending != Ending::No {
-            return ConnectionState::Closed;
-        }
-        if let Some(failure) = self.failure {
-            return ConnectionState::Failed(failure);
-        }
-        let Some(transport) = &self.transport else { return ConnectionState::New };
-        match (transport.connectivity.state(), transport.dtls_state()) {
-            // Without a path DTLS had no chance: what is wrong is the path.
-            (ice::State::Failed(failure), DtlsState::Failed(Failure::Dtls(dtls::CloseReason::TimedOut))) => {
-                ConnectionState::Failed(Failure::Ice(failure))
-            }
-            (_, DtlsState::Failed(failure)) => ConnectionState::Failed(failure),
-            (ice::State::Failed(failure), _) => ConnectionState::Failed(Failure::Ice(failure)),
-            (ice::State::Closed, _) | (_, DtlsState::Closed) => ConnectionState::Closed,
-            (ice::State::New, _) => ConnectionState::New,
-            (ice::State::Disconnected, _) => ConnectionState::Disconnected,
-            (ice::State::Connected | ice::State::Completed, DtlsState::Connected) => {
-                ConnectionState::Connected
-            }
-            (ice::State::Checking | ice::State::Connected | ice::State::Completed, _) => {
-                ConnectionState::Connecting
-            }
-        }
-    }
-
     fn take_datagram<'b>(
         &mut self,
         arrival: Arrival,
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Discard> {
-        if let Some(relays) = self.relays.as_mut().filter(|relays| relays.accepts(arrival.path, datagram)) {
+        if let Some(relays) = self.relays_for(arrival.path, datagram) {
             let refused = |discard| Discard::Connectivity(connectivity::Discard::Turn(discard));
             // What a relay brings now is for nobody.
             return relays.handle_datagram(arrival, datagram).map(|_| Received::Consumed).map_err(refused);
@@ -485,18 +461,19 @@ impl Session {
         if matches!(self.ending, Ending::GivingBack(_) | Ending::Over) {
             return Err(Discard::Over);
         }
-        let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
+        let place = self.transports.place_of(arrival.path, datagram);
+        let transport = self.transports.at(place).ok_or(Discard::TooEarly)?;
         match datagram.first().map(|first| protocol_of(*first)) {
             Some(Protocol::Stun | Protocol::Dtls | Protocol::TurnChannel) => {}
-            Some(Protocol::Rtp) if self.media.is_some() => {}
+            Some(Protocol::Rtp) if transport.media.is_some() => {}
             Some(_) | None => return Err(Discard::UnknownProtocol),
         }
         match transport.connectivity.handle_datagram(arrival, datagram).map_err(Discard::Connectivity)? {
             connectivity::Received::Consumed => Ok(Received::Consumed),
             connectivity::Received::Data { path, payload } => {
                 let first = payload.first().map(|first| protocol_of(*first));
-                if first == Some(Protocol::Rtp) && self.media.is_some() {
-                    return self.take_media(arrival, path, payload);
+                if first == Some(Protocol::Rtp) && transport.media.is_some() {
+                    return self.take_media(place, arrival, path, payload);
                 }
                 if payload.first().is_none_or(|first| protocol_of(*first) != Protocol::Dtls) {
                     return Err(Discard::UnknownProtocol);
@@ -506,7 +483,9 @@ impl Session {
                     return held.map(|()| Received::Consumed);
                 }
                 let offers_data = self.is_without_sdp || self.negotiation.offers_data();
-                let channels = Some(&mut self.channels).filter(|channels| channels.has_role() || offers_data);
+                let is_data = transport.id == self.data;
+                let channels = Some(&mut self.channels)
+                    .filter(|channels| is_data && (channels.has_role() || offers_data));
                 take_dtls(transport, channels, self.now, path, payload).map(|()| Received::Consumed)
             }
         }
@@ -529,98 +508,6 @@ impl Session {
         }
     }
 
-    /// Carries news from part to part until there is none.
-    fn settle(&mut self) {
-        let now = self.now;
-        self.end_when_given_back();
-        let mut is_lost = false;
-        let mut is_up = false;
-        let Some(transport) = &mut self.transport else { return self.update_states() };
-        while let Some(event) = transport.connectivity.poll_event() {
-            match event {
-                connectivity::Event::Candidate(candidate) => {
-                    let text = candidate.to_string();
-                    let (section, mid) = self.negotiation.transport_section().unwrap_or_default();
-                    let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
-                    self.news.gathering_is(GatheringState::Gathering);
-                    if self.untold.len() < self.config.limits.max_untold_candidates {
-                        let mid = mid.to_owned();
-                        self.untold.push_back(LocalCandidate {
-                            candidate: text.clone(),
-                            mid,
-                            section,
-                            ufrag,
-                        });
-                        self.candidates.push(text);
-                    }
-                }
-                connectivity::Event::GatheringDone => self.news.gathering_is(GatheringState::Complete),
-                connectivity::Event::PathSelected(_) => {
-                    transport.begin_dtls(now);
-                    self.channels.set_round_trip(transport.round_trip());
-                    self.channels.path_revived(now);
-                }
-                connectivity::Event::PathRevived => self.channels.path_revived(now),
-                // RFC 7675 §5.1: what was consented to with these credentials cannot be asked for with them again.
-                connectivity::Event::StateChanged(ice::State::Failed(ice::Failure::ConsentExpired)) => {
-                    is_lost = transport.dtls_state() == DtlsState::Connected;
-                }
-                connectivity::Event::Connect { id, local, remote } => {
-                    let request = TcpRequest::Open { id, local, remote };
-                    self.connections.get_or_insert_default().0.push_back(request);
-                }
-                connectivity::Event::Disconnect(path) => {
-                    self.connections.get_or_insert_default().0.push_back(TcpRequest::Close(path));
-                }
-                connectivity::Event::StateChanged(_) | connectivity::Event::RoleSwitched(_) | _ => {}
-            }
-        }
-        while let Some((path, mut payload)) = transport.poll_held() {
-            if let Err(discard) = take_dtls(transport, Some(&mut self.channels), now, path, &mut payload) {
-                self.ignored.count(&discard);
-            }
-        }
-        while let Some(news) = transport.poll_dtls(now) {
-            match news {
-                crate::transport::News::Connected => {
-                    self.channels.set_max_packet(transport.max_packet());
-                    self.negotiation.give_back();
-                    is_up = true;
-                    self.candidates.shrink_to_fit();
-                }
-                crate::transport::News::Ended => {
-                    self.channels.abort(now);
-                    if transport.dtls_state() == DtlsState::Closed && self.ending == Ending::No {
-                        // The peer closed: our own good-bye goes out, then it is over here too.
-                        self.negotiation.close();
-                        self.ending = Ending::Telling(now + self.config.limits.close_wait);
-                    }
-                }
-            }
-        }
-        if is_up {
-            self.protect_media();
-        }
-        if is_lost && self.ending == Ending::No {
-            self.call_for_restart();
-        }
-        self.follow_ufrag();
-        self.update_states();
-    }
-
-    /// Reports a change of the local ufrag to whoever demultiplexes.
-    fn follow_ufrag(&mut self) {
-        let Some(transport) = &self.transport else { return };
-        let ufrag = transport.connectivity.local_credentials().ufrag();
-        self.news.ufrag_is(ufrag, &mut self.routes);
-    }
-
-    fn update_states(&mut self) {
-        let (signaling, ice, connection) =
-            (self.signaling_state(), self.ice_state(), self.connection_state());
-        self.news.states_are(signaling, ice, connection);
-    }
-
     fn channels_ended(&mut self, reason: sctp::CloseReason) {
         let by_peer = matches!(reason, sctp::CloseReason::PeerAborted { .. } | sctp::CloseReason::Shutdown);
         if self.ending == Ending::No && !by_peer && reason != sctp::CloseReason::Aborted {
@@ -641,14 +528,15 @@ impl Session {
 
     /// The association was told; now DTLS, then it is over.
     fn tell_the_end(&mut self, batch: &mut Batch<'_>) -> Option<Transmit> {
-        let transport = self.transport.as_mut()?;
-        transport.close_dtls(self.now);
-        let sent = transport.send_dtls(self.now, batch);
-        if sent.is_some() {
-            return sent;
+        for transport in self.transports.iter_mut() {
+            transport.close_dtls(self.now);
+            let sent = transport.send_dtls(self.now, batch);
+            if sent.is_some() {
+                return sent;
+            }
         }
         self.end();
-        self.relays.as_mut().and_then(|relays| relays.poll_transmit(self.now, batch))
+        self.poll_relays(self.now, batch)
     }
 
     /// Nothing is sent to the peer any more; what relays hold for it is given back as long as there is time.
@@ -657,9 +545,16 @@ impl Session {
             Ending::Telling(deadline) | Ending::GivingBack(deadline) => deadline,
             Ending::No | Ending::Over => self.now,
         };
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.close(self.now);
-            self.relays = self.relays.take().or_else(|| transport.connectivity.take_relays());
+            match (&transport.own, transport.connectivity.take_relays()) {
+                (None, Some(relays)) => _ = self.relays.get_or_insert(relays),
+                (Some(own), Some(relays)) => {
+                    let leaving = Leaving::new(self.now, relays, own.addresses.clone(), deadline);
+                    self.leaving.get_or_insert_default().0.push(leaving);
+                }
+                (_, None) => {}
+            }
         }
         self.relays.iter_mut().for_each(|relays| relays.release(self.now));
         self.ending = Ending::GivingBack(deadline);
@@ -669,8 +564,13 @@ impl Session {
 
     fn end_when_given_back(&mut self) {
         let Ending::GivingBack(deadline) = self.ending else { return };
-        if deadline <= self.now || self.relays.as_ref().is_none_or(|relays| relays.is_released()) {
+        let are_released = || {
+            self.relays.as_ref().is_none_or(|relays| relays.is_released())
+                && self.leaving.iter().flat_map(|all| &all.0).all(Leaving::is_released)
+        };
+        if deadline <= self.now || are_released() {
             self.relays = None;
+            self.leaving = None;
             self.ending = Ending::Over;
         }
     }

@@ -33,7 +33,6 @@ pub(crate) struct News {
     negotiation_needed: bool,
     /// It is to be told.
     negotiation_untold: bool,
-    ufrag: Option<String>,
 }
 
 /// A state, and whether it was told. States passed in between are told too, as far as two: a reader learns
@@ -69,7 +68,6 @@ impl Default for News {
             gathering: Slot::new(GatheringState::New),
             negotiation_needed: false,
             negotiation_untold: false,
-            ufrag: None,
         }
     }
 }
@@ -109,14 +107,6 @@ impl News {
     pub(crate) const fn need_negotiation(&mut self) {
         self.negotiation_untold |= !self.negotiation_needed;
         self.negotiation_needed = true;
-    }
-
-    pub(crate) fn ufrag_is(&mut self, ufrag: &str, routes: &mut VecDeque<Route>) {
-        if self.ufrag.as_deref() != Some(ufrag) {
-            // A former ufrag stays known: checks for it may still arrive, and its session is the same.
-            self.ufrag = Some(ufrag.to_owned());
-            routes.push_back(Route::UfragAdded(ufrag.to_owned()));
-        }
     }
 
     /// The next change, but for the end of gathering, which comes after the candidates.

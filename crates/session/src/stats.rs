@@ -5,10 +5,12 @@ use std::time::Duration;
 use proto::{Instant, Path};
 
 use crate::{
-    ConnectionState, Discard, DtlsRole, GatheringState, IceState, Session, SignalingState, UnusedServer,
+    ConnectionState, Discard, DtlsRole, GatheringState, IceState, Session, SignalingState, TransportId,
+    UnusedServer,
 };
 
-/// Figures of a session.
+/// Figures of a session. What is about a path, DTLS or SRTP is about the oldest transport, if there are several; of all of
+/// them [`statistics`](Session::statistics) tell.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
@@ -110,6 +112,8 @@ pub struct Report {
     pub unused_servers: Vec<UnusedServer>,
     /// Candidates, pairs with their checks, servers with their answers; once there is a transport.
     pub connectivity: Option<connectivity::Report>,
+    /// Likewise of further transports, which sections that are not bundled have.
+    pub others: Vec<(TransportId, connectivity::Report)>,
 }
 
 /// An address of an interface.
@@ -126,7 +130,8 @@ pub struct InterfaceReport {
 impl Session {
     /// Figures, as they are at `now`.
     pub fn stats(&self, now: Instant) -> Stats {
-        let transport = self.transport.as_ref();
+        let transport = self.transports.first();
+        let media = || self.transports.iter().filter_map(|transport| transport.media.as_ref());
         let dtls = transport.and_then(|transport| transport.dtls());
         let path = transport.and_then(|transport| {
             let connectivity = &transport.connectivity;
@@ -147,9 +152,9 @@ impl Session {
             max_message_size: self.max_message_size(),
             sctp: self.channels.association_stats(),
             srtp: transport.and_then(|transport| transport.srtp_stats()),
-            remote_sources: self.media.as_ref().map_or(0, |media| media.streams.len()),
-            media_refused: transport.map_or(0, |transport| transport.media_refused()),
-            collisions: self.media.as_ref().map_or(0, |media| media.collisions),
+            remote_sources: media().map(|media| media.streams.len()).sum(),
+            media_refused: self.transports.iter().map(|transport| transport.media_refused()).sum(),
+            collisions: media().map(|media| media.collisions).sum(),
             ignored: self.ignored,
         }
     }
@@ -164,7 +169,8 @@ impl Session {
             stats: self.stats(now),
             interfaces: Vec::new(),
             unused_servers: self.unused_servers().to_vec(),
-            connectivity: self.transport.as_ref().map(|transport| transport.connectivity.report()),
+            connectivity: self.transports.first().map(|transport| transport.connectivity.report()),
+            others: self.transports.iter().skip(1).map(|it| (it.id, it.connectivity.report())).collect(),
         }
     }
 }
@@ -191,8 +197,9 @@ impl fmt::Display for Report {
         }
         self.unused_servers.iter().try_for_each(|server| writeln!(f, "{server}"))?;
         match &self.connectivity {
-            Some(report) => report.fmt(f),
-            None => writeln!(f, "try: nothing was offered or answered yet; exchange descriptions"),
+            Some(report) => report.fmt(f)?,
+            None => writeln!(f, "try: nothing was offered or answered yet; exchange descriptions")?,
         }
+        self.others.iter().try_for_each(|(id, report)| write!(f, "transport {id}\n{report}"))
     }
 }

@@ -11,13 +11,28 @@ use crate::fingerprint::Fingerprints;
 use crate::media::engine::Engine;
 use crate::media::queue::{Queue, Waiting};
 use crate::negotiation::RemoteParameters;
+use crate::session::Media;
 use crate::srtp::{Srtp, Unwritten};
-use crate::{Discard, DtlsRole, Failure, SendMediaError};
+use crate::transports::{OwnSockets, TransportId};
+use crate::{Discard, DtlsRole, Failure, GatheringState, SendMediaError};
 
-/// The transport under everything: ICE, and over it DTLS.
+/// A transport: ICE, over it DTLS, and over that what its sections carry.
 #[derive(Debug)]
 pub(crate) struct Transport {
+    pub id: TransportId,
     pub connectivity: Connectivity,
+    /// Sockets of its own, unless it has those that sessions share.
+    pub own: Option<Box<OwnSockets>>,
+    /// What the peer's description says of it, until both descriptions are set.
+    pub remote: Option<Box<RemoteParameters>>,
+    pub remote_ufrag: Option<String>,
+    /// The local ufrag that whoever demultiplexes knows of.
+    pub told_ufrag: Option<String>,
+    /// Candidates of ours, as text, for descriptions.
+    pub candidates: Vec<String>,
+    pub gathering: GatheringState,
+    /// Once it carries audio or video.
+    pub media: Option<Box<Media>>,
     dtls: Option<dtls::Connection>,
     dtls_config: Arc<dtls::Config>,
     dtls_seed: Secret<32>,
@@ -57,11 +72,25 @@ pub(crate) enum News {
 }
 
 impl Transport {
-    pub(crate) fn new(connectivity: Connectivity, dtls_config: Arc<dtls::Config>, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(
+        id: TransportId,
+        connectivity: Connectivity,
+        own: Option<Box<OwnSockets>>,
+        dtls_config: Arc<dtls::Config>,
+        seed: [u8; 32],
+    ) -> Self {
         let mut rng = crypto::Rng::new(derive_seed(&seed, "tls-id"));
         let tls_id = rng.array::<15>().iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
+            id,
             connectivity,
+            own,
+            remote: None,
+            remote_ufrag: None,
+            told_ufrag: None,
+            candidates: Vec::new(),
+            gathering: GatheringState::New,
+            media: None,
             dtls: None,
             dtls_config,
             dtls_seed: Secret::new(derive_seed(&seed, "dtls")),
@@ -303,10 +332,6 @@ impl Transport {
         self.srtp.is_some()
     }
 
-    pub(crate) const fn has_srtp(&self) -> bool {
-        self.srtp.is_some()
-    }
-
     pub(crate) fn srtp_stats(&self) -> Option<(srtp::OutboundStats, srtp::InboundStats)> {
         self.srtp.as_ref().map(|srtp| srtp.stats())
     }
@@ -361,13 +386,34 @@ impl Transport {
         })
     }
 
+    /// The machines of its frames.
+    pub(crate) fn engine_mut(&mut self) -> Option<&mut Engine> {
+        self.media.as_mut()?.engine.as_deref_mut()
+    }
+
+    /// Likewise.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.media.as_ref()?.engine.as_deref()
+    }
+
+    /// When something of frames is due.
+    pub(crate) fn frames_due(&self) -> Option<Instant> {
+        self.engine()?.due(self.max_media_packet().is_some())
+    }
+
+    /// A train of packets of media.
+    pub(crate) fn send_media(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
+        let mut media = self.media.take()?;
+        let mut sent = media.engine.as_mut().and_then(|engine| self.send_frames(now, batch, engine));
+        if sent.is_none() && media.queue.first().is_some() {
+            sent = self.send_waiting(now, batch, &mut media.queue);
+        }
+        self.media = Some(media);
+        sent
+    }
+
     /// A train of packets of media that wait.
-    pub(crate) fn send_media(
-        &mut self,
-        now: Instant,
-        batch: &mut Batch<'_>,
-        queue: &mut Queue,
-    ) -> Option<Transmit> {
+    fn send_waiting(&mut self, now: Instant, batch: &mut Batch<'_>, queue: &mut Queue) -> Option<Transmit> {
         let srtp = self.srtp.as_mut().filter(|_| self.state == DtlsState::Connected)?;
         self.connectivity.selected_path()?;
         self.connectivity.limit(batch);
@@ -388,12 +434,7 @@ impl Transport {
     }
 
     /// A train of packets of the machines of media: reports first, then packets whose turn it is.
-    pub(crate) fn send_frames(
-        &mut self,
-        now: Instant,
-        batch: &mut Batch<'_>,
-        engine: &mut Engine,
-    ) -> Option<Transmit> {
+    fn send_frames(&mut self, now: Instant, batch: &mut Batch<'_>, engine: &mut Engine) -> Option<Transmit> {
         if engine.sends().is_none_or(|due| due > now) {
             return None;
         }

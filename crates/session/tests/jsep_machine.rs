@@ -15,13 +15,16 @@ mod harness;
 use crypto::Rng;
 use harness::{CLOCK, config};
 use session::{
-    ChannelInit, Direction, Event, MediaConfig, MediaKind, SdpType, SendEncoding, Session,
+    BundlePolicy, ChannelInit, Direction, Event, MediaConfig, MediaKind, SdpType, SendEncoding, Session,
     SessionDescription, SignalingState, TransceiverId, TransceiverInit,
 };
 use testkit::epoch;
 
 const DIRECTIONS: [Direction; 4] =
     [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+
+/// Few, so that they are all used now and then.
+const MAX_TRANSPORTS: usize = 3;
 
 /// Two sessions, and the descriptions that are on their way.
 struct Pair {
@@ -41,6 +44,10 @@ impl Pair {
         let sessions = [0, 1].map(|side| {
             let mut config = config(side);
             config.provider = testkit::null_provider();
+            let policies = [BundlePolicy::Balanced, BundlePolicy::MaxCompat, BundlePolicy::MaxBundle];
+            let number = if side == 0 { seed } else { seed / 3 };
+            config.bundle_policy = policies[usize::try_from(number % 3).unwrap()];
+            config.limits.max_transports = MAX_TRANSPORTS;
             Session::new(epoch(), CLOCK, config, [side + 1; 32]).unwrap()
         });
         Self {
@@ -138,6 +145,9 @@ impl Pair {
 
     fn deliver(&mut self, side: usize) {
         if let Some((kind, description)) = self.carried[1 - side].take() {
+            // Now and then to one who has never heard of bundles.
+            let is_apart = kind == SdpType::Offer && self.below(4) == 0;
+            let description = if is_apart { unbundled(&description) } else { description };
             self.set_remote(side, kind, description);
         }
     }
@@ -190,6 +200,10 @@ impl Pair {
         ssrcs.sort();
         ssrcs.dedup();
         assert_eq!((mids.len(), ssrcs.len()), count, "each name and each SSRC is one transceiver's");
+        while session.poll_sockets().is_some() {}
+        let report = session.statistics(epoch());
+        let transports = report.iter().filter(|(id, _)| id.as_str().starts_with('T')).count();
+        assert!(transports <= MAX_TRANSPORTS, "{transports} transports");
         while let Some(event) = session.poll_event() {
             match event {
                 Event::Track(id) => {
@@ -251,6 +265,13 @@ impl Pair {
         self.check(0);
         self.check(1);
     }
+}
+
+fn unbundled(description: &SessionDescription) -> SessionDescription {
+    let text = description.to_string();
+    let is_kept = |line: &&str| !line.starts_with("a=group:BUNDLE") && *line != "a=bundle-only";
+    let kept: String = text.lines().filter(is_kept).map(|line| format!("{line}\r\n")).collect();
+    SessionDescription::parse(&kept).unwrap()
 }
 
 fn snapshot(session: &Session) -> String {

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use peerline::{
-    CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description, DtlsRole, Endpoint,
-    Event, Events, IceCandidate, IceServer, IceTransportPolicy, Mdns, PeerConnection, Reliability, TlsClient,
+    BundlePolicy, CandidateKind, Carrier, Configuration, ConnectionState, DataChannelInit, Description,
+    DtlsRole, Endpoint, Event, Events, IceCandidate, IceServer, IceTransportPolicy, Mdns, PeerConnection,
+    Reliability, TlsClient,
 };
 use serde_json::{Value, json};
 
@@ -35,6 +36,10 @@ impl Peer {
         }
         if config["iceTransportPolicy"] == "relay" {
             configuration.ice_transport_policy = IceTransportPolicy::Relay;
+        }
+        let policies = [BundlePolicy::Balanced, BundlePolicy::MaxCompat, BundlePolicy::MaxBundle];
+        if let Some(policy) = policies.into_iter().find(|policy| config["bundlePolicy"] == policy.name()) {
+            configuration.bundle_policy = policy;
         }
         if config["dtlsRole"] == "server" {
             configuration.answer_dtls_role = DtlsRole::Server;

@@ -2,10 +2,12 @@ mod config;
 mod control;
 mod pacer;
 mod report;
+mod stats;
 
 pub use config::{RtpConfig, TransportFeedback};
 pub use control::ControlConfig;
 pub use pacer::PacerConfig;
+pub use stats::RtpStats;
 
 use std::time::Duration;
 
@@ -53,36 +55,6 @@ pub enum Event {
         /// In bit/s of packets.
         bitrate: u64,
     },
-}
-
-/// Figures of a transport.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct RtpStats {
-    /// Packets of RTP that were taken.
-    pub packets: u64,
-    /// Those that were refused.
-    pub discarded: u64,
-    /// Datagrams of RTCP that came.
-    pub rtcp: u64,
-    /// Packets in them that could not be read.
-    pub malformed: u64,
-    /// Datagrams of RTCP that were sent.
-    pub rtcp_sent: u64,
-    /// Packets that no feedback was given on, as too many waited.
-    pub feedback_dropped: u64,
-    /// The round trip, as reports tell it.
-    pub round_trip: Option<Duration>,
-    /// Round trips that answers to our reference times have told (RFC 3611 §4.5): the last, how many, and all together.
-    pub reference_round_trip: Option<Duration>,
-    /// See there.
-    pub reference_round_trips: u64,
-    /// See there.
-    pub reference_round_trip_total: Duration,
-    /// Packets of feedback by RFC 8888 that were sent.
-    pub ccfb_sent: u64,
-    /// Those that came.
-    pub ccfb_received: u64,
 }
 
 /// An RTP session (RFC 3550 §3): the media sections that share a transport, bundled or alone.

@@ -4,7 +4,7 @@ use std::task::Context;
 
 use net::Transport;
 use proto::Instant;
-use session::LocalName;
+use session::{LocalName, SocketRequest, TransportId};
 use tracing::debug;
 
 use super::inbox::{Inbox, Letter, NetworkChange};
@@ -152,6 +152,7 @@ impl Worker {
             }
             opened.iter().for_each(|address| core.session.add_local_address(now, *address));
             let limit = core.max_relay_sockets();
+            let owners: Vec<TransportId> = core.session.transports_with_sockets().collect();
             drop(core);
             driven.relays.retain(|socket| lost.iter().all(|(gone, ..)| gone != socket));
             let mut relaying = Vec::new();
@@ -159,14 +160,45 @@ impl Worker {
                 // What opens them may be the program's, and runs without the lock.
                 relaying.extend(self.relays.open(*key, &mut driven.relays, *server, limit).0);
             }
+            let mut own = Vec::new();
+            for owner in owners {
+                let opened = self.relays.open_for(*key, &mut driven.relays, owner, limit);
+                own.extend(opened.into_iter().map(|address| (owner, address)));
+            }
             let mut core = driven.connection.lock();
+            for (owner, address) in own {
+                core.session.add_transport_socket(now, owner, address);
+            }
             relaying.iter().for_each(|address| core.session.add_relay_socket(now, *address));
             gone.iter().for_each(|address| core.session.remove_local_address(now, *address));
             for (_, _, address) in lost.iter().filter(|(_, session, _)| session == key) {
                 core.session.remove_relay_socket(now, *address);
+                core.session.remove_transport_socket(now, *address);
             }
             drop(core);
             self.dirty.insert(*key);
+        }
+    }
+
+    /// Opens and closes the sockets of a transport that shares none with others.
+    pub(super) fn change_own_sockets(&mut self, key: usize, request: SocketRequest) {
+        let Some(driven) = self.sessions.get_mut(&key) else { return };
+        match request {
+            SocketRequest::Open(owner) => {
+                let limit = driven.connection.lock().max_relay_sockets();
+                // Where the endpoint has no UDP, connections to its TCP port are for all transports.
+                let limit = if self.sockets.is_empty() { 0 } else { limit };
+                // What opens them may be the program's, and runs without the lock.
+                let opened = self.relays.open_for(key, &mut driven.relays, owner, limit);
+                let now = self.clock.now();
+                let mut core = driven.connection.lock();
+                opened.iter().for_each(|address| core.session.add_transport_socket(now, owner, *address));
+                core.session.end_of_transport_sockets(now, owner);
+                drop(core);
+                self.dirty.insert(key);
+            }
+            SocketRequest::Close(address) => self.relays.close_at(&mut driven.relays, address),
+            _ => {}
         }
     }
 }

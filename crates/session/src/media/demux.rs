@@ -7,6 +7,7 @@ use rtp::{Mid, Packet, Rid};
 use super::TransceiverId;
 use super::transceiver::Transceiver;
 use crate::Discard;
+use crate::transports::TransportId;
 
 /// What is known of the peer's sources.
 #[derive(Debug)]
@@ -63,9 +64,10 @@ impl Streams {
     }
 
     /// Follows what was agreed upon; what was learned from packets stays where its transceiver still receives.
-    pub(crate) fn follow(&mut self, transceivers: &[Transceiver]) {
+    pub(crate) fn follow(&mut self, transceivers: &[Transceiver], transport: TransportId) {
         self.receivers.clear();
-        for transceiver in transceivers {
+        let transceivers = || transceivers.iter().filter(|it| it.association.transport == transport);
+        for transceiver in transceivers() {
             let association = &transceiver.association;
             let receives = association.current.is_some_and(sdp::Direction::receives);
             let (true, Some(negotiated)) = (receives && !transceiver.is_stopping, &association.negotiated)
@@ -89,7 +91,7 @@ impl Streams {
         let receivers = &self.receivers;
         let receives = |id: TransceiverId| receivers.iter().any(|receiver| receiver.id == id);
         self.sources.retain(|(_, source)| receives(source.transceiver));
-        for transceiver in transceivers.iter().filter(|transceiver| receives(transceiver.id)) {
+        for transceiver in transceivers().filter(|transceiver| receives(transceiver.id)) {
             let negotiated = transceiver.association.negotiated.iter();
             let named = negotiated.flat_map(|negotiated| &negotiated.remote_sources);
             for ssrc in named.flat_map(|(ssrc, rtx)| [Some(*ssrc), *rtx]).flatten() {

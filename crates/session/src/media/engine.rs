@@ -19,6 +19,7 @@ use super::{
     CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
 };
 use crate::Event;
+use crate::transports::TransportId;
 
 /// The machines of a transport's media.
 #[derive(Debug)]
@@ -73,15 +74,16 @@ impl Engine {
         }
     }
 
-    /// Follows what was agreed upon.
-    pub(crate) fn follow(&mut self, now: Instant, transceivers: &[Transceiver]) {
-        let is_there = |id: TransceiverId| transceivers.iter().any(|it| it.id == id && !it.is_stopping);
+    /// Follows what was agreed upon for this transport.
+    pub(crate) fn follow(&mut self, now: Instant, transceivers: &[Transceiver], transport: TransportId) {
+        let own = |it: &&Transceiver| !it.is_stopping && it.association.transport == transport;
+        let is_there = |id: TransceiverId| transceivers.iter().filter(own).any(|it| it.id == id);
         let gone: Vec<Line> = self.lines.extract_if(.., |line| !is_there(line.id)).collect();
         for line in gone {
             line.receiver.into_iter().for_each(|id| self.rtp.remove_receiver(id));
             line.sender.into_iter().for_each(|id| self.rtp.remove_sender(id));
         }
-        for transceiver in transceivers.iter().filter(|it| !it.is_stopping) {
+        for transceiver in transceivers.iter().filter(own) {
             let Some(negotiated) = &transceiver.association.negotiated else { continue };
             let at = self.line(transceiver, negotiated);
             self.follow_receiver(at, transceiver, negotiated);

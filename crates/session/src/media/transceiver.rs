@@ -6,6 +6,7 @@ use sdp::Direction;
 
 use super::transforms::Transforms;
 use super::{Codec, Negotiated, SendEncoding};
+use crate::transports::TransportId;
 
 /// Audio or video.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -141,6 +142,8 @@ pub(crate) struct Transaction {
 pub(crate) struct Association {
     pub mid: Option<String>,
     pub section: Option<usize>,
+    /// What carries the section; the first where nothing else was agreed upon.
+    pub transport: TransportId,
     pub current: Option<Direction>,
     /// The direction that the application knows of (W3C WebRTC 1.0 §5.4, `[[FiredDirection]]`).
     pub fired: Option<Direction>,

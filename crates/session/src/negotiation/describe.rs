@@ -9,7 +9,7 @@ use sdp::{
 };
 
 use super::numbers::{Numbers, is_usable};
-use super::{LocalParameters, Negotiation, Section, SectionKind, without_name};
+use super::{LocalEnd, LocalParameters, Negotiation, Plan, RejectedLine, Section, SectionKind, without_name};
 use crate::NegotiationError;
 use crate::media::agree::{answer, kind_of, simulcast};
 use crate::media::section::codecs;
@@ -42,19 +42,16 @@ impl Negotiation {
     /// An offer of these sections.
     pub(super) fn describe_offer(
         &self,
-        plan: &[Section],
+        plan: &Plan,
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
         let mut builder = Builder::new(self.session_id, self.version + 1);
-        let tag = self.tag_of(plan);
-        let live: Vec<usize> = (0..plan.len()).filter(|index| self.is_live(plan.get(*index))).collect();
-        // RFC 9143 §7.2: the section whose transport is used is named first.
-        let others = live.iter().copied().filter(|index| Some(*index) != tag);
-        let order = tag.into_iter().chain(others);
-        builder.bundle(order.filter_map(|index| plan.get(index)?.mid.as_deref()));
+        let Plan { sections: plan, policy } = plan;
+        for group in self.groups_of(plan, *policy) {
+            builder.bundle(group.into_iter().filter_map(|index| plan.get(index)?.mid.as_deref()));
+        }
         self.describe_session(&mut builder, parameters, true);
-        let has_media = live.iter().any(|index| self.transceiver_at(plan, *index).is_some());
-        if has_media {
+        if (0..plan.len()).any(|index| self.transceiver_at(plan, index).is_some()) {
             builder.attribute(Attribute::ExtMapAllowMixed);
         }
         let mut numbers = Numbers::default();
@@ -62,11 +59,9 @@ impl Negotiation {
             numbers.read(description);
         }
         for (index, section) in plan.iter().enumerate() {
-            let is_bundled = self.agreed.get(index).is_some_and(|agreed| {
-                agreed.mid == section.mid && !matches!(agreed.kind, SectionKind::Rejected { .. })
-            });
+            let was_agreed = self.was_agreed(index, section);
             // RFC 9143 §7.2.1: what has no transport of its own yet is for those who bundle.
-            let bundle_only = Some(index) != tag && !is_bundled;
+            let bundle_only = !section.is_tag && !was_agreed;
             match &section.kind {
                 SectionKind::Data => {
                     builder.media(MediaLine {
@@ -79,26 +74,29 @@ impl Negotiation {
                     if bundle_only {
                         builder.attribute(Attribute::BundleOnly);
                     }
-                    describe_transport(&mut builder, parameters)?;
+                    let end = parameters.end_of(section)?;
+                    describe_transport(&mut builder, parameters, end)?;
                     describe_data(&mut builder, parameters);
-                    describe_candidates(&mut builder, parameters, Some(index) == tag);
+                    describe_candidates(&mut builder, end, section.is_tag);
                 }
-                SectionKind::Rejected { kind, protocol, formats } => {
+                SectionKind::Rejected(line) => {
+                    let RejectedLine { kind, protocol, formats } = &**line;
                     builder.media(MediaLine { kind, port: 0, protocol, formats });
                     section.mid.as_deref().map(|mid| builder.attribute(Attribute::Mid(mid)));
                 }
                 SectionKind::Media(_) | SectionKind::Refused(_) => match self.transceiver_at(plan, index) {
                     Some(transceiver) => {
                         let current = self.local.current.as_ref();
-                        let own = current.filter(|_| is_bundled).and_then(|(_, it)| it.media().nth(index));
+                        let own = current.filter(|_| was_agreed).and_then(|(_, it)| it.media().nth(index));
                         let content = offered_section(parameters.media, transceiver, own, &mut numbers);
                         let line = Line {
                             port: if bundle_only { 0 } else { 9 },
                             protocol: "UDP/TLS/RTP/SAVPF",
                             mid: section.mid.as_deref(),
+                            end: parameters.end_of(section)?,
                         };
                         self.describe_media(&mut builder, parameters, transceiver, &content, line)?;
-                        describe_candidates(&mut builder, parameters, Some(index) == tag);
+                        describe_candidates(&mut builder, line.end, section.is_tag);
                     }
                     None => {
                         let kind = self.kind_of_section(section);
@@ -124,7 +122,9 @@ impl Negotiation {
         // RFC 9429 §5.3.1: an answer bundles what the offer does, as far as it is accepted.
         let accepted: std::collections::BTreeSet<&str> =
             live.iter().filter_map(|index| self.sections.get(*index)?.mid.as_deref()).collect();
-        builder.bundle(offer.bundle_groups().flatten().filter(|mid| accepted.contains(mid)));
+        for group in offer.bundle_groups() {
+            builder.bundle(group.filter(|mid| accepted.contains(mid)));
+        }
         // An answer says `trickle` if the offer does.
         let trickles = offer.media().any(|media| media.has_ice_option("trickle"));
         self.describe_session(&mut builder, parameters, trickles);
@@ -135,7 +135,6 @@ impl Negotiation {
         if live.iter().any(allows_mixed) {
             builder.attribute(Attribute::ExtMapAllowMixed);
         }
-        let tag = self.transport_section().map(|(index, _)| index);
         for (index, (section, offered)) in self.sections.iter().zip(offer.media()).enumerate() {
             match &section.kind {
                 SectionKind::Data => {
@@ -149,19 +148,21 @@ impl Negotiation {
                     });
                     // RFC 9429 §5.3.1: an answer names a section if the offer does.
                     offered.mid().map(|mid| builder.attribute(Attribute::Mid(mid)));
-                    describe_transport(&mut builder, parameters)?;
+                    let end = parameters.end_of(section)?;
+                    describe_transport(&mut builder, parameters, end)?;
                     describe_data(&mut builder, parameters);
-                    describe_candidates(&mut builder, parameters, Some(index) == tag);
+                    describe_candidates(&mut builder, end, section.is_tag);
                 }
                 SectionKind::Media(_) if self.is_live(Some(section)) => {
                     let Some(transceiver) = self.transceiver_at(&self.sections, index) else { continue };
                     let found = answered_codecs(parameters.media, transceiver, &offered);
                     let content = answered_section(parameters.media, transceiver, &offered, &found);
-                    let line = Line { port: 9, protocol: offered.protocol(), mid: offered.mid() };
+                    let end = parameters.end_of(section)?;
+                    let line = Line { port: 9, protocol: offered.protocol(), mid: offered.mid(), end };
                     self.describe_media(&mut builder, parameters, transceiver, &content, line)?;
-                    describe_candidates(&mut builder, parameters, Some(index) == tag);
+                    describe_candidates(&mut builder, end, section.is_tag);
                 }
-                SectionKind::Media(_) | SectionKind::Refused(_) | SectionKind::Rejected { .. } => {
+                SectionKind::Media(_) | SectionKind::Refused(_) | SectionKind::Rejected(_) => {
                     let formats = offered.formats().collect::<Vec<_>>().join(" ");
                     builder.media(MediaLine {
                         kind: offered.kind_text(),
@@ -214,7 +215,7 @@ impl Negotiation {
         }
         // RFC 9429 §5.2.1 has them in the tagged section alone; browsers repeat them, and there are peers that
         // refuse a section without (aiortc).
-        describe_transport(builder, parameters)?;
+        describe_transport(builder, parameters, line.end)?;
         builder.attribute(Attribute::RtcpMux);
         if content.is_offer {
             builder.attribute(Attribute::RtcpMuxOnly);
@@ -240,7 +241,7 @@ impl Negotiation {
     }
 
     /// What a section that is rejected had carried.
-    fn kind_of_section(&self, section: &Section) -> &'static str {
+    pub(super) fn kind_of_section(&self, section: &Section) -> &'static str {
         section
             .transceiver()
             .and_then(|id| self.transceiver(id))
@@ -254,6 +255,7 @@ struct Line<'a> {
     port: u16,
     protocol: &'a str,
     mid: Option<&'a str>,
+    end: &'a LocalEnd<'a>,
 }
 
 fn offered_section<'a>(
@@ -262,6 +264,16 @@ fn offered_section<'a>(
     own: Option<Media<'a>>,
     numbers: &mut Numbers<'a>,
 ) -> MediaSection<'a> {
+    // Sections that are not bundled may have other numbers for the same (RFC 9143 §9.2).
+    let known = |uri: &str| {
+        let mut maps = own.iter().flat_map(|media| media.extensions());
+        maps.find(|map| map.uri == uri && is_usable(map.id)).map(|map| map.id)
+    };
+    let extensions: Vec<_> = config
+        .extensions(transceiver.kind)
+        .map(|extension| extension.kind.uri())
+        .filter_map(|uri| Some((known(uri).or_else(|| numbers.of_extension(uri))?, None, uri)))
+        .collect();
     let own = own.map(|media| codecs(&media)).unwrap_or_default();
     let rows = transceiver.codecs(config).filter_map(|codec| {
         let (payload_type, rtx) = numbers.of_codec(codec, &own)?;
@@ -276,8 +288,6 @@ fn offered_section<'a>(
         })
     });
     let codecs = rows.collect();
-    let uris = config.extensions(transceiver.kind).map(|extension| extension.kind.uri());
-    let extensions = uris.filter_map(|uri| Some((numbers.of_extension(uri)?, None, uri))).collect();
     let encodings = &transceiver.association.encodings;
     let send_rids = if transceiver.direction.sends() {
         encodings.iter().filter_map(|encoding| encoding.wanted.rid).collect()
@@ -451,15 +461,16 @@ fn describe_rids(builder: &mut Builder, content: &MediaSection<'_>) {
 fn describe_transport(
     builder: &mut Builder,
     parameters: &LocalParameters<'_>,
+    end: &LocalEnd<'_>,
 ) -> Result<(), NegotiationError> {
-    builder.attribute(Attribute::IceUfrag(parameters.credentials.ufrag()));
-    builder.attribute(Attribute::IcePwd(parameters.credentials.password()));
+    builder.attribute(Attribute::IceUfrag(end.credentials.ufrag()));
+    builder.attribute(Attribute::IcePwd(end.credentials.password()));
     let mut print = String::from("fingerprint:sha-256 ");
     // Writing to a string cannot fail.
     let _ = print.write_str(&Fingerprint::text_of(parameters.fingerprint));
     builder.attribute(Attribute::parse(&print).map_err(|kind| sdp::ParseError { line: 0, kind })?);
-    builder.attribute(Attribute::Setup(parameters.setup));
-    builder.attribute(Attribute::TlsId(parameters.tls_id));
+    builder.attribute(Attribute::Setup(end.setup));
+    builder.attribute(Attribute::TlsId(end.tls_id));
     Ok(())
 }
 
@@ -469,14 +480,14 @@ fn describe_data(builder: &mut Builder, parameters: &LocalParameters<'_>) {
 }
 
 /// RFC 9429 §5.2.1: in the section whose transport is used.
-fn describe_candidates(builder: &mut Builder, parameters: &LocalParameters<'_>, is_tagged: bool) {
+fn describe_candidates(builder: &mut Builder, end: &LocalEnd<'_>, is_tagged: bool) {
     if !is_tagged {
         return;
     }
-    for candidate in parameters.candidates {
+    for candidate in end.candidates {
         builder.attribute(Attribute::Candidate(without_name(candidate)));
     }
-    if parameters.gathering_done {
+    if end.gathering_done {
         builder.attribute(Attribute::EndOfCandidates);
     }
 }

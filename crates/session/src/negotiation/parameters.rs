@@ -6,6 +6,7 @@ use crypto::Secret;
 
 use super::{Negotiation, Section, SectionKind};
 use crate::media::{Negotiated, TransceiverId};
+use crate::transports::TransportId;
 use crate::{SectionFault, SectionParameters};
 
 impl Negotiation {
@@ -25,7 +26,12 @@ impl Negotiation {
 
     /// Has these sections and no others: those of a name that is known go on, others begin, and what is not named is stopped. They
     /// were checked.
-    pub(crate) fn set_sections(&mut self, sections: &[SectionParameters], seed: &Secret<32>) {
+    pub(crate) fn set_sections(
+        &mut self,
+        sections: &[SectionParameters],
+        transport: TransportId,
+        seed: &Secret<32>,
+    ) {
         let is_named = |mid: Option<&str>| sections.iter().any(|section| Some(section.mid.as_str()) == mid);
         let gone =
             self.transceivers.iter().filter(|it| it.is_stopping || !is_named(it.association.mid.as_deref()));
@@ -36,8 +42,13 @@ impl Negotiation {
         for (index, section) in sections.iter().enumerate() {
             let known = self.named(&section.mid);
             let id = known.unwrap_or_else(|| self.make_transceiver(section.kind, section.direction, seed));
-            self.agreed.push(Section { mid: Some(section.mid.clone()), kind: SectionKind::Media(id) });
+            let (mid, kind) = (Some(section.mid.clone()), SectionKind::Media(id));
+            let (is_tag, is_bundled) = (index == 0, true);
+            self.agreed.push(Section { mid, kind, transport: Some(transport), is_tag, is_bundled });
             self.follow_section(id, index, section, known.is_none(), seed);
+            if let Some(transceiver) = self.transceiver_mut(id) {
+                transceiver.association.transport = transport;
+            }
         }
         self.sections.clone_from(&self.agreed);
     }

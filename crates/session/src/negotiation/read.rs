@@ -3,10 +3,12 @@
 use ice::Credentials;
 use sdp::{Media, SessionDescription, Setup};
 
-use super::{Negotiation, RemoteParameters, SctpParameters, Section, SectionKind, numbers};
+use super::{Negotiation, Placing, RemoteParameters, SctpParameters, Section, SectionKind, numbers};
+use crate::config::BundlePolicy;
 use crate::fingerprint;
 use crate::media::MediaConfig;
 use crate::media::section::{codecs, is_secure, kind_of};
+use crate::transports::TransportId;
 use crate::{NegotiationError, SdpType};
 
 /// What is accepted of a description.
@@ -14,10 +16,35 @@ use crate::{NegotiationError, SdpType};
 pub(crate) struct Choice {
     /// Of each section, whether it is.
     pub(super) accepted: Vec<bool>,
-    /// The section that candidates of that description belong to.
-    pub(super) tag: Option<usize>,
-    /// What it says about the transport; `None` where no section is accepted.
+    /// The transports of those that are.
+    pub(crate) units: Vec<Unit>,
+}
+
+/// A bundle, or a section outside of any: what shares a transport.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    /// None where an offer calls for a new one.
+    pub(crate) transport: Option<TransportId>,
+    /// The accepted sections; the first is the one that our candidates stand in.
+    members: Vec<usize>,
+    is_bundle: bool,
+    /// What the section that stands for it says about the peer's end.
     pub(crate) remote: Option<RemoteParameters>,
+}
+
+impl Choice {
+    /// The transport of a section, whether our candidates stand in it, and whether it is in a bundle.
+    pub(super) fn place_of(&self, index: usize) -> (Option<TransportId>, bool, bool) {
+        let unit = self.units.iter().find(|unit| unit.members.contains(&index));
+        let place = |unit: &Unit| (unit.transport, unit.members.first() == Some(&index), unit.is_bundle);
+        unit.map_or((None, false, false), place)
+    }
+}
+
+/// Sections of a description that are to share a transport, before it is known which are accepted.
+struct Group {
+    members: Vec<usize>,
+    is_bundle: bool,
 }
 
 impl Negotiation {
@@ -27,6 +54,7 @@ impl Negotiation {
         kind: SdpType,
         description: &SessionDescription,
         config: &MediaConfig,
+        placing: &Placing,
     ) -> Result<Choice, NegotiationError> {
         self.must_take_remote(kind)?;
         let sections = if kind == SdpType::Offer { &self.agreed } else { &self.sections };
@@ -35,19 +63,52 @@ impl Negotiation {
         if description.bundle_groups().flatten().any(|mid| mids.get(mid).is_none()) {
             return Err(NegotiationError::UnknownBundledMid);
         }
-        let choice = match kind {
-            SdpType::Offer => self.choose(description, &mids, config),
+        let accepted = match kind {
+            SdpType::Offer => self.choose(description, &mids, config, placing),
             SdpType::Answer | SdpType::Pranswer => self.read_answer(description, &mids)?,
         };
-        let accepted = || {
-            let all = description.media().zip(&choice.accepted);
-            all.filter(|(_, is_accepted)| **is_accepted).map(|(media, _)| media)
-        };
-        numbers::check(accepted().filter(|media| kind_of(media).is_some()))?;
-        let Some(tag) = choice.tag.and_then(|tag| description.media().nth(tag)) else { return Ok(choice) };
-        let data = accepted().find(Media::is_data_channels);
-        let remote = transport_parameters(kind, tag, data)?;
-        Ok(Choice { remote: Some(remote), ..choice })
+        let mut units: Vec<Unit> = Vec::new();
+        for group in groups(description, &mids) {
+            let is_accepted = |index: &usize| accepted.get(*index) == Some(&true);
+            let members: Vec<usize> = group.members.iter().copied().filter(is_accepted).collect();
+            let Some(first) = members.first().copied() else { continue };
+            let sections = || members.iter().filter_map(|index| description.media().nth(*index));
+            numbers::check(sections().filter(|media| kind_of(media).is_some()))?;
+            let transport = self.transport_for(kind, &members, &units);
+            if transport.is_none() && kind != SdpType::Offer {
+                // RFC 9143 §7.3.2: what we offer to those alone who bundle has no transport without.
+                return Err(NegotiationError::NotBundled { index: first });
+            }
+            // RFC 9143 §7.3.1: the transport is that of the first section named, of those that have one.
+            let has_transport = |media: &Media<'_>| media.ice_ufrag().is_some() && !media.is_rejected();
+            let all = || group.members.iter().filter_map(|index| description.media().nth(*index));
+            let tag = sections().find(has_transport).filter(|_| kind == SdpType::Offer);
+            let tag = tag.or_else(|| all().find(has_transport).filter(|_| kind == SdpType::Offer));
+            let Some(tag) = tag.or_else(|| sections().next()) else { continue };
+            let remote = transport_parameters(kind, tag, sections().find(Media::is_data_channels))?;
+            units.push(Unit { transport, members, is_bundle: group.is_bundle, remote: Some(remote) });
+        }
+        let is_placed = |index: &usize| units.iter().any(|unit| unit.members.contains(index));
+        let mut indices = (0..accepted.len()).filter(|index| accepted.get(*index) == Some(&true));
+        match indices.find(|index| !is_placed(index)) {
+            Some(index) => Err(NegotiationError::NotBundled { index }),
+            None => Ok(Choice { accepted, units }),
+        }
+    }
+
+    /// The transport that sections have which are to share one: that of the first of them, or of any, unless others have it.
+    /// An answer may name none but those that were offered.
+    fn transport_for(&self, kind: SdpType, members: &[usize], units: &[Unit]) -> Option<TransportId> {
+        let is_free = |id: &TransportId| units.iter().all(|unit| unit.transport != Some(*id));
+        let sections = if kind == SdpType::Offer { &self.agreed } else { &self.sections };
+        let of = |index: &usize| sections.get(*index)?.transport;
+        match kind {
+            SdpType::Offer => members.iter().filter_map(of).find(is_free),
+            SdpType::Answer | SdpType::Pranswer => {
+                let has_own = |index: &&usize| sections.get(**index).is_some_and(|section| section.is_tag);
+                members.iter().find(has_own).or_else(|| members.first()).and_then(of).filter(is_free)
+            }
+        }
     }
 
     fn check_sections(
@@ -64,7 +125,7 @@ impl Negotiation {
         }
         for (section, media) in sections.iter().zip(description.media()) {
             // RFC 9429 §5.2.2: an offer may use a rejected section for something else, under another name.
-            let is_free = kind == SdpType::Offer && matches!(section.kind, SectionKind::Rejected { .. });
+            let is_free = kind == SdpType::Offer && section.is_rejected();
             let is_renamed =
                 section.mid.as_deref() != media.mid() && media.mid().is_some() && section.mid.is_some();
             let is_other = match section.kind {
@@ -72,7 +133,7 @@ impl Negotiation {
                     .transceiver(id)
                     .is_some_and(|transceiver| transceiver.kind.name() != media.kind_text()),
                 SectionKind::Data => !media.is_data_channels(),
-                SectionKind::Rejected { .. } => false,
+                SectionKind::Rejected(_) => false,
             };
             if (is_renamed || (is_other && kind == SdpType::Offer)) && !is_free {
                 return Err(NegotiationError::SectionChanged { index: media.index() });
@@ -101,9 +162,15 @@ impl Negotiation {
         Ok(())
     }
 
-    /// What is accepted of an offer: the first section that can be, and what shares its transport (RFC 9429 §5.3.1 under the
-    /// policy `max-bundle`).
-    fn choose(&self, offer: &SessionDescription, mids: &Mids<'_>, config: &MediaConfig) -> Choice {
+    /// What is accepted of an offer: what can be, as far as the policy has it, and there may be transports
+    /// (RFC 9429 §4.1.1 and §5.3.1).
+    fn choose(
+        &self,
+        offer: &SessionDescription,
+        mids: &Mids<'_>,
+        config: &MediaConfig,
+        placing: &Placing,
+    ) -> Vec<bool> {
         let first_data = offer.media().find(is_usable_data).map(|media| media.index());
         let muxed = Muxed::of(offer, mids);
         let is_usable = |media: &Media<'_>| {
@@ -113,31 +180,49 @@ impl Negotiation {
             !media.is_rejected() && is_secure(media) && muxed.has(media) && self.speaks(media, config)
         };
         let usable: Vec<bool> = offer.media().map(|media| is_usable(&media)).collect();
-        let is_known = |index: &usize| {
-            let agreed = self.agreed.get(*index);
-            agreed.is_some_and(|section| !matches!(section.kind, SectionKind::Rejected { .. }))
+        let is_usable = |index: &usize| usable.get(*index) == Some(&true);
+        let is_known = |index: &usize| self.agreed.get(*index).is_some_and(|section| !section.is_rejected());
+        let groups = groups(offer, mids);
+        let first = |kind: Option<&str>| {
+            let is_it = |index: &usize| {
+                is_usable(index)
+                    && kind.is_none_or(|kind| {
+                        offer.media().nth(*index).is_some_and(|media| media.kind_text() == kind)
+                    })
+            };
+            let mut indices = (0..usable.len()).filter(is_it);
+            indices.clone().find(is_known).or_else(|| indices.next())
         };
-        let mut indices = (0..usable.len()).filter(|index| usable.get(*index) == Some(&true));
-        let first = indices.clone().find(is_known).or_else(|| indices.next());
-        let Some(anchor) = first.and_then(|first| offer.media().nth(first)) else {
-            return Choice { accepted: vec![false; usable.len()], ..Choice::default() };
+        let wanted: Vec<Option<usize>> = match placing.policy {
+            BundlePolicy::MaxBundle => vec![first(None)],
+            BundlePolicy::Balanced => {
+                ["audio", "video", "application"].into_iter().map(|kind| first(Some(kind))).collect()
+            }
+            BundlePolicy::MaxCompat => (0..usable.len()).map(Some).collect(),
         };
-        let group = group_of(offer, &anchor);
+        let mut used = self.transports_of(&self.agreed).len();
+        let mut claimed = std::collections::BTreeSet::new();
         let mut accepted = vec![false; usable.len()];
-        for media in offer.media() {
-            let is_member =
-                media.index() == anchor.index() || media.mid().is_some_and(|mid| group.contains(&mid));
-            if let (true, Some(slot)) = (is_member, accepted.get_mut(media.index())) {
-                *slot = usable.get(media.index()).copied().unwrap_or(false);
+        for group in groups {
+            let members = || group.members.iter().filter(|index| is_usable(index));
+            let is_wanted = |index: &usize| wanted.contains(&Some(*index));
+            // What has a transport keeps it, whatever the policy would say if it were new.
+            let keeps = placing.policy != BundlePolicy::MaxBundle && members().any(is_known);
+            if !(keeps || group.members.iter().any(is_wanted)) {
+                continue;
+            }
+            let mut known = members().filter_map(|index| self.agreed.get(*index)?.transport);
+            if !known.any(|transport| claimed.insert(transport)) {
+                if used >= placing.max_transports.max(1) {
+                    continue;
+                }
+                used += 1;
+            }
+            for index in members() {
+                accepted.iter_mut().skip(*index).take(1).for_each(|slot| *slot = true);
             }
         }
-        // RFC 9143 §7.3.1: the transport is that of the first section named, of those that have one.
-        let named = group.iter().filter_map(|mid| mids.get(mid));
-        let is_accepted = |media: &Media<'_>| accepted.get(media.index()) == Some(&true);
-        let has_transport = |media: &Media<'_>| media.ice_ufrag().is_some() && !media.is_rejected();
-        let tag = named.clone().find(|media| is_accepted(media) && has_transport(media));
-        let tag = tag.or_else(|| named.clone().find(has_transport)).unwrap_or(anchor);
-        Choice { accepted, tag: Some(tag.index()), remote: None }
+        accepted
     }
 
     /// Whether a section is for a transceiver that exists or can, which speaks one of its codecs.
@@ -156,7 +241,11 @@ impl Negotiation {
     }
 
     /// What the peer has accepted of our offer.
-    fn read_answer(&self, answer: &SessionDescription, mids: &Mids<'_>) -> Result<Choice, NegotiationError> {
+    fn read_answer(
+        &self,
+        answer: &SessionDescription,
+        mids: &Mids<'_>,
+    ) -> Result<Vec<bool>, NegotiationError> {
         let muxed = Muxed::of(answer, mids);
         let accepted: Vec<bool> = self
             .sections
@@ -165,21 +254,9 @@ impl Negotiation {
             .map(|(section, media)| self.is_offered(section) && !media.is_rejected())
             .collect();
         let is_accepted = |media: &Media<'_>| accepted.get(media.index()) == Some(&true);
-        let first_of_group =
-            answer.bundle_groups().flatten().filter_map(|mid| mids.get(mid)).find(is_accepted);
-        let Some(anchor) = first_of_group.or_else(|| answer.media().find(is_accepted)) else {
-            return Ok(Choice { accepted, ..Choice::default() });
-        };
-        let group = group_of(answer, &anchor);
         let offer = self.local.pending.as_ref().map(|(_, offer)| offer);
-        for media in answer.media().filter(is_accepted) {
+        for media in answer.media().filter(|media| is_accepted(media) && kind_of(media).is_some()) {
             let index = media.index();
-            if index != anchor.index() && !media.mid().is_some_and(|mid| group.contains(&mid)) {
-                return Err(NegotiationError::NotBundled { index });
-            }
-            if kind_of(&media).is_none() {
-                continue;
-            }
             // RFC 9429 §4.1.1: we offer nothing else.
             if !muxed.has(&media) {
                 return Err(NegotiationError::RtcpMux { index });
@@ -195,7 +272,7 @@ impl Negotiation {
                 return Err(NegotiationError::NoCommonCodec { index });
             }
         }
-        Ok(Choice { tag: Some(anchor.index()), accepted, remote: None })
+        Ok(accepted)
     }
 }
 
@@ -236,11 +313,25 @@ impl<'a> Muxed<'a> {
     }
 }
 
-/// The names in the bundle that a section is in.
-fn group_of<'a>(description: &'a SessionDescription, media: &Media<'a>) -> Vec<&'a str> {
-    let Some(mid) = media.mid() else { return Vec::new() };
-    let mut groups = description.bundle_groups().map(|group| group.collect::<Vec<&str>>());
-    groups.find(|group| group.contains(&mid)).unwrap_or_default()
+/// The bundles of a description, in the order of their names, and each section outside of them alone. One that says that it
+/// is for those who bundle, and is in no bundle, is none.
+fn groups(description: &SessionDescription, mids: &Mids<'_>) -> Vec<Group> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut groups: Vec<Group> = Vec::new();
+    for bundle in description.bundle_groups() {
+        let members: Vec<usize> = bundle
+            .filter_map(|mid| Some(mids.get(mid)?.index()))
+            // RFC 9143 §7.1: a section is in one.
+            .filter(|index| seen.insert(*index))
+            .collect();
+        groups.push(Group { members, is_bundle: true });
+    }
+    let alone = description.media().filter(|media| {
+        let is_for_bundles = media.is_bundle_only() && media.port() == 0;
+        !seen.contains(&media.index()) && !is_for_bundles
+    });
+    groups.extend(alone.map(|media| Group { members: vec![media.index()], is_bundle: false }));
+    groups
 }
 
 /// What an accepted section of the peer says about its end of the transport, and `data` about the association.

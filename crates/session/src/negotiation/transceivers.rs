@@ -35,7 +35,7 @@ impl Negotiation {
             SectionKind::Media(_)
             | SectionKind::Refused(_)
             | SectionKind::Data
-            | SectionKind::Rejected { .. } => None,
+            | SectionKind::Rejected(_) => None,
         }
     }
 
@@ -138,8 +138,7 @@ impl Negotiation {
             self.transceivers.iter().filter(|it| it.association.section.is_none() && !it.is_stopping);
         let planned: BTreeSet<TransceiverId> = plan.iter().filter_map(Section::transceiver).collect();
         for transceiver in waiting.filter(|transceiver| !planned.contains(&transceiver.id)) {
-            let section =
-                Section { mid: Some(self.unused_mid(&plan)), kind: SectionKind::Media(transceiver.id) };
+            let section = Section::new(Some(self.unused_mid(&plan)), SectionKind::Media(transceiver.id));
             // RFC 9429 §5.2.2: a section that was rejected is used again.
             let free = plan.iter_mut().enumerate().find(|(index, section)| {
                 let is_agreed = self.agreed.get(*index).is_some_and(Section::is_rejected);
@@ -152,7 +151,7 @@ impl Negotiation {
         }
         if wants_data && !plan.iter().any(|section| section.kind == SectionKind::Data) {
             let mid = Some(self.unused_mid(&plan));
-            plan.push(Section { mid, kind: SectionKind::Data });
+            plan.push(Section::new(mid, SectionKind::Data));
         }
         plan
     }
@@ -187,6 +186,7 @@ impl Negotiation {
     pub(super) fn apply_remote_answer(
         &mut self,
         answer: &SessionDescription,
+        choice: &Choice,
         is_final: bool,
         context: MediaContext<'_>,
     ) {
@@ -194,6 +194,17 @@ impl Negotiation {
         for (local, remote) in offer.media().zip(answer.media()) {
             let is_rejected = remote.is_rejected();
             self.apply_answer(&local, &remote, is_rejected, is_final, context);
+            let place = choice.place_of(local.index());
+            if let (Some(section), true) = (self.sections.get_mut(local.index()), is_final) {
+                (section.transport, section.is_tag, section.is_bundled) = place;
+            }
+            // What a provisional answer bundles the final one may leave apart.
+            let transceiver = self.sections.get(local.index()).and_then(Section::transceiver);
+            if let (Some(transceiver), Some(transport)) =
+                (transceiver.and_then(|id| self.transceiver_mut(id)), place.0)
+            {
+                transceiver.association.transport = transport;
+            }
             if !is_rejected {
                 self.restrict_encodings(&remote);
             }
@@ -212,12 +223,13 @@ impl Negotiation {
     ) {
         let index = local.index();
         let Some(section) = self.sections.get_mut(index) else { return };
-        let id = section.transceiver();
+        let (id, transport) = (section.transceiver(), section.transport);
         if is_rejected {
             if is_final {
                 if !section.is_rejected() {
                     section.kind = rejected(local);
                 }
+                (section.transport, section.is_tag, section.is_bundled) = (None, false, false);
                 id.into_iter().for_each(|id| self.forget(id));
             }
             return;
@@ -234,6 +246,7 @@ impl Negotiation {
             transceiver.association.remote_streams = streams_of(remote);
             transceiver.association.remote_track = track_of(remote);
         }
+        transceiver.association.transport = transport.unwrap_or_default();
         transceiver.association.current = Some(direction);
         transceiver.fire(direction);
         transceiver.association.negotiated = Some(Arc::new(negotiated));
@@ -269,7 +282,8 @@ impl Negotiation {
                 }
                 (_, _) => rejected(&media),
             };
-            self.sections.push(Section { mid, kind });
+            let (transport, is_tag, is_bundled) = choice.place_of(index);
+            self.sections.push(Section { mid, kind, transport, is_tag, is_bundled });
         }
     }
 
@@ -491,15 +505,20 @@ impl Negotiation {
 }
 
 impl Section {
+    /// One that is new: it has no transport yet.
+    const fn new(mid: Option<String>, kind: SectionKind) -> Self {
+        Self { mid, kind, transport: None, is_tag: false, is_bundled: false }
+    }
+
     pub(super) const fn transceiver(&self) -> Option<TransceiverId> {
         match self.kind {
             SectionKind::Media(id) | SectionKind::Refused(id) => Some(id),
-            SectionKind::Data | SectionKind::Rejected { .. } => None,
+            SectionKind::Data | SectionKind::Rejected(_) => None,
         }
     }
 
     pub(super) const fn is_rejected(&self) -> bool {
-        matches!(self.kind, SectionKind::Rejected { .. })
+        matches!(self.kind, SectionKind::Rejected(_))
     }
 }
 

@@ -18,6 +18,7 @@ use super::Session;
 use crate::media::TransceiverId;
 use crate::media::engine::Engine;
 use crate::negotiation::Negotiation;
+use crate::transport::Transport;
 use crate::{Event, SendMediaError};
 
 /// Frames, where [`Config::frames`](crate::Config::frames) says how: divided into packets, sent at the rate that the path
@@ -76,26 +77,26 @@ impl Session {
 
     /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
     pub fn set_codec(&mut self, id: TransceiverId, payload_type: PayloadType) -> bool {
-        self.engine_mut().is_some_and(|engine| engine.set_codec(id, payload_type))
+        self.engine_of(id).is_some_and(|engine| engine.set_codec(id, payload_type))
     }
 
     /// The next frame of a transceiver, in decoding order, with the instant at which it is to be played.
     pub fn poll_frame(&mut self, now: Instant, id: TransceiverId) -> Option<Frame<'_>> {
         self.advance(now);
         let now = self.now;
-        self.engine_mut()?.poll_frame(now, id)
+        self.engine_of(id)?.poll_frame(now, id)
     }
 
     /// Whether frames or packets come of a transceiver from now on; what waits is dropped. Gives whether it receives, or will.
     pub fn set_output(&mut self, id: TransceiverId, output: Output) -> bool {
         let now = self.now;
-        self.engine_mut().is_some_and(|engine| engine.set_output(now, id, output))
+        self.engine_of(id).is_some_and(|engine| engine.set_output(now, id, output))
     }
 
     /// Has a stream that comes go on with a key frame, as soon as one can be had.
     pub fn request_key_frame(&mut self, id: TransceiverId, stream: StreamId) {
         let now = self.now;
-        if let Some(engine) = self.engine_mut()
+        if let Some(engine) = self.engine_of(id)
             && let Some(receiver) = engine.receiver(id)
             && let Some(receiver) = engine.rtp.receiver(receiver)
         {
@@ -106,7 +107,7 @@ impl Session {
 
     /// Lets a stream go on that its circuit breaker has stopped: RFC 8083 §4.5 leaves that to the program.
     pub fn resume_stream(&mut self, id: TransceiverId, encoding: usize) {
-        if let Some(engine) = self.engine_mut()
+        if let Some(engine) = self.engine_of(id)
             && let Some(sender) = engine.sender(id)
             && let Some(sender) = engine.rtp.sender(sender)
         {
@@ -116,22 +117,36 @@ impl Session {
 
     /// What two transceivers receive is of one sender, and is played together (lip-sync): to be called about once a second.
     pub fn synchronize(&mut self, one: TransceiverId, other: TransceiverId) {
-        if let Some(engine) = self.engine_mut()
-            && let (Some(one), Some(other)) = (engine.receiver(one), engine.receiver(other))
-        {
-            engine.rtp.synchronize(one, other);
+        let mut found = self.transports.iter_mut().filter_map(Transport::engine_mut).filter_map(|engine| {
+            match (engine.receiver(one), engine.receiver(other)) {
+                (Some(one), Some(other)) => {
+                    engine.rtp.synchronize(one, other);
+                    None
+                }
+                (one, other) => engine.rtp.receiver(one.or(other)?),
+            }
+        });
+        // On two transports.
+        if let (Some(one), Some(other)) = (found.next(), found.next()) {
+            one.synchronize(other);
         }
     }
 
-    /// Lets `tap` see and alter packets of media on their way, in place of the one before. Gives whether frames are sent and
-    /// received yet, which must be.
+    /// Lets `tap` see and alter packets of media on their way, in place of the one before: on the transport of a transceiver.
+    /// Gives whether frames are sent and received there yet, which must be.
+    pub fn set_tap_of(&mut self, id: TransceiverId, tap: Option<Box<dyn Tap>>) -> bool {
+        self.engine_of(id).map(|engine| engine.rtp.set_tap(tap)).is_some()
+    }
+
+    /// Likewise, on the oldest transport that carries media: the only one where everything is bundled.
     pub fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) -> bool {
-        self.engine_mut().map(|engine| engine.rtp.set_tap(tap)).is_some()
+        let engine = self.transports.iter_mut().find_map(Transport::engine_mut);
+        engine.map(|engine| engine.rtp.set_tap(tap)).is_some()
     }
 
     /// What is received by a transceiver, stream by stream.
     pub fn stream_stats(&mut self, id: TransceiverId) -> Vec<(StreamId, StreamStats)> {
-        let Some(engine) = self.engine_mut() else { return Vec::new() };
+        let Some(engine) = self.engine_of(id) else { return Vec::new() };
         let receiver = engine.receiver(id).and_then(|id| engine.rtp.receiver(id));
         let of = |receiver: &mut ::media::Receiver| {
             let stats = |stream| Some((stream, receiver.stats(stream)?));
@@ -162,7 +177,7 @@ impl Session {
         id: TransceiverId,
         stream: StreamId,
     ) -> Option<(rtp::Ssrc, Option<rtp::Rid>)> {
-        let engine = self.engine_mut()?;
+        let engine = self.engine_of(id)?;
         let receiver = engine.receiver(id)?;
         engine.rtp.receiver(receiver)?.source_of(stream)
     }
@@ -173,16 +188,21 @@ impl Session {
         id: TransceiverId,
         encoding: usize,
     ) -> Option<(EncodingStats, RemoteReport)> {
-        let engine = self.engine_mut()?;
+        let engine = self.engine_of(id)?;
         let sender = engine.sender(id)?;
         let sender = engine.rtp.sender(sender)?;
         Some((sender.stats(encoding)?, sender.remote(encoding)?))
     }
 
     /// Figures of all media, and what the path is thought to carry, in bit/s; `None` where no frames are sent or received.
+    /// Of several transports they are added up; round trips are those of the oldest that knows of any.
     pub fn rtp_stats(&self) -> Option<(RtpStats, Option<u64>)> {
-        let engine = self.media.as_ref()?.engine.as_ref()?;
-        Some((engine.rtp.stats(), engine.rtp.target()))
+        let engines = self.transports.iter().filter_map(Transport::engine);
+        let each = engines.map(|engine| (engine.rtp.stats(), engine.rtp.target()));
+        each.reduce(|(all, target), (stats, more)| {
+            let target = target.into_iter().chain(more).reduce(u64::saturating_add);
+            (all.plus(stats), target)
+        })
     }
 
     fn send_by(
@@ -198,11 +218,12 @@ impl Session {
             return Err(SendMediaError::NotSending);
         }
         // What nobody can take is not kept.
-        self.max_media_packet().ok_or(SendMediaError::NotConnected)?;
+        let transport = self.transports.get(transceiver.association.transport);
+        transport.and_then(Transport::max_media_packet).ok_or(SendMediaError::NotConnected)?;
         if self.ending != super::Ending::No {
             return Err(SendMediaError::NotConnected);
         }
-        let engine = self.engine_mut().ok_or(SendMediaError::UnknownEncoding)?;
+        let engine = self.engine_of(id).ok_or(SendMediaError::UnknownEncoding)?;
         let sender = engine.sender(id).and_then(|id| engine.rtp.sender(id));
         let sent = send(sender.ok_or(SendMediaError::UnknownEncoding)?, now);
         engine.refresh(now);
@@ -220,70 +241,73 @@ impl Session {
 
     /// What sends for a transceiver.
     fn sender_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Sender> {
-        let engine = self.engine_mut()?;
+        let engine = self.engine_of(id)?;
         let sender = engine.sender(id)?;
         engine.rtp.sender(sender)
     }
 
     /// What receives for a transceiver.
     fn receiver_mut(&mut self, id: TransceiverId) -> Option<&mut ::media::Receiver> {
-        let engine = self.engine_mut()?;
+        let engine = self.engine_of(id)?;
         let receiver = engine.receiver(id)?;
         engine.rtp.receiver(receiver)
     }
 
-    pub(super) fn engine_mut(&mut self) -> Option<&mut Engine> {
-        self.media.as_mut()?.engine.as_deref_mut()
-    }
-
-    pub(super) fn frames_due(&self) -> Option<Instant> {
-        let engine = self.media.as_ref()?.engine.as_ref()?;
-        let has_path =
-            self.transport.as_ref().is_some_and(|transport| transport.max_media_packet().is_some());
-        engine.due(has_path)
+    /// The machines that a transceiver's frames are with.
+    pub(super) fn engine_of(&mut self, id: TransceiverId) -> Option<&mut Engine> {
+        let transport = self.negotiation.transceiver(id)?.association.transport;
+        self.transports.get_mut(transport)?.engine_mut()
     }
 
     /// Makes the machines once media are agreed upon, and has them follow what descriptions say.
     pub(super) fn follow_frames(&mut self) {
         let Some(frames) = &self.config.frames else { return };
-        let has_media = self.negotiation.has_media();
-        let Some(media) = &mut self.media else { return };
-        if media.engine.is_none() && has_media {
-            let config = RtpConfig::new(self.wall_clock, &Negotiation::cname(&self.seed));
-            let seed = derive_seed(self.seed.expose(), "rtp");
-            media.engine = Some(Box::new(Engine::new(Arc::clone(frames), config, seed)));
-        }
-        if let Some(engine) = &mut media.engine {
-            engine.follow(self.now, &self.negotiation.transceivers);
+        for transport in self.transports.iter_mut() {
+            let id = transport.id;
+            let carries_media = self.negotiation.carries_media(id);
+            let Some(media) = &mut transport.media else { continue };
+            if media.engine.is_none() && carries_media {
+                let config = RtpConfig::new(self.wall_clock, &Negotiation::cname(&self.seed));
+                // The first draws as if there were no others.
+                let name = if id.0 == 0 { "rtp".to_owned() } else { format!("rtp {id}") };
+                let seed = derive_seed(self.seed.expose(), &name);
+                media.engine = Some(Box::new(Engine::new(Arc::clone(frames), config, seed)));
+            }
+            if let Some(engine) = &mut media.engine {
+                engine.follow(self.now, &self.negotiation.transceivers, id);
+            }
         }
     }
 
     pub(super) fn poll_frames_event(&mut self) -> Option<Event> {
         let now = self.now;
-        let engine = self.engine_mut()?;
-        while let Some(event) = engine.rtp.poll_event(now) {
-            let told = match event {
-                ::media::Event::Receiver(id, event) => {
-                    engine.of_receiver(id).map(|id| Event::Receiver(id, event))
-                }
-                ::media::Event::Sender(id, event) => engine.of_sender(id).map(|id| Event::Sender(id, event)),
-                ::media::Event::Bandwidth(bitrate) => Some(Event::Bandwidth(bitrate)),
-                ::media::Event::TargetRate { claimant: Claimant::Stream(id, encoding), bitrate } => {
-                    engine.tell_rate(id, encoding, bitrate)
-                }
-                // Collisions are resolved where packets are told apart.
-                ::media::Event::TargetRate { .. } | ::media::Event::Collision(_) | _ => None,
-            };
-            if told.is_some() {
-                engine.refresh(now);
-                return told;
-            }
-        }
-        engine.refresh(now);
-        let limited = engine.poll_limited();
-        if limited.is_some() {
-            return limited;
-        }
-        engine.poll_ready(now).map(Event::FrameReadable)
+        self.transports.iter_mut().filter_map(Transport::engine_mut).find_map(|it| poll_engine(it, now))
     }
+}
+
+fn poll_engine(engine: &mut Engine, now: Instant) -> Option<Event> {
+    while let Some(event) = engine.rtp.poll_event(now) {
+        let told = match event {
+            ::media::Event::Receiver(id, event) => {
+                engine.of_receiver(id).map(|id| Event::Receiver(id, event))
+            }
+            ::media::Event::Sender(id, event) => engine.of_sender(id).map(|id| Event::Sender(id, event)),
+            ::media::Event::Bandwidth(bitrate) => Some(Event::Bandwidth(bitrate)),
+            ::media::Event::TargetRate { claimant: Claimant::Stream(id, encoding), bitrate } => {
+                engine.tell_rate(id, encoding, bitrate)
+            }
+            // Collisions are resolved where packets are told apart.
+            ::media::Event::TargetRate { .. } | ::media::Event::Collision(_) | _ => None,
+        };
+        if told.is_some() {
+            engine.refresh(now);
+            return told;
+        }
+    }
+    engine.refresh(now);
+    let limited = engine.poll_limited();
+    if limited.is_some() {
+        return limited;
+    }
+    engine.poll_ready(now).map(Event::FrameReadable)
 }

@@ -15,7 +15,7 @@ impl Session {
         if !self.config.local_addresses.contains(&address) {
             self.config.local_addresses.push(address);
         }
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             // One that cannot be a candidate is left out; the report tells.
             let _ = transport.connectivity.add_host(self.now, address);
         }
@@ -28,7 +28,7 @@ impl Session {
     pub fn remove_local_address(&mut self, now: Instant, address: SocketAddr) {
         self.advance(now);
         self.config.local_addresses.retain(|known| *known != address);
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             transport.connectivity.remove_host(self.now, address);
         }
         self.restart_without_path();
@@ -44,7 +44,7 @@ impl Session {
         if let Some(relays) = &mut self.relays {
             relays.remove_socket(self.now, address);
         }
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             transport.connectivity.remove_relay_socket(self.now, address);
         }
         self.restart_without_path();
@@ -55,13 +55,13 @@ impl Session {
     /// [names are resolved](crate::Config::resolves_names). The answer is told by
     /// [`name_resolved`](Self::name_resolved) or [`name_failed`](Self::name_failed).
     pub fn poll_name(&mut self) -> Option<LocalName> {
-        self.transport.as_mut()?.connectivity.poll_name()
+        self.transports.iter_mut().find_map(|transport| transport.connectivity.poll_name())
     }
 
     /// A name of the peer's stands for `address`.
     pub fn name_resolved(&mut self, now: Instant, name: &LocalName, address: IpAddr) {
         self.advance(now);
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.name_resolved(self.now, name, address);
         }
         self.settle();
@@ -70,7 +70,7 @@ impl Session {
     /// A name of the peer's is not known.
     pub fn name_failed(&mut self, now: Instant, name: &LocalName, failure: NameFailure) {
         self.advance(now);
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.name_failed(self.now, name, failure);
         }
         self.settle();
@@ -85,16 +85,17 @@ impl Session {
             names.retain(|(known, _)| *known != address);
             names.push((address, name));
         }
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.name_host(self.now, address, name);
         }
     }
 
     /// Calls for an offer that begins ICE anew, where there was a path and there is none.
-    fn restart_without_path(&mut self) {
-        let is_lost = self.transport.as_ref().is_some_and(|transport| {
-            transport.connectivity.selected_path().is_none() && transport.dtls().is_some()
-        });
+    pub(super) fn restart_without_path(&mut self) {
+        let is_lost = self
+            .transports
+            .iter()
+            .any(|transport| transport.connectivity.selected_path().is_none() && transport.dtls().is_some());
         if is_lost {
             self.call_for_restart();
         }

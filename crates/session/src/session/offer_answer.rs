@@ -1,7 +1,6 @@
 //! Offers, answers and candidates: what a session does of RFC 9429.
 
-use connectivity::Connectivity;
-use crypto::{HashAlgorithm, derive_seed};
+use crypto::HashAlgorithm;
 use ice::Role;
 use proto::Instant;
 use sdp::{SessionDescription, Setup};
@@ -9,11 +8,10 @@ use sdp::{SessionDescription, Setup};
 use super::Session;
 use super::media::media_config;
 use crate::config::DtlsRole;
-use crate::negotiation::{LocalParameters, Negotiation, RemoteParameters};
-use crate::transport::Transport;
-use crate::{
-    CandidateError, Failure, GatheringState, NegotiationError, Route, SdpType, SignalingState, TcpRequest,
-};
+use crate::negotiation::{LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters};
+use crate::transport::{DtlsState, Transport};
+use crate::transports::TransportId;
+use crate::{CandidateError, Failure, GatheringState, NegotiationError, SdpType, SignalingState};
 
 impl Session {
     /// Makes an offer with everything added so far.
@@ -27,19 +25,21 @@ impl Session {
         if self.signaling_state() == SignalingState::HaveRemoteOffer {
             return Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer));
         }
-        let wants_data = !self.channels.is_empty();
-        if wants_data || self.negotiation.has_transport() || self.negotiation.wants_media() {
-            self.make_transport(Role::Controlling, None);
-        }
-        if std::mem::take(&mut self.restart_wanted) && self.transport.is_some() {
-            self.restart_transport();
+        let mut placing = self.placing();
+        let plan = self.negotiation.plan(!self.channels.is_empty(), &mut placing)?;
+        self.transports_made = placing.next.0;
+        plan.transports().for_each(|id| self.make_transport(id, Role::Controlling, None));
+        if std::mem::take(&mut self.restart_wanted) && !self.transports.is_empty() {
+            self.restart_transports();
             self.restart_offered = true;
-            self.candidates.clear();
             self.settle();
         }
-        self.describe(Setup::ActPass, |negotiation, parameters| {
-            negotiation.create_offer(wants_data, parameters)
-        })
+        let offer = self.describe(
+            |_, _| Setup::ActPass,
+            |negotiation, parameters| negotiation.create_offer(plan, parameters),
+        );
+        self.forget_unused();
+        offer
     }
 
     /// Makes the answer to the offer that was set.
@@ -50,7 +50,7 @@ impl Session {
     pub fn create_answer(&mut self, now: Instant) -> Result<SessionDescription, NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
-        let setup = match self.answer_role() {
+        let setup = |session: &Self, transport: &Transport| match session.answer_role(transport) {
             DtlsRole::Client => Setup::Active,
             DtlsRole::Server => Setup::Passive,
         };
@@ -70,20 +70,19 @@ impl Session {
     ) -> Result<(), NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
-        let role = self.answer_role();
         let context = Self::media_context(&self.config, &self.seed);
         self.negotiation.set_local(kind, description, context)?;
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.gather(self.now);
         }
         self.news.negotiation_begins();
         match kind {
             SdpType::Offer => {}
             SdpType::Answer => {
-                self.connect(role);
+                self.connect();
                 self.agreed();
             }
-            SdpType::Pranswer => self.connect(role),
+            SdpType::Pranswer => self.connect(),
         }
         self.follow_media();
         self.settle();
@@ -105,49 +104,39 @@ impl Session {
         self.advance(now);
         self.must_be_open()?;
         let context = Self::media_context(&self.config, &self.seed);
-        let mut choice = self.negotiation.read_remote(kind, &description, context.config)?;
-        let remote = choice.remote.take();
-        let role = remote.as_ref().map(|remote| self.role_under(kind, remote.setup));
-        if let (Some(remote), Some(role), Some(transport)) = (&remote, role, &self.transport)
-            && transport.dtls_role().is_some()
-            && !transport.is_compatible(role, remote)
-        {
-            return Err(NegotiationError::DtlsChanged);
+        let placing = self.placing();
+        let mut choice = self.negotiation.read_remote(kind, &description, context.config, &placing)?;
+        for unit in &choice.units {
+            let transport = unit.transport.and_then(|id| self.transports.get(id));
+            let (Some(transport), Some(remote)) = (transport, &unit.remote) else { continue };
+            let role = self.role_under(remote.setup, Some(transport));
+            if transport.dtls_role().is_some() && !transport.is_compatible(role, remote) {
+                return Err(NegotiationError::DtlsChanged);
+            }
         }
         self.news.negotiation_begins();
         if kind == SdpType::Offer {
             self.take_offer_back();
-            self.remote = None;
+            for unit in &mut choice.units {
+                unit.transport.get_or_insert_with(|| self.next_transport());
+            }
         }
         let had_data = kind == SdpType::Answer && self.negotiation.offers_data();
         let context = Self::media_context(&self.config, &self.seed);
         self.negotiation.set_remote(kind, description, &choice, context);
-        match (remote, kind) {
-            (Some(remote), SdpType::Offer) => {
-                self.make_transport(Role::Controlled, None);
-                let renewed =
-                    self.remote_ufrag.as_deref().is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
-                if renewed && self.transport.is_some() {
-                    // RFC 8445 §9: the peer restarts, so do we.
-                    self.restart_transport();
-                    self.candidates.clear();
-                }
-                self.remote = Some(Box::new(remote));
+        let is_rejected = choice.units.is_empty();
+        for unit in choice.units {
+            if let (Some(id), Some(remote)) = (unit.transport, unit.remote) {
+                self.take_remote(kind, id, remote);
             }
-            (Some(remote), SdpType::Answer | SdpType::Pranswer) => {
-                let role = role.unwrap_or(DtlsRole::Server);
-                self.remote = Some(Box::new(remote));
-                self.connect(role);
-            }
-            (None, SdpType::Answer) => {
-                self.forget_transport();
-                if had_data && !self.channels.is_empty() {
-                    self.reject_data();
-                }
-            }
-            (None, _) => {}
+        }
+        if kind != SdpType::Offer {
+            self.connect();
         }
         if kind == SdpType::Answer {
+            if is_rejected && had_data && !self.channels.is_empty() {
+                self.reject_data();
+            }
             if had_data && !self.negotiation.has_data() {
                 self.channels.abort(self.now);
             }
@@ -156,6 +145,29 @@ impl Session {
         self.follow_media();
         self.settle();
         Ok(())
+    }
+
+    /// What a description of the peer's says of a transport, until ours says something too.
+    fn take_remote(&mut self, kind: SdpType, id: TransportId, remote: RemoteParameters) {
+        if kind == SdpType::Offer {
+            self.make_transport(id, Role::Controlled, None);
+        }
+        let Some(transport) = self.transports.get_mut(id) else { return };
+        let known = transport.remote_ufrag.as_deref();
+        let is_renewed = known.is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
+        transport.remote = Some(Box::new(remote));
+        if is_renewed && kind == SdpType::Offer {
+            // RFC 8445 §9: the peer restarts, so do we.
+            self.restart_transport(id);
+        }
+    }
+
+    const fn placing(&self) -> Placing {
+        Placing {
+            policy: self.config.bundle_policy,
+            max_transports: self.config.limits.max_transports,
+            next: TransportId(self.transports_made),
+        }
     }
 
     /// Takes an offer that was set last back.
@@ -175,8 +187,6 @@ impl Session {
             }
         }
         self.take_offer_back();
-        self.negotiation.rollback();
-        self.remote = None;
         self.news.negotiation_is_covered();
         self.ask_for_offer();
         self.follow_media();
@@ -186,8 +196,10 @@ impl Session {
 
     /// The local description set last, with the candidates found since.
     pub fn local_description(&self) -> Option<(SdpType, SessionDescription)> {
-        let done = self.news.gathering() == GatheringState::Complete;
-        self.negotiation.local_description(&self.candidates, done)
+        self.negotiation.local_description(|id| {
+            let transport = self.transports.get(id)?;
+            Some((transport.candidates.as_slice(), transport.gathering == GatheringState::Complete))
+        })
     }
 
     /// The remote description set last.
@@ -212,38 +224,46 @@ impl Session {
     ) -> Result<(), CandidateError> {
         self.advance(now);
         if self.is_without_sdp {
-            self.take_candidate(candidate)?;
+            self.take_candidate(self.data, candidate)?;
             self.settle();
             return Ok(());
         }
         let (_, description) =
             self.negotiation.remote_description().ok_or(CandidateError::NoRemoteDescription)?;
         // RFC 9429 §4.1.19: an end that names no section is that of all.
-        let is_end_of_all = candidate.trim().is_empty() && mid.is_none() && section.is_none();
-        let used = self.negotiation.transport_section().map(|(index, _)| index);
+        if candidate.trim().is_empty() && mid.is_none() && section.is_none() && ufrag.is_none() {
+            let ids: Vec<TransportId> = self.transports.iter().map(|transport| transport.id).collect();
+            ids.into_iter().try_for_each(|id| self.take_candidate(id, ""))?;
+            self.settle();
+            return Ok(());
+        }
         let media = match (mid, section) {
-            _ if is_end_of_all && used.is_some() => used.and_then(|index| description.media().nth(index)),
             (Some(mid), _) => description.media_by_mid(mid),
             (None, Some(section)) => description.media().nth(section),
-            (None, None) => description.media().next(),
+            // W3C WebRTC 1.0 §4.4.2: without a section it belongs to that of its ufrag.
+            (None, None) => {
+                let is_it = |media: &sdp::Media<'_>| ufrag.is_some() && media.ice_ufrag() == ufrag;
+                description.media().find(is_it).or_else(|| description.media().next())
+            }
         };
         let media = media.ok_or(CandidateError::UnknownSection)?;
-        let ours = self.negotiation.uses_transport_of(&media);
+        let id = self.negotiation.transport_of_candidates(&media);
         // RFC 9429 §5.2.1: in a bundle only one section needs to have it.
-        let tagged = used.filter(|_| ours).and_then(|index| description.media().nth(index)?.ice_ufrag());
+        let used = id.and_then(|id| self.negotiation.transport_section(id));
+        let tagged = used.and_then(|(index, _)| description.media().nth(index)?.ice_ufrag());
         if ufrag.is_some_and(|ufrag| media.ice_ufrag().or(tagged) != Some(ufrag)) {
             return Err(CandidateError::UnknownUfrag);
         }
-        if ours {
-            self.take_candidate(candidate)?;
+        if let Some(id) = id {
+            self.take_candidate(id, candidate)?;
         }
         self.settle();
         Ok(())
     }
 
-    fn take_candidate(&mut self, text: &str) -> Result<(), CandidateError> {
+    fn take_candidate(&mut self, id: TransportId, text: &str) -> Result<(), CandidateError> {
         let text = text.trim().trim_start_matches("a=");
-        let Some(transport) = &mut self.transport else { return Ok(()) };
+        let Some(transport) = self.transports.get_mut(id) else { return Ok(()) };
         if text.is_empty() {
             transport.connectivity.end_of_remote_candidates(self.now);
             return Ok(());
@@ -256,9 +276,19 @@ impl Session {
     }
 
     /// Both descriptions are set: what they agree upon takes effect.
-    pub(super) fn connect(&mut self, role: DtlsRole) {
-        let Some(remote) = self.remote.take() else { return };
-        let Some(transport) = &mut self.transport else { return };
+    pub(super) fn connect(&mut self) {
+        for place in 0..self.transports.len() {
+            let Some(transport) = self.transports.at(place) else { return };
+            let (id, remote) = (transport.id, transport.remote.take());
+            if let Some(remote) = remote {
+                let role = self.role_under(remote.setup, self.transports.get(id));
+                self.connect_one(id, role, *remote);
+            }
+        }
+    }
+
+    fn connect_one(&mut self, id: TransportId, role: DtlsRole, remote: RemoteParameters) {
+        let Some(transport) = self.transports.get_mut(id) else { return };
         let RemoteParameters {
             credentials,
             fingerprints,
@@ -269,8 +299,8 @@ impl Session {
             end_of_candidates,
             tls_id,
             ..
-        } = *remote;
-        self.remote_ufrag = Some(credentials.ufrag().to_owned());
+        } = remote;
+        transport.remote_ufrag = Some(credentials.ufrag().to_owned());
         if is_ice_lite {
             transport.connectivity.set_remote_lite(self.now);
         }
@@ -278,6 +308,11 @@ impl Session {
         transport.connectivity.set_remote_credentials(self.now, credentials);
         transport.agree(self.now, role, fingerprints, tls_id);
         if let Some(sctp) = sctp {
+            self.data = id;
+            if transport.dtls_state() == DtlsState::Connected {
+                self.channels.set_round_trip(transport.round_trip());
+                self.channels.set_max_packet(transport.max_packet());
+            }
             if !self.channels.has_role() {
                 self.channels.set_remote_port(sctp.port);
             }
@@ -292,136 +327,50 @@ impl Session {
         }
         for candidate in &candidates {
             // One that is none must not undo a description that was set; trickled ones are reported.
-            let _ = self.take_candidate(candidate);
+            let _ = self.take_candidate(id, candidate);
         }
         if end_of_candidates {
-            let _ = self.take_candidate("");
+            let _ = self.take_candidate(id, "");
         }
     }
 
     /// The role that `setup` of the peer's leaves us.
-    fn role_under(&self, kind: SdpType, setup: Setup) -> DtlsRole {
-        match (setup, kind) {
-            (Setup::Active, _) => DtlsRole::Server,
-            (Setup::Passive, _) => DtlsRole::Client,
+    fn role_under(&self, setup: Setup, transport: Option<&Transport>) -> DtlsRole {
+        match setup {
+            Setup::Active => DtlsRole::Server,
+            Setup::Passive => DtlsRole::Client,
             // RFC 8842 §5.5: an association that exists keeps its roles.
-            (Setup::ActPass | Setup::HoldConn, _) => {
-                let known = self.transport.as_ref().and_then(Transport::dtls_role);
+            Setup::ActPass | Setup::HoldConn => {
+                let known = transport.and_then(Transport::dtls_role);
                 known.unwrap_or(self.config.answer_dtls_role)
             }
         }
     }
 
-    fn answer_role(&self) -> DtlsRole {
-        let setup = self.remote.as_ref().map_or(Setup::ActPass, |remote| remote.setup);
-        self.role_under(SdpType::Offer, setup)
+    fn answer_role(&self, transport: &Transport) -> DtlsRole {
+        let setup = transport.remote.as_ref().map_or(Setup::ActPass, |remote| remote.setup);
+        self.role_under(setup, Some(transport))
     }
 
-    /// With these credentials, or such as are drawn.
-    pub(super) fn make_transport(&mut self, role: Role, credentials: Option<ice::Credentials>) {
-        if self.transport.is_some() {
-            return;
-        }
-        self.transports_made += 1;
-        let seed = derive_seed(self.seed.expose(), &format!("transport {}", self.transports_made));
-        let mut config = connectivity::Config::default();
-        config.ice.provider = self.config.provider;
-        config.ice.role = role;
-        config.ice.lite = self.config.ice_lite;
-        let late = config.ice.give_up.saturating_sub(config.ice.patience);
-        config.ice.patience = self.config.limits.ice_patience;
-        config.ice.give_up = config.ice.patience.saturating_add(late);
-        config.ice.ufrag_prefix.clone_from(&self.config.ufrag_prefix);
-        config.stun_servers.clone_from(&self.config.stun_servers);
-        config.resolves_names = self.config.resolves_names;
-        config.host_names = self.config.host_names.as_deref().cloned();
-        config.ice.pacer.clone_from(&self.config.pacer);
-        let gathering = self.config.gathering.as_deref();
-        if let Some(gathering) = gathering {
-            config.hides_hosts = gathering.hides_hosts;
-            config.external.clone_from(&gathering.external);
-            config.remote_policy.clone_from(&gathering.remote_policy);
-        }
-        let relaying = self.config.relaying.as_deref();
-        if let Some(relaying) = relaying {
-            config.turn_servers.clone_from(&relaying.servers);
-            config.turn_streams.clone_from(&relaying.streams);
-            config.relay_only = relaying.only;
-            config.awaits_servers = relaying.awaits_servers;
-        }
-        let mut connectivity = Connectivity::new(self.now, config, derive_seed(&seed, "connectivity"));
-        if let Some(credentials) = credentials {
-            connectivity.set_local_credentials(self.now, credentials);
-        }
-        for address in &self.config.local_addresses {
-            // One that cannot be a candidate is left out; the report tells.
-            let _ = connectivity.add_host(self.now, *address);
-        }
-        for address in gathering.iter().flat_map(|gathering| &gathering.tcp.listeners) {
-            let _ = connectivity.add_tcp_listener(self.now, *address); // as above
-        }
-        for address in gathering.iter().flat_map(|gathering| &gathering.tcp.active) {
-            let _ = connectivity.add_tcp_active(self.now, *address); // as above
-        }
-        if let Some(relays) = self.relays.take() {
-            connectivity.adopt_relays(self.now, relays);
-            for server in relaying.iter().flat_map(|relaying| &relaying.servers) {
-                connectivity.add_turn_server(self.now, server.clone());
-            }
-            for (path, credentials) in relaying.iter().flat_map(|relaying| &relaying.streams) {
-                connectivity.add_relay_stream(self.now, *path, credentials.clone());
-            }
-        }
-        for address in relaying.iter().flat_map(|relaying| &relaying.sockets) {
-            connectivity.add_relay_socket(self.now, *address);
-        }
-        self.transport = Some(Transport::new(connectivity, self.dtls_config.clone(), seed));
-        self.follow_ufrag();
-    }
-
-    /// What an offer of ours changed, if one is under way, which is taken back: a transport that it alone
-    /// called for is forgotten with its role, and a restart is still to be offered.
+    /// The offer that is under way, if one is, is taken back, and the transports that it alone called for are forgotten with
+    /// their roles. What of it restarts ICE is still to be offered.
     fn take_offer_back(&mut self) {
-        if !self.negotiation.has_transport() && self.remote.is_none() {
-            self.forget_transport();
-            self.candidates.clear();
-            self.untold.clear();
-            self.news.gathering_is(GatheringState::New);
+        for transport in self.transports.iter_mut() {
+            transport.remote = None;
         }
+        self.negotiation.rollback();
+        self.forget_unused();
         self.restart_wanted |= std::mem::take(&mut self.restart_offered);
-    }
-
-    fn forget_transport(&mut self) {
-        let Some(mut transport) = self.transport.take() else { return };
-        self.forget_media(&transport);
-        let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
-        self.routes.push_back(Route::UfragRemoved(ufrag));
-        // The next transport has the same sockets, and with them the same allocations.
-        self.relays = self.relays.take().or_else(|| transport.connectivity.take_relays());
-        transport.connectivity.close(self.now);
-        while let Some(event) = transport.connectivity.poll_event() {
-            if let connectivity::Event::Disconnect(path) = event {
-                self.connections.get_or_insert_default().0.push_back(TcpRequest::Close(path));
-            }
-        }
-        while let Some(route) = transport.connectivity.poll_route() {
-            if let ice::Route::Removed(path) = route {
-                self.routes.push_back(Route::PathRemoved(path));
-            }
-        }
     }
 
     /// An exchange of descriptions is complete.
     fn agreed(&mut self) {
         self.restart_offered = false;
-        let is_in_use = self.transport.as_ref().is_some_and(|transport| transport.dtls_role().is_some());
-        if is_in_use && !self.negotiation.has_transport() {
-            if self.channels.has_role() {
-                self.reject_data();
-            } else {
-                self.forget_transport();
-            }
+        let is_in_use = self.transports.iter().any(|transport| transport.dtls_role().is_some());
+        if is_in_use && !self.negotiation.has_transport() && self.channels.has_role() {
+            self.reject_data();
         }
+        self.forget_unused();
         self.news.negotiation_is_covered();
         self.ask_for_offer();
     }
@@ -429,7 +378,7 @@ impl Session {
     /// No section carries the data channels (any more): they end, and so does what was under them.
     fn reject_data(&mut self) {
         self.channels.abort(self.now);
-        self.forget_transport();
+        self.forget_unused();
         self.fail(Failure::Rejected);
     }
 
@@ -449,29 +398,26 @@ impl Session {
 
     fn describe(
         &mut self,
-        setup: Setup,
+        setup: impl Fn(&Self, &Transport) -> Setup,
         make: impl FnOnce(&mut Negotiation, &LocalParameters<'_>) -> Result<SessionDescription, NegotiationError>,
     ) -> Result<SessionDescription, NegotiationError> {
-        let none = ice::Credentials::new("none", "noTransportHenceNoPassword")
-            .map_err(|_| NegotiationError::IceCredentials);
-        let (credentials, tls_id) = match &self.transport {
-            Some(transport) => {
-                (transport.connectivity.local_credentials().clone(), transport.tls_id.as_str())
-            }
-            // Nothing that needs a transport is described then.
-            None => (none?, ""),
-        };
-        let provider = self.config.provider;
-        let fingerprint = self.identity.fingerprint(provider, HashAlgorithm::Sha256);
+        let mut ends: Vec<LocalEnd<'_>> = Vec::with_capacity(self.transports.len());
+        for transport in self.transports.iter() {
+            ends.push(LocalEnd {
+                id: transport.id,
+                credentials: transport.connectivity.local_credentials(),
+                tls_id: transport.tls_id.as_str(),
+                setup: setup(self, transport),
+                candidates: &transport.candidates,
+                gathering_done: transport.gathering == GatheringState::Complete,
+            });
+        }
+        let fingerprint = self.identity.fingerprint(self.config.provider, HashAlgorithm::Sha256);
         let parameters = LocalParameters {
-            credentials: &credentials,
+            ends: &ends,
             fingerprint: fingerprint.as_bytes(),
-            tls_id,
             is_ice_lite: self.config.ice_lite,
-            setup,
             max_message_size: self.config.limits.max_message_size,
-            candidates: &self.candidates,
-            gathering_done: self.news.gathering() == GatheringState::Complete,
             media: media_config(&self.config),
             seed: &self.seed,
         };

@@ -10,6 +10,7 @@ use crate::media::demux::Streams;
 use crate::media::engine::Engine;
 use crate::media::queue::{Queue, Waiting};
 use crate::transport::{DtlsState, Transport};
+use crate::transports::TransportId;
 use crate::{Discard, Failure, SendMediaError};
 
 /// What a datagram was.
@@ -50,7 +51,7 @@ pub enum Received<'b> {
     },
 }
 
-/// What a session has of media, once it has any.
+/// What a transport has of media, once it carries any.
 #[derive(Debug)]
 pub(crate) struct Media {
     pub streams: Streams,
@@ -73,8 +74,8 @@ impl Session {
     /// Why it was not taken.
     pub fn send_rtp(&mut self, now: Instant, id: TransceiverId, packet: &[u8]) -> Result<(), SendMediaError> {
         self.advance(now);
-        self.may_send(id, packet)?;
-        self.push(Waiting::Rtp, packet)
+        let transport = self.may_send(id, packet)?;
+        self.push(transport, Waiting::Rtp, packet)
     }
 
     /// Writes a packet of RTP, protected, to a batch at once, without waiting anywhere: for whoever forwards within the turn
@@ -94,24 +95,38 @@ impl Session {
     ) -> Result<(), SendMediaError> {
         self.advance(now);
         self.may_send(id, packet)?;
-        let limit = self.max_media_packet().ok_or(SendMediaError::NotConnected)?;
+        let transport = self.transport_of(id).filter(|transport| transport.media.is_some());
+        let transport = transport.ok_or(SendMediaError::NotConnected)?;
+        let limit = transport.max_media_packet().ok_or(SendMediaError::NotConnected)?;
         if self.ending != super::Ending::No {
             return Err(SendMediaError::NotConnected);
         }
         if packet.len() > limit {
             return Err(SendMediaError::TooLarge { limit });
         }
-        let transport = self.transport.as_mut().ok_or(SendMediaError::NotConnected)?;
+        // What goes elsewhere goes in another batch.
+        if self.written != transport.id {
+            if !batch.bytes().is_empty() {
+                return Err(SendMediaError::Blocked);
+            }
+            self.written = transport.id;
+        }
+        let transport = self.transports.get_mut(self.written).ok_or(SendMediaError::NotConnected)?;
         transport.write_media(self.now, batch, Waiting::Rtp, packet)
     }
 
     /// Where a batch of [`write_rtp`](Self::write_rtp) goes; `None` if nothing is in it.
     pub fn finish_rtp(&self, batch: &Batch<'_>) -> Option<Transmit> {
-        self.transport.as_ref()?.connectivity.finish(batch)
+        self.transports.get(self.written)?.connectivity.finish(batch)
+    }
+
+    /// What carries what a transceiver sends and receives.
+    pub(super) fn transport_of(&self, id: TransceiverId) -> Option<&Transport> {
+        self.transports.get(self.negotiation.transceiver(id)?.association.transport)
     }
 
     /// Whether a transceiver may send this.
-    fn may_send(&self, id: TransceiverId, packet: &[u8]) -> Result<(), SendMediaError> {
+    fn may_send(&self, id: TransceiverId, packet: &[u8]) -> Result<TransportId, SendMediaError> {
         let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped)?;
         let decoded = Packet::decode(packet).map_err(|_| SendMediaError::Malformed)?;
         if rtp::is_rtcp(packet) {
@@ -122,52 +137,89 @@ impl Session {
         }
         // RFC 3711 §9.1: two senders with one SSRC would encrypt alike.
         let ssrc = decoded.header().ssrc;
-        if transceiver.ssrcs().any(|own| own == ssrc) { Ok(()) } else { Err(SendMediaError::UnknownSource) }
+        let is_own = transceiver.ssrcs().any(|own| own == ssrc);
+        if is_own { Ok(transceiver.association.transport) } else { Err(SendMediaError::UnknownSource) }
     }
 
-    /// Sends a datagram of RTCP.
+    /// Sends a datagram of RTCP: where sections have transports of their own, by that of the transceiver whose SSRC its
+    /// first packet has as its sender's, or else by the first that carries media.
     ///
     /// # Errors
     ///
     /// Why it was not taken.
     pub fn send_rtcp(&mut self, now: Instant, compound: &[u8]) -> Result<(), SendMediaError> {
+        let sender = compound.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        let is_sender = |ssrc: proto::Ssrc| Some(ssrc.0) == sender;
+        let mut transceivers = self.negotiation.transceivers.iter();
+        let known = transceivers.find(|transceiver| transceiver.ssrcs().any(is_sender));
+        let of_media = || self.transports.iter().find(|transport| transport.media.is_some());
+        let transport = known.map(|transceiver| transceiver.association.transport);
+        let transport = transport.or_else(|| of_media().map(|transport| transport.id));
+        self.push_rtcp(now, transport.ok_or(SendMediaError::NotConnected), compound)
+    }
+
+    /// Sends a datagram of RTCP by the transport of a transceiver.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
+    pub fn send_rtcp_by(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        compound: &[u8],
+    ) -> Result<(), SendMediaError> {
+        let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped);
+        self.push_rtcp(now, transceiver.map(|it| it.association.transport), compound)
+    }
+
+    fn push_rtcp(
+        &mut self,
+        now: Instant,
+        transport: Result<TransportId, SendMediaError>,
+        compound: &[u8],
+    ) -> Result<(), SendMediaError> {
         self.advance(now);
         if !rtp::is_rtcp(compound) || rtp::rtcp::Compound::decode(compound).is_err() {
             return Err(SendMediaError::Malformed);
         }
-        self.push(Waiting::Rtcp, compound)
+        self.push(transport?, Waiting::Rtcp, compound)
     }
 
-    /// The largest packet of RTP or RTCP that is taken, in bytes; `None` where none is yet.
+    /// The largest packet of RTP or RTCP that is taken by every transport that carries media, in bytes; `None` where none
+    /// is yet.
     pub fn max_media_packet(&self) -> Option<usize> {
-        self.transport.as_ref().filter(|_| self.media.is_some())?.max_media_packet()
+        let carrying = self.transports.iter().filter(|transport| transport.media.is_some());
+        carrying.filter_map(Transport::max_media_packet).min()
     }
 
-    fn push(&mut self, kind: Waiting, packet: &[u8]) -> Result<(), SendMediaError> {
-        let limit = self.max_media_packet().ok_or(SendMediaError::NotConnected)?;
+    fn push(&mut self, id: TransportId, kind: Waiting, packet: &[u8]) -> Result<(), SendMediaError> {
+        let transport = self.transports.get_mut(id).ok_or(SendMediaError::NotConnected)?;
+        let limit = transport.max_media_packet().ok_or(SendMediaError::NotConnected)?;
         if self.ending != super::Ending::No {
             return Err(SendMediaError::NotConnected);
         }
         if packet.len() > limit {
             return Err(SendMediaError::TooLarge { limit });
         }
-        let media = self.media.as_mut().ok_or(SendMediaError::NotConnected)?;
+        let media = transport.media.as_mut().ok_or(SendMediaError::NotConnected)?;
         if media.queue.push(kind, packet) { Ok(()) } else { Err(SendMediaError::Blocked) }
     }
 
     /// Takes a datagram that begins like RTP, from a path of the peer's.
     pub(super) fn take_media<'b>(
         &mut self,
+        place: usize,
         arrival: Arrival,
         path: Path,
         payload: &'b mut [u8],
     ) -> Result<Received<'b>, Discard> {
-        let transport = self.transport.as_mut().ok_or(Discard::TooEarly)?;
+        let transport = self.transports.at(place).ok_or(Discard::TooEarly)?;
         let now = self.now.max(arrival.at);
         if rtp::is_rtcp(payload) {
             let compound = transport.open_rtcp(payload)?;
             transport.note_authenticated(now, path);
-            if let Some(engine) = self.engine_mut() {
+            if let Some(engine) = transport.engine_mut() {
                 // A packet in it that cannot be read is counted there.
                 let taken = engine.rtp.handle_rtcp(now, compound.bytes());
                 engine.refresh(now);
@@ -177,67 +229,58 @@ impl Session {
         }
         let packet = transport.open_rtp(payload)?;
         transport.note_authenticated(now, path);
-        let media = self.media.as_mut().ok_or(Discard::UnknownStream)?;
+        let media = transport.media.as_mut().ok_or(Discard::UnknownStream)?;
         let decoded = Packet::decode(packet.bytes()).map_err(|_| Discard::Malformed)?;
         let routed = media.streams.route(&decoded)?;
         if routed.is_new && self.negotiation.avoid(&[(packet.ssrc(), None)], &self.seed).is_some() {
             media.collisions = media.collisions.wrapping_add(1);
-            if let Some(engine) = &mut media.engine {
-                engine.follow(now, &self.negotiation.transceivers);
+            for transport in self.transports.iter_mut() {
+                let id = transport.id;
+                if let Some(engine) = transport.engine_mut() {
+                    engine.follow(now, &self.negotiation.transceivers, id);
+                }
             }
         }
         let crate::media::demux::Routed { transceiver, rid, is_repair, .. } = routed;
-        if let Some(engine) = &mut media.engine {
+        if let Some(engine) = self.transports.at(place).and_then(Transport::engine_mut) {
             return receive_frame(engine, now, arrival.ecn, transceiver, packet);
         }
         Ok(Received::Rtp { transceiver, rid, is_repair, packet })
     }
 
-    /// A train of packets that wait.
-    pub(super) fn send_media(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
-        let media = self.media.as_mut()?;
-        let transport = self.transport.as_mut()?;
-        if let Some(engine) = &mut media.engine {
-            let sent = transport.send_frames(now, batch, engine);
-            if sent.is_some() {
-                return sent;
-            }
-        }
-        media.queue.first()?;
-        transport.send_media(now, batch, &mut media.queue)
-    }
-
     /// Follows what descriptions have agreed upon, and makes keys once media are to be protected.
     pub(super) fn follow_media(&mut self) {
-        if self.media.is_none() && !self.negotiation.has_media() {
-            return;
-        }
         let limits = &self.config.limits;
-        let media = self.media.get_or_insert_with(|| {
-            let streams = Streams::new(limits.max_remote_sources);
-            Box::new(Media { streams, queue: Queue::new(limits.media_queue), engine: None, collisions: 0 })
-        });
-        media.streams.follow(&self.negotiation.transceivers);
+        for transport in self.transports.iter_mut() {
+            let is_wanted = self.negotiation.carries_media(transport.id);
+            if transport.media.is_none() && !is_wanted {
+                continue;
+            }
+            let media = transport.media.get_or_insert_with(|| {
+                let streams = Streams::new(limits.max_remote_sources);
+                Box::new(Media {
+                    streams,
+                    queue: Queue::new(limits.media_queue),
+                    engine: None,
+                    collisions: 0,
+                })
+            });
+            media.streams.follow(&self.negotiation.transceivers, transport.id);
+        }
         self.follow_frames();
         self.protect_media();
     }
 
     /// Makes the keys of SRTP, once DTLS is up and media are agreed upon (RFC 5764 §4.2).
     pub(super) fn protect_media(&mut self) {
-        let Some(transport) = &mut self.transport else { return };
-        let is_wanted = self.negotiation.has_media() && transport.dtls_state() == DtlsState::Connected;
-        if is_wanted && !transport.protect_media(self.config.limits.max_remote_sources) {
-            self.fail(Failure::NoSrtpProfile);
+        let mut is_lacking = false;
+        for transport in self.transports.iter_mut() {
+            let is_wanted = self.negotiation.carries_media(transport.id)
+                && transport.dtls_state() == DtlsState::Connected;
+            is_lacking |= is_wanted && !transport.protect_media(self.config.limits.max_remote_sources);
         }
-    }
-
-    pub(super) fn forget_media(&mut self, transport: &Transport) {
-        // Keys go with their transport; what waits for them is of no use to others.
-        if transport.has_srtp()
-            && let Some(media) = &mut self.media
-        {
-            media.queue.clear();
-            media.engine = None;
+        if is_lacking {
+            self.fail(Failure::NoSrtpProfile);
         }
     }
 }

@@ -16,7 +16,7 @@ impl Session {
         if !self.config.stun_servers.contains(&address) {
             self.config.stun_servers.push(address);
         }
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.add_stun_server(self.now, address);
         }
         self.settle();
@@ -30,8 +30,8 @@ impl Session {
         if !servers.iter().any(|known| known.address == server.address) {
             servers.push(server.clone());
         }
-        if let Some(transport) = &mut self.transport {
-            transport.connectivity.add_turn_server(self.now, server);
+        for transport in self.transports.iter_mut() {
+            transport.connectivity.add_turn_server(self.now, server.clone());
         }
         self.settle();
     }
@@ -51,7 +51,7 @@ impl Session {
         if let Some(relays) = &mut self.relays {
             relays.set_credentials(now, address, credentials);
         }
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.set_turn_credentials(now, address, credentials);
         }
         self.settle();
@@ -72,21 +72,18 @@ impl Session {
         true
     }
 
-    fn await_servers_now(&mut self) {
+    pub(super) fn await_servers_now(&mut self) {
         self.relaying().awaits_servers = true;
-        let seed = derive_seed(self.seed.expose(), "later relays");
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
+            let name = match transport.id.0 {
+                0 => "later relays".to_owned(),
+                number => format!("later relays {number}"),
+            };
+            let seed = derive_seed(self.seed.expose(), &name);
             transport.connectivity.await_servers(self.now, self.config.provider, seed);
-        }
-    }
-
-    /// Begins ICE anew, with servers that were announced for that.
-    pub(super) fn restart_transport(&mut self) {
-        if std::mem::take(&mut self.awaits_next_servers) {
-            self.await_servers_now();
-        }
-        if let Some(transport) = &mut self.transport {
-            transport.connectivity.restart(self.now);
+            for address in transport.own.iter().flat_map(|own| &own.addresses) {
+                transport.connectivity.add_relay_socket(self.now, *address);
+            }
         }
     }
 
@@ -98,7 +95,7 @@ impl Session {
         if !sockets.contains(&address) {
             sockets.push(address);
         }
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             transport.connectivity.add_relay_socket(self.now, address);
         }
         self.settle();
@@ -113,7 +110,7 @@ impl Session {
         if streams.iter().all(|(known, _)| *known != path) {
             streams.push((path, credentials.clone()));
         }
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             transport.connectivity.add_relay_stream(self.now, path, credentials);
         }
         self.settle();
@@ -126,7 +123,7 @@ impl Session {
         if let Some(relays) = &mut self.relays {
             relays.remove_stream(self.now, path);
         }
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             transport.connectivity.remove_relay_stream(self.now, path);
         }
         self.settle();
@@ -146,19 +143,19 @@ impl Session {
 
     /// Whether the TURN server at this address relays for us at the moment.
     pub fn is_relayed_by(&self, server: SocketAddr) -> bool {
-        self.transport.as_ref().is_some_and(|transport| transport.connectivity.is_relayed_by(server))
+        self.transports.iter().any(|transport| transport.connectivity.is_relayed_by(server))
     }
 
     /// Whether the STUN or TURN server at this address has answered anything.
     pub fn has_heard_from(&self, server: SocketAddr) -> bool {
-        self.transport.as_ref().is_some_and(|transport| transport.connectivity.has_heard_from(server))
+        self.transports.iter().any(|transport| transport.connectivity.has_heard_from(server))
     }
 
     /// No further servers will be told of: see [`Relaying::awaits_servers`].
     pub fn end_of_servers(&mut self, now: Instant) {
         self.advance(now);
         self.relaying().awaits_servers = false;
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.end_of_servers(self.now);
         }
         self.settle();

@@ -31,7 +31,7 @@ impl Session {
     /// The next TCP connection that is to be opened or closed.
     pub fn poll_tcp(&mut self) -> Option<TcpRequest> {
         // They are wanted when their turn comes, which sending may bring about.
-        if self.transport.as_ref().is_some_and(|transport| transport.connectivity.wants_connections()) {
+        if self.transports.iter().any(|transport| transport.connectivity.wants_connections()) {
             self.settle();
         }
         let request = self.connections.as_mut()?.0.pop_front();
@@ -46,7 +46,7 @@ impl Session {
     /// to a listener of [`TcpAddresses`](crate::TcpAddresses).
     pub fn tcp_opened(&mut self, now: Instant, id: ConnectId, path: Path) {
         self.advance(now);
-        match &mut self.transport {
+        match self.transports.main_mut() {
             Some(transport) => transport.connectivity.tcp_opened(self.now, id, path),
             None => self.connections.get_or_insert_default().0.push_back(TcpRequest::Close(path)),
         }
@@ -56,7 +56,7 @@ impl Session {
     /// A connection of [`TcpRequest::Open`] could not be opened.
     pub fn tcp_failed(&mut self, now: Instant, id: ConnectId) {
         self.advance(now);
-        if let Some(transport) = &mut self.transport {
+        if let Some(transport) = self.transports.main_mut() {
             transport.connectivity.tcp_failed(self.now, id);
         }
         self.settle();
@@ -65,7 +65,7 @@ impl Session {
     /// The connection on `path` is over, whoever had opened it.
     pub fn tcp_closed(&mut self, now: Instant, path: Path) {
         self.advance(now);
-        if let Some(transport) = &mut self.transport {
+        for transport in self.transports.iter_mut() {
             transport.connectivity.tcp_closed(self.now, path);
         }
         self.settle();

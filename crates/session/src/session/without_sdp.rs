@@ -24,7 +24,7 @@ impl Session {
         if self.ending != Ending::No {
             return Err(ParametersError::Closed);
         }
-        if self.transport.is_some() || self.signaling_state() != SignalingState::Stable {
+        if !self.transports.is_empty() || self.signaling_state() != SignalingState::Stable {
             return Err(ParametersError::Begun);
         }
         let TransportParameters {
@@ -45,14 +45,14 @@ impl Session {
         self.check_sections(&sections)?;
         self.is_without_sdp = true;
         self.news.negotiation_is_covered();
-        self.make_transport(ice_role, local);
-        if let Some(transport) = &mut self.transport {
-            transport.connectivity.gather(self.now);
-        }
+        let id = self.next_transport();
+        self.make_transport(id, ice_role, local);
+        let Some(transport) = self.transports.get_mut(id) else { return Ok(()) };
+        transport.connectivity.gather(self.now);
         let as_text = |address: &std::net::SocketAddr| {
             format!("candidate:1 1 udp {HOST_PRIORITY} {} {} typ host", address.ip(), address.port())
         };
-        self.remote = Some(Box::new(RemoteParameters {
+        transport.remote = Some(Box::new(RemoteParameters {
             credentials: remote,
             fingerprints: Fingerprints::of(certificate),
             setup: match dtls_role {
@@ -66,8 +66,8 @@ impl Session {
             candidates: candidates.iter().map(as_text).collect(),
             end_of_candidates: false,
         }));
-        self.connect(dtls_role);
-        self.negotiation.set_sections(&sections, &self.seed);
+        self.connect();
+        self.negotiation.set_sections(&sections, self.data, &self.seed);
         self.follow_media();
         self.settle();
         Ok(())
@@ -94,7 +94,7 @@ impl Session {
             return Err(ParametersError::WithSdp);
         }
         self.check_sections(sections)?;
-        self.negotiation.set_sections(sections, &self.seed);
+        self.negotiation.set_sections(sections, self.data, &self.seed);
         self.follow_media();
         self.settle();
         Ok(())
@@ -114,7 +114,7 @@ impl Session {
 
     /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
-        let transport = self.transport.as_ref()?;
+        let transport = self.transports.first()?;
         let is_proved = transport.dtls_state() == crate::transport::DtlsState::Connected;
         transport.dtls()?.peer_certificate().filter(|_| is_proved)
     }

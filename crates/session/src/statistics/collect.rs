@@ -28,8 +28,10 @@ impl Session {
                 report.insert(StatsId::channel(id.number()), Dictionary::DataChannel(stats));
             }
         }
-        if let Some(transport) = &self.transport {
-            self.collect_certificates(transport, &mut report);
+        if !self.transports.is_empty() {
+            self.collect_certificates(&mut report);
+        }
+        for transport in self.transports.iter() {
             self.collect_transport(transport, &mut report);
         }
         self.collect_media(&mut report);
@@ -66,7 +68,7 @@ impl Session {
         })
     }
 
-    fn collect_certificates(&self, transport: &Transport, report: &mut StatsReport) {
+    fn collect_certificates(&self, report: &mut StatsReport) {
         let mut chain = std::iter::once(self.identity.certificate()).chain(self.identity.issuers());
         let mut next = chain.next();
         let mut depth = 0;
@@ -77,10 +79,12 @@ impl Session {
             report.insert(StatsId::local_certificate(depth), Dictionary::Certificate(stats));
             depth += 1;
         }
-        if let Some(certificate) = transport.dtls().and_then(dtls::Connection::peer_certificate) {
-            let stats = self.certificate(certificate, None);
-            let id = StatsId::remote_certificate(self.transport_number());
-            report.insert(id, Dictionary::Certificate(stats));
+        for transport in self.transports.iter() {
+            if let Some(certificate) = transport.dtls().and_then(dtls::Connection::peer_certificate) {
+                let stats = self.certificate(certificate, None);
+                let id = StatsId::remote_certificate(transport.id.0);
+                report.insert(id, Dictionary::Certificate(stats));
+            }
         }
     }
 
@@ -94,37 +98,33 @@ impl Session {
         }
     }
 
-    /// Where in the order of a session's transports the one stands that there is.
-    pub(super) const fn transport_number(&self) -> u32 {
-        self.transports_made.saturating_sub(1)
-    }
-
     fn collect_transport(&self, transport: &Transport, report: &mut StatsReport) {
-        let number = self.transport_number();
+        let number = transport.id.0;
+        let rtp = transport.engine().map(|engine| (engine.rtp.stats(), engine.rtp.target()));
         let census = transport.connectivity.census();
-        let selected = self.selected_pair(transport, &census.pairs);
+        let selected = selected_pair(transport, &census.pairs);
         for pair in &census.pairs {
             // Without its remote candidate, which has made room for another, it leads nowhere.
             let Some(remote) = pair.remote else { continue };
             let id = StatsId::pair(number, pair.generation, pair.number);
-            let mut stats = self.candidate_pair(pair, remote);
+            let mut stats = self.candidate_pair(number, pair, remote);
             if selected.as_ref() == Some(&id) {
-                stats.available_outgoing_bitrate = self.rtp_stats().and_then(|(_, target)| target);
+                stats.available_outgoing_bitrate = rtp.and_then(|(_, target)| target);
             }
             report.insert(id, Dictionary::CandidatePair(stats));
         }
         for entry in &census.locals {
             let id = StatsId::local(number, entry.generation, entry.number);
-            report.insert(id, Dictionary::LocalCandidate(self.candidate(entry)));
+            report.insert(id, Dictionary::LocalCandidate(candidate(number, entry)));
         }
         for entry in &census.remotes {
             let id = StatsId::remote(number, entry.generation, entry.number);
-            report.insert(id, Dictionary::RemoteCandidate(self.candidate(entry)));
+            report.insert(id, Dictionary::RemoteCandidate(candidate(number, entry)));
         }
         let dtls = transport.dtls();
         let is_agreed = dtls.is_some_and(dtls::Connection::is_connected);
         let remote_certificate = dtls.and_then(dtls::Connection::peer_certificate);
-        let (traffic, rtp) = (census.traffic, self.rtp_stats());
+        let traffic = census.traffic;
         let stats = TransportStats {
             packets_sent: traffic.packets_sent,
             packets_received: traffic.packets_received,
@@ -133,7 +133,7 @@ impl Session {
             ice_role: Some(transport.connectivity.role()),
             ice_local_username_fragment: transport.connectivity.local_credentials().ufrag().to_owned(),
             dtls_state: dtls_state(transport),
-            ice_state: self.ice_state(),
+            ice_state: if self.is_ending() { crate::IceState::Closed } else { transport.ice_state() },
             selected_candidate_pair_id: selected,
             local_certificate_id: Some(StatsId::local_certificate(0)),
             remote_certificate_id: remote_certificate.map(|_| StatsId::remote_certificate(number)),
@@ -154,16 +154,8 @@ impl Session {
         report.insert(StatsId::transport(number), Dictionary::Transport(stats));
     }
 
-    /// The pair that data goes over: the current generation's, or the one from before a restart.
-    fn selected_pair(&self, transport: &Transport, pairs: &[PairStats]) -> Option<StatsId> {
-        transport.connectivity.selected_path()?;
-        let selected = pairs.iter().filter(|pair| pair.is_selected && pair.remote.is_some());
-        let newest = selected.max_by_key(|pair| pair.generation)?;
-        Some(StatsId::pair(self.transport_number(), newest.generation, newest.number))
-    }
-
-    fn candidate_pair(&self, pair: &PairStats, remote: u32) -> CandidatePairStats {
-        let (number, generation) = (self.transport_number(), pair.generation);
+    fn candidate_pair(&self, number: u32, pair: &PairStats, remote: u32) -> CandidatePairStats {
+        let generation = pair.generation;
         let traffic = pair.traffic;
         CandidatePairStats {
             transport_id: StatsId::transport(number),
@@ -188,35 +180,43 @@ impl Session {
             consent_requests_sent: pair.consents_sent,
         }
     }
+}
 
-    fn candidate(&self, entry: &CensusEntry) -> CandidateStats {
-        let CensusEntry { candidate, is_hidden, server, .. } = entry;
-        let scheme = if candidate.kind == CandidateKind::Relayed { "turn" } else { "stun" };
-        CandidateStats {
-            transport_id: StatsId::transport(self.transport_number()),
-            address: Some(host(&candidate.address)).filter(|_| !is_hidden),
-            port: candidate.address.port(),
-            protocol: if candidate.tcp_type.is_some() { "tcp" } else { "udp" },
-            candidate_type: candidate.kind,
-            priority: candidate.priority,
-            url: server.map(|(server, carrier)| match (candidate.kind, carrier) {
-                (CandidateKind::Relayed, Carrier::Udp) => format!("{scheme}:{server}?transport=udp"),
-                (CandidateKind::Relayed, _) => format!("{scheme}:{server}?transport=tcp"),
-                _ => format!("{scheme}:{server}"),
-            }),
-            relay_protocol: server
-                .filter(|(_, carrier)| candidate.kind == CandidateKind::Relayed && *carrier == Carrier::Udp)
-                .map(|_| "udp"),
-            foundation: candidate.foundation.clone(),
-            related_address: candidate.related.as_ref().map(host),
-            related_port: candidate.related.as_ref().map(Address::port),
-            username_fragment: candidate.ufrag().map(str::to_owned),
-            tcp_type: candidate.tcp_type.map(|kind| match kind {
-                ice::TcpType::Active => "active",
-                ice::TcpType::Passive => "passive",
-                ice::TcpType::SimultaneousOpen => "so",
-            }),
-        }
+/// The pair that data goes over: the current generation's, or the one from before a restart.
+fn selected_pair(transport: &Transport, pairs: &[PairStats]) -> Option<StatsId> {
+    transport.connectivity.selected_path()?;
+    let selected = pairs.iter().filter(|pair| pair.is_selected && pair.remote.is_some());
+    let newest = selected.max_by_key(|pair| pair.generation)?;
+    Some(StatsId::pair(transport.id.0, newest.generation, newest.number))
+}
+
+fn candidate(transport: u32, entry: &CensusEntry) -> CandidateStats {
+    let CensusEntry { candidate, is_hidden, server, .. } = entry;
+    let scheme = if candidate.kind == CandidateKind::Relayed { "turn" } else { "stun" };
+    CandidateStats {
+        transport_id: StatsId::transport(transport),
+        address: Some(host(&candidate.address)).filter(|_| !is_hidden),
+        port: candidate.address.port(),
+        protocol: if candidate.tcp_type.is_some() { "tcp" } else { "udp" },
+        candidate_type: candidate.kind,
+        priority: candidate.priority,
+        url: server.map(|(server, carrier)| match (candidate.kind, carrier) {
+            (CandidateKind::Relayed, Carrier::Udp) => format!("{scheme}:{server}?transport=udp"),
+            (CandidateKind::Relayed, _) => format!("{scheme}:{server}?transport=tcp"),
+            _ => format!("{scheme}:{server}"),
+        }),
+        relay_protocol: server
+            .filter(|(_, carrier)| candidate.kind == CandidateKind::Relayed && *carrier == Carrier::Udp)
+            .map(|_| "udp"),
+        foundation: candidate.foundation.clone(),
+        related_address: candidate.related.as_ref().map(host),
+        related_port: candidate.related.as_ref().map(Address::port),
+        username_fragment: candidate.ufrag().map(str::to_owned),
+        tcp_type: candidate.tcp_type.map(|kind| match kind {
+            ice::TcpType::Active => "active",
+            ice::TcpType::Passive => "passive",
+            ice::TcpType::SimultaneousOpen => "so",
+        }),
     }
 }
 

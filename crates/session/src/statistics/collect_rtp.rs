@@ -10,6 +10,7 @@ use super::{
 };
 use crate::media::engine::{Engine, Line};
 use crate::media::transceiver::Transceiver;
+use crate::transport::Transport;
 use crate::{CodecParameters, MediaKind, Session};
 
 impl Session {
@@ -20,7 +21,12 @@ impl Session {
                 MediaSourceStats { track_identifier: transceiver.track.clone(), kind: transceiver.kind };
             report.insert(StatsId::source(transceiver.id), Dictionary::MediaSource(stats));
         }
-        let Some(engine) = self.media.as_ref().and_then(|media| media.engine.as_deref()) else { return };
+        for engine in self.transports.iter().filter_map(Transport::engine) {
+            self.collect_lines(engine, report);
+        }
+    }
+
+    fn collect_lines(&self, engine: &Engine, report: &mut StatsReport) {
         for line in engine.lines() {
             let Some(transceiver) = self.negotiation.transceiver(line.id) else { continue };
             if let Some((made, receiver)) = line.receiver(engine) {
@@ -53,10 +59,11 @@ impl Session {
             return;
         };
         let Some(payload_type) = stats.payload_type else { return };
-        let (transport_id, kind) = (StatsId::transport(self.transport_number()), transceiver.kind);
+        let (transport_id, kind) =
+            (StatsId::transport(transceiver.association.transport.0), transceiver.kind);
         let codec = line.negotiated.receive().iter().find(|codec| codec.payload_type == payload_type);
         let codec_id = codec.map(|codec| {
-            let id = StatsId::codec_in(self.transport_number(), payload_type);
+            let id = StatsId::codec_in(transceiver.association.transport.0, payload_type);
             report.insert(id.clone(), codec_dictionary(kind, codec, transport_id.clone()));
             id
         });
@@ -108,11 +115,12 @@ impl Session {
     ) {
         let Some((rid, ssrc, rtx, _)) = sender.sources().nth(encoding) else { return };
         let (Some(stats), Some(remote)) = (sender.stats(encoding), sender.remote(encoding)) else { return };
-        let (transport_id, kind) = (StatsId::transport(self.transport_number()), transceiver.kind);
+        let (transport_id, kind) =
+            (StatsId::transport(transceiver.association.transport.0), transceiver.kind);
         let payload_type = sender.config().payload_type;
         let codec = line.negotiated.send.iter().find(|codec| codec.payload_type == payload_type);
         let codec_id = codec.map(|codec| {
-            let id = StatsId::codec_out(self.transport_number(), payload_type);
+            let id = StatsId::codec_out(transceiver.association.transport.0, payload_type);
             report.insert(id.clone(), codec_dictionary(kind, codec, transport_id.clone()));
             id
         });

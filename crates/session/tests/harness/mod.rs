@@ -9,7 +9,7 @@ use crypto::Rng;
 use proto::{Arrival, Batch, Instant, Path, Transmit};
 use session::{
     ChannelId, Config, ConnectionState, Discard, Event, Incoming, Outgoing, Received, Rid, SdpType, Session,
-    TransceiverId, WallClock,
+    SocketRequest, TransceiverId, WallClock,
 };
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
 use testkit::{HostId, Lan, Link, Machine, Nat, Network, World};
@@ -248,6 +248,10 @@ pub struct Two {
     pub trickles: bool,
     /// How often [`run`](Self::run) looks.
     pub tick: Duration,
+    /// Where sockets of transports of their own are bound, and those that are.
+    pub ips: [Option<std::net::IpAddr>; 2],
+    pub sockets: [Vec<SocketAddr>; 2],
+    next_port: u16,
 }
 
 impl Two {
@@ -297,7 +301,7 @@ impl Two {
             let session = Session::new(world.now(), CLOCK, config, seed).unwrap();
             world.machines.insert(hosts[number], Node::Peer(Box::new(Peer::new(session))));
         }
-        Self::of(world, hosts, clock)
+        Self { ips: addresses.map(|address| Some(address.ip())), ..Self::of(world, hosts, clock) }
     }
 
     /// Of a world that is there already, with these two peers and this clock.
@@ -310,6 +314,9 @@ impl Two {
             seen: [Vec::new(), Vec::new()],
             trickles: true,
             tick: Duration::from_millis(20),
+            ips: [None, None],
+            sockets: [Vec::new(), Vec::new()],
+            next_port: 5000,
         }
     }
 
@@ -337,8 +344,33 @@ impl Two {
         self.session(offerer).set_remote(now, SdpType::Answer, answer).unwrap();
     }
 
+    /// Binds the sockets that transports want, and closes those that are not needed any more.
+    pub fn bind(&mut self) {
+        let now = self.now();
+        for side in 0..2 {
+            while let Some(request) = self.session(side).poll_sockets() {
+                match request {
+                    SocketRequest::Open(id) => {
+                        self.next_port += 1;
+                        let port = self.next_port;
+                        let address = SocketAddr::new(self.ips[side].unwrap(), port);
+                        self.sockets[side].push(address);
+                        self.session(side).add_transport_socket(now, id, address);
+                        self.session(side).end_of_transport_sockets(now, id);
+                    }
+                    SocketRequest::Close(address) => {
+                        let place = self.sockets[side].iter().position(|known| *known == address);
+                        self.sockets[side].remove(place.unwrap());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Takes what was told, and carries candidates over.
     pub fn carry(&mut self) {
+        self.bind();
         for side in 0..2 {
             let host = self.hosts[side];
             while let Some(event) = peer(&mut self.world, host).events.pop_front() {

@@ -46,7 +46,7 @@ impl Session {
         let now = self.now;
         let sender = self.sender_mut(id).ok_or(DtmfError::NotAllowed)?;
         sender.insert_tones(now, tones, duration, gap)?;
-        self.engine_mut().into_iter().for_each(|engine| engine.refresh(now));
+        self.engine_of(id).into_iter().for_each(|engine| engine.refresh(now));
         Ok(())
     }
 

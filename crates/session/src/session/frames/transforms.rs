@@ -46,7 +46,7 @@ impl Session {
         let transform = transform.map(Shared::new);
         let transceiver = self.negotiation.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
         transceiver.transforms.receive.clone_from(&transform);
-        if let Some(engine) = self.engine_mut() {
+        if let Some(engine) = self.engine_of(id) {
             engine.set_receive_transform(id, transform);
         }
         Ok(())

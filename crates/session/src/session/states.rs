@@ -1,0 +1,121 @@
+//! The states of a session, of all its transports together (W3C WebRTC 1.0 §4.3.2 to §4.3.4).
+
+use super::{Ending, Session};
+use crate::transport::{DtlsState, Transport};
+use crate::transports::Transports;
+use crate::{ConnectionState, Failure, GatheringState, IceState};
+
+impl Session {
+    /// The state of ICE, of all transports together.
+    pub fn ice_state(&self) -> IceState {
+        if self.ending != Ending::No {
+            return IceState::Closed;
+        }
+        let states = || self.transports.iter().map(Transport::ice_state);
+        let any = |wanted: IceState| states().any(|state| state == wanted);
+        let all = |wanted: &[IceState]| states().all(|state| wanted.contains(&state));
+        if any(IceState::Failed) {
+            IceState::Failed
+        } else if any(IceState::Disconnected) {
+            IceState::Disconnected
+        } else if all(&[IceState::New, IceState::Closed]) {
+            IceState::New
+        } else if any(IceState::New) || any(IceState::Checking) {
+            IceState::Checking
+        } else if all(&[IceState::Completed, IceState::Closed]) {
+            IceState::Completed
+        } else {
+            IceState::Connected
+        }
+    }
+
+    /// The state of gathering, of all transports together.
+    pub const fn gathering_state(&self) -> GatheringState {
+        self.news.gathering()
+    }
+
+    /// The state of the connection as a whole: of ICE and DTLS of all transports.
+    pub fn connection_state(&self) -> ConnectionState {
+        if self.ending != Ending::No {
+            return ConnectionState::Closed;
+        }
+        if let Some(failure) = self.failure {
+            return ConnectionState::Failed(failure);
+        }
+        let states = || self.transports.iter().map(Transport::state);
+        if let Some(failed) = states().find(|state| matches!(state, ConnectionState::Failed(_))) {
+            return failed;
+        }
+        let all = |wanted: &[ConnectionState]| states().all(|state| wanted.contains(&state));
+        if states().any(|state| state == ConnectionState::Disconnected) {
+            ConnectionState::Disconnected
+        } else if self.transports.is_empty() {
+            ConnectionState::New
+        } else if all(&[ConnectionState::Closed]) {
+            ConnectionState::Closed
+        } else if all(&[ConnectionState::New, ConnectionState::Closed]) {
+            ConnectionState::New
+        } else if all(&[ConnectionState::Connected, ConnectionState::Closed]) {
+            ConnectionState::Connected
+        } else {
+            ConnectionState::Connecting
+        }
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending != Ending::No
+    }
+
+    pub(super) fn update_states(&mut self) {
+        let (signaling, ice, connection) =
+            (self.signaling_state(), self.ice_state(), self.connection_state());
+        self.news.states_are(signaling, ice, connection);
+    }
+}
+
+/// What gathering is at, of all transports together.
+pub(super) fn gathering(transports: &Transports) -> GatheringState {
+    let any = |wanted| transports.iter().any(|transport| transport.gathering == wanted);
+    if any(GatheringState::Gathering) {
+        GatheringState::Gathering
+    } else if any(GatheringState::New) || transports.is_empty() {
+        GatheringState::New
+    } else {
+        GatheringState::Complete
+    }
+}
+
+impl Transport {
+    pub(crate) const fn ice_state(&self) -> IceState {
+        match self.connectivity.state() {
+            ice::State::New => IceState::New,
+            ice::State::Checking => IceState::Checking,
+            ice::State::Connected => IceState::Connected,
+            ice::State::Completed => IceState::Completed,
+            ice::State::Disconnected => IceState::Disconnected,
+            ice::State::Failed(_) => IceState::Failed,
+            ice::State::Closed => IceState::Closed,
+        }
+    }
+
+    /// Of this transport alone.
+    pub(crate) const fn state(&self) -> ConnectionState {
+        match (self.connectivity.state(), self.dtls_state()) {
+            // Without a path DTLS had no chance: what is wrong is the path.
+            (ice::State::Failed(failure), DtlsState::Failed(Failure::Dtls(dtls::CloseReason::TimedOut))) => {
+                ConnectionState::Failed(Failure::Ice(failure))
+            }
+            (_, DtlsState::Failed(failure)) => ConnectionState::Failed(failure),
+            (ice::State::Failed(failure), _) => ConnectionState::Failed(Failure::Ice(failure)),
+            (ice::State::Closed, _) | (_, DtlsState::Closed) => ConnectionState::Closed,
+            (ice::State::New, _) => ConnectionState::New,
+            (ice::State::Disconnected, _) => ConnectionState::Disconnected,
+            (ice::State::Connected | ice::State::Completed, DtlsState::Connected) => {
+                ConnectionState::Connected
+            }
+            (ice::State::Checking | ice::State::Connected | ice::State::Completed, _) => {
+                ConnectionState::Connecting
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The transports of a session: one, or one for each bundle and for each section outside of any (RFC 9429 §4.1.1).
+
+use std::fmt;
+
+use proto::Path;
+
+use crate::transport::Transport;
+
+/// Names a transport for as long as its session lives; the one of number 0 is `T0` in [statistics](crate::StatsId).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TransportId(pub(crate) u32);
+
+impl fmt::Display for TransportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The transports, in the order in which they were made. Nearly every session has one, which costs no memory of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Transports {
+    /// Without it there are no others.
+    first: Option<Transport>,
+    others: Option<Box<Others>>,
+}
+
+/// Most sessions have none, and pay for a pointer.
+#[derive(Debug, Default)]
+struct Others(Vec<Transport>);
+
+impl Transports {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Transport> + Clone {
+        self.first.iter().chain(self.others.iter().flat_map(|others| &others.0))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Transport> {
+        self.first.iter_mut().chain(self.others.iter_mut().flat_map(|others| &mut others.0))
+    }
+
+    /// The oldest.
+    pub(crate) const fn first(&self) -> Option<&Transport> {
+        self.first.as_ref()
+    }
+
+    /// The one that stands at this place in the order.
+    pub(crate) fn at(&mut self, place: usize) -> Option<&mut Transport> {
+        match place.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(place) => self.others.as_mut()?.0.get_mut(place),
+        }
+    }
+
+    pub(crate) fn get(&self, id: TransportId) -> Option<&Transport> {
+        self.iter().find(|transport| transport.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: TransportId) -> Option<&mut Transport> {
+        self.iter_mut().find(|transport| transport.id == id)
+    }
+
+    /// The one that has the sockets that sessions share, and what is asked for by them.
+    pub(crate) fn main(&self) -> Option<&Transport> {
+        self.iter().find(|transport| transport.own.is_none())
+    }
+
+    /// Likewise.
+    pub(crate) fn main_mut(&mut self) -> Option<&mut Transport> {
+        self.iter_mut().find(|transport| transport.own.is_none())
+    }
+
+    pub(crate) fn push(&mut self, transport: Transport) {
+        if self.first.is_none() {
+            self.first = Some(transport);
+        } else {
+            self.others.get_or_insert_default().0.push(transport);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: TransportId) -> Option<Transport> {
+        let is_first = self.first.as_ref().is_some_and(|first| first.id == id);
+        let Some(others) = &mut self.others else { return self.first.take_if(|_| is_first) };
+        let place = if is_first { 0 } else { others.0.iter().position(|transport| transport.id == id)? };
+        let taken = others.0.remove(place);
+        if others.0.is_empty() {
+            self.others = None;
+        }
+        if is_first { self.first.replace(taken) } else { Some(taken) }
+    }
+
+    /// The place of the one that a datagram is for. Of several that is the one that it names, that has asked, or whose
+    /// peer has proved its password on the path; what is nobody's is for the first to refuse.
+    pub(crate) fn place_of(&self, path: Path, datagram: &[u8]) -> usize {
+        if self.others.is_none() {
+            return 0;
+        }
+        self.iter().position(|transport| transport.connectivity.accepts(path, datagram)).unwrap_or(0)
+    }
+}
+
+/// The sockets of a transport that shares none with others.
+#[derive(Debug, Default)]
+pub(crate) struct OwnSockets {
+    pub addresses: Vec<std::net::SocketAddr>,
+    /// They have all been told of, so that gathering may end.
+    pub are_complete: bool,
+}
