@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "criterion_group! generates undocumented items; a bench may panic and has to read the clock"
 )]
 
