@@ -163,8 +163,8 @@ impl Session {
         self.receiver_mut(id).map(|receiver| receiver.synchronization_sources(now)).unwrap_or_default()
     }
 
-    /// The sources that a mixer has named in them (`getContributingSources`). Their levels are there where
-    /// [`MediaConfig::extensions`](crate::MediaConfig::extensions) has those of mixers (RFC 6465), and the peer, too.
+    /// The sources that a mixer has named in them (`getContributingSources`), with their levels (RFC 6465) where that extension
+    /// was agreed upon.
     pub fn contributing_sources(&mut self, now: Instant, id: TransceiverId) -> Vec<Contribution> {
         self.advance(now);
         let now = self.now;
