@@ -134,7 +134,8 @@ fn chromium_answers(name: &str, offer: &str) -> Option<String> {
     );
     std::fs::write(&page, format!("<body></body><script>{script}</script>")).unwrap();
     // Its own clock may run out before its other processes are done: then it is asked again.
-    let answer = (0..10).find_map(|_| {
+    let answer = (0..20).find_map(|attempt| {
+        std::thread::sleep(std::time::Duration::from_millis(200 * attempt));
         let output = Command::new("chromium")
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000"])
             .arg("--dump-dom")
@@ -146,7 +147,7 @@ fn chromium_answers(name: &str, offer: &str) -> Option<String> {
         text.split("[[").nth(1).and_then(|rest| rest.split("]]").next()).map(str::to_owned)
     });
     let _ = std::fs::remove_dir_all(&folder);
-    let coded = answer.expect("chromium answers within ten attempts");
+    let coded = answer.expect("chromium answers within twenty attempts");
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, coded).unwrap();
     Some(String::from_utf8(bytes).unwrap())
 }

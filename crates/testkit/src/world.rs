@@ -38,7 +38,7 @@ impl<M: Machine> World<M> {
             network,
             machines: BTreeMap::new(),
             trace: Trace::default(),
-            max_datagram: 1200,
+            max_datagram: 1232,
             now: epoch(),
             sleeps: BTreeMap::new(),
             lags: BTreeMap::new(),
