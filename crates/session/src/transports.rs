@@ -45,6 +45,11 @@ impl Transports {
         self.first.iter_mut().chain(self.others.iter_mut().flat_map(|others| &mut others.0))
     }
 
+    /// The one that there is, where there is but one, as in nearly every session.
+    pub(crate) fn only(&self) -> Option<&Transport> {
+        self.first.as_ref().filter(|_| self.others.as_ref().is_none_or(|others| others.0.is_empty()))
+    }
+
     /// The oldest.
     pub(crate) const fn first(&self) -> Option<&Transport> {
         self.first.as_ref()

@@ -11,6 +11,10 @@ impl Session {
         if self.ending != Ending::No {
             return IceState::Closed;
         }
+        // After each datagram.
+        if let Some(only) = self.transports.only() {
+            return if only.ice_state() == IceState::Closed { IceState::New } else { only.ice_state() };
+        }
         let states = || self.transports.iter().map(Transport::ice_state);
         let any = |wanted: IceState| states().any(|state| state == wanted);
         let all = |wanted: &[IceState]| states().all(|state| wanted.contains(&state));
@@ -41,6 +45,9 @@ impl Session {
         }
         if let Some(failure) = self.failure {
             return ConnectionState::Failed(failure);
+        }
+        if let Some(only) = self.transports.only() {
+            return only.state();
         }
         let states = || self.transports.iter().map(Transport::state);
         if let Some(failed) = states().find(|state| matches!(state, ConnectionState::Failed(_))) {
