@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use harness::{endpoint, negotiate};
 use peerline::{
-    Configuration, Direction, DtlsRole, Event, Events, IceCredentials, IceRole, MediaConfig, MediaKind,
-    OutgoingFrame, Output, PayloadType, PeerCertificate, PeerConnection, SectionParameters, SendEncoding,
-    SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit, TransportParameters,
+    Configuration, Direction, DtlsRole, Event, Events, IceCredentials, IceRole, MAX_VIEWERS, MediaConfig,
+    MediaKind, OutgoingFrame, Output, PayloadType, PeerCertificate, PeerConnection, SectionParameters,
+    SendEncoding, SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit,
+    TransportParameters,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -383,4 +384,22 @@ async fn real_of_the_layers_of_simulcast_the_highest_that_the_path_carries_goes_
     for _ in 0..60 {
         assert_eq!(within("a frame", shown.recv()).await.unwrap().bytes().unwrap().len(), 3000);
     }
+}
+
+#[tokio::test]
+async fn real_as_many_others_forward_as_the_limit_and_not_one_more() {
+    let endpoint = endpoint().await;
+    let track = || {
+        let (connection, _) = endpoint.connect(Configuration::default()).unwrap();
+        connection.add_track(MediaKind::Video, &[]).unwrap()
+    };
+    let camera = track();
+    let viewers: Vec<_> = (0..MAX_VIEWERS).map(|_| track()).collect();
+    viewers.iter().for_each(|viewer| camera.forward_to(viewer).unwrap());
+    camera.forward_to(&viewers[0]).expect("it is one of them");
+    let late = track();
+    assert!(camera.forward_to(&late).is_err());
+    // Those that have gone make room.
+    drop(viewers);
+    camera.forward_to(&late).unwrap();
 }
