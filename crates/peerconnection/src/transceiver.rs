@@ -1,4 +1,7 @@
-use std::collections::VecDeque;
+mod received;
+mod request;
+mod slot;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -7,16 +10,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, EncodedTransform, EncoderLimits, Encoding, EncodingStats, MediaKind,
-    Negotiated, OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid, SendEncoding,
-    SendMediaError, SendParameters, SenderEvent, StatsReport, Stop, StreamId, StreamStats, TransceiverError,
-    TransceiverId,
+    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
+    OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid, SendEncoding, SendMediaError,
+    SendParameters, StatsReport, StreamId, StreamStats, TransceiverError, TransceiverId,
 };
 
+pub use self::received::{FrameContent, ReceivedFrame, RtpPacket, RtpSource};
+pub use self::request::{SenderRequest, ToneChange};
+pub use self::slot::MAX_PACKETS;
+pub(crate) use self::slot::{Forwarded, MediaSlot};
 use crate::Error;
-use crate::channel::Waiting;
 use crate::connection::{Core, Handle};
-use crate::forwarding::{Audience, Feed, begins_key_frame, payload_type};
 
 /// Audio or video, each way (`RTCRtpTransceiver` with its sender and receiver). Cheap to clone; all clones are the same one.
 /// It keeps its connection alive.
@@ -438,268 +442,5 @@ impl Transceiver {
 impl fmt::Debug for Transceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transceiver").field("id", &self.id).field("kind", &self.kind).finish()
-    }
-}
-
-/// A frame that came.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ReceivedFrame {
-    /// Which of the streams of the transceiver it belongs to.
-    pub stream: StreamId,
-    /// Of which codec it is.
-    pub payload_type: PayloadType,
-    /// When its first sample was taken, in ticks of the codec's clock.
-    pub timestamp: u32,
-    /// In how long it is to be played or shown.
-    pub playout: Duration,
-    /// The frame, or that it is missing.
-    pub content: FrameContent,
-}
-
-impl ReceivedFrame {
-    /// The frame as a decoder takes it; none where it is missing.
-    pub const fn bytes(&self) -> Option<&Bytes> {
-        match &self.content {
-            FrameContent::Media { bytes, .. } => Some(bytes),
-            FrameContent::Concealed { .. } => None,
-        }
-    }
-
-    /// Whether a decoder can begin with it.
-    pub const fn is_key(&self) -> bool {
-        matches!(self.content, FrameContent::Media { is_key: true, .. })
-    }
-}
-
-/// What a frame holds.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum FrameContent {
-    /// It came.
-    Media {
-        /// As a decoder takes it.
-        bytes: Bytes,
-        /// Whether a decoder can begin with it.
-        is_key: bool,
-        /// The marker of its last packet: for audio the begin of a talkspurt.
-        is_marked: bool,
-        /// Something before it is missing.
-        is_after_loss: bool,
-    },
-    /// It did not come: so many ticks of audio are to be made up.
-    Concealed {
-        /// In ticks of the codec's clock.
-        duration: u32,
-    },
-}
-
-/// A packet that came, for forwarders.
-#[derive(Clone, Debug)]
-pub struct RtpPacket {
-    /// Which of the streams of its transceiver it belongs to.
-    pub stream: StreamId,
-    /// The name of that stream, if it has one: in simulcast.
-    pub rid: Option<Rid>,
-    /// Its number there, which does not wrap.
-    pub number: u64,
-    pub(crate) kind: MediaKind,
-    pub(crate) bytes: Bytes,
-    pub(crate) negotiated: Option<Arc<Negotiated>>,
-}
-
-impl RtpPacket {
-    /// The packet (RFC 3550 §5.1).
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// Which codec it is of, among those that its sender may use.
-    pub fn payload_type(&self) -> Option<PayloadType> {
-        payload_type(&self.bytes)
-    }
-
-    /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.
-    /// Every packet of audio is such a one.
-    pub fn begins_key_frame(&self) -> bool {
-        let negotiated = self.negotiated.as_ref();
-        negotiated.is_some_and(|negotiated| begins_key_frame(self.kind, negotiated, &self.bytes))
-    }
-}
-
-/// A source of what came lately (`RTCRtpContributingSource`, `RTCRtpSynchronizationSource`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RtpSource {
-    /// Which.
-    pub source: session::Ssrc,
-    /// How long ago its last packet came.
-    pub age: Duration,
-    /// The timestamp of that.
-    pub rtp_timestamp: u32,
-    /// How loud it was then, from 0, silence, to 1; `None` where that is not told.
-    pub audio_level: Option<f64>,
-    /// Whether the sender takes it for a voice.
-    pub is_voice: Option<bool>,
-}
-
-impl RtpSource {
-    fn of(source: &session::Contribution, now: proto::Instant) -> Self {
-        Self {
-            source: source.source,
-            age: now - source.at,
-            rtp_timestamp: source.timestamp.0,
-            audio_level: source.audio_level(),
-            is_voice: source.is_voice,
-        }
-    }
-}
-
-/// What is being played of the tones of [`Transceiver::insert_dtmf`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ToneChange {
-    /// This one begins, or with a comma a pause.
-    Began(char),
-    /// All were played.
-    Done,
-}
-
-/// What is wanted of what a transceiver sends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum SenderRequest {
-    /// The peer cannot go on without a key frame.
-    KeyFrame {
-        /// Of which stream.
-        encoding: usize,
-    },
-    /// An encoder is to be set to this from now on, in bit/s of packets; 0: its stream is switched off.
-    TargetRate {
-        /// Which stream.
-        encoding: usize,
-        /// In bit/s.
-        bitrate: u64,
-        /// Of video: what else it has to keep to.
-        limits: EncoderLimits,
-    },
-    /// Sending was stopped, as it does harm (RFC 8083): see [`Transceiver::resume`].
-    Stopped {
-        /// Which stream.
-        encoding: usize,
-        /// Why.
-        reason: Stop,
-    },
-}
-
-impl SenderRequest {
-    pub(crate) const fn of(event: SenderEvent) -> Option<Self> {
-        match event {
-            SenderEvent::KeyFrameWanted { encoding } => Some(Self::KeyFrame { encoding }),
-            SenderEvent::Stopped { encoding, reason } => Some(Self::Stopped { encoding, reason }),
-            // The estimate heeds it, and tells target rates.
-            SenderEvent::BitrateLimit(_) | _ => None,
-        }
-    }
-
-    /// Whether a later one of this kind takes its place.
-    fn is_replaced_by(self, later: Self) -> bool {
-        match (self, later) {
-            (Self::KeyFrame { encoding }, Self::KeyFrame { encoding: other })
-            | (Self::TargetRate { encoding, .. }, Self::TargetRate { encoding: other, .. })
-            | (Self::Stopped { encoding, .. }, Self::Stopped { encoding: other, .. }) => encoding == other,
-            _ => false,
-        }
-    }
-}
-
-/// What the facade keeps for a transceiver beside the session's own state.
-#[derive(Debug, Default)]
-pub(crate) struct MediaSlot {
-    pub readers: Waiting,
-    pub requesters: Waiting,
-    pub listeners: Waiting,
-    tone: Option<ToneChange>,
-    pub packets: VecDeque<RtpPacket>,
-    /// What is wanted to come, if anything was said of it.
-    pub output: Option<Output>,
-    pub forwarded: Option<Forwarded>,
-    /// Whether the program fetches packets.
-    pub is_read: bool,
-    /// By whom its packets are forwarded.
-    pub audience: Option<Box<Audience>>,
-    /// From where it gets what it forwards, and how much of that was not sent.
-    pub feed: Option<Feed>,
-    pub not_forwarded: u64,
-    requests: VecDeque<SenderRequest>,
-}
-
-/// Which codec was forwarded last: of theirs under this payload type, and for it one of ours was chosen.
-#[derive(Debug)]
-pub(crate) struct Forwarded {
-    pub theirs: Arc<Negotiated>,
-    pub ours: Arc<Negotiated>,
-    pub payload_type: PayloadType,
-}
-
-impl MediaSlot {
-    pub(crate) fn request(&mut self, request: SenderRequest) {
-        // One of each kind and stream: as many as that.
-        self.requests.retain(|earlier| !earlier.is_replaced_by(request));
-        self.requests.push_back(request);
-        self.requesters.wake();
-    }
-
-    pub(crate) fn begin_tone(&mut self, tone: Option<char>) {
-        self.tone = Some(tone.map_or(ToneChange::Done, ToneChange::Began));
-        self.listeners.wake();
-    }
-
-    pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
-        if self.packets.len() >= MAX_PACKETS {
-            self.packets.pop_front();
-        }
-        self.packets.push_back(packet);
-        self.readers.wake();
-    }
-
-    pub(crate) fn wake_all(&mut self) {
-        self.readers.wake();
-        self.requesters.wake();
-        self.listeners.wake();
-    }
-}
-
-/// Packets that wait for a forwarder: a second at 8 Mbit/s.
-pub const MAX_PACKETS: usize = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
-        let mut slot = MediaSlot::default();
-        let packet = |number| RtpPacket {
-            stream: StreamId(0),
-            rid: None,
-            number,
-            kind: MediaKind::Video,
-            bytes: Bytes::new(),
-            negotiated: None,
-        };
-        for number in 0..MAX_PACKETS as u64 {
-            slot.add_packet(packet(number));
-        }
-        assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 0));
-        slot.add_packet(packet(MAX_PACKETS as u64));
-        assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 1));
-        let limits = EncoderLimits::default();
-        for bitrate in 0..100 {
-            slot.request(SenderRequest::TargetRate { encoding: 0, bitrate, limits });
-            slot.request(SenderRequest::TargetRate { encoding: 1, bitrate, limits });
-            slot.request(SenderRequest::KeyFrame { encoding: 0 });
-        }
-        assert_eq!(slot.requests.len(), 3);
-        assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99, limits });
     }
 }

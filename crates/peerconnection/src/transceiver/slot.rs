@@ -1,0 +1,103 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use session::{Negotiated, Output, PayloadType};
+
+use super::{RtpPacket, SenderRequest, ToneChange};
+use crate::channel::Waiting;
+use crate::forwarding::{Audience, Feed};
+
+/// What the facade keeps for a transceiver beside the session's own state.
+#[derive(Debug, Default)]
+pub(crate) struct MediaSlot {
+    pub readers: Waiting,
+    pub requesters: Waiting,
+    pub listeners: Waiting,
+    pub(super) tone: Option<ToneChange>,
+    pub packets: VecDeque<RtpPacket>,
+    /// What is wanted to come, if anything was said of it.
+    pub output: Option<Output>,
+    pub forwarded: Option<Forwarded>,
+    /// Whether the program fetches packets.
+    pub is_read: bool,
+    /// By whom its packets are forwarded.
+    pub audience: Option<Box<Audience>>,
+    /// From where it gets what it forwards, and how much of that was not sent.
+    pub feed: Option<Feed>,
+    pub not_forwarded: u64,
+    pub(super) requests: VecDeque<SenderRequest>,
+}
+
+/// Which codec was forwarded last: of theirs under this payload type, and for it one of ours was chosen.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    pub theirs: Arc<Negotiated>,
+    pub ours: Arc<Negotiated>,
+    pub payload_type: PayloadType,
+}
+
+impl MediaSlot {
+    pub(crate) fn request(&mut self, request: SenderRequest) {
+        // One of each kind and stream: as many as that.
+        self.requests.retain(|earlier| !earlier.is_replaced_by(request));
+        self.requests.push_back(request);
+        self.requesters.wake();
+    }
+
+    pub(crate) fn begin_tone(&mut self, tone: Option<char>) {
+        self.tone = Some(tone.map_or(ToneChange::Done, ToneChange::Began));
+        self.listeners.wake();
+    }
+
+    pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
+        if self.packets.len() >= MAX_PACKETS {
+            self.packets.pop_front();
+        }
+        self.packets.push_back(packet);
+        self.readers.wake();
+    }
+
+    pub(crate) fn wake_all(&mut self) {
+        self.readers.wake();
+        self.requesters.wake();
+        self.listeners.wake();
+    }
+}
+
+/// Packets that wait for a forwarder: a second at 8 Mbit/s.
+pub const MAX_PACKETS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use session::{EncoderLimits, MediaKind, StreamId};
+
+    use super::*;
+
+    #[test]
+    fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
+        let mut slot = MediaSlot::default();
+        let packet = |number| RtpPacket {
+            stream: StreamId(0),
+            rid: None,
+            number,
+            kind: MediaKind::Video,
+            bytes: Bytes::new(),
+            negotiated: None,
+        };
+        for number in 0..MAX_PACKETS as u64 {
+            slot.add_packet(packet(number));
+        }
+        assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 0));
+        slot.add_packet(packet(MAX_PACKETS as u64));
+        assert_eq!((slot.packets.len(), slot.packets[0].number), (MAX_PACKETS, 1));
+        let limits = EncoderLimits::default();
+        for bitrate in 0..100 {
+            slot.request(SenderRequest::TargetRate { encoding: 0, bitrate, limits });
+            slot.request(SenderRequest::TargetRate { encoding: 1, bitrate, limits });
+            slot.request(SenderRequest::KeyFrame { encoding: 0 });
+        }
+        assert_eq!(slot.requests.len(), 3);
+        assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99, limits });
+    }
+}
