@@ -42,6 +42,9 @@ impl Session {
     }
 
     pub(super) fn relays_due(&self) -> Option<Instant> {
+        if self.leaving.is_none() {
+            return self.relays.as_ref()?.poll_timeout();
+        }
         let own = self.relays.as_ref().and_then(|relays| relays.poll_timeout());
         let leaving = self.leaving.iter().flat_map(|all| &all.0);
         let leaving = leaving.flat_map(|it| [it.relays.poll_timeout(), Some(it.until)]);
@@ -50,6 +53,9 @@ impl Session {
 
     /// The relays without a transport that a datagram is for.
     pub(super) fn relays_for(&mut self, path: Path, datagram: &[u8]) -> Option<&mut Relays> {
+        if self.relays.is_none() && self.leaving.is_none() {
+            return None;
+        }
         let leaving = self.leaving.iter_mut().flat_map(|all| &mut all.0).map(|it| &mut it.relays);
         let mut all = self.relays.iter_mut().chain(leaving);
         all.find(|relays| relays.accepts(path, datagram)).map(|relays| &mut **relays)
