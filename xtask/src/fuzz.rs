@@ -1,9 +1,12 @@
 //! Fuzzing: all targets are built, every committed corpus is replayed, and each target runs briefly.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::command::{commit, exists, root, run as run_command};
@@ -11,9 +14,20 @@ use crate::ledger::{Entry, Ledger};
 
 pub(crate) fn run(target: Option<&str>, seconds: u64) -> Result {
     let targets = build(target)?;
-    for target in &targets {
-        run_target(target, seconds)?;
-    }
+    // One for each core: a target uses one.
+    let (cores, next) = (thread::available_parallelism().map_or(1, NonZero::get), AtomicUsize::new(0));
+    let work = || -> Result {
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let start = Instant::now();
+            let executions = run_target(target, seconds)?;
+            println!("{target}: {executions} executions in {:.0} s", start.elapsed().as_secs_f64());
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a worker panicked")?)
+    })?;
     println!("{} targets, {seconds} s each, no crash", targets.len());
     Ok(())
 }
@@ -33,7 +47,9 @@ pub(crate) fn campaign(target: Option<&str>, minutes: u64) -> Result {
         }
         println!("{target}: {:.1} of {minutes} min", done / 60.0);
         let left = Duration::from_secs_f64(wanted - done).as_secs() + 1;
-        let ran = run_target(target, left.clamp(SHORTEST_TURN_SECONDS, TURN_SECONDS));
+        let before = children_seconds();
+        let ran = run_target(target, left.clamp(SHORTEST_TURN_SECONDS, TURN_SECONDS))
+            .map(|executions| Entry { executions, seconds: children_seconds() - before, crashes: 0 });
         let crash = Entry { crashes: 1, ..Entry::default() };
         Ledger::record(target, &commit, ran.as_ref().map_or(crash, |entry| *entry))?;
         ran?;
@@ -103,7 +119,8 @@ fn corpora(target: &str) -> Result<(PathBuf, PathBuf)> {
     Ok(folders.into())
 }
 
-fn run_target(target: &str, seconds: u64) -> Result<Entry> {
+/// Gives how often the target was called.
+fn run_target(target: &str, seconds: u64) -> Result<u64> {
     let (seeds, grown) = corpora(target)?;
     let time = format!("-max_total_time={seconds}");
     // What a run finds goes beside the committed corpus, not into it.
@@ -118,7 +135,6 @@ fn run_target(target: &str, seconds: u64) -> Result<Entry> {
         "-print_final_stats=1",
     ]);
     command.env("RUSTC_BOOTSTRAP", "1").current_dir(root()).stderr(Stdio::piped());
-    let before = children_seconds();
     let output = command.output().map_err(|error| format!("cannot run cargo fuzz: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -128,11 +144,8 @@ fn run_target(target: &str, seconds: u64) -> Result<Entry> {
     }
     let executions = said
         .lines()
-        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok())
-        .ok_or_else(|| format!("{said}\n{target} does not tell how much it ran"))?;
-    let entry = Entry { executions, seconds: children_seconds() - before, crashes: 0 };
-    println!("{target}: {executions} executions in {:.0} s", entry.seconds);
-    Ok(entry)
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok());
+    Ok(executions.ok_or_else(|| format!("{said}\n{target} does not tell how much it ran"))?)
 }
 
 /// Processor time of all programs that this one has run to their end.
