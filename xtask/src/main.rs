@@ -150,7 +150,7 @@ enum Task {
         /// The other peer: chromium, aiortc, ours.
         #[arg(default_value = "chromium")]
         peer: String,
-        /// Scenarios or patterns; those of data channels if none is named.
+        /// Scenarios or patterns; all if none is named.
         scenarios: Vec<String>,
     },
     /// Headless Chromium opens the demo's pages: it chats, uploads a file, calls and is recorded, meets others in a room.

@@ -74,7 +74,7 @@ fn session(size: usize, count: usize) -> Box<dyn FnMut()> {
     let mut ends = Ends::connected(null_provider());
     let message = Bytes::from(vec![1; size]);
     Box::new(move || {
-        let [ours, theirs] = ends.channels;
+        let [ours, theirs] = ends.channels.expect("a channel");
         for _ in 0..count {
             let mut message = Outgoing::new(MessageKind::Binary, message.clone());
             ends.sessions[0].send(ends.now, ours, &mut message).expect("room");

@@ -84,6 +84,61 @@ impl Forwarder {
     }
 }
 
+/// The packets of a sender in their order.
+fn drain(rtp: &mut Rtp, now: Instant) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    loop {
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        if !rtp.poll_rtp(now, &mut out) {
+            return packets;
+        }
+        packets.push(out.written().to_vec());
+    }
+}
+
+#[test]
+fn what_waits_is_the_same_as_what_goes_at_once_and_keeps_no_names_of_others() {
+    // A contributing source, a name of theirs, time, a level that is not agreed on here; VP8 with a picture.
+    let packet = |number: u8| {
+        let mut packet = vec![0xb1, 0xe0, 0, number, 0, 0, 0, number, 1, 2, 3, 4, 9, 9, 9, 9];
+        packet.extend([0xbe, 0xde, 0, 3, 0x10, b'7', 0x22, 1, 2, 3, 0x40, 5, 0, 0, 0, 0]);
+        packet.extend([0x90, 0x80, 0x80, number, 1, 2, 3, 4, 0, 0, 3]);
+        packet
+    };
+    let mut theirs = rtp::extension::ExtensionMap::default();
+    theirs.set(1, rtp::extension::Kind::Mid).unwrap();
+    theirs.set(2, rtp::extension::Kind::AbsSendTime).unwrap();
+    theirs.set(4, rtp::extension::Kind::VideoOrientation).unwrap();
+    let mut config = video_sender();
+    config.extensions = rtp::extension::ExtensionMap::default();
+    config.extensions.set(9, rtp::extension::Kind::AbsSendTime).unwrap();
+    config.extensions.set(10, rtp::extension::Kind::Mid).unwrap();
+    config.extensions.set(12, rtp::extension::Kind::VideoOrientation).unwrap();
+    config.mid = None;
+    let [mut at_once, mut waiting] = [rtp("middle", 2), rtp("middle", 2)];
+    let ids = [&mut at_once, &mut waiting].map(|rtp| rtp.add_sender(config.clone()).unwrap());
+    let now = epoch();
+    for number in 1..5 {
+        let mut memory = packet(number);
+        let len = memory.len();
+        memory.resize(len + 64, 0);
+        let mut changed = PacketMut::decode(&mut memory, len).unwrap();
+        at_once.forward(now, ids[0], 0, (7, number.into()), &mut changed, &theirs).unwrap();
+        let sender = waiting.sender(ids[1]).unwrap();
+        sender.write_rtp(now, 0, 7, number.into(), &packet(number), &theirs).unwrap();
+        let sent = drain(&mut waiting, now);
+        let (one, other) = (changed.as_packet(), Packet::decode(&sent[0]).unwrap());
+        assert_eq!((one.header(), one.payload(), one.padding()), (other.header(), other.payload(), 3));
+        assert!(one.csrcs().eq(other.csrcs()) && other.csrcs().len() == 1);
+        for id in 1..15 {
+            assert_eq!(one.element(id), other.element(id), "element {id}");
+        }
+        assert_eq!((other.element(12), other.element(9).map(<[u8]>::len)), (Some(&[5][..]), Some(3)));
+        assert_eq!(other.element(10), None, "a section of theirs is none of ours");
+    }
+}
+
 fn picture(packet: &Packet<'_>) -> u16 {
     vp8::Descriptor::decode(packet.payload()).unwrap().0.picture_id.map(PictureId::value).unwrap()
 }

@@ -20,6 +20,20 @@ pub struct Header {
     pub ssrc: Ssrc,
 }
 
+impl Header {
+    /// Writes it over the header of the packet in `memory`, but for what tells where the rest stands. What is shorter is no
+    /// packet, and stays as it is.
+    pub fn patch(self, memory: &mut [u8]) {
+        let [_, second, rest @ ..] = memory else { return };
+        let Some(rest) = rest.first_chunk_mut::<10>() else { return };
+        *second = if self.marker { MARKER } else { 0 } | self.payload_type.get();
+        let [n0, n1] = self.sequence_number.0.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.0.to_be_bytes();
+        let [s0, s1, s2, s3] = self.ssrc.0.to_be_bytes();
+        *rest = [n0, n1, t0, t1, t2, t3, s0, s1, s2, s3];
+    }
+}
+
 /// A received packet of RTP. Decoding checks every boundary once and copies no payload, so that nothing
 /// can fail afterwards.
 ///
@@ -48,28 +62,31 @@ impl<'a> Packet<'a> {
     /// What is wrong with it. A header extension whose elements are malformed is no error: reading them
     /// stops there (RFC 8285 §4).
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let layout = Layout::of(bytes)?;
-        let mut reader = Reader::new(bytes);
-        let [_, second] = reader.array()?;
+        Self::with_layout(bytes, &Layout::of(bytes)?).ok_or(DecodeError::Truncated)
+    }
+
+    /// The packet whose parts stand there.
+    pub(crate) fn with_layout(bytes: &'a [u8], layout: &Layout) -> Option<Self> {
+        let [_, second, n0, n1, t0, t1, t2, t3, s0, s1, s2, s3] = *bytes.first_chunk::<FIXED>()?;
         let header = Header {
             marker: second & MARKER != 0,
             payload_type: PayloadType::of_low_bits(second),
-            sequence_number: SequenceNumber(reader.u16()?),
-            timestamp: RtpTimestamp(reader.u32()?),
-            ssrc: Ssrc(reader.u32()?),
+            sequence_number: SequenceNumber(u16::from_be_bytes([n0, n1])),
+            timestamp: RtpTimestamp(u32::from_be_bytes([t0, t1, t2, t3])),
+            ssrc: Ssrc(u32::from_be_bytes([s0, s1, s2, s3])),
         };
-        let csrcs = reader.take(layout.csrcs_end.saturating_sub(FIXED))?;
+        let csrcs = bytes.get(FIXED..layout.csrcs_end)?;
         let extension = if layout.has_extension() {
-            let profile = reader.u16()?;
-            reader.u16()?;
-            let len = layout.payload_at.saturating_sub(layout.elements_at());
-            Some(HeaderExtension::new(profile, reader.take(len)?))
+            let profile = *bytes.get(layout.csrcs_end..)?.first_chunk()?;
+            let elements = bytes.get(layout.elements_at()..layout.payload_at)?;
+            Some(HeaderExtension::new(u16::from_be_bytes(profile), elements))
         } else {
             None
         };
-        let payload = reader.take(layout.payload_end.saturating_sub(layout.payload_at))?;
-        let padding = u8::try_from(reader.remaining()).map_err(|_| DecodeError::Padding)?;
-        Ok(Self { bytes, header, csrcs, extension, payload, padding })
+        let payload = bytes.get(layout.payload_at..layout.payload_end)?;
+        // One byte says how much padding there is.
+        let padding = u8::try_from(layout.end.saturating_sub(layout.payload_end)).ok()?;
+        Some(Self { bytes, header, csrcs, extension, payload, padding })
     }
 
     /// A packet of nothing.

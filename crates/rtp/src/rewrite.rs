@@ -39,7 +39,7 @@ impl<'a> PacketMut<'a> {
     /// The packet as it is now.
     pub fn as_packet(&self) -> Packet<'_> {
         // It decoded, and every change keeps it so; the shortest packet there is stands for what cannot be.
-        Packet::decode(self.bytes()).unwrap_or_else(|_| Packet::empty())
+        Packet::with_layout(self.bytes(), &self.layout).unwrap_or(Packet::empty())
     }
 
     /// The bytes of the packet as it is now.
@@ -103,6 +103,17 @@ impl<'a> PacketMut<'a> {
         let form = self.form().ok()??;
         let span = self.spans(form).find(|span| span.id == id)?;
         self.elements_mut().get_mut(span.value_at..span.end)
+    }
+
+    /// Shows `change` every element, with its identifier, to be changed where it stands.
+    pub fn change_elements(&mut self, mut change: impl FnMut(u8, &mut [u8])) {
+        let Ok(Some(form)) = self.form() else { return };
+        let elements = self.elements_mut();
+        let mut at = 0;
+        while let Some(span) = Span::next(form, elements, at) {
+            at = span.end;
+            change(span.id, elements.get_mut(span.value_at..span.end).unwrap_or_default());
+        }
     }
 
     /// By how many bytes the packet grows when the element of this identifier is set to a value of `len`

@@ -370,6 +370,13 @@ impl Transport {
         Some(self.connectivity.max_datagram().saturating_sub(srtp.overhead()))
     }
 
+    /// How long packets of media may be before they are protected: those of our own, and those that are forwarded.
+    pub(crate) fn packet_limits(&self) -> Option<(usize, usize)> {
+        let forwarded = self.max_media_packet()?;
+        let added = self.connectivity.max_datagram().saturating_sub(forwarded);
+        Some((self.max_datagram().saturating_sub(added), forwarded))
+    }
+
     /// One packet of media, at once.
     pub(crate) fn write_media(
         &mut self,
@@ -438,9 +445,8 @@ impl Transport {
         if engine.sends().is_none_or(|due| due > now) {
             return None;
         }
-        let forwarded = self.max_media_packet()?;
-        let added = self.connectivity.max_datagram().saturating_sub(forwarded);
-        engine.set_max_packet(self.max_datagram().saturating_sub(added), forwarded);
+        let (own, forwarded) = self.packet_limits()?;
+        engine.set_max_packet(own, forwarded);
         let srtp = self.srtp.as_mut()?;
         self.connectivity.limit(batch);
         let mut is_rtcp = true;

@@ -1,8 +1,10 @@
+mod adopt;
+
 use std::time::Duration;
 
 use crypto::Rng;
 use proto::{Instant, Writer};
-use rtp::extension::{AudioLevel, ExtensionMap, Form, Kind, RepairedRid};
+use rtp::extension::{AudioLevel, Form, Kind, RepairedRid};
 use rtp::rtcp::{ReportBlock, SenderInfo};
 use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
 
@@ -11,7 +13,7 @@ use super::history::{Budget, History};
 use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
-use super::template::{Template, put_stamps, stamp, stamp_zeros};
+use super::template::{Template, put_stamps, stamp};
 use super::{SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
@@ -210,7 +212,7 @@ impl Encoding {
             timestamp,
             payload_type: config.payload_type,
             // Until the first report nobody need know which stream this is (RFC 8852 §3.1, RFC 9143 §15).
-            named: self.remote.count == 0,
+            named: self.is_named(),
         };
         let overhead = template.header_len(config, frame)?;
         // What becomes of it as a retransmission must fit, too, with its name.
@@ -259,7 +261,7 @@ impl Encoding {
             rid: self.rid,
             timestamp: RtpTimestamp(frame.timestamp.wrapping_add(self.timestamp_offset)),
             payload_type,
-            named: self.remote.count == 0,
+            named: self.is_named(),
         };
         let overhead = template.header_len(config, frame)?;
         if overhead.saturating_add(frame.bytes.len()) > config.max_packet {
@@ -281,59 +283,6 @@ impl Encoding {
     pub(crate) fn media_time(&mut self, now: Instant, rate: u32) -> u32 {
         let (last, at) = *self.time.get_or_insert((RtpTimestamp(self.timestamp_offset), now));
         last.wrapping_add(clock::ticks(now - at, rate)).0.wrapping_sub(self.timestamp_offset)
-    }
-
-    /// Makes a packet of somebody else's one of this stream, where it stands. Gives its number.
-    pub(crate) fn adopt(
-        &mut self,
-        now: Instant,
-        config: &SenderConfig,
-        source: u32,
-        number: u64,
-        packet: &mut PacketMut<'_>,
-        theirs: &ExtensionMap,
-    ) -> Result<u64, SendError> {
-        packet.map_elements(theirs.translation(&config.extensions))?;
-        if self.remote.count == 0 {
-            if let Some(mid) = &config.mid {
-                config.extensions.write(packet, mid)?;
-            }
-            if let Some(rid) = &self.rid {
-                config.extensions.write(packet, rid)?;
-            }
-        }
-        for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
-            if let Some((id, zeros)) = config.extensions.id(kind).zip(stamp_zeros(kind)) {
-                packet.set_element(id, zeros)?;
-            }
-        }
-        let (number, fresh) = self.forward.place(source, number, self.next).ok_or(SendError::Late)?;
-        self.forward.rewrite(now, packet, config.codec, fresh);
-        packet.set_ssrc(self.ssrc);
-        packet.set_payload_type(config.payload_type);
-        packet.set_sequence_number(wire(number));
-        self.next = self.next.max(number.saturating_add(1));
-        self.time = Some((packet.as_packet().header().timestamp, now));
-        Ok(number)
-    }
-
-    /// The same with a packet of `len` bytes at the begin of `memory`, where it may grow. Gives its number and its length.
-    pub(crate) fn adopt_bytes(
-        &mut self,
-        now: Instant,
-        config: &SenderConfig,
-        source: u32,
-        number: u64,
-        (memory, len): (&mut [u8], usize),
-        theirs: &ExtensionMap,
-    ) -> Result<(u64, usize), SendError> {
-        let mut packet = PacketMut::decode(memory, len).map_err(|_| SendError::Malformed)?;
-        let number = self.adopt(now, config, source, number, &mut packet, theirs)?;
-        // Others send what their path carries; one that is too long for ours would wait for room for ever.
-        if packet.len() > config.max_forwarded {
-            return Err(SendError::TooLong);
-        }
-        Ok((number, packet.len()))
     }
 
     pub(crate) fn omit(&mut self, source: u32, number: u64) {

@@ -65,6 +65,18 @@ impl Forward {
     /// Changes time and picture of a packet. `fresh`: it is the first of its source.
     pub(crate) fn rewrite(&mut self, now: Instant, packet: &mut PacketMut<'_>, codec: Codec, fresh: bool) {
         let theirs = packet.as_packet().header().timestamp;
+        packet.set_timestamp(self.timestamp(now, theirs, codec, fresh));
+        self.rewrite_payload(packet.payload_mut(), codec, fresh);
+    }
+
+    /// Our time of a packet.
+    pub(crate) fn timestamp(
+        &mut self,
+        now: Instant,
+        theirs: RtpTimestamp,
+        codec: Codec,
+        fresh: bool,
+    ) -> RtpTimestamp {
         if fresh && let Some(last_at) = self.last_at {
             // Time goes on as it does here; at least by a tick, as two frames never share one.
             let elapsed = clock::ticks(now - last_at, codec.clock_rate()).max(1);
@@ -76,11 +88,15 @@ impl Forward {
             self.last_timestamp = ours;
             self.last_at = Some(now);
         }
-        packet.set_timestamp(ours);
+        ours
+    }
+
+    /// Changes the picture that a payload is of.
+    pub(crate) fn rewrite_payload(&mut self, payload: &mut [u8], codec: Codec, fresh: bool) {
         if codec == Codec::Vp8 {
-            self.rewrite_vp8(packet.payload_mut(), fresh);
+            self.rewrite_vp8(payload, fresh);
         } else if codec == Codec::Vp9 {
-            self.rewrite_vp9(packet.payload_mut(), fresh);
+            self.rewrite_vp9(payload, fresh);
         }
     }
 

@@ -92,7 +92,7 @@ impl History {
 
     /// Keeps a packet: one that waits, or one that was sent. Gives whether it is new.
     pub(crate) fn add(&mut self, now: Instant, number: u64, bytes: Vec<u8>, sent: Option<Instant>) -> bool {
-        let Err(at) = self.packets.binary_search_by_key(&number, |stored| stored.number) else {
+        let Err(at) = self.place(number) else {
             self.give_back(bytes);
             return false;
         };
@@ -187,8 +187,7 @@ impl History {
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&Stored> {
-        let at = self.packets.binary_search_by_key(&number, |stored| stored.number).ok()?;
-        self.packets.get(at)
+        self.packets.get(self.place(number).ok()?)
     }
 
     /// Drops what waits.
@@ -200,8 +199,21 @@ impl History {
     }
 
     fn get_mut(&mut self, number: u64) -> Option<&mut Stored> {
-        let at = self.packets.binary_search_by_key(&number, |stored| stored.number).ok()?;
+        let at = self.place(number).ok()?;
         self.packets.get_mut(at)
+    }
+
+    /// Where a packet is, or would be. Numbers without a gap are the rule: then it is as far from an end as its number is.
+    fn place(&self, number: u64) -> Result<usize, usize> {
+        let (Some(first), Some(last)) = (self.packets.front(), self.packets.back()) else { return Err(0) };
+        if number > last.number {
+            return Err(self.packets.len());
+        }
+        let expected = usize::try_from(number.saturating_sub(first.number)).unwrap_or(usize::MAX);
+        if self.packets.get(expected).is_some_and(|stored| stored.number == number) {
+            return Ok(expected);
+        }
+        self.packets.binary_search_by_key(&number, |stored| stored.number)
     }
 
     /// Forgets the oldest packet, if it was sent.

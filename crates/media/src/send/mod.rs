@@ -26,7 +26,7 @@ use proto::{Instant, Writer};
 use rtp::extension::ExtensionMap;
 use rtp::payload::FrameError;
 use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
-use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
+use rtp::{EditError, NtpTime, Packet, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
 use self::tones::Tones;
@@ -296,13 +296,15 @@ impl Sender {
         if !encoding.history.has_room(1, packet.len()) {
             return Err(SendError::Blocked);
         }
+        let packet = Packet::decode(packet).map_err(|_| SendError::Malformed)?;
         let mut memory = encoding.history.memory(0);
-        memory.extend_from_slice(packet);
-        memory.resize(packet.len().saturating_add(FORWARDING_ROOM), 0);
-        match encoding.adopt_bytes(now, config, source, number, (&mut memory, packet.len()), theirs) {
-            Ok((number, len)) => {
-                memory.truncate(len);
-                if encoding.history.add(now, number, memory, None) { Ok(()) } else { Err(SendError::Late) }
+        match encoding.adopt_copy(now, config, source, number, &packet, theirs, &mut memory) {
+            Ok(number) => {
+                if encoding.history.add(now, number, memory, None) {
+                    Ok(())
+                } else {
+                    Err(SendError::Late)
+                }
             }
             Err(error) => {
                 encoding.history.give_back(memory);
@@ -490,7 +492,7 @@ impl Sender {
     }
 
     /// Whether anything waits to be sent.
-    pub(crate) fn is_waiting(&mut self) -> bool {
+    pub fn is_waiting(&mut self) -> bool {
         let config = &self.config;
         self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
     }
@@ -634,6 +636,4 @@ fn active(encodings: &mut [Encoding], at: usize) -> Result<&mut Encoding, SendEr
 
 /// Of whom nothing was said.
 const USUAL_URGENCY: u8 = 1;
-/// By how much a packet may grow that is forwarded: header extensions that it lacks.
-const FORWARDING_ROOM: usize = 64;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);

@@ -144,20 +144,22 @@ pub(super) const fn stamp_zeros(kind: Kind) -> Option<&'static [u8]> {
 }
 
 /// Writes what is known when a packet leaves over what stands in its place.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of many extensions it is about some")]
 pub(super) fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant, transport: u64) {
-    for kind in [Kind::TransportSequence, Kind::TransportSequence2] {
-        if let Some(place) = map.id(kind).and_then(|id| packet.element_mut(id))
-            && let Some(place) = place.first_chunk_mut()
-        {
-            *place = wire(transport).0.to_be_bytes();
+    packet.change_elements(|id, value| match map.kind(id) {
+        Some(Kind::TransportSequence | Kind::TransportSequence2) => {
+            if let Some(place) = value.first_chunk_mut() {
+                *place = wire(transport).0.to_be_bytes();
+            }
         }
-    }
-    if let Some(place) = map.id(Kind::AbsSendTime).and_then(|id| packet.element_mut(id))
-        && let Some(place) = place.first_chunk_mut::<3>()
-    {
-        let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
-        *place = time;
-    }
+        Some(Kind::AbsSendTime) => {
+            if let Some(place) = value.first_chunk_mut::<3>() {
+                let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
+                *place = time;
+            }
+        }
+        _ => {}
+    });
 }
 
 /// All header extensions together.

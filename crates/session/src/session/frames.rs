@@ -219,14 +219,21 @@ impl Session {
         }
         // What nobody can take is not kept.
         let transport = self.transports.get(transceiver.association.transport);
-        transport.and_then(Transport::max_media_packet).ok_or(SendMediaError::NotConnected)?;
+        let limits = transport.and_then(Transport::packet_limits);
+        let (own, forwarded) = limits.ok_or(SendMediaError::NotConnected)?;
         if self.ending != super::Ending::No {
             return Err(SendMediaError::NotConnected);
         }
         let engine = self.engine_of(id).ok_or(SendMediaError::UnknownEncoding)?;
+        engine.set_max_packet(own, forwarded);
         let sender = engine.sender(id).and_then(|id| engine.rtp.sender(id));
-        let sent = send(sender.ok_or(SendMediaError::UnknownEncoding)?, now);
-        engine.refresh(now);
+        let sender = sender.ok_or(SendMediaError::UnknownEncoding)?;
+        // Behind what waits already nothing becomes due any earlier.
+        let was_waiting = sender.is_waiting();
+        let sent = send(sender, now);
+        if !was_waiting {
+            engine.refresh(now);
+        }
         sent.map_err(|error| match error {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
