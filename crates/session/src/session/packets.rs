@@ -237,7 +237,7 @@ impl Session {
             for transport in self.transports.iter_mut() {
                 let id = transport.id;
                 if let Some(engine) = transport.engine_mut() {
-                    engine.follow(now, &self.negotiation.transceivers, id);
+                    engine.follow(now, &mut self.negotiation.transceivers, id);
                 }
             }
         }

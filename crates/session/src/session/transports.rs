@@ -142,6 +142,9 @@ impl Session {
 
     fn forget_transport(&mut self, id: TransportId) {
         let Some(mut transport) = self.transports.remove(id) else { return };
+        if let Some(engine) = transport.engine_mut() {
+            engine.release(&mut self.negotiation.transceivers, None);
+        }
         // What waits and the keys of media go with it: they are of no use to others.
         let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
         self.untold.retain(|candidate| candidate.ufrag != ufrag);
