@@ -466,6 +466,7 @@ fn mid_of(transceiver: &Transceiver) -> Option<Mid> {
 }
 
 fn announce(receiver: &mut ::media::Receiver, negotiated: &Negotiated) {
+    receiver.forget_unnamed(|ssrc| negotiated.remote_sources.iter().any(|(named, _)| *named == ssrc));
     for (ssrc, rtx) in &negotiated.remote_sources {
         // Of more than the limit packets have to tell.
         let _ = receiver.announce(*ssrc, *rtx, None);
