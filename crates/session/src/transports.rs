@@ -122,3 +122,40 @@ pub(crate) struct OwnSockets {
     /// They have all been told of, so that gathering may end.
     pub are_complete: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use proto::Instant;
+
+    use super::*;
+    use crate::{BundlePolicy, Config, MediaKind, Session, WallClock};
+
+    #[test]
+    fn a_transport_stays_where_it_is_while_others_come_and_go() {
+        let now = Instant::from_nanos(1);
+        let mut config = Config::new(testkit::null_provider());
+        config.bundle_policy = BundlePolicy::MaxCompat;
+        let mut session =
+            Session::new(now, WallClock { unix_seconds: 1_800_000_000 }, config, [1; 32]).unwrap();
+        (0..4).for_each(|_| _ = session.add_track(now, MediaKind::Audio, vec![]).unwrap());
+        session.create_offer(now).unwrap();
+        let transports = &mut session.transports;
+        let places = |transports: &Transports| -> Vec<(u32, *const Transport)> {
+            transports.iter().map(|transport| (transport.id.0, ptr::from_ref(transport))).collect()
+        };
+        let mut known = places(transports);
+        assert_eq!(known.len(), 4);
+        for gone in [1, 0, 3] {
+            transports.remove(TransportId(gone));
+            known.retain(|(id, _)| *id != gone);
+            assert_eq!(places(transports), known);
+            let ids = (0..known.len()).map(|place| transports.at(place).map(|transport| transport.id.0));
+            assert!(ids.eq(known.iter().map(|(id, _)| Some(*id))));
+            assert!(transports.at(known.len()).is_none() && !transports.is_empty());
+        }
+        transports.remove(TransportId(2));
+        assert!(transports.is_empty() && transports.at(0).is_none() && transports.first().is_none());
+    }
+}

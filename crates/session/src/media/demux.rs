@@ -92,9 +92,9 @@ impl Streams {
             self.receivers.push(Receiver { id: transceiver.id, mid, types, repairs, rids });
             // One meaning in the whole bundle (RFC 8285 §5).
             let id = |kind| negotiated.extensions.id(kind);
-            self.mid_id = self.mid_id.or(id(Kind::Mid));
-            self.rid_id = self.rid_id.or(id(Kind::Rid));
-            self.repaired_id = self.repaired_id.or(id(Kind::RepairedRid));
+            self.mid_id = self.mid_id.or_else(|| id(Kind::Mid));
+            self.rid_id = self.rid_id.or_else(|| id(Kind::Rid));
+            self.repaired_id = self.repaired_id.or_else(|| id(Kind::RepairedRid));
         }
         let receivers = &self.receivers;
         let receives = |id: TransceiverId| receivers.iter().any(|receiver| receiver.id == id);
