@@ -331,9 +331,13 @@ impl<'l, 'a> Checker<'l, 'a> {
 
     fn check(mut self, lines: Lines<'a>) -> Result<(), ParseError> {
         for line in lines.iter() {
+            let is_beyond =
+                |number| usize::try_from(number).is_ok_and(|number| number > self.limits.session_lines);
             let checked = if line.number == 1 {
                 let version = line.kind == 'v' && line.value.trim_end() == "0";
                 if version { Ok(()) } else { Err(ParseErrorKind::Version) }
+            } else if self.part == Part::Session && line.kind != 'm' && is_beyond(line.number) {
+                Err(ParseErrorKind::TooMuch("session_lines"))
             } else {
                 self.line(line.kind, line.value)
             };

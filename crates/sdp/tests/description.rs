@@ -282,6 +282,9 @@ fn limits_hold_at_one_past_them() {
     assert_eq!(kind(groups(limits.source_groups)), None);
     assert_eq!(kind(groups(limits.source_groups + 1)), Some(ParseErrorKind::TooMuch("source_groups")));
     let lines = |count: usize| format!("{head}{}", "b=x\r\n".repeat(count - 2));
+    assert_eq!(kind(lines(limits.session_lines)), None);
+    assert_eq!(kind(lines(limits.session_lines + 1)), Some(ParseErrorKind::TooMuch("session_lines")));
+    let lines = |count: usize| format!("{head}m=audio 9 X 0\r\n{}", "b=x\r\n".repeat(count - 3));
     assert_eq!(kind(lines(limits.lines)), None);
     assert_eq!(kind(lines(limits.lines + 1)), Some(ParseErrorKind::TooMuch("lines")));
 }
