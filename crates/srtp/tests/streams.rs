@@ -72,6 +72,13 @@ fn streams_that_were_used_longest_ago_make_room_and_are_not_forgotten() {
         assert_eq!(outbound.highest(Ssrc(0)).map(|index| index.rollover_counter()), Some(1));
         assert_eq!(inbound.highest(Ssrc(0)), outbound.highest(Ssrc(0)));
         assert_eq!(inbound.unprotect_rtp(&mut next).err(), Some(UnprotectError::Replayed));
+        // What its window knew before is taken for used.
+        for packet in &recorded {
+            assert_eq!(inbound.unprotect_rtp(&mut packet.clone()).err(), Some(UnprotectError::TooOld));
+        }
+        let mut twin = rtp(0, 0, b"y");
+        twin.resize(60, 0);
+        assert_eq!(outbound.protect_rtp(&mut twin, 13), Err(ProtectError::TooOld));
         inbound.unprotect_rtcp(&mut protect_rtcp(&mut outbound, &rtcp(0, b""))).unwrap();
         // As many are remembered as may be; those that are go on.
         let mut memory = rtp(99, 1, &[0; 40]);
