@@ -124,8 +124,19 @@ fn what_another_transport_takes_over_is_as_it_was() {
     };
     let before = streams(&mut two);
     assert!(two.session(1).set_output(to, Output::Packets));
+    // What waits for the transport that goes is lost with it, and counted.
+    let now = two.now();
+    let info = two.session(0).transceiver(from).unwrap();
+    let mut packet = vec![0x80, info.negotiated.unwrap().send[0].payload_type.get(), 0, 0, 0, 0, 0, 0];
+    packet.extend(info.encodings[0].ssrc.0.to_be_bytes());
+    for _ in 0..3 {
+        two.session(0).send_rtp(now, from, &packet).unwrap();
+    }
+    let refused = two.session(0).stats(now).media_refused;
     let both = |text: &str| text.replacen("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 0 1\r\n", 1);
     negotiate(&mut two, |text| both(&unbundled(text)));
+    let now = two.now();
+    assert_eq!(two.session(0).stats(now).media_refused, refused + 3);
     two.run(Duration::from_secs(1), |_| false);
     assert!(two.is_connected(), "{}", two.reports());
     let host = two.hosts[1];

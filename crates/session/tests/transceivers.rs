@@ -567,7 +567,7 @@ fn very_many_sections_share_their_payload_types() {
         let mut two = harness::Two::new();
         let now = two.now();
         (0..count).for_each(|_| _ = two.session(0).add_track(now, kind, vec![]).unwrap());
-        let formats = |offer: &session::SessionDescription| -> std::collections::BTreeSet<String> {
+        let formats = |offer: &SessionDescription| -> std::collections::BTreeSet<String> {
             offer.media().map(|media| media.formats().collect::<Vec<_>>().join(" ")).collect()
         };
         let offer = two.session(0).create_offer(now).unwrap();

@@ -145,7 +145,16 @@ impl Session {
         if let Some(engine) = transport.engine_mut() {
             engine.release(&mut self.negotiation.transceivers, None);
         }
-        // What waits and the keys of media go with it: they are of no use to others.
+        // What waits and the keys of media go with it: they are of no use to others. Counters stay.
+        let mut gone = [transport.media_refused(), 0];
+        if let Some(media) = &mut transport.media {
+            while media.queue.first().is_some() {
+                media.queue.pop();
+                gone[0] = gone[0].wrapping_add(1);
+            }
+            gone[1] = media.collisions;
+        }
+        self.gone.iter_mut().zip(gone).for_each(|(all, one)| *all = all.wrapping_add(one));
         let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
         self.untold.retain(|candidate| candidate.ufrag != ufrag);
         self.routes.push_back(Route::UfragRemoved(ufrag));
