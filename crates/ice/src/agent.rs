@@ -356,10 +356,7 @@ impl Agent {
             return Err(CandidateError::TooMany);
         } else {
             let budget = Some(self.config.max_unanswered);
-            let number = self.generation.number_remote();
-            let remotes = &mut self.generation.remotes;
-            let at = remotes.len();
-            remotes.push(Remote {
+            let at = self.generation.add_remote(|number| Remote {
                 number,
                 address,
                 carrier,

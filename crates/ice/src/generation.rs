@@ -125,11 +125,12 @@ impl Generation {
         self.pair(self.selected).map(|pair| pair.path)
     }
 
-    /// The number of the next remote candidate.
-    pub(crate) const fn number_remote(&mut self) -> u32 {
-        let number = self.next_remote;
+    /// Adds a candidate of the peer's, signalled or learned, by its number. Says where it is.
+    pub(crate) fn add_remote(&mut self, remote: impl FnOnce(u32) -> Remote) -> usize {
+        let (number, at) = (self.next_remote, self.remotes.len());
         self.next_remote = number.wrapping_add(1);
-        number
+        self.remotes.push(remote(number));
+        at
     }
 
     pub(crate) fn budget(&self, path: Path) -> u32 {

@@ -227,16 +227,14 @@ impl Agent {
         }
         let has_room = self.has_room_to_learn(path.local, nominates);
         if has_room {
-            let number = self.generation.number_remote();
-            let remotes = &mut self.generation.remotes;
-            let foundation = format!("prflx{}", remotes.len()).into_boxed_str();
+            let foundation = format!("prflx{}", self.generation.remotes.len()).into_boxed_str();
             let budget = Some(self.config.max_unanswered);
             let kind = Kind::PeerReflexive;
             let Path { carrier, remote: address, .. } = path;
             // Who came to a listener of ours has opened the connection, and can be reached by no other one.
             let tcp_type = (carrier == Carrier::Framed).then_some(TcpType::Active);
             let ufrag = None;
-            remotes.push(Remote {
+            self.generation.add_remote(|number| Remote {
                 number,
                 address,
                 carrier,

@@ -103,7 +103,7 @@ pub use receive::{
     ReceiverConfig, ReceiverEvent, RecoveryLimits, StreamId, StreamStats, TrackStats,
 };
 pub use send::{
-    EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, OutgoingFrame, PacketKind,
+    EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, Numbering, OutgoingFrame, PacketKind,
     RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError, ToneFormat,
 };
 pub use sframe::{

@@ -149,6 +149,24 @@ fn streams_that_have_fallen_silent_make_room_and_announced_ones_do_not() {
     assert_eq!(give(&mut receiver, later, &packet(1, 1, 96, &frame(1, true))), Ok(false));
 }
 
+/// Descriptions may name other sources again and again, before any of them sends.
+#[test]
+fn announced_streams_that_are_named_no_more_and_have_not_begun_make_room() {
+    let mut config = config();
+    (config.max_streams, config.probation) = (2, 0);
+    let mut receiver = Receiver::new(config);
+    for number in 1..10 {
+        receiver.forget_unnamed(|ssrc| ssrc == Ssrc(number));
+        assert!(receiver.announce(Ssrc(number), Some(Ssrc(100 + number)), None).is_some());
+    }
+    assert!(receiver.has_source(Ssrc(9)) && receiver.has_source(Ssrc(109)));
+    assert!(!receiver.has_source(Ssrc(8)) && !receiver.has_source(Ssrc(108)));
+    // One that has begun goes on.
+    assert_eq!(give(&mut receiver, at(0), &packet(9, 1, 96, &frame(1, true))), Ok(false));
+    receiver.forget_unnamed(|_| false);
+    assert!(receiver.has_source(Ssrc(9)));
+}
+
 #[test]
 fn retransmissions_find_their_stream_by_what_it_misses() {
     let mut config = config();

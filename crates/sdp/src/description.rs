@@ -307,6 +307,8 @@ impl<'a> Origin<'a> {
 /// Checks the lines of a description, in one pass.
 struct Checker<'l, 'a> {
     limits: &'l Limits,
+    /// Of what the lines are at hand.
+    part: Part,
     seen_origin: bool,
     sections: usize,
     candidates: usize,
@@ -318,6 +320,7 @@ impl<'l, 'a> Checker<'l, 'a> {
     const fn new(limits: &'l Limits) -> Self {
         Self {
             limits,
+            part: Part::Session,
             seen_origin: false,
             sections: 0,
             candidates: 0,
@@ -328,9 +331,13 @@ impl<'l, 'a> Checker<'l, 'a> {
 
     fn check(mut self, lines: Lines<'a>) -> Result<(), ParseError> {
         for line in lines.iter() {
+            let is_beyond =
+                |number| usize::try_from(number).is_ok_and(|number| number > self.limits.session_lines);
             let checked = if line.number == 1 {
                 let version = line.kind == 'v' && line.value.trim_end() == "0";
                 if version { Ok(()) } else { Err(ParseErrorKind::Version) }
+            } else if self.part == Part::Session && line.kind != 'm' && is_beyond(line.number) {
+                Err(ParseErrorKind::TooMuch("session_lines"))
             } else {
                 self.line(line.kind, line.value)
             };
@@ -354,7 +361,12 @@ impl<'l, 'a> Checker<'l, 'a> {
                 Origin::parse(value).ok_or(ParseErrorKind::Origin)?;
             }
             'm' => self.media(value)?,
-            'a' => self.attribute(Attribute::parse(value)?)?,
+            'a' => match Attribute::parse(value) {
+                Ok(attribute) => self.attribute(attribute)?,
+                Err(kind) if self.part.reads(kind) => return Err(kind),
+                // RFC 8866 §5.13: what is not understood is ignored.
+                Err(_) => {}
+            },
             _ => {}
         }
         Ok(())
@@ -372,9 +384,10 @@ impl<'l, 'a> Checker<'l, 'a> {
         }
         let mut fields = value.split_ascii_whitespace();
         let [kind, port, protocol] = std::array::from_fn(|_| fields.next());
-        let (Some(_), Some(port), Some(_)) = (kind, port, protocol) else {
+        let (Some(_), Some(port), Some(protocol)) = (kind, port, protocol) else {
             return Err(ParseErrorKind::Media);
         };
+        self.part = Part::of(protocol);
         let port = port.split('/').next().unwrap_or(port);
         if !port.bytes().all(|byte| byte.is_ascii_digit()) || port.parse::<u16>().is_err() {
             return Err(ParseErrorKind::Port);
@@ -406,6 +419,43 @@ impl<'l, 'a> Checker<'l, 'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// What lines belong to, which says what of them is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part {
+    Session,
+    /// A section with this protocol, whether it is rejected or not.
+    Rtp,
+    Sctp,
+    Other,
+}
+
+impl Part {
+    fn of(protocol: &str) -> Self {
+        let has = |name: &str| protocol.split('/').any(|part| part == name);
+        if has("RTP") {
+            Self::Rtp
+        } else if has("SCTP") {
+            Self::Sctp
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether an attribute that this is wrong with is one that is read here. RFC 9429 §5.8 has a description refused for a line
+    /// that cannot be read, also where its value is not used; §5.8.1 and §5.8.2 say which lines are read where.
+    fn reads(self, wrong: ParseErrorKind) -> bool {
+        let ParseErrorKind::Attribute(name, _) = wrong else { return true };
+        match name {
+            "ice-ufrag" | "ice-pwd" | "ice-options" | "fingerprint" | "setup" | "tls-id" => true,
+            "group" => self == Self::Session,
+            "extmap" => matches!(self, Self::Session | Self::Rtp),
+            "mid" | "candidate" => self != Self::Session,
+            "sctp-port" | "max-message-size" => self == Self::Sctp,
+            _ => self == Self::Rtp,
+        }
     }
 }
 

@@ -7,6 +7,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Lines.
     pub lines: usize,
+    /// Lines before the first media section: what sections do not say is looked for there, for each of them.
+    pub session_lines: usize,
     /// Bytes in a line.
     pub line_bytes: usize,
     /// Media sections.
@@ -25,6 +27,7 @@ impl Default for Limits {
         Self {
             bytes: 256 * 1024,
             lines: 10_000,
+            session_lines: 500,
             line_bytes: 8 * 1024,
             media: 256,
             formats: 256,

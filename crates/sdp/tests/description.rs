@@ -202,6 +202,67 @@ fn errors_name_the_line() {
     }
 }
 
+/// RFC 9429 §5.8: what is read, and cannot be, is an error, also where a section is rejected. What is read of other sections alone is
+/// ignored (RFC 8866 §5.13), as is what nobody knows.
+#[test]
+fn an_attribute_is_an_error_where_it_is_read_and_nowhere_else() {
+    let head = "v=0\r\no=- 1 1 IN IP4 x\r\ns=-\r\nt=0 0\r\n";
+    let parts = [
+        "",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n",
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
+        "m=image 9 udptl t38\r\n",
+    ];
+    let everywhere = [true; 4];
+    let sections = [false, true, true, true];
+    let rtp = [false, true, false, false];
+    for (attribute, is_read) in [
+        ("ice-ufrag:a", everywhere),
+        ("ice-pwd:short", everywhere),
+        ("ice-options:", everywhere),
+        ("fingerprint:sha-256 X", everywhere),
+        ("setup:none", everywhere),
+        ("tls-id:short", everywhere),
+        ("group:", [true, false, false, false]),
+        ("mid:", sections),
+        ("candidate:", sections),
+        ("extmap:0 urn:x", [true, true, false, false]),
+        ("sctp-port:x", [false, false, true, false]),
+        ("max-message-size:-1", [false, false, true, false]),
+        ("rtpmap:x", rtp),
+        ("fmtp:", rtp),
+        ("rtcp-fb:x", rtp),
+        ("msid:", rtp),
+        ("ssrc:x", rtp),
+        ("ssrc-group:FID x", rtp),
+        ("rtcp:x", rtp),
+        ("rid:!", [false; 4]),
+        ("simulcast:x", [false; 4]),
+        ("ptime:x", [false; 4]),
+        ("nobody-knows:\u{1}", [false; 4]),
+    ] {
+        for (part, is_read) in parts.into_iter().zip(is_read) {
+            let rejected = part.replace(" 9 ", " 0 ");
+            for section in [part, &rejected] {
+                let text = format!("{head}{section}a={attribute}\r\na=mid:0\r\n");
+                let parsed = SessionDescription::parse(&text);
+                let where_it_stands = format!("{attribute} in {section}");
+                match parsed {
+                    Err(error) => {
+                        let line = if section.is_empty() { 5 } else { 6 };
+                        assert!(is_read, "{where_it_stands}");
+                        assert_eq!(error.line, line, "{where_it_stands}");
+                    }
+                    Ok(description) => {
+                        assert!(!is_read, "{where_it_stands}");
+                        assert_eq!(description.to_string(), text);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn limits_hold_at_one_past_them() {
     let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n";
@@ -221,6 +282,9 @@ fn limits_hold_at_one_past_them() {
     assert_eq!(kind(groups(limits.source_groups)), None);
     assert_eq!(kind(groups(limits.source_groups + 1)), Some(ParseErrorKind::TooMuch("source_groups")));
     let lines = |count: usize| format!("{head}{}", "b=x\r\n".repeat(count - 2));
+    assert_eq!(kind(lines(limits.session_lines)), None);
+    assert_eq!(kind(lines(limits.session_lines + 1)), Some(ParseErrorKind::TooMuch("session_lines")));
+    let lines = |count: usize| format!("{head}m=audio 9 X 0\r\n{}", "b=x\r\n".repeat(count - 3));
     assert_eq!(kind(lines(limits.lines)), None);
     assert_eq!(kind(lines(limits.lines + 1)), Some(ParseErrorKind::TooMuch("lines")));
 }

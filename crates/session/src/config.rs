@@ -213,7 +213,8 @@ pub struct Limits {
     pub max_transceivers: usize,
     /// Transports at a time: of each section that is not bundled, and of each bundle. Default: 16.
     pub max_transports: usize,
-    /// SSRCs of the peer's that are told apart on a transport, and as many that its descriptions name. Default: 256.
+    /// SSRCs of the peer's that are told apart on a transport at a time, and as many that its descriptions name. Where there is one
+    /// more, the one that has been silent longest makes room, five seconds at least, if no description names it. Default: 256.
     pub max_remote_sources: usize,
     /// Bytes of RTP and RTCP that wait on a transport for the caller to take them; a packet counts 4 more than it has. Default: 64 KiB.
     pub media_queue: usize,

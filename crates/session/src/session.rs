@@ -90,6 +90,8 @@ pub struct Session {
     news: News,
     ending: Ending,
     failure: Option<Failure>,
+    /// Of media of transports that are gone: packets that were given up, and SSRCs that were drawn anew.
+    pub(crate) gone: [u64; 2],
     pub(crate) ignored: crate::stats::Ignored,
 }
 
@@ -166,6 +168,7 @@ impl Session {
             news: News::default(),
             ending: Ending::No,
             failure: None,
+            gone: [0; 2],
             ignored: crate::stats::Ignored::default(),
         })
     }

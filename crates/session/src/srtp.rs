@@ -36,7 +36,7 @@ impl From<proto::NoSpace> for Unwritten {
 }
 
 impl Srtp {
-    /// Makes the keys of what DTLS has agreed upon. `None` where that is nothing.
+    /// Makes the keys of what DTLS has agreed upon, for `max_streams` SSRCs of the peer's at a time. `None` where that is nothing.
     pub(crate) fn new(
         provider: &'static dyn crypto::Provider,
         dtls: &dtls::Connection,
@@ -58,10 +58,10 @@ impl Srtp {
             DtlsRole::Server => srtp::DtlsRole::Server,
         };
         let (ours, theirs) = MasterKeys::from_keying_material(profile, material, role).ok()?;
-        let mut config = srtp::Config::new(provider);
-        config.max_streams = max_streams;
+        let (mut config, mut own) = (srtp::Config::new(provider), srtp::Config::new(provider));
+        (config.max_streams, own.max_streams) = (max_streams, MAX_OWN_STREAMS);
         Some(Self {
-            outbound: Outbound::new(&config, &ours).ok()?,
+            outbound: Outbound::new(&own, &ours).ok()?,
             inbound: Inbound::new(&config, &theirs).ok()?,
             refused: 0,
         })
@@ -142,3 +142,5 @@ impl Srtp {
 const LABEL: &[u8] = b"EXTRACTOR-dtls_srtp";
 /// Two keys of 32 bytes and two salts of 14.
 const MAX_MATERIAL: usize = 92;
+/// SSRCs of ours at a time: 256 transceivers with 16 encodings each, and their retransmissions.
+const MAX_OWN_STREAMS: usize = 8192;

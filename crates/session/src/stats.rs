@@ -131,6 +131,7 @@ impl Session {
     /// Figures, as they are at `now`.
     pub fn stats(&self, now: Instant) -> Stats {
         let transport = self.transports.first();
+        let [refused, collisions] = self.gone;
         let media = || self.transports.iter().filter_map(|transport| transport.media.as_ref());
         let dtls = transport.and_then(|transport| transport.dtls());
         let path = transport.and_then(|transport| {
@@ -153,8 +154,12 @@ impl Session {
             sctp: self.channels.association_stats(),
             srtp: transport.and_then(|transport| transport.srtp_stats()),
             remote_sources: media().map(|media| media.streams.len()).sum(),
-            media_refused: self.transports.iter().map(|transport| transport.media_refused()).sum(),
-            collisions: media().map(|media| media.collisions).sum(),
+            media_refused: self
+                .transports
+                .iter()
+                .map(|it| it.media_refused())
+                .fold(refused, u64::wrapping_add),
+            collisions: media().map(|media| media.collisions).fold(collisions, u64::wrapping_add),
             ignored: self.ignored,
         }
     }

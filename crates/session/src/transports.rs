@@ -16,21 +16,22 @@ impl fmt::Display for TransportId {
     }
 }
 
-/// The transports, in the order in which they were made. Nearly every session has one, which costs no memory of its own.
+/// The transports, in the order in which they were made. Nearly every session has one, which costs no memory of its own. None moves
+/// in memory as long as there are others: what it has of keys would stay behind.
 #[derive(Debug, Default)]
 pub(crate) struct Transports {
-    /// Without it there are no others.
     first: Option<Transport>,
     others: Option<Box<Others>>,
 }
 
 /// Most sessions have none, and pay for a pointer.
 #[derive(Debug, Default)]
-struct Others(Vec<Transport>);
+#[expect(clippy::vec_box, reason = "see `Transports`")]
+struct Others(Vec<Box<Transport>>);
 
 impl Transports {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.first.is_none() && self.others.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -41,29 +42,32 @@ impl Transports {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Transport> + Clone {
         let others = self.others.as_ref().map_or(&[][..], |others| &others.0);
-        self.first.as_slice().iter().chain(others)
+        self.first.as_slice().iter().chain(others.iter().map(|transport| &**transport))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Transport> {
         let others = self.others.as_mut().map_or(&mut [][..], |others| &mut others.0);
-        self.first.as_mut_slice().iter_mut().chain(others)
+        self.first.as_mut_slice().iter_mut().chain(others.iter_mut().map(|transport| &mut **transport))
     }
 
     /// The one that there is, where there is but one, as in nearly every session.
     pub(crate) fn only(&self) -> Option<&Transport> {
-        self.first.as_ref().filter(|_| self.others.as_ref().is_none_or(|others| others.0.is_empty()))
+        self.first.as_ref().filter(|_| self.others.is_none())
     }
 
     /// The oldest.
-    pub(crate) const fn first(&self) -> Option<&Transport> {
-        self.first.as_ref()
+    pub(crate) fn first(&self) -> Option<&Transport> {
+        self.iter().next()
     }
 
     /// The one that stands at this place in the order.
     pub(crate) fn at(&mut self, place: usize) -> Option<&mut Transport> {
-        match place.checked_sub(1) {
-            None => self.first.as_mut(),
-            Some(place) => self.others.as_mut()?.0.get_mut(place),
+        match (&mut self.first, place) {
+            (Some(first), 0) => Some(first),
+            (first, place) => {
+                let place = place.checked_sub(usize::from(first.is_some()))?;
+                self.others.as_mut()?.0.get_mut(place).map(|transport| &mut **transport)
+            }
         }
     }
 
@@ -86,22 +90,19 @@ impl Transports {
     }
 
     pub(crate) fn push(&mut self, transport: Transport) {
-        if self.first.is_none() {
+        if self.is_empty() {
             self.first = Some(transport);
         } else {
-            self.others.get_or_insert_default().0.push(transport);
+            self.others.get_or_insert_default().0.push(Box::new(transport));
         }
     }
 
-    pub(crate) fn remove(&mut self, id: TransportId) -> Option<Transport> {
-        let is_first = self.first.as_ref().is_some_and(|first| first.id == id);
-        let Some(others) = &mut self.others else { return self.first.take_if(|_| is_first) };
-        let place = if is_first { 0 } else { others.0.iter().position(|transport| transport.id == id)? };
-        let taken = others.0.remove(place);
-        if others.0.is_empty() {
-            self.others = None;
+    pub(crate) fn remove(&mut self, id: TransportId) {
+        self.first.take_if(|first| first.id == id);
+        if let Some(others) = &mut self.others {
+            others.0.retain(|transport| transport.id != id);
         }
-        if is_first { self.first.replace(taken) } else { Some(taken) }
+        self.others.take_if(|others| others.0.is_empty());
     }
 
     /// The place of the one that a datagram is for. Of several that is the one that it names, that has asked, or whose
@@ -120,4 +121,41 @@ pub(crate) struct OwnSockets {
     pub addresses: Vec<std::net::SocketAddr>,
     /// They have all been told of, so that gathering may end.
     pub are_complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use proto::Instant;
+
+    use super::*;
+    use crate::{BundlePolicy, Config, MediaKind, Session, WallClock};
+
+    #[test]
+    fn a_transport_stays_where_it_is_while_others_come_and_go() {
+        let now = Instant::from_nanos(1);
+        let mut config = Config::new(testkit::null_provider());
+        config.bundle_policy = BundlePolicy::MaxCompat;
+        let mut session =
+            Session::new(now, WallClock { unix_seconds: 1_800_000_000 }, config, [1; 32]).unwrap();
+        (0..4).for_each(|_| _ = session.add_track(now, MediaKind::Audio, vec![]).unwrap());
+        session.create_offer(now).unwrap();
+        let transports = &mut session.transports;
+        let places = |transports: &Transports| -> Vec<(u32, *const Transport)> {
+            transports.iter().map(|transport| (transport.id.0, ptr::from_ref(transport))).collect()
+        };
+        let mut known = places(transports);
+        assert_eq!(known.len(), 4);
+        for gone in [1, 0, 3] {
+            transports.remove(TransportId(gone));
+            known.retain(|(id, _)| *id != gone);
+            assert_eq!(places(transports), known);
+            let ids = (0..known.len()).map(|place| transports.at(place).map(|transport| transport.id.0));
+            assert!(ids.eq(known.iter().map(|(id, _)| Some(*id))));
+            assert!(transports.at(known.len()).is_none() && !transports.is_empty());
+        }
+        transports.remove(TransportId(2));
+        assert!(transports.is_empty() && transports.at(0).is_none() && transports.first().is_none());
+    }
 }

@@ -12,11 +12,13 @@
 
 mod harness;
 
+use std::sync::Arc;
+
 use crypto::Rng;
 use harness::{CLOCK, config};
 use session::{
-    BundlePolicy, ChannelInit, Direction, Event, MediaConfig, MediaKind, SdpType, SendEncoding, Session,
-    SessionDescription, SignalingState, TransceiverId, TransceiverInit,
+    BundlePolicy, ChannelInit, Direction, Event, FrameConfig, MediaConfig, MediaKind, SdpType, SendEncoding,
+    Session, SessionDescription, SignalingState, TransceiverId, TransceiverInit,
 };
 use testkit::epoch;
 
@@ -48,6 +50,8 @@ impl Pair {
             let number = if side == 0 { seed } else { seed / 3 };
             config.bundle_policy = policies[usize::try_from(number % 3).unwrap()];
             config.limits.max_transports = MAX_TRANSPORTS;
+            // With machines of frames, too, which follow.
+            config.frames = (seed % 2 == 1).then(|| Arc::new(FrameConfig::default()));
             Session::new(epoch(), CLOCK, config, [side + 1; 32]).unwrap()
         });
         Self {

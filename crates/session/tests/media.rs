@@ -362,33 +362,6 @@ fn bytes_of_media_wait_up_to_their_limit_and_not_one_more() {
 }
 
 #[test]
-fn sources_are_told_apart_up_to_their_number_and_not_one_more() {
-    let (mut two, ids) = connected_with(|config| config.limits.max_remote_sources = 4);
-    let now = two.now();
-    let video = ids[0][1];
-    // A peer that changes its SSRC with every packet, by stopping and adding: here by the machine that it is, told from outside.
-    assert_eq!(two.session(1).stats(now).remote_sources, 3);
-    let _ = video;
-    for (number, expected) in [(1, true), (2, false)] {
-        let id = two.session(0).add_track(now, MediaKind::Video, vec![]).unwrap();
-        two.negotiate(0);
-        let packet = packet(two.session(0), id, number, plain);
-        two.session(0).send_rtp(now, id, &packet).unwrap();
-        run(&mut two);
-        let came = media(&mut two, 1).len() == 1;
-        let refused = discards(&mut two, 1);
-        assert_eq!(came, expected, "{refused:?}");
-        if !expected {
-            assert!(
-                matches!(refused[..], [Discard::UnknownStream | Discard::TooManySources | Discard::Srtp(_)]),
-                "{refused:?}"
-            );
-        }
-        assert_eq!(two.session(1).stats(now).remote_sources, 4);
-    }
-}
-
-#[test]
 fn transceivers_are_made_up_to_their_number_and_not_one_more() {
     let mut config = config(0);
     config.limits.max_transceivers = 3;

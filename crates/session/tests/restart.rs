@@ -14,7 +14,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::Two;
-use session::{ConnectionState, Event, Outgoing, SendError};
+use session::{ConnectionState, Event, IceState, Outgoing, SendError};
 
 #[test]
 fn either_side_restarts_ice_in_mid_transfer_and_nothing_is_lost() {
@@ -93,4 +93,19 @@ fn credentials(two: &mut Two, side: usize) -> [String; 3] {
     let text = description.to_string();
     ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"]
         .map(|name| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned())
+}
+
+/// W3C WebRTC 1.0 §4.3.3: a connection whose DTLS is up is not new, though ICE be.
+#[test]
+fn a_connection_that_has_failed_is_connecting_once_it_restarts() {
+    let mut two = Two::new();
+    two.connect();
+    two.cut(&[0, 1]);
+    let failed = |two: &mut Two| matches!(two.session(0).connection_state(), ConnectionState::Failed(_));
+    assert!(two.run(Duration::from_secs(90), failed), "{}", two.reports());
+    let now = two.now();
+    two.session(0).restart_ice();
+    two.session(0).create_offer(now).unwrap();
+    assert_eq!(two.session(0).ice_state(), IceState::New);
+    assert_eq!(two.session(0).connection_state(), ConnectionState::Connecting);
 }

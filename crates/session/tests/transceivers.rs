@@ -560,6 +560,26 @@ fn offers_of_browsers_are_answered_and_their_answers_taken() {
     assert!(seen >= 15, "{seen}");
 }
 
+/// RFC 9143 §9.1: there are too few payload types for each section to have its own.
+#[test]
+fn very_many_sections_share_their_payload_types() {
+    for (kind, count) in [(MediaKind::Audio, 200), (MediaKind::Video, 100)] {
+        let mut two = harness::Two::new();
+        let now = two.now();
+        (0..count).for_each(|_| _ = two.session(0).add_track(now, kind, vec![]).unwrap());
+        let formats = |offer: &SessionDescription| -> std::collections::BTreeSet<String> {
+            offer.media().map(|media| media.formats().collect::<Vec<_>>().join(" ")).collect()
+        };
+        let offer = two.session(0).create_offer(now).unwrap();
+        assert_eq!((offer.media().len(), formats(&offer).len()), (count, 1));
+        two.negotiate(0);
+        assert!(two.run(std::time::Duration::from_secs(5), harness::Two::is_connected), "{}", two.reports());
+        // Retransmissions that the peer has left out are offered again, for all sections under the same numbers.
+        let offer = two.session(1).create_offer(now).unwrap();
+        assert_eq!((offer.media().len(), formats(&offer).len()), (count, 1));
+    }
+}
+
 #[test]
 fn what_does_not_go_together_is_refused() {
     let mut a = fresh(0);

@@ -45,6 +45,7 @@ fn connected(sections: &[SectionParameters]) -> Two {
     let configs = [0, 1].map(|side| {
         let mut config = config(side);
         config.frames = Some(Arc::new(FrameConfig::default()));
+        config.limits.max_transceivers = config.limits.max_transceivers.max(sections.len());
         config
     });
     let mut two = Two::with(configs, near());
@@ -103,6 +104,25 @@ fn send(two: &mut Two, side: usize, mids: &[&str], from: u32) -> Vec<Vec<Vec<u8>
         }
     }
     came
+}
+
+/// The machines of frames have room for as many sections as the session takes.
+#[test]
+fn the_last_of_very_many_sections_is_sent_and_received() {
+    let mut sections: Vec<_> =
+        (0..300).map(|number| section(&number.to_string(), MediaKind::Audio)).collect();
+    sections.iter_mut().take(299).for_each(|section| section.direction = Direction::Inactive);
+    let mut two = connected(&sections);
+    // All at once they would share what the path is thought to carry; of each there are machines.
+    assert!(send(&mut two, 0, &["299"], 0)[0].len() >= 40);
+    sections.iter_mut().for_each(|section| section.direction = Direction::SendRecv);
+    let now = two.now();
+    let theirs: Vec<_> = sections.iter().map(SectionParameters::for_peer).collect();
+    two.session(0).set_sections(now, &sections).unwrap();
+    two.session(1).set_sections(now, &theirs).unwrap();
+    let last = named(&mut two, 0, "298");
+    let frame = OutgoingFrame { bytes: &opus(1), ..OutgoingFrame::default() };
+    assert_ne!(two.session(0).write_frame(now, last, 0, &frame), Err(SendMediaError::UnknownEncoding));
 }
 
 #[test]

@@ -11,9 +11,12 @@ pub struct Config {
     pub rtp_window: usize,
     /// The same of RTCP packets that came. Default: 128.
     pub rtcp_window: usize,
-    /// SSRCs of RTP, and as many of RTCP, in one direction. They stay as long as the keys, since to forget one would
-    /// let its packets in again. Default: 1,024.
+    /// SSRCs of RTP, and as many of RTCP, in one direction, that have state. Where there is one more, the one that was used longest
+    /// ago makes room. Default: 1,024.
     pub max_streams: usize,
+    /// SSRCs besides that have made room, of each the last index: it stays as long as the keys, since to forget it would let
+    /// packets in again, or use a key stream twice. Those beyond are refused. Default: 16,384, of 12 bytes each.
+    pub max_retired_streams: usize,
     /// RTP packets of all streams that one master key protects. Default: 2⁴⁸ (RFC 3711 §9.2).
     pub max_rtp_packets: u64,
     /// RTCP packets of all streams that one master key protects. Default: 2³¹ (RFC 3711 §9.2).
@@ -35,6 +38,7 @@ impl Config {
             rtp_window: 128,
             rtcp_window: 128,
             max_streams: 1024,
+            max_retired_streams: 16_384,
             max_rtp_packets: 1 << 48,
             max_rtcp_packets: 1 << 31,
             accept_unencrypted_rtcp: false,

@@ -18,7 +18,8 @@ pub enum ProtectError {
     Reused,
     /// The index lies behind the window of those that are remembered, so nobody knows if it was used.
     TooOld,
-    /// [`Config::max_streams`](crate::Config::max_streams) SSRCs are in use already.
+    /// [`Config::max_streams`](crate::Config::max_streams) SSRCs are in use, and
+    /// [`max_retired_streams`](crate::Config::max_retired_streams) have been.
     TooManyStreams,
     /// The keys protected as many packets as they may, or the SSRC has no index left: new keys are needed.
     KeyExpired,
@@ -43,7 +44,8 @@ pub enum UnprotectError {
     Unencrypted,
     /// The header is encrypted by Cryptex, which is off.
     UnexpectedCryptex,
-    /// [`Config::max_streams`](crate::Config::max_streams) SSRCs are in use already.
+    /// [`Config::max_streams`](crate::Config::max_streams) SSRCs are in use, and
+    /// [`max_retired_streams`](crate::Config::max_retired_streams) have been.
     TooManyStreams,
     /// The keys have served for as many packets as they may, or the SSRC has no index left.
     KeyExpired,
@@ -59,7 +61,8 @@ pub struct KeyError;
 pub enum RolloverError {
     /// The stream has come further: what was used or received could come again.
     Behind,
-    /// [`Config::max_streams`](crate::Config::max_streams) SSRCs are in use already.
+    /// [`Config::max_streams`](crate::Config::max_streams) SSRCs are in use, and
+    /// [`max_retired_streams`](crate::Config::max_retired_streams) have been.
     TooManyStreams,
 }
 

@@ -1,6 +1,6 @@
 use crate::cryptex;
 use crate::extensions::ExtensionCipher;
-use crate::index::Progress;
+use crate::index::{Progress, nearest};
 use crate::keys::Derivation;
 use crate::outbound::MAX_PACKET;
 use crate::replay::{Known, Window};
@@ -43,8 +43,8 @@ impl Inbound {
             extensions: ExtensionCipher::new(provider, profile, &derivation, config.encrypted_extensions)?,
             cryptex: config.cryptex,
             accept_unencrypted_rtcp: config.accept_unencrypted_rtcp,
-            rtp_streams: Streams::new(config.max_streams),
-            rtcp_streams: Streams::new(config.max_streams),
+            rtp_streams: Streams::new(config.max_streams, config.max_retired_streams),
+            rtcp_streams: Streams::new(config.max_streams, config.max_retired_streams),
             rtp_window: config.rtp_window,
             rtcp_window: config.rtcp_window,
             max_rtp_packets: config.max_rtp_packets,
@@ -101,8 +101,8 @@ impl Inbound {
                 refuse_known(received.check(index))?;
                 index
             }
-            None if self.rtp_streams.is_full() => return Err(UnprotectError::TooManyStreams),
-            None => u64::from(header.sequence),
+            None if !self.rtp_streams.has_room(header.ssrc) => return Err(UnprotectError::TooManyStreams),
+            None => index_behind(self.rtp_streams.retired(header.ssrc), header.sequence)?,
         };
 
         let division =
@@ -112,7 +112,11 @@ impl Inbound {
 
         // From here on the packet is the peer's.
         let window = self.rtp_window;
-        let slot = slot.unwrap_or_else(|| self.rtp_streams.insert(header.ssrc, Progress::new(0, window)));
+        let slot = slot.unwrap_or_else(|| {
+            let last = self.rtp_streams.retired(header.ssrc);
+            let resumed = last.map_or_else(|| Progress::new(0, window), |last| Progress::after(last, window));
+            self.rtp_streams.insert(header.ssrc, resumed)
+        });
         if let Some(received) = self.rtp_streams.get_mut(slot) {
             received.accept(index);
         }
@@ -160,14 +164,23 @@ impl Inbound {
         let slot = self.rtcp_streams.find(header.ssrc);
         match slot.and_then(|slot| self.rtcp_streams.get(slot)) {
             Some(received) => refuse_known(received.check(u64::from(index)))?,
-            None if self.rtcp_streams.is_full() => return Err(UnprotectError::TooManyStreams),
+            None if !self.rtcp_streams.has_room(header.ssrc) => return Err(UnprotectError::TooManyStreams),
+            None if self.rtcp_streams.retired(header.ssrc).is_some_and(|last| u64::from(index) <= last) => {
+                return Err(UnprotectError::TooOld);
+            }
             None => {}
         }
         let opened = self.rtcp.open_rtcp(packet, header.ssrc, (index, encrypted));
         let len = opened.ok_or(UnprotectError::Malformed)?.map_err(|_| UnprotectError::Forged)?;
 
         let window = self.rtcp_window;
-        let slot = slot.unwrap_or_else(|| self.rtcp_streams.insert(header.ssrc, Window::new(window)));
+        let slot = slot.unwrap_or_else(|| {
+            let resumed = match self.rtcp_streams.retired(header.ssrc) {
+                Some(last) => Window::after(last, window),
+                None => Window::new(window),
+            };
+            self.rtcp_streams.insert(header.ssrc, resumed)
+        });
         if let Some(received) = self.rtcp_streams.get_mut(slot) {
             received.accept(u64::from(index));
         }
@@ -182,15 +195,16 @@ impl Inbound {
     /// Says that the next packet of `ssrc` has this rollover counter: a receiver that joins late learns it from
     /// elsewhere (RFC 3711 §3.3.1). It never goes back, since then packets could come again.
     pub fn set_rollover_counter(&mut self, ssrc: Ssrc, counter: u32) -> Result<(), RolloverError> {
-        let Some(slot) = self.rtp_streams.find(ssrc) else {
-            if self.rtp_streams.is_full() {
-                return Err(RolloverError::TooManyStreams);
-            }
-            self.rtp_streams.insert(ssrc, Progress::new(counter, self.rtp_window));
-            return Ok(());
-        };
-        let stream = self.rtp_streams.get_mut(slot);
-        stream.map_or(Ok(()), |stream| stream.set_rollover_counter(counter))
+        if let Some(slot) = self.rtp_streams.find(ssrc) {
+            let stream = self.rtp_streams.get_mut(slot);
+            return stream.map_or(Ok(()), |stream| stream.set_rollover_counter(counter));
+        }
+        if !self.rtp_streams.has_room(ssrc) {
+            return Err(RolloverError::TooManyStreams);
+        }
+        let (last, window) = (self.rtp_streams.retired(ssrc), self.rtp_window);
+        self.rtp_streams.insert(ssrc, Progress::resumed(last, counter, window)?);
+        Ok(())
     }
 
     /// SSRCs of RTP, and of RTCP, that have state.
@@ -202,6 +216,13 @@ impl Inbound {
     pub const fn stats(&self) -> InboundStats {
         self.stats
     }
+}
+
+/// The index of the first packet of a stream that has no state: behind the last one that it had when it made room for another.
+fn index_behind(last: Option<u64>, sequence: u16) -> Result<u64, UnprotectError> {
+    let Some(last) = last else { return Ok(u64::from(sequence)) };
+    let index = nearest(last, sequence).ok_or(UnprotectError::KeyExpired)?;
+    if index > last { Ok(index) } else { Err(UnprotectError::TooOld) }
 }
 
 const fn refuse_known(known: Known) -> Result<(), UnprotectError> {

@@ -8,8 +8,8 @@ use crate::{PacketIndex, RolloverError};
 pub(crate) struct Progress {
     /// The rollover counter of the next packet, as long as nothing is in the window.
     start: u32,
-    /// Below this rollover counter everything may have come: the window that knew was left behind.
-    floor: u32,
+    /// Below this index everything may have come: the window that knew was left behind.
+    floor: u64,
     window: Window,
 }
 
@@ -17,6 +17,21 @@ impl Progress {
     /// A stream whose first packet has the rollover counter `start`; so many of its packets are remembered.
     pub(crate) fn new(start: u32, packets: usize) -> Self {
         Self { start, floor: 0, window: Window::new(packets) }
+    }
+
+    /// A stream that goes on behind the index `last`; so many of its packets are remembered.
+    pub(crate) fn after(last: u64, packets: usize) -> Self {
+        let mut window = Window::new(packets);
+        window.accept(last);
+        Self { start: 0, floor: last.saturating_add(1), window }
+    }
+
+    /// One whose next packet has this rollover counter, behind the index `last` if there was one.
+    pub(crate) fn resumed(last: Option<u64>, counter: u32, packets: usize) -> Result<Self, RolloverError> {
+        let Some(last) = last else { return Ok(Self::new(counter, packets)) };
+        let mut resumed = Self::after(last, packets);
+        resumed.set_rollover_counter(counter)?;
+        Ok(resumed)
     }
 
     /// The index that a packet with `sequence` most likely has. `None` beyond the last index.
@@ -28,7 +43,7 @@ impl Progress {
     }
 
     pub(crate) fn check(&self, index: u64) -> Known {
-        if index >> 16 < u64::from(self.floor) { Known::TooOld } else { self.window.check(index) }
+        if index < self.floor { Known::TooOld } else { self.window.check(index) }
     }
 
     pub(crate) fn accept(&mut self, index: u64) {
@@ -49,6 +64,11 @@ impl Progress {
         self.window.highest().map(PacketIndex)
     }
 
+    /// The index up to which nothing may come that lies before the window, if anything came.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.window.highest().or_else(|| self.floor.checked_sub(1))
+    }
+
     /// Says that the next packet has this rollover counter. An index that came before must not come again, so it
     /// goes forward alone, and what was remembered of earlier rounds is needed no more.
     pub(crate) fn set_rollover_counter(&mut self, counter: u32) -> Result<(), RolloverError> {
@@ -56,17 +76,17 @@ impl Progress {
         if now == Some(counter) {
             return Ok(());
         }
-        if counter < self.floor || now.is_some_and(|now| counter < now) {
+        if u64::from(counter) < self.floor >> 16 || now.is_some_and(|now| counter < now) {
             return Err(RolloverError::Behind);
         }
-        let floor = now.map_or(self.floor, |now| now.saturating_add(1));
+        let floor = now.map_or(self.floor, |now| (u64::from(now) + 1) << 16);
         *self = Self { start: counter, floor, window: Window::new(self.window.size()) };
         Ok(())
     }
 }
 
-/// The index with `sequence` that lies nearest to `highest`.
-fn nearest(highest: u64, sequence: u16) -> Option<u64> {
+/// The index with `sequence` that lies nearest to `highest`. `None` beyond the last index.
+pub(crate) fn nearest(highest: u64, sequence: u16) -> Option<u64> {
     let (rollover, last, sequence) = (highest >> 16, highest & 0xffff, u64::from(sequence));
     let rollover = if last < HALF {
         // Nothing comes before the first round, so there a step back cannot be meant.

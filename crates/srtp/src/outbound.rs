@@ -1,9 +1,9 @@
 use crate::cryptex;
 use crate::extensions::ExtensionCipher;
-use crate::index::Progress;
+use crate::index::{Progress, nearest};
 use crate::keys::Derivation;
 use crate::replay::Known;
-use crate::streams::Streams;
+use crate::streams::{Retire, Streams};
 use crate::transform::{Division, Fingerprint, Transform};
 use crate::wire::{EXTENSION_HEADER_LEN, RtcpHeader, RtpHeader};
 use crate::{
@@ -36,10 +36,15 @@ struct RtpStream {
 }
 
 impl RtpStream {
-    fn new(start: u32, packets: usize) -> Self {
-        let sent = Progress::new(start, packets);
+    fn new(sent: Progress) -> Self {
         let fingerprints = vec![0; sent.size()].into();
         Self { sent, fingerprints }
+    }
+}
+
+impl Retire for RtpStream {
+    fn last(&self) -> Option<u64> {
+        self.sent.last()
     }
 }
 
@@ -53,8 +58,8 @@ impl Outbound {
             rtcp: Transform::rtcp(provider, profile, &derivation)?,
             extensions: ExtensionCipher::new(provider, profile, &derivation, config.encrypted_extensions)?,
             cryptex: config.cryptex,
-            rtp_streams: Streams::new(config.max_streams),
-            rtcp_streams: Streams::new(config.max_streams),
+            rtp_streams: Streams::new(config.max_streams, config.max_retired_streams),
+            rtcp_streams: Streams::new(config.max_streams, config.max_retired_streams),
             window: config.rtp_window,
             max_rtp_packets: config.max_rtp_packets,
             max_rtcp_packets: config.max_rtcp_packets,
@@ -94,8 +99,14 @@ impl Outbound {
                 let index = stream.sent.estimate(header.sequence).ok_or(ProtectError::KeyExpired)?;
                 (index, stream.sent.check(index))
             }
-            None if self.rtp_streams.is_full() => return Err(ProtectError::TooManyStreams),
-            None => (u64::from(header.sequence), Known::New),
+            None if !self.rtp_streams.has_room(header.ssrc) => return Err(ProtectError::TooManyStreams),
+            None => match self.rtp_streams.retired(header.ssrc) {
+                None => (u64::from(header.sequence), Known::New),
+                Some(last) => {
+                    let index = nearest(last, header.sequence).ok_or(ProtectError::KeyExpired)?;
+                    (index, if index > last { Known::New } else { Known::TooOld })
+                }
+            },
         };
         match known {
             Known::TooOld => return Err(ProtectError::TooOld),
@@ -116,8 +127,11 @@ impl Outbound {
         };
         let fingerprint = fingerprint.ok_or(ProtectError::Malformed)?;
 
-        let slot =
-            slot.unwrap_or_else(|| self.rtp_streams.insert(header.ssrc, RtpStream::new(0, self.window)));
+        let slot = slot.unwrap_or_else(|| {
+            let (last, window) = (self.rtp_streams.retired(header.ssrc), self.window);
+            let sent = last.map_or_else(|| Progress::new(0, window), |last| Progress::after(last, window));
+            self.rtp_streams.insert(header.ssrc, RtpStream::new(sent))
+        });
         let stream = self.rtp_streams.get_mut(slot).ok_or(ProtectError::Malformed)?;
         let position = stream.sent.position(index);
         let remembered = stream.fingerprints.get_mut(position).ok_or(ProtectError::Malformed)?;
@@ -152,8 +166,11 @@ impl Outbound {
         let slot = self.rtcp_streams.find(header.ssrc);
         let index = match slot.and_then(|slot| self.rtcp_streams.get(slot)) {
             Some(next) => *next,
-            None if self.rtcp_streams.is_full() => return Err(ProtectError::TooManyStreams),
-            None => 0,
+            None if !self.rtcp_streams.has_room(header.ssrc) => return Err(ProtectError::TooManyStreams),
+            None => {
+                let last = self.rtcp_streams.retired(header.ssrc);
+                last.map_or(Ok(0), |last| u32::try_from(last + 1)).map_err(|_| ProtectError::KeyExpired)?
+            }
         };
         if index >= RTCP_INDICES || self.stats.rtcp_packets >= self.max_rtcp_packets {
             return Err(ProtectError::KeyExpired);
@@ -190,15 +207,16 @@ impl Outbound {
     /// Says that the next packet of `ssrc` has this rollover counter. It never goes back, since then a key stream
     /// would come again.
     pub fn set_rollover_counter(&mut self, ssrc: Ssrc, counter: u32) -> Result<(), RolloverError> {
-        let Some(slot) = self.rtp_streams.find(ssrc) else {
-            if self.rtp_streams.is_full() {
-                return Err(RolloverError::TooManyStreams);
-            }
-            self.rtp_streams.insert(ssrc, RtpStream::new(counter, self.window));
-            return Ok(());
-        };
-        let stream = self.rtp_streams.get_mut(slot);
-        stream.map_or(Ok(()), |stream| stream.sent.set_rollover_counter(counter))
+        if let Some(slot) = self.rtp_streams.find(ssrc) {
+            let stream = self.rtp_streams.get_mut(slot);
+            return stream.map_or(Ok(()), |stream| stream.sent.set_rollover_counter(counter));
+        }
+        if !self.rtp_streams.has_room(ssrc) {
+            return Err(RolloverError::TooManyStreams);
+        }
+        let sent = Progress::resumed(self.rtp_streams.retired(ssrc), counter, self.window)?;
+        self.rtp_streams.insert(ssrc, RtpStream::new(sent));
+        Ok(())
     }
 
     /// The counters.

@@ -26,6 +26,14 @@ impl Window {
         Self { seen: vec![0; packets / WORD].into(), next: 0 }
     }
 
+    /// One that takes nothing up to the index `last`.
+    pub(crate) fn after(last: u64, packets: usize) -> Self {
+        let mut window = Self::new(packets);
+        window.seen.fill(u64::MAX);
+        window.next = last.saturating_add(1);
+        window
+    }
+
     /// How many packets are remembered.
     pub(crate) const fn size(&self) -> usize {
         self.seen.len() * WORD

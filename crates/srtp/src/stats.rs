@@ -16,7 +16,7 @@ pub struct InboundStats {
     pub replayed: u64,
     /// Packets that are less or otherwise encrypted than was agreed.
     pub against_policy: u64,
-    /// Packets of streams beyond [`Config::max_streams`](crate::Config::max_streams).
+    /// Packets of streams beyond [`Config::max_streams`](crate::Config::max_streams) and those that have made room.
     pub beyond_streams: u64,
     /// Packets that came after the end of the keys.
     pub after_expiry: u64,

@@ -568,32 +568,6 @@ fn s8_every_short_packet_with_any_header_is_refused() {
 }
 
 #[test]
-fn streams_are_as_many_as_the_limit_and_not_one_more() {
-    let mut config = config();
-    config.max_streams = 4;
-    let (mut outbound, mut inbound) = pair(&config, Profile::AeadAes128Gcm);
-    let (mut more, _) = pair(&common::config(), Profile::AeadAes128Gcm);
-    for ssrc in 0..4 {
-        inbound.unprotect_rtp(&mut protect_rtp(&mut outbound, &rtp(ssrc, 1, b"x"))).unwrap();
-        inbound.unprotect_rtcp(&mut protect_rtcp(&mut outbound, &rtcp(ssrc, b""))).unwrap();
-    }
-    let mut memory = rtp(4, 1, &[0; 40]);
-    assert_eq!(outbound.protect_rtp(&mut memory, 20), Err(ProtectError::TooManyStreams));
-    assert_eq!(outbound.protect_rtcp(&mut rtcp(4, &[0; 40]), 20), Err(ProtectError::TooManyStreams));
-    assert_eq!(outbound.set_rollover_counter(Ssrc(4), 1), Err(RolloverError::TooManyStreams));
-    assert_eq!(inbound.set_rollover_counter(Ssrc(4), 1), Err(RolloverError::TooManyStreams));
-    let mut packet = protect_rtp(&mut more, &rtp(4, 1, b"x"));
-    let before = packet.clone();
-    assert_eq!(inbound.unprotect_rtp(&mut packet).err(), Some(UnprotectError::TooManyStreams));
-    assert_eq!(packet, before);
-    let mut packet = protect_rtcp(&mut more, &rtcp(4, b""));
-    assert_eq!(inbound.unprotect_rtcp(&mut packet).err(), Some(UnprotectError::TooManyStreams));
-    assert_eq!((inbound.streams(), inbound.stats().beyond_streams), ((4, 4), 2));
-    // Those that are known go on.
-    inbound.unprotect_rtp(&mut protect_rtp(&mut outbound, &rtp(0, 2, b"x"))).unwrap();
-}
-
-#[test]
 fn packets_are_as_long_as_a_datagram_and_not_one_byte_more() {
     let (mut outbound, mut inbound) = pair(&config(), Profile::Aes128CmHmacSha1_80);
     let longest = rtp(7, 1, &vec![1; 65_535 - 12 - 10]);

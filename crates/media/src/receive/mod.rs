@@ -137,6 +137,18 @@ impl Receiver {
         Some(stream)
     }
 
+    /// Descriptions name these sources, and no others any more: a stream that was [announced](Self::announce) and has not begun by
+    /// now is forgotten with its source.
+    pub fn forget_unnamed(&mut self, is_named: impl Fn(Ssrc) -> bool) {
+        let is_gone = |stream: &mut Stream| {
+            let has_begun = stream.tracker.is_started() || stream.last.is_some() || stream.rid.is_some();
+            !has_begun && stream.ssrc.is_some_and(|ssrc| !is_named(ssrc))
+        };
+        for gone in self.streams.extract_if(.., is_gone) {
+            self.sources.unbind_stream(gone.id);
+        }
+    }
+
     /// Whether a source is of this section.
     pub fn has_source(&self, ssrc: Ssrc) -> bool {
         self.sources.contains(ssrc)

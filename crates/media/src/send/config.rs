@@ -67,6 +67,17 @@ pub struct EncodingConfig {
     pub rtx_ssrc: Option<Ssrc>,
     /// Of repair.
     pub fec_ssrc: Option<Ssrc>,
+    /// Where a sender that had these sources has left off, if there was one ([`Sender::numbering`](crate::Sender::numbering)).
+    pub numbering: Option<Numbering>,
+}
+
+/// How far the numbers of a source have come. Whoever goes on with the source goes on behind them: under one key SRTP takes no number
+/// twice (RFC 3711 §9.1), and nothing far behind the last one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Numbering {
+    pub(crate) next: u64,
+    pub(crate) next_rtx: u64,
+    pub(crate) timestamp_offset: u32,
 }
 
 impl EncodingConfig {

@@ -14,7 +14,7 @@ use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
 use super::template::{Template, put_stamps, stamp};
-use super::{SendError, SenderConfig};
+use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
 
@@ -179,6 +179,17 @@ impl Encoding {
             stats: EncodingStats::default(),
             reports_to_go: 0,
         }
+    }
+
+    /// How far its numbers have come.
+    pub(crate) const fn numbering(&self) -> Numbering {
+        Numbering { next: self.next, next_rtx: self.next_rtx, timestamp_offset: self.timestamp_offset }
+    }
+
+    /// Goes on where another with the same sources has left off.
+    pub(crate) fn resume(mut self, left: Numbering) -> Self {
+        (self.next, self.first, self.next_rtx) = (left.next, left.next, left.next_rtx);
+        Self { timestamp_offset: left.timestamp_offset, ..self }
     }
 
     /// Frames are of another codec from now on.

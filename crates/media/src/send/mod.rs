@@ -10,7 +10,7 @@ mod packetizer;
 mod template;
 mod tones;
 
-pub use config::{EncodingConfig, FecConfig, SenderConfig};
+pub use config::{EncodingConfig, FecConfig, Numbering, SenderConfig};
 pub(crate) use encoding::Class;
 pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
 pub use history::HistoryLimits;
@@ -138,10 +138,15 @@ impl Sender {
     /// One that has sent nothing. Sources that were not chosen, numbers and times begin as the seed says.
     pub fn new(config: SenderConfig, seed: [u8; 32]) -> Self {
         let mut rng = Rng::new(seed);
-        let encodings = config.encodings.iter();
-        let encodings = encodings
-            .map(|it| Encoding::new(&mut rng, &config, it.rid, [it.ssrc, it.rtx_ssrc, it.fec_ssrc]))
-            .collect();
+        let make = |it: &EncodingConfig| {
+            let ssrcs = [it.ssrc, it.rtx_ssrc, it.fec_ssrc];
+            let fresh = Encoding::new(&mut rng, &config, it.rid, ssrcs);
+            match it.numbering {
+                Some(left) => fresh.resume(left),
+                None => fresh,
+            }
+        };
+        let encodings = config.encodings.iter().map(make).collect();
         Self {
             config,
             rng,
@@ -167,6 +172,11 @@ impl Sender {
     /// Sources of the streams, in their order: of media, of retransmissions, of repair.
     pub fn sources(&self) -> impl ExactSizeIterator<Item = (Option<Rid>, Ssrc, Ssrc, Ssrc)> + '_ {
         self.encodings.iter().map(|it| (it.rid, it.ssrc, it.rtx_ssrc, it.fec_ssrc))
+    }
+
+    /// How far the numbers of a stream have come, for a sender that takes its place with the same sources.
+    pub fn numbering(&self, encoding: usize) -> Option<Numbering> {
+        self.encodings.get(encoding).map(Encoding::numbering)
     }
 
     /// The section was negotiated anew, or its track changed: frames are of another codec or have another payload type.

@@ -1,6 +1,8 @@
 //! Whose a packet of RTP is: by the section that it names, by its source, or by its payload type (RFC 9143 §9.2).
 
-use proto::Ssrc;
+use std::time::Duration;
+
+use proto::{Instant, Ssrc};
 use rtp::extension::Kind;
 use rtp::{Mid, Packet, Rid};
 
@@ -9,7 +11,8 @@ use super::transceiver::Transceiver;
 use crate::Discard;
 use crate::transports::TransportId;
 
-/// What is known of the peer's sources.
+/// What is known of the peer's sources. Where there are as many as the limit, a new one takes the place of the one that has been
+/// silent longest.
 #[derive(Debug)]
 pub(crate) struct Streams {
     /// Sorted by SSRC.
@@ -26,6 +29,10 @@ pub(crate) struct Streams {
 struct Source {
     transceiver: TransceiverId,
     rid: Option<Rid>,
+    /// When a packet of it came last.
+    heard: Option<Instant>,
+    /// The description that holds names it.
+    is_named: bool,
 }
 
 /// A transceiver that receives.
@@ -66,6 +73,7 @@ impl Streams {
     /// Follows what was agreed upon; what was learned from packets stays where its transceiver still receives.
     pub(crate) fn follow(&mut self, transceivers: &[Transceiver], transport: TransportId) {
         self.receivers.clear();
+        (self.mid_id, self.rid_id, self.repaired_id) = (None, None, None);
         let transceivers = || transceivers.iter().filter(|it| it.association.transport == transport);
         for transceiver in transceivers() {
             let association = &transceiver.association;
@@ -84,32 +92,41 @@ impl Streams {
             self.receivers.push(Receiver { id: transceiver.id, mid, types, repairs, rids });
             // One meaning in the whole bundle (RFC 8285 §5).
             let id = |kind| negotiated.extensions.id(kind);
-            self.mid_id = id(Kind::Mid).or(self.mid_id);
-            self.rid_id = id(Kind::Rid).or(self.rid_id);
-            self.repaired_id = id(Kind::RepairedRid).or(self.repaired_id);
+            self.mid_id = self.mid_id.or_else(|| id(Kind::Mid));
+            self.rid_id = self.rid_id.or_else(|| id(Kind::Rid));
+            self.repaired_id = self.repaired_id.or_else(|| id(Kind::RepairedRid));
         }
         let receivers = &self.receivers;
         let receives = |id: TransceiverId| receivers.iter().any(|receiver| receiver.id == id);
         self.sources.retain(|(_, source)| receives(source.transceiver));
+        self.sources.iter_mut().for_each(|(_, source)| source.is_named = false);
+        let mut fresh = Vec::new();
         for transceiver in transceivers().filter(|transceiver| receives(transceiver.id)) {
             let negotiated = transceiver.association.negotiated.iter();
             let named = negotiated.flat_map(|negotiated| &negotiated.remote_sources);
             for ssrc in named.flat_map(|(ssrc, rtx)| [Some(*ssrc), *rtx]).flatten() {
-                let source = Source { transceiver: transceiver.id, rid: None };
-                // What a packet has said weighs more than what was described.
-                if let Err(place) = self.sources.binary_search_by_key(&ssrc, |it| it.0)
-                    && self.sources.len() < self.limit
-                {
-                    self.sources.insert(place, (ssrc, source));
+                match self.sources.binary_search_by_key(&ssrc, |it| it.0) {
+                    // What a packet has said weighs more than what was described.
+                    Ok(place) => {
+                        self.sources.iter_mut().skip(place).take(1).for_each(|it| it.1.is_named = true)
+                    }
+                    Err(_) => fresh.push((ssrc, transceiver.id)),
                 }
             }
+        }
+        // Named once, and never heard.
+        self.sources.retain(|(_, source)| source.is_named || source.heard.is_some());
+        for (ssrc, transceiver) in fresh {
+            let source = Source { transceiver, rid: None, heard: None, is_named: true };
+            // Of more than the limit packets have to tell.
+            let _ = self.add(ssrc, source, |_| true);
         }
         self.sources.shrink_to_fit();
         self.receivers.shrink_to_fit();
     }
 
     /// Says whose an authenticated packet is, and learns from it.
-    pub(crate) fn route(&mut self, packet: &Packet<'_>) -> Result<Routed, Discard> {
+    pub(crate) fn route(&mut self, now: Instant, packet: &Packet<'_>) -> Result<Routed, Discard> {
         let header = packet.header();
         let ssrc = header.ssrc;
         let number = header.payload_type.get();
@@ -135,17 +152,30 @@ impl Streams {
         let former = source.filter(|source| source.transceiver == id);
         let rid = former.and_then(|source| source.rid);
         let rid = rid.or_else(|| self.rid_of(packet).filter(|rid| receiver.rids.contains(rid)));
-        let learned = Source { transceiver: id, rid };
-        match known {
-            Ok(place) => {
-                if let Some(slot) = self.sources.get_mut(place) {
-                    slot.1 = learned;
-                }
-            }
-            Err(_) if self.sources.len() >= self.limit => return Err(Discard::TooManySources),
-            Err(place) => self.sources.insert(place, (ssrc, learned)),
+        let is_named = source.is_some_and(|source| source.is_named);
+        let learned = Source { transceiver: id, rid, heard: Some(now), is_named };
+        match known.ok().and_then(|place| self.sources.get_mut(place)) {
+            Some(slot) => slot.1 = learned,
+            None => self.add(ssrc, learned, |heard| now - heard >= SILENCE)?,
         }
         Ok(Routed { transceiver: id, rid, is_repair, is_new: source.is_none() })
+    }
+
+    /// Adds one that is not known. Where there is no room, it is in the place of the one that has been silent longest, of those
+    /// that no description names and that `may_go` by when they were heard.
+    fn add(&mut self, ssrc: Ssrc, source: Source, may_go: impl Fn(Instant) -> bool) -> Result<(), Discard> {
+        if self.sources.len() >= self.limit {
+            let heard = |(place, (_, source)): (usize, &(Ssrc, Source))| {
+                Some((source.heard.filter(|heard| !source.is_named && may_go(*heard))?, place))
+            };
+            let silent = self.sources.iter().enumerate().filter_map(heard).min();
+            let (_, place) = silent.ok_or(Discard::TooManySources)?;
+            self.sources.remove(place);
+        }
+        if let Err(place) = self.sources.binary_search_by_key(&ssrc, |it| it.0) {
+            self.sources.insert(place, (ssrc, source));
+        }
+        Ok(())
     }
 
     /// How many sources are known.
@@ -182,3 +212,6 @@ impl Streams {
 fn only<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
     found.next().filter(|_| found.next().is_none())
 }
+
+/// A source that has been silent for so long makes room for another.
+const SILENCE: Duration = Duration::from_secs(5);

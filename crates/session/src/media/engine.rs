@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::media::{
-    Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Output, ReceiverConfig,
-    ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
+    Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Numbering, Output,
+    ReceiverConfig, ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
 };
-use proto::Instant;
+use proto::{Instant, Ssrc};
 use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
@@ -42,13 +42,9 @@ pub(crate) struct Line {
     kind: MediaKind,
     pub negotiated: Arc<Negotiated>,
     receiver: Option<ReceiverId>,
-    /// How many receivers and senders there have been.
-    made: [u32; 2],
-    output: Output,
     sender: Option<SenderId>,
+    kept: Kept,
     encodings: Vec<Encoding>,
-    /// What is sent, among those that were agreed upon.
-    payload_type: Option<PayloadType>,
     /// What encoders were told, stream by stream.
     told_rates: Vec<Option<(u64, EncoderLimits)>>,
     /// What the frames that come go through.
@@ -57,6 +53,19 @@ pub(crate) struct Line {
     is_ready: bool,
     /// Since when that is told, or frames are fetched.
     told: Option<Instant>,
+}
+
+/// What outlives the machines of a transceiver: they are made anew when it sends or receives again, and when another transport
+/// carries it.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    output: Output,
+    /// What is sent, among those that were agreed upon.
+    payload_type: Option<PayloadType>,
+    /// How many receivers and senders there have been.
+    made: [u32; 2],
+    /// How far the numbers of sources have come that were sent with.
+    numbers: Vec<(Ssrc, Numbering)>,
 }
 
 impl Engine {
@@ -76,17 +85,26 @@ impl Engine {
         }
     }
 
-    /// Follows what was agreed upon for this transport.
-    pub(crate) fn follow(&mut self, now: Instant, transceivers: &[Transceiver], transport: TransportId) {
-        let own = |it: &&Transceiver| !it.is_stopping && it.association.transport == transport;
-        let is_there = |id: TransceiverId| transceivers.iter().filter(own).any(|it| it.id == id);
+    /// Gives up what `transport` carries no more; what is to be kept of it waits with its transceiver.
+    pub(crate) fn release(&mut self, transceivers: &mut [Transceiver], transport: Option<TransportId>) {
+        let is_own = |it: &Transceiver| !it.is_stopping && Some(it.association.transport) == transport;
+        let is_there = |id: TransceiverId| transceivers.iter().any(|it| it.id == id && is_own(it));
         let gone: Vec<Line> = self.lines.extract_if(.., |line| !is_there(line.id)).collect();
-        for line in gone {
+        for mut line in gone {
             line.receiver.into_iter().for_each(|id| self.rtp.remove_receiver(id));
-            line.sender.into_iter().for_each(|id| self.rtp.remove_sender(id));
+            line.end_sender(&mut self.rtp);
+            if let Some(transceiver) = transceivers.iter_mut().find(|it| it.id == line.id) {
+                transceiver.kept = Some(Box::new(line.kept));
+            }
         }
-        for transceiver in transceivers.iter().filter(own) {
-            let Some(negotiated) = &transceiver.association.negotiated else { continue };
+    }
+
+    /// Follows what was agreed upon for this transport, after all have [released](Self::release) what they carry no more.
+    pub(crate) fn follow(&mut self, now: Instant, transceivers: &mut [Transceiver], transport: TransportId) {
+        let own = |it: &&mut Transceiver| !it.is_stopping && it.association.transport == transport;
+        for transceiver in transceivers.iter_mut().filter(own) {
+            let Some(negotiated) = transceiver.association.negotiated.clone() else { continue };
+            let negotiated = &negotiated;
             let at = self.line(transceiver, negotiated);
             self.follow_receiver(at, transceiver, negotiated);
             self.follow_sender(at, transceiver, negotiated);
@@ -163,8 +181,8 @@ impl Engine {
     /// Frames of this transceiver come out as frames or as packets from now on.
     pub(crate) fn set_output(&mut self, now: Instant, id: TransceiverId, output: Output) -> bool {
         let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return false };
-        if line.output != output {
-            line.output = output;
+        if line.kept.output != output {
+            line.kept.output = output;
             (line.told, line.is_ready) = (None, false);
             if let Some(old) = line.receiver {
                 let config = receiver_config(
@@ -181,7 +199,7 @@ impl Engine {
                     receiver.set_transform(line.transform.as_ref().map(Shared::boxed));
                 }
                 line.receiver = line_receiver;
-                line.made[0] = line.made[0].wrapping_add(1);
+                line.kept.made[0] = line.kept.made[0].wrapping_add(1);
             }
         }
         self.refresh(now);
@@ -203,7 +221,7 @@ impl Engine {
         let Some((codec, format)) = sendable(&line.negotiated, line.kind, Some(payload_type)) else {
             return false;
         };
-        line.payload_type = Some(payload_type);
+        line.kept.payload_type = Some(payload_type);
         if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
             sender.set_codec(codec.payload_type, format, codec.rtx);
             sender.set_tones(tone_format(&line.negotiated, format.clock_rate()));
@@ -277,20 +295,21 @@ impl Engine {
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
     }
 
-    fn line(&mut self, transceiver: &Transceiver, negotiated: &Arc<Negotiated>) -> usize {
+    fn line(&mut self, transceiver: &mut Transceiver, negotiated: &Arc<Negotiated>) -> usize {
         if let Some(at) = self.lines.iter().position(|line| line.id == transceiver.id) {
             return at;
         }
+        let fresh =
+            || Kept { output: self.config.output, payload_type: None, made: [0; 2], numbers: Vec::new() };
+        let kept = transceiver.kept.take().map_or_else(fresh, |kept| *kept);
         self.lines.push(Line {
             id: transceiver.id,
             kind: transceiver.kind,
             negotiated: negotiated.clone(),
             receiver: None,
-            made: [0; 2],
-            output: self.config.output,
             sender: None,
+            kept,
             encodings: Vec::new(),
-            payload_type: None,
             told_rates: Vec::new(),
             transform: transceiver.transforms.receive.clone(),
             is_ready: false,
@@ -318,9 +337,9 @@ impl Engine {
             return;
         }
         line.receiver.take().into_iter().for_each(|id| self.rtp.remove_receiver(id));
-        let config = receiver_config(&self.config, negotiated, line.kind, mid, line.output);
+        let config = receiver_config(&self.config, negotiated, line.kind, mid, line.kept.output);
         line.receiver = self.rtp.add_receiver(config);
-        line.made[0] = line.made[0].wrapping_add(1);
+        line.kept.made[0] = line.kept.made[0].wrapping_add(1);
         if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
             announce(receiver, negotiated);
             receiver.set_transform(line.transform.as_ref().map(Shared::boxed));
@@ -330,9 +349,9 @@ impl Engine {
     fn follow_sender(&mut self, at: usize, transceiver: &Transceiver, negotiated: &Arc<Negotiated>) {
         let Some(line) = self.lines.get_mut(at) else { return };
         let sends = transceiver.association.current.is_some_and(sdp::Direction::sends);
-        let wanted = sendable(negotiated, line.kind, line.payload_type);
+        let wanted = sendable(negotiated, line.kind, line.kept.payload_type);
         let Some((codec, format)) = wanted.filter(|_| sends) else {
-            line.sender.take().into_iter().for_each(|id| self.rtp.remove_sender(id));
+            line.end_sender(&mut self.rtp);
             return;
         };
         let encodings = &transceiver.association.encodings;
@@ -342,7 +361,7 @@ impl Engine {
         let is_same = sources(encodings) == sources(&line.encodings);
         if !is_same {
             line.told_rates.clear();
-            line.sender.take().into_iter().for_each(|id| self.rtp.remove_sender(id));
+            line.end_sender(&mut self.rtp);
         }
         line.encodings.clone_from(encodings);
         let mid = mid_of(transceiver);
@@ -358,13 +377,13 @@ impl Engine {
                 (config.payload_type, config.codec, config.rtx) = (codec.payload_type, format, codec.rtx);
                 config.nack = codec.feedback.contains(Feedback::NACK);
                 config.fec = repair(negotiated);
-                config.encodings = encodings.iter().map(encoding_config).collect();
+                config.encodings = encodings.iter().map(|it| encoding_config(it, &line.kept)).collect();
                 (config.max_packet, config.max_forwarded) = (self.max_packet, self.max_forwarded);
                 config.history = self.config.history;
                 config.circuit_breaker = self.config.circuit_breaker;
                 config.max_tones = self.config.max_tones;
                 line.sender = self.rtp.add_sender(config);
-                line.made[1] = line.made[1].wrapping_add(1);
+                line.kept.made[1] = line.kept.made[1].wrapping_add(1);
                 if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
                     sender.set_transform(transceiver.transforms.send.as_ref().map(Shared::boxed));
                 }
@@ -412,14 +431,29 @@ impl Engine {
 impl Line {
     /// What receives, and which of those that there have been it is.
     pub(crate) fn receiver<'e>(&self, engine: &'e Engine) -> Option<(u32, &'e ::media::Receiver)> {
-        let [made, _] = self.made;
+        let [made, _] = self.kept.made;
         Some((made, engine.rtp.peek_receiver(self.receiver?)?))
     }
 
     /// The same of what sends.
     pub(crate) fn sender<'e>(&self, engine: &'e Engine) -> Option<(u32, SenderId, &'e ::media::Sender)> {
-        let ([_, made], id) = (self.made, self.sender?);
+        let ([_, made], id) = (self.kept.made, self.sender?);
         Some((made, id, engine.rtp.peek_sender(id)?))
+    }
+
+    /// Nothing is sent any more. What is sent later with the same sources goes on behind it: SRTP takes no number twice.
+    fn end_sender(&mut self, rtp: &mut Rtp) {
+        let Some(id) = self.sender.take() else { return };
+        for (number, encoding) in self.encodings.iter().enumerate() {
+            let Some(left) = rtp.peek_sender(id).and_then(|sender| sender.numbering(number)) else { break };
+            let numbers = &mut self.kept.numbers;
+            numbers.retain(|(ssrc, _)| *ssrc != encoding.ssrc);
+            if numbers.len() >= MAX_NUMBERS {
+                numbers.remove(0);
+            }
+            numbers.push((encoding.ssrc, left));
+        }
+        rtp.remove_sender(id);
     }
 
     fn mid(&self, rtp: &Rtp, receiver: ReceiverId) -> Option<Mid> {
@@ -432,17 +466,20 @@ fn mid_of(transceiver: &Transceiver) -> Option<Mid> {
 }
 
 fn announce(receiver: &mut ::media::Receiver, negotiated: &Negotiated) {
+    receiver.forget_unnamed(|ssrc| negotiated.remote_sources.iter().any(|(named, _)| *named == ssrc));
     for (ssrc, rtx) in &negotiated.remote_sources {
         // Of more than the limit packets have to tell.
         let _ = receiver.announce(*ssrc, *rtx, None);
     }
 }
 
-fn encoding_config(encoding: &Encoding) -> EncodingConfig {
+fn encoding_config(encoding: &Encoding, kept: &Kept) -> EncodingConfig {
     let mut config = EncodingConfig::default();
     config.rid = encoding.wanted.rid;
     config.ssrc = Some(encoding.ssrc);
     config.rtx_ssrc = Some(encoding.rtx);
+    let left = kept.numbers.iter().find(|(ssrc, _)| *ssrc == encoding.ssrc);
+    config.numbering = left.map(|(_, left)| *left);
     config
 }
 
@@ -553,5 +590,7 @@ fn claim(kind: MediaKind, encoding: &Encoding, number: usize) -> Claim {
 const DEFAULT_PACKET: usize = 1170;
 /// For so long a frame waits for whoever was told of it.
 const UNREAD: Duration = Duration::from_secs(1);
+/// Sources of a transceiver whose numbers are remembered: as many as it sends with at a time.
+const MAX_NUMBERS: usize = 16;
 /// Packets that share one of repair.
 const REPAIR_GROUP: usize = 10;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use proto::Ssrc;
 use sdp::Direction;
 
+use super::engine::Kept;
 use super::transforms::Transforms;
 use super::{Codec, Negotiated, SendEncoding};
 use crate::transports::TransportId;
@@ -126,6 +127,8 @@ pub(crate) struct Transceiver {
     pub association: Association,
     pub news: TrackNews,
     pub transforms: Transforms,
+    /// Of its machines, while no transport has any.
+    pub kept: Option<Box<Kept>>,
     /// Of what W3C's `getParameters` gave last: the next one to be given has the next number.
     pub transaction: Transaction,
 }

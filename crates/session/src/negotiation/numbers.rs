@@ -14,6 +14,8 @@ use crate::media::section::{SectionCodec, codecs};
 #[derive(Debug, Default)]
 pub(super) struct Numbers<'a> {
     codecs: Vec<SectionCodec<'a>>,
+    /// What codecs were given in sections before.
+    given: Vec<(Codec, PayloadType, Option<PayloadType>)>,
     taken: BTreeSet<u8>,
     extensions: BTreeMap<u16, &'a str>,
 }
@@ -30,7 +32,8 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// The numbers of a codec and of its retransmissions: those that it has, or else the codec's own, or else free ones.
+    /// The numbers of a codec and of its retransmissions: those that it has, in this section or in another, or else the codec's own,
+    /// or else free ones. Sections share them (RFC 9143 §9.1): there are too few for each to have its own.
     pub(super) fn of_codec(
         &mut self,
         codec: &Codec,
@@ -41,7 +44,8 @@ impl<'a> Numbers<'a> {
             let it = self.codecs.iter().find(|it| codec.fits(it))?;
             Some((it.payload_type, it.rtx))
         });
-        let (number, rtx) = match known {
+        let given = self.given.iter().find(|(it, ..)| it == codec).map(|(_, number, rtx)| (*number, *rtx));
+        let (number, rtx) = match known.or(given) {
             Some(known) => known,
             None => (self.free(codec.payload_type)?, None),
         };
@@ -49,9 +53,15 @@ impl<'a> Numbers<'a> {
         let rtx = match (codec.rtx, rtx) {
             (None, _) => None,
             (Some(_), Some(known)) => Some(known),
-            (Some(wanted), None) => self.free(wanted),
+            (Some(wanted), None) => {
+                let known = given.filter(|(given, _)| *given == number).and_then(|(_, rtx)| rtx);
+                known.or_else(|| self.free(wanted))
+            }
         };
         self.taken.extend(rtx.map(PayloadType::get));
+        if given.is_none() {
+            self.given.push((codec.clone(), number, rtx));
+        }
         Some((number, rtx))
     }
 

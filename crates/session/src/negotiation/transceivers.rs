@@ -443,6 +443,7 @@ impl Negotiation {
             association: Association::default(),
             news: TrackNews::None,
             transforms: Transforms::default(),
+            kept: None,
             transaction: Transaction::default(),
         });
         id

@@ -271,17 +271,25 @@ impl Session {
         let Some(frames) = &self.config.frames else { return };
         for transport in self.transports.iter_mut() {
             let id = transport.id;
+            if let Some(engine) = transport.engine_mut() {
+                engine.release(&mut self.negotiation.transceivers, Some(id));
+            }
+        }
+        for transport in self.transports.iter_mut() {
+            let id = transport.id;
             let carries_media = self.negotiation.carries_media(id);
             let Some(media) = &mut transport.media else { continue };
             if media.engine.is_none() && carries_media {
-                let config = RtpConfig::new(self.wall_clock, &Negotiation::cname(&self.seed));
+                let mut config = RtpConfig::new(self.wall_clock, &Negotiation::cname(&self.seed));
+                // Those of ours, and as many as the peer's descriptions can have.
+                config.max_sections = self.config.limits.max_transceivers.saturating_add(MAX_SECTIONS);
                 // The first draws as if there were no others.
                 let name = if id.0 == 0 { "rtp".to_owned() } else { format!("rtp {id}") };
                 let seed = derive_seed(self.seed.expose(), &name);
                 media.engine = Some(Box::new(Engine::new(Arc::clone(frames), config, seed)));
             }
             if let Some(engine) = &mut media.engine {
-                engine.follow(self.now, &self.negotiation.transceivers, id);
+                engine.follow(self.now, &mut self.negotiation.transceivers, id);
             }
         }
     }
@@ -314,3 +322,6 @@ fn poll_engine(engine: &mut Engine, now: Instant) -> Option<Event> {
     engine.refresh(now);
     engine.poll_limited().or_else(|| engine.poll_ready(now).map(Event::FrameReadable))
 }
+
+/// Sections of a description: see [`sdp::Limits`].
+const MAX_SECTIONS: usize = 256;

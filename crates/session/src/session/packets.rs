@@ -231,13 +231,13 @@ impl Session {
         transport.note_authenticated(now, path);
         let media = transport.media.as_mut().ok_or(Discard::UnknownStream)?;
         let decoded = Packet::decode(packet.bytes()).map_err(|_| Discard::Malformed)?;
-        let routed = media.streams.route(&decoded)?;
+        let routed = media.streams.route(now, &decoded)?;
         if routed.is_new && self.negotiation.avoid(&[(packet.ssrc(), None)], &self.seed).is_some() {
             media.collisions = media.collisions.wrapping_add(1);
             for transport in self.transports.iter_mut() {
                 let id = transport.id;
                 if let Some(engine) = transport.engine_mut() {
-                    engine.follow(now, &self.negotiation.transceivers, id);
+                    engine.follow(now, &mut self.negotiation.transceivers, id);
                 }
             }
         }

@@ -46,26 +46,10 @@ impl Session {
         if let Some(failure) = self.failure {
             return ConnectionState::Failed(failure);
         }
-        if let Some(only) = self.transports.only() {
-            return only.state();
-        }
-        let states = || self.transports.iter().map(Transport::state);
-        if let Some(failed) = states().find(|state| matches!(state, ConnectionState::Failed(_))) {
-            return failed;
-        }
-        let all = |wanted: &[ConnectionState]| states().all(|state| wanted.contains(&state));
-        if states().any(|state| state == ConnectionState::Disconnected) {
-            ConnectionState::Disconnected
-        } else if self.transports.is_empty() {
-            ConnectionState::New
-        } else if all(&[ConnectionState::Closed]) {
-            ConnectionState::Closed
-        } else if all(&[ConnectionState::New, ConnectionState::Closed]) {
-            ConnectionState::New
-        } else if all(&[ConnectionState::Connected, ConnectionState::Closed]) {
-            ConnectionState::Connected
-        } else {
-            ConnectionState::Connecting
+        // After each datagram.
+        match self.transports.only() {
+            Some(only) => together(std::iter::once(only)),
+            None => together(self.transports.iter()),
         }
     }
 
@@ -105,24 +89,44 @@ impl Transport {
         }
     }
 
-    /// Of this transport alone.
-    pub(crate) const fn state(&self) -> ConnectionState {
+    /// What has failed of it.
+    const fn failure(&self) -> Option<Failure> {
         match (self.connectivity.state(), self.dtls_state()) {
             // Without a path DTLS had no chance: what is wrong is the path.
             (ice::State::Failed(failure), DtlsState::Failed(Failure::Dtls(dtls::CloseReason::TimedOut))) => {
-                ConnectionState::Failed(Failure::Ice(failure))
+                Some(Failure::Ice(failure))
             }
-            (_, DtlsState::Failed(failure)) => ConnectionState::Failed(failure),
-            (ice::State::Failed(failure), _) => ConnectionState::Failed(Failure::Ice(failure)),
-            (ice::State::Closed, _) | (_, DtlsState::Closed) => ConnectionState::Closed,
-            (ice::State::New, _) => ConnectionState::New,
-            (ice::State::Disconnected, _) => ConnectionState::Disconnected,
-            (ice::State::Connected | ice::State::Completed, DtlsState::Connected) => {
-                ConnectionState::Connected
-            }
-            (ice::State::Checking | ice::State::Connected | ice::State::Completed, _) => {
-                ConnectionState::Connecting
-            }
+            (_, DtlsState::Failed(failure)) => Some(failure),
+            (ice::State::Failed(failure), _) => Some(Failure::Ice(failure)),
+            _ => None,
         }
+    }
+
+    fn is_new(&self) -> bool {
+        let has_begun = self.dtls_state() == DtlsState::Handshake && self.dtls().is_some();
+        matches!(self.ice_state(), IceState::New | IceState::Closed)
+            && !has_begun
+            && self.dtls_state() != DtlsState::Connected
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(self.ice_state(), IceState::Connected | IceState::Completed | IceState::Closed)
+            && matches!(self.dtls_state(), DtlsState::Connected | DtlsState::Closed)
+    }
+}
+
+/// The state of a connection over these transports (W3C WebRTC 1.0 §4.3.3, `RTCPeerConnectionState`).
+fn together<'a>(transports: impl Iterator<Item = &'a Transport> + Clone) -> ConnectionState {
+    let all = |is: fn(&Transport) -> bool| transports.clone().all(is);
+    if let Some(failure) = transports.clone().find_map(Transport::failure) {
+        ConnectionState::Failed(failure)
+    } else if transports.clone().any(|transport| transport.ice_state() == IceState::Disconnected) {
+        ConnectionState::Disconnected
+    } else if all(Transport::is_new) {
+        ConnectionState::New
+    } else if all(Transport::is_connected) {
+        ConnectionState::Connected
+    } else {
+        ConnectionState::Connecting
     }
 }

@@ -141,12 +141,24 @@ impl Session {
     }
 
     fn forget_transport(&mut self, id: TransportId) {
-        let Some(mut transport) = self.transports.remove(id) else { return };
-        // What waits and the keys of media go with it: they are of no use to others.
+        let Some(transport) = self.transports.get_mut(id) else { return };
+        if let Some(engine) = transport.engine_mut() {
+            engine.release(&mut self.negotiation.transceivers, None);
+        }
+        // What waits and the keys of media go with it: they are of no use to others. Counters stay.
+        let mut gone = [transport.media_refused(), 0];
+        if let Some(media) = &mut transport.media {
+            while media.queue.first().is_some() {
+                media.queue.pop();
+                gone[0] = gone[0].wrapping_add(1);
+            }
+            gone[1] = media.collisions;
+        }
+        self.gone.iter_mut().zip(gone).for_each(|(all, one)| *all = all.wrapping_add(one));
         let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
         self.untold.retain(|candidate| candidate.ufrag != ufrag);
         self.routes.push_back(Route::UfragRemoved(ufrag));
-        self.forget_sockets_of(id);
+        let mut closed = Vec::new();
         match (transport.own.take(), transport.connectivity.take_relays()) {
             // The next transport has the same sockets, and with them the same allocations.
             (None, relays) => self.relays = self.relays.take().or(relays),
@@ -155,7 +167,7 @@ impl Session {
                 let leaving = Leaving::new(self.now, relays, own.addresses, until);
                 self.leaving.get_or_insert_default().0.push(leaving);
             }
-            (Some(own), None) => self.close_sockets(own.addresses),
+            (Some(own), None) => closed = own.addresses,
         }
         transport.connectivity.close(self.now);
         while let Some(event) = transport.connectivity.poll_event() {
@@ -168,5 +180,8 @@ impl Session {
                 self.routes.push_back(Route::PathRemoved(path));
             }
         }
+        self.transports.remove(id);
+        self.forget_sockets_of(id);
+        self.close_sockets(closed);
     }
 }
