@@ -76,7 +76,9 @@ element("entry-form").addEventListener("submit", (event) => {
 element("leave").addEventListener("click", () => {
   peer.onconnectionstatechange = null;
   peer.close();
-  location.assign(`?room=${encodeURIComponent(element("meeting-name").textContent)}`);
+  // The way through the relay alone stays, and so does the size of the picture.
+  here.searchParams.set("room", element("meeting-name").textContent);
+  location.assign(here);
 });
 element("limit").addEventListener("change", ({ target }) => say({ limit: target.value ? Number(target.value) : null }));
 

@@ -2,7 +2,6 @@
 
 mod call;
 mod destination;
-mod layers;
 mod pages;
 mod peer;
 mod recording;

@@ -17,7 +17,7 @@ use crate::channel::{Slot, Waiting};
 use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::fixed::Fixed;
-use crate::forwarding::{KeyFrameWish, Passing};
+use crate::forwarding::{Errand, Passing};
 use crate::ice_server::{Server, Wanted};
 use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
 use crate::worker::{Inbox, Networks};
@@ -276,6 +276,11 @@ impl Handle {
         Arc::ptr_eq(&self.inbox, inbox).then_some(self.key)
     }
 
+    /// Does at other connections what has come up here.
+    pub(crate) fn run_errands(&self) {
+        self.with(Core::take_errands).into_iter().for_each(Errand::run);
+    }
+
     /// Tells the worker that the session has something to do.
     pub(crate) fn notify(&self) {
         self.inbox.touch(self.key);
@@ -317,7 +322,7 @@ impl Connection {
             crowded: BTreeSet::new(),
             closers: Waiting::default(),
             send_buffer,
-            wishes: Vec::new(),
+            errands: Vec::new(),
             over: false,
         };
         Self { core: Mutex::new(core), clock }
@@ -359,8 +364,8 @@ pub(crate) struct Core {
     pub closers: Waiting,
     send_buffer: usize,
     max_relay_sockets: usize,
-    /// Key frames that other connections are to be asked for.
-    pub wishes: Vec<KeyFrameWish>,
+    /// What is to be done at other connections.
+    pub errands: Vec<Errand>,
     over: bool,
 }
 
@@ -389,9 +394,9 @@ impl Core {
         self.media_slot(transceiver).add_packet(packet);
     }
 
-    /// Key frames that other connections are to be asked for, while this one is not locked.
-    pub(crate) fn take_wishes(&mut self) -> Vec<KeyFrameWish> {
-        std::mem::take(&mut self.wishes)
+    /// What is to be done at other connections, while this one is not locked.
+    pub(crate) fn take_errands(&mut self) -> Vec<Errand> {
+        std::mem::take(&mut self.errands)
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -570,11 +575,13 @@ impl Core {
         }
     }
 
-    /// Nobody drives the session any more: it is over, and whoever waits learns of it. The peer does not.
-    pub(crate) fn abandon(&mut self, now: Instant) {
+    /// Nobody drives the session any more: it is over, and whoever waits learns of it. The peer does not. Gives what is to be
+    /// done at others.
+    pub(crate) fn abandon(&mut self, now: Instant) -> Vec<Errand> {
         self.session.close(now);
         self.spread_news(now);
         self.end();
+        self.take_errands()
     }
 
     fn end(&mut self) {
@@ -584,6 +591,8 @@ impl Core {
         self.crowded.clear();
         self.slots.values_mut().for_each(Slot::wake_all);
         self.media.values_mut().for_each(MediaSlot::wake_all);
+        let all: Vec<TransceiverId> = self.media.keys().copied().collect();
+        all.into_iter().for_each(|id| self.end_forwarding(id));
     }
 
     /// Gives the session the rest of a message that it had no room for.

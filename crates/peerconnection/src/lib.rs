@@ -14,6 +14,7 @@
 //! | `connection`, `description` | [`PeerConnection`]: offers, answers, candidates, reports |
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `transceiver` | [`Transceiver`]: audio and video, by frames or by packets |
+//! | `forwarding` | what comes by one goes out by others, [`Layer`]s of simulcast as they fit |
 //! | `events` | [`Events`]: what happens to a connection, as a stream |
 //! | `configuration`, `fixed`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
@@ -68,7 +69,7 @@ pub use description::Description;
 pub use endpoint::{Endpoint, EndpointBuilder, WorkerStats};
 pub use error::{Error, SendError};
 pub use events::{Event, Events, IceCandidate};
-pub use forwarding::MAX_VIEWERS;
+pub use forwarding::{Forwarded, Layer, MAX_VIEWERS};
 pub use ice_server::{IceServer, IceTransportPolicy};
 pub use init::DataChannelInit;
 pub use io::ChannelIo;

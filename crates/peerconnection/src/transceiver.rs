@@ -18,7 +18,7 @@ use session::{
 pub use self::received::{FrameContent, ReceivedFrame, RtpPacket, RtpSource};
 pub use self::request::{SenderRequest, ToneChange};
 pub use self::slot::MAX_PACKETS;
-pub(crate) use self::slot::{Forwarded, MediaSlot};
+pub(crate) use self::slot::{KnownCodec, MediaSlot};
 use crate::Error;
 use crate::connection::{Core, Handle};
 
@@ -90,13 +90,21 @@ impl Transceiver {
         self.command(|core, now, id| core.session.remove_track(now, id))
     }
 
-    /// Stops it for good; the next exchange of descriptions tells the peer (`stop`).
+    /// Stops it for good; the next exchange of descriptions tells the peer (`stop`). What is forwarded to it or of it ends at once.
     ///
     /// # Errors
     ///
     /// It is stopped already.
     pub fn stop(&self) -> Result<(), Error> {
-        self.command(|core, now, id| core.session.stop_transceiver(now, id))
+        let stopped = self.command(|core, now, id| {
+            core.session.stop_transceiver(now, id)?;
+            core.end_forwarding(id);
+            // One that no description knows of is gone already.
+            core.forget_stopped();
+            Ok(())
+        });
+        self.handle.run_errands();
+        stopped
     }
 
     /// Which codecs the next descriptions have, in this order; none for those of the configuration
@@ -278,9 +286,8 @@ impl Transceiver {
     pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<ReceivedFrame>> {
         let now = self.handle.now();
         let received = self.handle.with(|core| {
-            if let Some(wanted) = core.media_slot(self.id).output {
-                core.session.set_output(self.id, wanted);
-            }
+            core.media_slot(self.id).is_watched = true;
+            core.follow_output(self.id);
             if let Some(frame) = core.session.poll_frame(now, self.id) {
                 let content = match frame.content {
                     Content::Media { bytes, outline, marker, after_loss } => FrameContent::Media {
@@ -312,8 +319,9 @@ impl Transceiver {
     /// from the first call of [`recv_rtp`](Self::recv_rtp) on.
     pub fn set_output(&self, output: Output) {
         self.handle.with(|core| {
-            core.media_slot(self.id).output = Some(output);
-            core.session.set_output(self.id, output);
+            let slot = core.media_slot(self.id);
+            (slot.output, slot.is_read) = (Some(output), slot.is_read && output.has_packets());
+            core.follow_output(self.id);
         });
         self.handle.notify();
     }
@@ -325,9 +333,8 @@ impl Transceiver {
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
         poll_fn(|cx| {
             self.handle.with(|core| {
-                let wanted = core.media_slot(self.id).output.filter(|output| output.has_packets());
-                core.session.set_output(self.id, wanted.unwrap_or(Output::Packets));
                 core.media_slot(self.id).is_read = true;
+                core.follow_output(self.id);
                 match core.media_slot(self.id).packets.pop_front() {
                     Some(packet) => Poll::Ready(Some(packet)),
                     None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
@@ -348,7 +355,7 @@ impl Transceiver {
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
         let theirs = packet.negotiated.as_ref().ok_or(SendMediaError::Malformed)?;
-        let source = (packet.stream, packet.number);
+        let source = (packet.stream.0, packet.number);
         let sent =
             self.handle.with(|core| core.forward(now, self.id, encoding, source, &packet.bytes, theirs));
         self.handle.notify();

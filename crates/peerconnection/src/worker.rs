@@ -21,7 +21,7 @@ use tracing::debug;
 use crate::TcpLimits;
 use crate::addresses::Wishes;
 use crate::connection::{Connection, Core};
-use crate::forwarding::{KeyFrameWish, Passing};
+use crate::forwarding::{Errand, Passing};
 use crate::ice_server::{Alternates, Server};
 use crate::log::Lines;
 use crate::names::Names;
@@ -311,9 +311,9 @@ impl Worker {
             requests.extend(std::iter::from_fn(|| core.session.poll_tcp()));
             let mut sockets = Vec::new();
             sockets.extend(std::iter::from_fn(|| core.session.poll_sockets()));
-            let wishes = core.take_wishes();
+            let errands = core.take_errands();
             drop(core);
-            wishes.into_iter().for_each(KeyFrameWish::tell);
+            errands.into_iter().for_each(Errand::run);
             more |= !sockets.is_empty();
             sockets.into_iter().for_each(|request| self.change_own_sockets(key, request));
             // Tasks that connect are heard of from the next turn on.
@@ -491,7 +491,8 @@ impl Drop for Worker {
         let known = std::mem::take(&mut self.sessions).into_values().map(|driven| driven.connection);
         let now = self.clock.now();
         for connection in known.chain(unread) {
-            connection.lock().abandon(now);
+            let errands = connection.lock().abandon(now);
+            errands.into_iter().for_each(Errand::run);
         }
     }
 }

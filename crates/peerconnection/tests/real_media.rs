@@ -11,75 +11,18 @@
 )]
 
 mod harness;
+#[path = "harness/media.rs"]
+mod tracks;
 
 use std::time::Duration;
 
 use harness::{endpoint, negotiate};
 use peerline::{
-    Configuration, Direction, DtlsRole, Event, Events, IceCredentials, IceRole, MAX_VIEWERS, MediaConfig,
-    MediaKind, OutgoingFrame, Output, PayloadType, PeerCertificate, PeerConnection, SectionParameters,
-    SendEncoding, SendMediaError, SenderRequest, ToneChange, Transceiver, TransceiverInit,
-    TransportParameters,
+    Configuration, Direction, DtlsRole, Event, IceCredentials, IceRole, MediaConfig, MediaKind, Output,
+    PayloadType, PeerCertificate, SectionParameters, SendMediaError, SenderRequest, ToneChange, Transceiver,
+    TransceiverInit, TransportParameters,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-/// A frame of VP8; the first is a key frame.
-fn vp8(number: u32) -> Vec<u8> {
-    let is_key = number.is_multiple_of(30);
-    let mut frame = vec![u8::from(!is_key), 0, 0];
-    if is_key {
-        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
-    }
-    frame.extend_from_slice(&number.to_be_bytes());
-    frame.resize(3000, 7);
-    frame
-}
-
-/// Carries candidates to the other side, and gives tracks out.
-fn link(mut events: Events, other: PeerConnection) -> UnboundedReceiver<Transceiver> {
-    let (tracks, found) = unbounded_channel();
-    tokio::spawn(async move {
-        while let Some(event) = events.next().await {
-            match event {
-                Event::IceCandidate(Some(candidate)) => other.add_ice_candidate(&candidate).unwrap(),
-                Event::Track(transceiver) => _ = tracks.send(transceiver),
-                _ => {}
-            }
-        }
-    });
-    found
-}
-
-/// Two that have agreed on what was added to the first; of the second the tracks.
-fn linked([(alice, from_alice), (bob, from_bob)]: &mut Two) -> UnboundedReceiver<Transceiver> {
-    negotiate(alice, bob);
-    link(from_alice.take().unwrap(), bob.clone());
-    link(from_bob.take().unwrap(), alice.clone())
-}
-
-async fn pump(transceiver: Transceiver) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(33));
-    for number in 0_u32.. {
-        ticks.tick().await;
-        let bytes = vp8(number);
-        let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
-        match transceiver.write_frame(0, &frame) {
-            Ok(())
-            | Err(SendMediaError::NotConnected | SendMediaError::NotSending | SendMediaError::Blocked) => {}
-            Err(error) => return assert_eq!(error, SendMediaError::Stopped),
-        }
-    }
-}
-
-type Two = [(PeerConnection, Option<Events>); 2];
-
-async fn two() -> Two {
-    let [here, there] = [endpoint().await, endpoint().await];
-    [here, there].map(|endpoint| {
-        let (connection, events) = endpoint.connect(Configuration::default()).unwrap();
-        (connection, Some(events))
-    })
-}
+use tracks::{linked, pump, two, vp8};
 
 #[tokio::test]
 async fn real_frames_come_out_as_they_went_in_and_key_frames_are_asked_for() {
@@ -288,118 +231,16 @@ async fn real_packets_are_forwarded_as_the_codec_that_they_are_of_or_not_at_all(
     assert_eq!((codec.name.as_ref(), frame.bytes().unwrap().len()), ("VP8", 3000));
 }
 
-/// One that sends and one that shows, at other endpoints than the camera's.
-async fn viewer() -> (Two, Transceiver, Transceiver) {
-    let mut viewer = two().await;
-    let mut init = TransceiverInit::default();
-    init.direction = Direction::SendOnly;
-    let outgoing = viewer[0].0.add_transceiver(MediaKind::Video, init).unwrap();
-    let shown = linked(&mut viewer).recv().await.unwrap();
-    (viewer, outgoing, shown)
-}
-
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: not in 20 s"))
-}
-
+/// No description knows of it: nothing has to be agreed upon.
 #[tokio::test]
-async fn real_what_comes_goes_out_by_others_with_no_task_between() {
-    let mut camera = two().await;
-    let source = camera[0].0.add_track(MediaKind::Video, &[]).unwrap();
-    let incoming = linked(&mut camera).recv().await.unwrap();
-    let (_first, outgoing, shown) = viewer().await;
-    let (second, other_outgoing, other_shown) = viewer().await;
-    let audio = second[0].0.add_track(MediaKind::Audio, &[]).unwrap();
-    assert!(incoming.forward_to(&audio).is_err(), "video is no audio");
-    incoming.forward_to(&outgoing).unwrap();
-    incoming.forward_to(&other_outgoing).unwrap();
-    let asked = source.clone();
-    tokio::spawn(pump(source));
-    for shown in [&shown, &other_shown] {
-        for _ in 0..45 {
-            let frame = within("a frame", shown.recv()).await.unwrap();
-            assert_eq!(frame.bytes().unwrap().len(), 3000);
-        }
-    }
-    // Whoever has just begun to watch needs a key frame, and so does one that asks for it.
-    let stream = shown.recv().await.unwrap().stream;
-    while !matches!(within("the first", asked.next_request()).await, Some(SenderRequest::KeyFrame { .. })) {}
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    shown.request_key_frame(stream);
-    while !matches!(within("another", asked.next_request()).await, Some(SenderRequest::KeyFrame { .. })) {}
-    // To one it ends, and to the other it goes on.
-    incoming.stop_forwarding_to(&outgoing);
-    let rest = async { while shown.recv().await.is_some() {} };
-    assert!(tokio::time::timeout(Duration::from_secs(1), rest).await.is_err(), "it is not stopped itself");
-    let sent = outgoing.encoding_stats()[0].0.frames;
-    for _ in 0..30 {
-        within("a frame of the other", other_shown.recv()).await.unwrap();
-    }
-    assert_eq!(outgoing.encoding_stats()[0].0.frames, sent);
-    assert_eq!(incoming.not_forwarded(), 0);
-}
-
-/// The lower layer has 1,000 bytes in a frame and 240 kbit/s, the higher 3,000 and 720 kbit/s.
-#[tokio::test]
-async fn real_of_the_layers_of_simulcast_the_highest_that_the_path_carries_goes_out() {
-    let mut camera = two().await;
-    let mut init = TransceiverInit::default();
-    init.send_encodings = ["l", "h"].map(|rid| SendEncoding::named(rid).unwrap()).to_vec();
-    let source = camera[0].0.add_transceiver(MediaKind::Video, init).unwrap();
-    let incoming = linked(&mut camera).recv().await.unwrap();
-    let (_viewer, outgoing, shown) = viewer().await;
-    incoming.forward_to(&outgoing).unwrap();
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_millis(33));
-        let mut wanted = [true; 2];
-        for number in 0_u32.. {
-            ticks.tick().await;
-            while let Ok(request) = tokio::time::timeout(Duration::ZERO, source.next_request()).await {
-                if let Some(SenderRequest::KeyFrame { encoding }) = request {
-                    wanted[encoding] = true;
-                }
-            }
-            for (encoding, wanted) in wanted.iter_mut().enumerate() {
-                let mut bytes = vp8(if *wanted { 0 } else { 1 });
-                bytes.truncate([1000, 3000][encoding]);
-                let frame =
-                    OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
-                *wanted &= source.write_frame(encoding, &frame).is_err();
-            }
-        }
-    });
-    let (mut last, mut changes) = (0, Vec::new());
-    while changes.last() != Some(&3000) {
-        let frame = within("a frame", shown.recv()).await.unwrap();
-        let len = frame.bytes().unwrap().len();
-        if len != last {
-            assert!(frame.is_key(), "from {last} to {len} bytes");
-            changes.push(len);
-        }
-        last = len;
-    }
-    assert_eq!(changes, [1000, 3000]);
-    for _ in 0..60 {
-        assert_eq!(within("a frame", shown.recv()).await.unwrap().bytes().unwrap().len(), 3000);
-    }
-}
-
-#[tokio::test]
-async fn real_as_many_others_forward_as_the_limit_and_not_one_more() {
-    let endpoint = endpoint().await;
-    let track = || {
-        let (connection, _) = endpoint.connect(Configuration::default()).unwrap();
-        connection.add_track(MediaKind::Video, &[]).unwrap()
+async fn real_whoever_waits_for_one_that_was_never_offered_hears_at_once_that_it_is_stopped() {
+    let (connection, _events) = endpoint().await.connect(Configuration::default()).unwrap();
+    let track = connection.add_track(MediaKind::Video, &[]).unwrap();
+    let waiting = {
+        let track = track.clone();
+        tokio::spawn(async move { track.next_request().await })
     };
-    let camera = track();
-    let viewers: Vec<_> = (0..MAX_VIEWERS).map(|_| track()).collect();
-    viewers.iter().for_each(|viewer| camera.forward_to(viewer).unwrap());
-    camera.forward_to(&viewers[0]).expect("it is one of them");
-    let late = track();
-    assert!(camera.forward_to(&late).is_err());
-    // Those that have gone make room.
-    drop(viewers);
-    camera.forward_to(&late).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    track.stop().unwrap();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(2), waiting).await.unwrap().unwrap(), None);
 }

@@ -1,7 +1,8 @@
 //! The demo as people would use it: headless Chromium opens its pages, chats, uploads a file, calls the process with a camera
-//! that is none and is recorded, and meets others in a room.
+//! that is none and is recorded, and meets others in a room. Besides, two browsers at the example that forwards.
 
 mod call;
+mod forward;
 mod room;
 
 use std::fs;
@@ -34,13 +35,14 @@ pub(crate) fn run(
     if let Some(folder) = screenshots {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let all = [Page::Data, Page::Call, Page::Room];
+    let all = [Page::Data, Page::Call, Page::Room, Page::Forward];
     for page in if pages.is_empty() { &all } else { pages } {
         let start = Instant::now();
         match page {
             Page::Data => data(&address, mib, screenshots)?,
             Page::Call => call::run(&address, &saved, screenshots)?,
             Page::Room => room::run(&address, screenshots)?,
+            Page::Forward => forward::run(&address)?,
         }
         println!("{page:?}: {:.0} s", start.elapsed().as_secs_f64());
     }
@@ -60,6 +62,8 @@ pub(crate) enum Page {
     Call,
     /// A room of several.
     Room,
+    /// No page: the example that forwards.
+    Forward,
 }
 
 fn data(address: &str, mib: usize, screenshots: Option<&Path>) -> Result {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use peerline::{MediaKind, Output, PeerConnection, SenderRequest, StreamId, Transceiver};
+use peerline::{ConnectionState, MediaKind, Output, PeerConnection, SenderRequest, StreamId, Transceiver};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -57,9 +57,19 @@ impl Call {
     }
 
     /// Begins or ends a recording, of which the page is told.
-    pub(crate) fn record(&self, demo: &Arc<Demo>, name: &str, signals: &mpsc::Sender<Signal>, wanted: bool) {
+    pub(crate) fn record(
+        &self,
+        demo: &Arc<Demo>,
+        name: &str,
+        connection: &PeerConnection,
+        signals: &mpsc::Sender<Signal>,
+        wanted: bool,
+    ) {
         if !wanted {
             return self.recorder.stop();
+        }
+        if connection.connection_state() != ConnectionState::Connected {
+            return tell(signals, &refused(&Problem::NotConnected));
         }
         let has_video = self.video().is_some_and(|video| !video.transceiver.stream_stats().is_empty());
         let (demo, name, signals) = (demo.clone(), name.to_owned(), signals.clone());

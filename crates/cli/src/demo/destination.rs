@@ -6,7 +6,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 /// Where the bytes of uploads go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Destination {
     /// They are hashed and forgotten.
     Nowhere,
@@ -84,10 +84,15 @@ impl Drop for Kept {
     }
 }
 
+/// Whether a character is no part of a name that deceives: it is seen, and turns nothing around.
+pub(crate) fn is_legible(c: char) -> bool {
+    !c.is_control() && !FORMATTING.contains(&c)
+}
+
 /// A name that stays within its folder on every system, in two parts: before the last dot, and from it on.
 fn safe_name(name: &str) -> (String, String) {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let legible = last.chars().filter(|c| !c.is_control() && !FORMATTING.contains(c));
+    let legible = last.chars().filter(|c| is_legible(*c));
     let clean: String = legible.map(|c| if RESERVED.contains(&c) { '_' } else { c }).collect();
     let clean = clean.trim_matches(|c: char| c == '.' || c.is_whitespace());
     let (stem, extension) = match clean.rfind('.') {

@@ -6,34 +6,46 @@ use axum::Router;
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use bytes::Bytes;
 
 use super::server::Demo;
 
-/// Answers for every file of them.
+/// Answers for every page and every file of them.
 pub(crate) fn router() -> Router<Arc<Demo>> {
-    FILES
-        .iter()
-        .fold(Router::new(), |router, &(path, kind, text)| router.route(path, get(move || file(kind, text))))
+    let page = |&(path, title, body)| (path, HTML, Bytes::from(HEAD.replace("{title}", title) + body));
+    let whole = |&(path, kind, text): &(&'static str, _, &'static str)| {
+        (path, kind, Bytes::from_static(text.as_bytes()))
+    };
+    let all = PAGES.iter().map(page).chain(FILES.iter().map(whole));
+    all.fold(Router::new(), |router, (path, kind, bytes)| {
+        router.route(path, get(move || file(kind, bytes.clone())))
+    })
 }
 
-async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+async fn file(kind: &'static str, bytes: Bytes) -> impl IntoResponse {
     let headers: [(HeaderName, &str); 4] = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "no-cache"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
-    (headers, text)
+    (headers, bytes)
 }
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const FILES: [(&str, &str, &str); 10] = [
-    ("/", HTML, include_str!("../../page/index.html")),
-    ("/call", HTML, include_str!("../../page/call.html")),
-    ("/room", HTML, include_str!("../../page/room.html")),
+/// What stands above each page, with its title.
+const HEAD: &str = include_str!("../../page/head.html");
+
+const PAGES: [(&str, &str, &str); 3] = [
+    ("/", "Peerline demo", include_str!("../../page/index.html")),
+    ("/call", "Peerline demo: a call", include_str!("../../page/call.html")),
+    ("/room", "Peerline demo: a room", include_str!("../../page/room.html")),
+];
+
+const FILES: [(&str, &str, &str); 7] = [
     ("/style.css", CSS, include_str!("../../page/style.css")),
     ("/demo.js", SCRIPT, include_str!("../../page/demo.js")),
     ("/call.js", SCRIPT, include_str!("../../page/call.js")),

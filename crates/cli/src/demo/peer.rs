@@ -7,7 +7,7 @@ use peerline::{ConnectionState, DataChannel, Event, Events, IceCandidate, PeerCo
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::call::Call;
 use super::room::Seat;
@@ -40,19 +40,18 @@ pub(crate) async fn serve(
     // Dropped with this task, and what serves channels and media with it.
     let mut tasks = JoinSet::new();
     match &part {
-        Part::Data => {}
+        // What is of a room is forwarded without a task.
+        Part::Data | Part::Room(_) => {}
         Part::Call(call) => call.run(&mut tasks),
-        Part::Room(seat) => seat.run(&mut tasks),
     }
     let mut news = interval(NEWS_EVERY);
     news.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut waiting = std::pin::pin!(sleep(CONNECT_TIME));
     let mut connected = false;
+    let mut patience = Patience { connect: Some(Instant::now() + CONNECT_TIME), answer: None };
     loop {
         let event = tokio::select! {
             event = events.next() => event,
-            () = &mut waiting, if !connected => {
-                let reason = format!("No connection came within {} seconds.", CONNECT_TIME.as_secs());
+            reason = patience.ends() => {
                 fail(&demo, &name, &connection, &signals, reason);
                 break;
             }
@@ -63,6 +62,9 @@ pub(crate) async fn serve(
                 if let Err(reason) = heed(&demo, &name, &part, &connection, &signals, command) {
                     fail(&demo, &name, &connection, &signals, reason);
                     break;
+                }
+                if connection.signaling_state() == SignalingState::Stable {
+                    patience.answer = None;
                 }
                 continue;
             }
@@ -80,7 +82,7 @@ pub(crate) async fn serve(
                 tasks.spawn(serve_channel(demo.clone(), name.clone(), channel));
             }
             Some(Event::ConnectionState(ConnectionState::Connected)) if !connected => {
-                connected = true;
+                (connected, patience.connect) = (true, None);
                 let what = match &part {
                     Part::Data => "connected".to_owned(),
                     Part::Call(_) => "calls".to_owned(),
@@ -93,6 +95,7 @@ pub(crate) async fn serve(
                     fail(&demo, &name, &connection, &signals, reason);
                     break;
                 }
+                patience.answer.get_or_insert_with(|| Instant::now() + ANSWER_TIME);
             }
             Some(Event::ConnectionState(ConnectionState::Failed(failure))) => {
                 fail(&demo, &name, &connection, &signals, failure.to_string());
@@ -113,6 +116,26 @@ pub(crate) async fn serve(
     connection.close();
     // Closing takes a second at the most; the place is kept so long.
     let _ = timeout(CLOSE_TIME, connection.closed()).await;
+}
+
+/// Until when something has to have happened, where it is waited for.
+#[derive(Debug)]
+struct Patience {
+    connect: Option<Instant>,
+    answer: Option<Instant>,
+}
+
+impl Patience {
+    /// Waits until it is too late. Gives for what.
+    async fn ends(&self) -> String {
+        let connect = self.connect.map(|at| (at, "No connection came", CONNECT_TIME));
+        let answer = self.answer.map(|at| (at, "An offer was not answered", ANSWER_TIME));
+        let Some((at, what, time)) = connect.into_iter().chain(answer).min() else {
+            return std::future::pending().await;
+        };
+        sleep_until(at).await;
+        format!("{what} within {} seconds.", time.as_secs())
+    }
 }
 
 /// Offers what has changed. Who answers the offer before is asked when that is done: the event comes again then.
@@ -139,7 +162,7 @@ fn heed(
             let set = connection.set_remote_description(answer);
             return set.map_err(|error| format!("The answer cannot be used: {error}."));
         }
-        (Command::Record(wanted), Part::Call(call)) => call.record(demo, name, signals, wanted),
+        (Command::Record(wanted), Part::Call(call)) => call.record(demo, name, connection, signals, wanted),
         (Command::Limit(bitrate), Part::Room(seat)) => seat.limit(bitrate),
         // A page of ours does not ask for that.
         (Command::Record(_) | Command::Limit(_), _) => {
@@ -151,6 +174,9 @@ fn heed(
 
 /// What a page shows, once a second.
 fn tell(part: &Part, connection: &PeerConnection, signals: &mpsc::Sender<Signal>) {
+    if let Part::Room(seat) = part {
+        seat.share();
+    }
     // Room is left for what must not be lost.
     if signals.capacity() <= MAX_SIGNALS / 2 {
         return;
@@ -217,7 +243,35 @@ async fn echo(channel: &DataChannel) {
 
 /// How long an offer may stay without a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(60);
+/// How long a page may take to answer an offer: until then others' offers wait.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// How often a page is told what it shows.
 const NEWS_EVERY: Duration = Duration::from_secs(1);
 /// How long the end of a connection may take.
 const CLOSE_TIME: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use peerline::{Configuration, Endpoint, MediaKind};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn real_as_many_signals_wait_for_a_page_as_the_limit_and_news_leave_room_for_offers() {
+        let endpoint = Endpoint::builder().address([127, 0, 0, 1].into()).bind().await.unwrap();
+        let (peer, _events) = endpoint.connect(Configuration::default()).unwrap();
+        let (signals, _waiting) = mpsc::channel(MAX_SIGNALS);
+        let part = Part::Call(Call::accept(&peer).unwrap());
+        for _ in 0..100 {
+            tell(&part, &peer, &signals);
+        }
+        assert_eq!(signals.capacity(), 64);
+        while signals.capacity() > 1 {
+            signals.try_send(Signal::News(json!({}))).unwrap();
+        }
+        peer.add_track(MediaKind::Audio, &[]).unwrap();
+        offer(&peer, &signals).unwrap();
+        peer.rollback().unwrap();
+        assert!(offer(&peer, &signals).unwrap_err().contains("does not listen"));
+    }
+}

@@ -153,11 +153,11 @@ fn part(demo: &Demo, page: Page, connection: &PeerConnection) -> Result<Part, Re
         Page::Data => Ok(Part::Data),
         Page::Call => Call::accept(connection).map(Part::Call).map_err(|error| refuse_offer(&error)),
         Page::Room { room, name } => {
-            let joined = demo.rooms.join(&room, &name, &new_id()?, connection);
+            let joined = demo.rooms.join(&room, &name, &new_id()?, connection, &demo.terminal);
             joined.map(Part::Room).map_err(|refused| {
                 let status = match refused {
                     Refused::Full | Refused::TooManyRooms => StatusCode::SERVICE_UNAVAILABLE,
-                    Refused::Name | Refused::Media(_) => StatusCode::BAD_REQUEST,
+                    Refused::Name | Refused::Sections | Refused::Media(_) => StatusCode::BAD_REQUEST,
                 };
                 refuse(status, refused.to_string())
             })
@@ -192,4 +192,4 @@ const MAX_CHANNELS: usize = 64;
 /// Signals that wait for a WebSocket: more than all candidates of ours.
 pub(crate) const MAX_SIGNALS: usize = 128;
 /// What a browser wants, and was not done yet.
-const MAX_COMMANDS: usize = 32;
+pub(crate) const MAX_COMMANDS: usize = 32;

@@ -116,3 +116,23 @@ fn add_candidate(peer: &PeerConnection, said: Value) -> Result<(), String> {
     let candidate = IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment };
     peer.add_ice_candidate(&candidate).map_err(|error| format!("the candidate was refused: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use peerline::{Configuration, Endpoint};
+
+    use super::*;
+    use crate::demo::server::MAX_COMMANDS;
+
+    #[tokio::test]
+    async fn real_as_many_wishes_of_a_page_wait_as_the_limit_and_not_one_more() {
+        let endpoint = Endpoint::builder().address([127, 0, 0, 1].into()).bind().await.unwrap();
+        let (peer, _events) = endpoint.connect(Configuration::default()).unwrap();
+        let (commands, _waiting) = mpsc::channel(MAX_COMMANDS);
+        for number in 0..32 {
+            assert_eq!(heed(&peer, &commands, r#"{ "limit": 5 }"#), Ok(()), "{number}");
+        }
+        let refused = heed(&peer, &commands, r#"{ "limit": 5 }"#).unwrap_err();
+        assert!(refused.contains("more is wanted"), "{refused}");
+    }
+}

@@ -81,7 +81,7 @@ fn offer_text(offer: &Description) -> String {
 async fn real_the_page_is_served() {
     let (_demo, address) = demo(Destination::Nowhere).await;
     for (path, within) in [
-        ("/", "Peerline"),
+        ("/", "Peerline demo</title>"),
         ("/call", "What comes back"),
         ("/room", "Come in"),
         ("/style.css", "--accent"),
@@ -128,7 +128,10 @@ async fn real_what_is_no_offer_is_refused_with_its_line() {
         let (found, error) = refusal(address, "/api/offer", Some(body)).await;
         assert!(found == status && error.contains(needle), "{found} {error}, not {status} {needle}");
     }
-    assert_eq!(request(address, "/api/offer", Some(" ".repeat(300_000))).await.0, 413);
+    // 256 KiB, and one byte more.
+    for (bytes, status) in [(262_144, 400), (262_145, 413)] {
+        assert_eq!(request(address, "/api/offer", Some(" ".repeat(bytes))).await.0, status);
+    }
     assert_eq!(demo.sessions.len(), 0, "a refused offer takes no place");
 }
 

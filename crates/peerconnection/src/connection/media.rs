@@ -48,6 +48,7 @@ impl PeerConnection {
     pub fn set_sections(&self, sections: &[SectionParameters]) -> Result<(), Error> {
         self.command(|session, now| session.set_sections(now, sections))?;
         self.handle.with(Core::forget_stopped);
+        self.handle.run_errands();
         Ok(())
     }
 }
@@ -65,6 +66,7 @@ impl Core {
         which: impl FnOnce(&mut MediaSlot) -> &mut Waiting,
     ) -> Poll<Option<T>> {
         if self.over || self.session.transceiver(id).is_none() {
+            self.end_forwarding(id);
             self.media.remove(&id);
             return Poll::Ready(None);
         }
@@ -72,14 +74,12 @@ impl Core {
     }
 
     /// Ends what waits for transceivers that are stopped: an exchange of descriptions has completed that.
-    pub(super) fn forget_stopped(&mut self) {
-        let Self { media, session, .. } = self;
-        media.retain(|id, slot| {
-            let is_there = session.transceiver(*id).is_some();
-            if !is_there {
-                slot.wake_all();
-            }
-            is_there
-        });
+    pub(crate) fn forget_stopped(&mut self) {
+        let is_stopped = |id: &&TransceiverId| self.session.transceiver(**id).is_none();
+        let stopped: Vec<TransceiverId> = self.media.keys().filter(is_stopped).copied().collect();
+        for id in stopped {
+            self.end_forwarding(id);
+            self.media.remove(&id).into_iter().for_each(|mut slot| slot.wake_all());
+        }
     }
 }

@@ -10,35 +10,59 @@ use session::StreamId;
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     since: Option<Instant>,
-    counts: Vec<(StreamId, u64)>,
+    streams: Vec<Measured>,
     rates: Arc<Vec<(StreamId, u64)>>,
 }
 
+#[derive(Debug)]
+struct Measured {
+    stream: StreamId,
+    /// Since rates were measured last.
+    bits: u64,
+    rate: Option<u64>,
+    last: Instant,
+}
+
 impl Layers {
-    /// So many bytes of a stream came. Gives the rates of all, in bit/s, of the last second that was measured.
+    /// So many bytes of a stream came. Gives the rates of all.
     pub(crate) fn count(&mut self, now: Instant, stream: StreamId, len: usize) -> Arc<Vec<(StreamId, u64)>> {
         let since = *self.since.get_or_insert(now);
         let bits = u64::try_from(len).unwrap_or(u64::MAX).saturating_mul(8);
-        if let Some((_, count)) = self.counts.iter_mut().find(|(it, _)| *it == stream) {
-            *count = count.saturating_add(bits);
-        } else if self.counts.len() < MAX_LAYERS {
-            self.counts.push((stream, bits));
+        if let Some(known) = self.streams.iter_mut().find(|it| it.stream == stream) {
+            (known.bits, known.last) = (known.bits.saturating_add(bits), now);
+        } else if self.streams.len() < MAX_LAYERS {
+            self.streams.push(Measured { stream, bits, rate: None, last: now });
         }
-        let elapsed = now - since;
-        if elapsed >= MEASURED {
-            let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-            let rate = |(stream, bits): (StreamId, u64)| (stream, bits.saturating_mul(1000) / millis);
-            let mut rates: Vec<_> = self.counts.drain(..).map(rate).collect();
-            rates.sort_unstable_by_key(|(_, rate)| *rate);
-            self.rates = Arc::new(rates);
-            self.since = Some(now);
+        if now - since >= MEASURED {
+            self.measure(now, now - since);
         }
+        self.rates.clone()
+    }
+
+    fn measure(&mut self, now: Instant, elapsed: Duration) {
+        self.since = Some(now);
+        self.streams.retain(|it| now - it.last < SILENCE);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        for it in &mut self.streams {
+            let rate = std::mem::take(&mut it.bits).saturating_mul(1000) / millis;
+            // Key frames are large and rare: half of the weight is the past's.
+            it.rate = Some(it.rate.map_or(rate, |earlier| earlier.midpoint(rate)));
+        }
+        let mut rates: Vec<_> = self.streams.iter().map(|it| (it.stream, it.rate.unwrap_or(0))).collect();
+        rates.sort_unstable_by_key(|(_, rate)| *rate);
+        self.rates = Arc::new(rates);
+    }
+
+    /// What comes of each lately, in bit/s, the smallest first.
+    pub(crate) fn rates(&self) -> Arc<Vec<(StreamId, u64)>> {
         self.rates.clone()
     }
 }
 
 /// Over how much time rates are measured.
 const MEASURED: Duration = Duration::from_secs(1);
+/// A stream of which nothing has come for so long is not there.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Streams whose rates are measured: those of simulcast are three in practice.
 const MAX_LAYERS: usize = 16;
 
@@ -46,44 +70,58 @@ const MAX_LAYERS: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct LayerChoice {
     pub current: Option<StreamId>,
-    asked: Option<(StreamId, Instant)>,
-    /// What may be sent, in bit/s.
-    pub target: Option<u64>,
+    /// Of which stream a key frame was asked for, and when.
+    pub asked: Option<(StreamId, Instant)>,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Step {
+    /// It goes out.
+    pub goes_out: bool,
+    /// Another stream begins with it: that counts once it is on its way.
+    pub is_change: bool,
+    /// Of this stream a key frame is to be asked for.
+    pub asks_for: Option<StreamId>,
 }
 
 impl LayerChoice {
-    /// The stream that should go out: the highest that fits, with something to spare where it is not the present one; the
-    /// lowest if none does.
-    fn wanted(&self, rates: &[(StreamId, u64)]) -> Option<StreamId> {
-        let fits = |(stream, rate): &&(StreamId, u64)| {
-            let spare = if self.current == Some(*stream) { 0 } else { rate / 5 };
-            self.target.is_some_and(|target| rate.saturating_add(spare) <= target)
+    /// The stream that should go out: the highest that fits into `target` bit/s, or the lowest if none does. One that is higher
+    /// than the present one has to fit with a fifth to spare, so that nobody is sent to and fro.
+    fn wanted(&self, rates: &[(StreamId, u64)], target: Option<u64>) -> Option<StreamId> {
+        let current = rates.iter().position(|(stream, _)| Some(*stream) == self.current);
+        let fits = |(at, (_, rate)): &(usize, &(StreamId, u64))| {
+            let is_higher = current.is_some_and(|current| *at > current);
+            let spare = if is_higher { rate / 5 } else { 0 };
+            target.is_some_and(|target| rate.saturating_add(spare) <= target)
         };
-        let best = rates.iter().rev().find(fits).or_else(|| rates.first());
-        best.map(|(stream, _)| *stream)
+        let best = rates.iter().enumerate().rfind(fits).map(|(_, layer)| layer);
+        best.or_else(|| rates.first()).map(|(stream, _)| *stream)
     }
 
-    /// Whether a packet goes out, and of which stream a key frame is to be asked for.
-    pub(crate) fn take(
-        &mut self,
+    /// What becomes of a packet of `stream`, where so much may be sent.
+    pub(crate) fn step(
+        &self,
         now: Instant,
         stream: StreamId,
         begins_key_frame: bool,
         rates: &[(StreamId, u64)],
-    ) -> (bool, Option<StreamId>) {
-        let wanted = self.wanted(rates).or(self.current).unwrap_or(stream);
-        if self.current == Some(wanted) {
-            self.asked = None;
-        } else if stream == wanted && begins_key_frame {
-            (self.current, self.asked) = (Some(wanted), None);
-        }
-        let goes_out = self.current == Some(stream);
+        target: Option<u64>,
+    ) -> Step {
+        let wanted = self.wanted(rates, target).or(self.current).unwrap_or(stream);
+        let is_it = self.current == Some(wanted);
+        let is_change = !is_it && stream == wanted && begins_key_frame;
         let was_asked = self.asked.is_some_and(|(it, at)| it == wanted && now - at < ASK_AGAIN);
-        if self.current == Some(wanted) || was_asked {
-            return (goes_out, None);
+        Step {
+            goes_out: is_change || self.current == Some(stream),
+            is_change,
+            asks_for: (!is_it && !is_change && !was_asked).then_some(wanted),
         }
-        self.asked = Some((wanted, now));
-        (goes_out, Some(wanted))
+    }
+
+    /// A packet of this stream has gone out, the first of it.
+    pub(crate) const fn change(&mut self, stream: StreamId) {
+        (self.current, self.asked) = (Some(stream), None);
     }
 }
 
@@ -101,38 +139,82 @@ mod tests {
     const LAYERS: [(StreamId, u64); 3] =
         [(StreamId(2), 100_000), (StreamId(0), 500_000), (StreamId(1), 2_000_000)];
 
+    /// Whether a packet goes out, and of which stream a key frame is asked for; what is sent arrives.
+    fn take(
+        choice: &mut LayerChoice,
+        millis: u64,
+        (stream, begins_key_frame): (u32, bool),
+        rates: &[(StreamId, u64)],
+        target: u64,
+    ) -> (bool, Option<u32>) {
+        let now = at(millis);
+        let step = choice.step(now, StreamId(stream), begins_key_frame, rates, Some(target));
+        if step.is_change {
+            choice.change(StreamId(stream));
+        }
+        choice.asked = step.asks_for.map(|it| (it, now)).or(choice.asked);
+        (step.goes_out, step.asks_for.map(|it| it.0))
+    }
+
     #[test]
     fn the_only_stream_goes_out_from_its_first_key_frame_on() {
         let mut choice = LayerChoice::default();
-        let only = StreamId(7);
-        assert_eq!(choice.take(at(0), only, false, &[]), (false, Some(only)));
-        assert_eq!(choice.take(at(999), only, false, &[]), (false, None));
-        assert_eq!(choice.take(at(1000), only, false, &[]), (false, Some(only)), "it is asked for again");
-        assert_eq!(choice.take(at(1001), only, true, &[]), (true, None));
-        assert_eq!(
-            choice.take(at(1002), only, false, &[(only, 9_000_000)]),
-            (true, None),
-            "whatever it takes"
-        );
+        assert_eq!(take(&mut choice, 0, (7, false), &[], 0), (false, Some(7)));
+        assert_eq!(take(&mut choice, 999, (7, false), &[], 0), (false, None));
+        assert_eq!(take(&mut choice, 1000, (7, false), &[], 0), (false, Some(7)), "it is asked for again");
+        assert_eq!(take(&mut choice, 1001, (7, true), &[], 0), (true, None));
+        let rates = [(StreamId(7), 9_000_000)];
+        assert_eq!(take(&mut choice, 1002, (7, false), &rates, 0), (true, None), "whatever it takes");
     }
 
     #[test]
     fn the_highest_layer_that_fits_goes_out_and_changes_are_to_key_frames() {
-        let mut choice = LayerChoice { target: Some(599_999), ..LayerChoice::default() };
-        assert_eq!(choice.take(at(0), StreamId(2), true, &LAYERS), (true, None), "but for a fifth");
-        choice.target = Some(600_000);
-        assert_eq!(choice.take(at(1), StreamId(0), true, &LAYERS), (true, None));
+        let mut choice = LayerChoice::default();
+        // To begin with nothing needs to be spared.
+        assert_eq!(take(&mut choice, 0, (2, true), &LAYERS, 499_999), (true, None));
+        assert_eq!(take(&mut choice, 1, (2, false), &LAYERS, 599_999), (true, None), "but for a fifth");
+        assert_eq!(take(&mut choice, 2, (0, true), &LAYERS, 600_000), (true, None));
         // A little less than before is no reason to change.
-        choice.target = Some(500_000);
-        assert_eq!(choice.take(at(2), StreamId(0), false, &LAYERS), (true, None));
-        choice.target = Some(499_999);
-        assert_eq!(choice.take(at(3), StreamId(0), false, &LAYERS), (true, Some(StreamId(2))));
-        assert_eq!(choice.take(at(4), StreamId(2), false, &LAYERS), (false, None));
-        assert_eq!(choice.take(at(5), StreamId(2), true, &LAYERS), (true, None));
-        assert_eq!(choice.take(at(6), StreamId(0), true, &LAYERS), (false, None));
+        assert_eq!(take(&mut choice, 3, (0, false), &LAYERS, 500_000), (true, None));
+        assert_eq!(take(&mut choice, 4, (0, false), &LAYERS, 499_999), (true, Some(2)));
+        assert_eq!(take(&mut choice, 5, (2, false), &LAYERS, 499_999), (false, None));
+        assert_eq!(take(&mut choice, 6, (2, true), &LAYERS, 499_999), (true, None));
+        assert_eq!(take(&mut choice, 7, (0, true), &LAYERS, 499_999), (false, None));
         // One that does not come any more is left.
-        choice.target = Some(10_000_000);
-        assert_eq!(choice.take(at(7), StreamId(1), true, &LAYERS[..2]), (false, Some(StreamId(0))));
+        assert_eq!(take(&mut choice, 8, (1, true), &LAYERS[..2], 10_000_000), (false, Some(0)));
+    }
+
+    #[test]
+    fn a_lower_layer_needs_nothing_to_spare() {
+        let mut choice = LayerChoice::default();
+        choice.change(StreamId(1));
+        assert_eq!(take(&mut choice, 0, (1, false), &LAYERS, 500_000), (true, Some(0)));
+        assert_eq!(take(&mut choice, 1, (1, false), &LAYERS, 499_999), (true, Some(2)));
+    }
+
+    #[test]
+    fn a_change_whose_first_packet_was_not_sent_is_none() {
+        let mut choice = LayerChoice::default();
+        choice.change(StreamId(2));
+        let first = choice.step(at(0), StreamId(0), true, &LAYERS, Some(900_000));
+        assert!(first.goes_out && first.is_change);
+        // It was not sent: the one before goes on, and another key frame is asked for.
+        let step = choice.step(at(1), StreamId(0), false, &LAYERS, Some(900_000));
+        assert_eq!(step, Step { goes_out: false, is_change: false, asks_for: Some(StreamId(0)) });
+        assert!(choice.step(at(2), StreamId(2), false, &LAYERS, Some(900_000)).goes_out);
+    }
+
+    #[test]
+    fn rates_are_smoothed_and_streams_that_fall_silent_are_not_there() {
+        let mut layers = Layers::default();
+        for step in 0..=20 {
+            let len = if step < 10 { 12_500 } else { 37_500 };
+            layers.count(at(step * 100), StreamId(0), len);
+        }
+        assert_eq!(*layers.rates(), [(StreamId(0), 2_150_000)], "half of 1.3 and half of 3 Mbit/s");
+        layers.count(at(2001), StreamId(1), 100);
+        assert_eq!(layers.count(at(3000), StreamId(1), 100).len(), 2);
+        assert_eq!(layers.count(at(4000), StreamId(1), 100).len(), 1);
     }
 
     #[test]

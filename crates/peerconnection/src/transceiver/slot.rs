@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use session::{Negotiated, Output, PayloadType};
+use session::{EncoderLimits, Negotiated, Output, PayloadType};
 
 use super::{RtpPacket, SenderRequest, ToneChange};
 use crate::channel::Waiting;
@@ -15,28 +15,44 @@ pub(crate) struct MediaSlot {
     pub listeners: Waiting,
     pub(super) tone: Option<ToneChange>,
     pub packets: VecDeque<RtpPacket>,
-    /// What is wanted to come, if anything was said of it.
+    /// What the program wants to come, if it has said anything of it.
     pub output: Option<Output>,
-    pub forwarded: Option<Forwarded>,
-    /// Whether the program fetches packets.
+    /// Whether the program fetches packets, and whether frames.
     pub is_read: bool,
+    pub is_watched: bool,
     /// By whom its packets are forwarded.
     pub audience: Option<Box<Audience>>,
     /// From where it gets what it forwards, and how much of that was not sent.
     pub feed: Option<Feed>,
     pub not_forwarded: u64,
+    pub codec: Option<KnownCodec>,
+    /// How often what it forwards has begun to come from elsewhere, or to be another stream.
+    pub turn: u32,
+    /// What may be sent by its first stream, in bit/s, and what else an encoder has to keep to.
+    pub target: Option<(u64, EncoderLimits)>,
     pub(super) requests: VecDeque<SenderRequest>,
 }
 
 /// Which codec was forwarded last: of theirs under this payload type, and for it one of ours was chosen.
 #[derive(Debug)]
-pub(crate) struct Forwarded {
+pub(crate) struct KnownCodec {
     pub theirs: Arc<Negotiated>,
     pub ours: Arc<Negotiated>,
     pub payload_type: PayloadType,
 }
 
 impl MediaSlot {
+    /// What is to come; `None` where nobody has said anything of it.
+    pub(crate) fn wanted(&self) -> Option<Output> {
+        let output = self.output.filter(|output| output.has_packets() || !self.is_read);
+        let own = if self.is_read { output.or(Some(Output::Packets)) } else { output };
+        if self.audience.is_none() {
+            return own;
+        }
+        let has_frames = own.map_or(self.is_watched, Output::has_frames);
+        Some(if has_frames { Output::Both } else { Output::Packets })
+    }
+
     pub(crate) fn request(&mut self, request: SenderRequest) {
         // One of each kind and stream: as many as that.
         self.requests.retain(|earlier| !earlier.is_replaced_by(request));

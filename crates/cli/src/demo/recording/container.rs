@@ -67,20 +67,23 @@ impl Container {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Adds a frame, which is played so long after the first.
+    /// Adds a frame, which is played so long after the first. Gives whether it could be.
     pub(super) fn write(
         &mut self,
         kind: MediaKind,
         at: Duration,
         is_key: bool,
         bytes: &[u8],
-    ) -> Result<(), Problem> {
+    ) -> Result<bool, Problem> {
         match &mut self.format {
             Format::WebM(muxer) => {
                 let stream = u32::from(kind == MediaKind::Audio);
                 let at = i64::try_from(at.as_nanos()).unwrap_or(i64::MAX);
                 let packet = Packet::new(stream, NANOSECONDS, bytes.to_vec());
-                muxer.write_packet(&packet.with_pts(at).with_dts(at).with_keyframe(is_key)).map_err(refused)
+                muxer
+                    .write_packet(&packet.with_pts(at).with_dts(at).with_keyframe(is_key))
+                    .map_err(refused)?;
+                Ok(true)
             }
             Format::Ogg(ogg) => ogg.write(at, bytes).map_err(Problem::File),
         }
@@ -97,9 +100,9 @@ impl Container {
 }
 
 impl Ogg {
-    fn write(&mut self, at: Duration, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, at: Duration, bytes: &[u8]) -> io::Result<bool> {
         // Of a packet whose length cannot be told a decoder makes nothing either.
-        let Some(ticks) = opus_ticks(bytes) else { return Ok(()) };
+        let Some(ticks) = opus_ticks(bytes) else { return Ok(false) };
         let start = u64::try_from(at.as_nanos() * 48_000 / 1_000_000_000).unwrap_or(u64::MAX);
         // A page a second, so that little is lost with a process that is ended.
         let is_full = start >= self.page;
@@ -108,7 +111,7 @@ impl Ogg {
         }
         self.release(if is_full { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket })?;
         self.held = Some((bytes.to_vec(), start.saturating_add(ticks)));
-        Ok(())
+        Ok(true)
     }
 
     fn release(&mut self, end: PacketWriteEndInfo) -> io::Result<()> {

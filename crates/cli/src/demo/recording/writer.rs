@@ -1,11 +1,9 @@
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use peerline::MediaKind;
-use tokio::sync::mpsc;
 
 use super::container::Container;
 use super::{MAX_BYTES, MAX_TIME, Piece, Problem};
@@ -19,6 +17,7 @@ pub(super) struct Writer {
     counts: [u64; 2],
     length: Duration,
     limits: (u64, Duration),
+    is_whole: bool,
 }
 
 /// What was recorded.
@@ -63,32 +62,25 @@ impl fmt::Display for End {
 impl Writer {
     pub(super) const fn new(file: File, path: PathBuf, has_video: bool) -> Self {
         let limits = (MAX_BYTES, MAX_TIME);
-        Self { file: Some(file), path, has_video, counts: [0; 2], length: Duration::ZERO, limits }
+        let (counts, length, is_whole) = ([0; 2], Duration::ZERO, false);
+        Self { file: Some(file), path, has_video, counts, length, limits, is_whole }
     }
 
-    /// Writes what comes until nothing more does. It blocks.
-    pub(super) fn run(
-        mut self,
-        mut coming: mpsc::Receiver<Piece>,
-        is_slow: &AtomicUsize,
-    ) -> Result<Summary, Problem> {
-        let written = self.write(&mut coming, is_slow);
-        if written.is_err() {
-            // What is left of it nobody can play; if it cannot be deleted it stays.
-            let _ = std::fs::remove_file(&self.path);
-        }
+    /// Writes what `next` gives until that says why there is nothing more. It blocks.
+    pub(super) fn run(mut self, next: impl FnMut() -> Result<Piece, End>) -> Result<Summary, Problem> {
+        let written = self.write(next);
+        self.is_whole = written.is_ok();
         written
     }
 
-    fn write(
-        &mut self,
-        coming: &mut mpsc::Receiver<Piece>,
-        is_slow: &AtomicUsize,
-    ) -> Result<Summary, Problem> {
+    fn write(&mut self, mut next: impl FnMut() -> Result<Piece, End>) -> Result<Summary, Problem> {
         let mut container: Option<Container> = None;
         let mut first = Duration::ZERO;
-        let mut end = End::Stopped;
-        while let Some(piece) = coming.blocking_recv() {
+        let end = loop {
+            let piece = match next() {
+                Ok(piece) => piece,
+                Err(end) => break end,
+            };
             let open = match &mut container {
                 Some(open) => open,
                 // A decoder begins with a key frame, and so does the file.
@@ -101,25 +93,30 @@ impl Writer {
             };
             // What is to be played before the first picture.
             let Some(at) = piece.at.checked_sub(first) else { continue };
-            self.length = self.length.max(at);
-            end = match (open.len() >= self.limits.0, at >= self.limits.1) {
-                (true, _) => End::Large,
-                (false, true) => End::Long,
-                (false, false) => End::Stopped,
-            };
-            if end != End::Stopped {
-                break;
+            if open.len() >= self.limits.0 {
+                break End::Large;
             }
-            open.write(piece.kind, at, piece.is_key, &piece.bytes)?;
-            let [audio, video] = &mut self.counts;
-            *(if piece.kind == MediaKind::Video { video } else { audio }) += 1;
-        }
+            self.length = self.length.max(at);
+            if at >= self.limits.1 {
+                break End::Long;
+            }
+            if open.write(piece.kind, at, piece.is_key, &piece.bytes)? {
+                let [audio, video] = &mut self.counts;
+                *(if piece.kind == MediaKind::Video { video } else { audio }) += 1;
+            }
+        };
         let bytes = container.ok_or(Problem::Nothing)?.finish()?;
-        if end == End::Stopped && is_slow.load(Ordering::Acquire) > 0 {
-            end = End::Slow;
-        }
         let (length, counts) = (self.length, self.counts);
-        Ok(Summary { path: std::mem::take(&mut self.path), bytes, length, counts, end })
+        Ok(Summary { path: self.path.clone(), bytes, length, counts, end })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            // What is left of it nobody can play; if it cannot be deleted it stays.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -145,12 +142,12 @@ mod tests {
     ) -> (tempfile::TempDir, Result<Summary, Problem>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("call");
-        let (sender, coming) = mpsc::channel(pieces.len() + 1);
-        pieces.into_iter().for_each(|piece| sender.try_send(piece).unwrap());
-        drop(sender);
         let mut writer = Writer::new(File::create_new(&path).unwrap(), path, has_video);
         writer.limits = limits;
-        let written = writer.run(coming, &AtomicUsize::new(0));
+        let written = writer.run({
+            let mut pieces = pieces.into_iter();
+            move || pieces.next().ok_or(End::Stopped)
+        });
         (folder, written)
     }
 
@@ -219,5 +216,24 @@ mod tests {
         let (folder, written) = record(true, FAR, vec![broken]);
         assert!(matches!(written, Err(Problem::Container(_))), "{written:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+    #[test]
+    fn of_a_writer_that_panics_no_file_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("call");
+        let writer = Writer::new(File::create_new(&path).unwrap(), path, false);
+        let written =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run(|| panic!("muxer"))));
+        assert!(written.is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_has_no_length_is_neither_written_nor_counted() {
+        let mut broken = piece(MediaKind::Audio, 20, true, 1);
+        broken.bytes = Bytes::from_static(&[0xfb]);
+        let pieces = vec![piece(MediaKind::Audio, 0, true, 40), broken];
+        let (_folder, written) = record(false, FAR, pieces);
+        assert_eq!(written.unwrap().counts, [1, 0]);
     }
 }

@@ -3,7 +3,7 @@
 use peerline::{Direction, MediaKind, OutgoingFrame, SendMediaError, Transceiver, TransceiverInit};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::super::room::{MAX_MEMBERS, MAX_ROOMS};
+use super::super::room::{MAX_MEMBERS, MAX_ROOMS, MAX_SECTIONS, Refused, Rooms};
 use super::*;
 
 /// A browser on the page of a call or of a room.
@@ -191,6 +191,32 @@ async fn real_a_call_is_not_recorded_where_nothing_is_kept() {
     assert!(refused["recording"]["reason"].as_str().unwrap().contains("--save FOLDER"), "{refused}");
 }
 
+/// Before there is a connection nothing can come, and no file is made.
+#[tokio::test]
+async fn real_a_call_that_is_not_connected_is_not_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_demo, address) = demo(Destination::folder(folder.path().to_owned()).unwrap()).await;
+    let (_peer, mut socket) = silent(address, json!({ "page": "call" })).await;
+    send_text(&mut socket, json!({ "record": true }).to_string()).await;
+    let mut told = next_text(&mut socket).await.unwrap();
+    while told["recording"].is_null() {
+        told = next_text(&mut socket).await.unwrap();
+    }
+    assert!(told["recording"]["reason"].as_str().unwrap().contains("not connected"), "{told}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A browser that sends an offer and takes no answer.
+async fn silent(address: SocketAddr, page: Value) -> (PeerConnection, Socket) {
+    let (peer, _events, offer) = browser().await;
+    let mut body = page;
+    (body["type"], body["sdp"]) = ("offer".into(), offer.sdp.to_string().into());
+    let (status, answer) = request(address, "/api/offer", Some(body.to_string())).await;
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    (peer, websocket(address, answer["id"].as_str().unwrap()).await.unwrap())
+}
+
 fn room(room: &str, name: &str) -> Value {
     json!({ "page": "room", "room": room, "name": name })
 }
@@ -254,7 +280,9 @@ async fn real_rooms_have_as_many_members_and_there_are_as_many_as_the_limits_and
     assert!(status == 503 && error.contains("16 rooms"), "{status} {error}");
     let longest = "ä".repeat(40);
     guests.push(guest(address, room("room 1", &longest), &[]).await.unwrap());
-    for (room_name, name) in [("room 1", "  "), ("room 1", &*format!("{longest}x")), ("a\nb", "x")] {
+    for (room_name, name) in
+        [("room 1", "  "), ("room 1", &*format!("{longest}x")), ("a\nb", "x"), ("room 1", "A\u{202e}da")]
+    {
         let (status, error) = refusal(guest(address, room(room_name, name), &[]).await);
         assert!(status == 400 && error.contains("1 to 40 characters"), "{status} {error}");
     }
@@ -269,4 +297,96 @@ async fn real_rooms_have_as_many_members_and_there_are_as_many_as_the_limits_and
     // One that was not secured yet cannot say that it goes: consent for its path ends (RFC 7675 §5.1), and then patience.
     timeout(LIMIT * 5, over).await.unwrap();
     guest(address, room("one more", "late"), &[]).await.unwrap();
+}
+
+/// One whose offer was set, as the demo has it; it may have so many transceivers.
+async fn offered(endpoint: &Endpoint, media: &[MediaKind], transceivers: usize) -> PeerConnection {
+    let (browser, _events) = endpoint.connect(Configuration::default()).unwrap();
+    for kind in media {
+        browser.add_track(*kind, &["own"]).unwrap();
+    }
+    browser.create_data_channel("watch", DataChannelInit::default()).unwrap();
+    let offer = browser.create_offer().unwrap();
+    let mut configuration = Configuration::default();
+    configuration.limits.max_transceivers = transceivers;
+    let (connection, _events) = endpoint.connect(configuration).unwrap();
+    connection.set_remote_description(offer).unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn real_what_is_wrong_with_one_in_a_room_does_not_keep_another_out() {
+    let endpoint = Endpoint::builder().address([127, 0, 0, 1].into()).bind().await.unwrap();
+    let (rooms, terminal) = (Rooms::default(), Terminal::default());
+    let gone = offered(&endpoint, &BOTH, 256).await;
+    // This one cannot be shown anybody.
+    let full = offered(&endpoint, &BOTH, 2).await;
+    let seats =
+        [("gone", &gone), ("full", &full)].map(|(name, it)| rooms.join("one", name, name, it, &terminal));
+    let [Ok(_gone), Err(Refused::Media(_))] = &seats else { panic!("{seats:?}") };
+    gone.close();
+    let full = offered(&endpoint, &BOTH, 4).await;
+    let _full = rooms.join("one", "full", "full", &full, &terminal).unwrap();
+    let late = offered(&endpoint, &BOTH, 256).await;
+    let _late = rooms.join("one", "late", "late", &late, &terminal).unwrap();
+    assert_eq!(full.connection_state(), ConnectionState::Closed, "who cannot be shown the others goes");
+    assert_ne!(late.connection_state(), ConnectionState::Closed);
+}
+
+#[tokio::test]
+async fn real_of_somebody_who_was_refused_nothing_is_left() {
+    let endpoint = Endpoint::builder().address([127, 0, 0, 1].into()).bind().await.unwrap();
+    let (rooms, terminal) = (Rooms::default(), Terminal::default());
+    let ada = offered(&endpoint, &BOTH, 256).await;
+    let _ada = rooms.join("one", "Ada", "ada", &ada, &terminal).unwrap();
+    let connections = || endpoint.worker_stats().iter().map(|stats| stats.connections).sum::<usize>();
+    // The first that is shown has a place, and the second has none.
+    let ben = offered(&endpoint, &BOTH, 3).await;
+    let refused = rooms.join("one", "Ben", "ben", &ben, &terminal).unwrap_err();
+    assert!(matches!(refused, Refused::Media(_)), "{refused}");
+    drop(ben);
+    let over = async {
+        while connections() > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, over).await.expect("its connection closes");
+}
+
+#[tokio::test]
+async fn real_an_offer_has_as_many_sections_as_the_page_of_a_room_and_not_one_more() {
+    let (demo, address) = demo(Destination::Nowhere).await;
+    assert_eq!(BOTH.len() + 1, MAX_SECTIONS, "with the channel");
+    guest(address, room("one", "Ada"), &BOTH).await.unwrap();
+    for media in [&[MediaKind::Audio; 2][..], &[MediaKind::Video, MediaKind::Audio, MediaKind::Video]] {
+        let refused = guest(address, room("one", "Ben"), media).await.map(drop).unwrap_err();
+        assert!(refused.0 == 400 && refused.1.contains("one microphone"), "{refused:?}");
+    }
+    assert_eq!(demo.sessions.len(), 1);
+}
+
+/// Whoever does not answer would keep all that comes later from being shown.
+#[tokio::test]
+async fn real_an_offer_that_is_not_answered_is_the_end() {
+    let (demo, address) = demo(Destination::Nowhere).await;
+    let (_ada, mut socket) = silent(address, room("one", "Ada")).await;
+    let _ben = guest(address, room("one", "Ben"), &BOTH).await.unwrap();
+    let failed = async {
+        let mut was_offered = false;
+        loop {
+            let said = next_text(&mut socket).await.expect("it is told");
+            was_offered |= said["type"] == "offer";
+            if let Some(failed) = said["failed"].as_str() {
+                return (was_offered, failed.to_owned());
+            }
+        }
+    };
+    let (was_offered, failed) = timeout(LIMIT, failed).await.unwrap();
+    assert!(was_offered && failed.contains("not answered within 20 seconds"), "{failed}");
+    let freed = async {
+        while demo.sessions.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, freed).await.unwrap();
 }
