@@ -202,3 +202,30 @@ fn streams_of_one_sender_play_together() {
     assert!(skew < 25_000_000, "{skew} ns apart");
     assert_eq!(Codec::Opus.clock_rate(), 48_000);
 }
+
+#[test]
+fn repair_is_no_longer_than_what_the_path_carries() {
+    for format in [fec::Format::Flex03, fec::Format::Flex] {
+        for (made, forwarded) in [(1170, 1212), (1200, 1200)] {
+            let mut config = video_sender();
+            config.fec = Some(FecConfig { format, payload_type: pt(98), group: 10 });
+            (config.max_packet, config.max_forwarded) = (made, forwarded);
+            let mut call = Call::new(&link(0.0, 10), 110);
+            let video = call.alice.add_sender(config).unwrap();
+            let bytes = support::vp8(0, true, 30_000);
+            let frame = media::OutgoingFrame { bytes: &bytes, ..media::OutgoingFrame::default() };
+            call.alice.sender(video).unwrap().send_frame(call.now, 0, &frame).unwrap();
+            let mut longest = 0;
+            let mut memory = [0; 1500];
+            // With room for no more than the path carries.
+            while let mut out = proto::Writer::new(&mut memory[..forwarded])
+                && call.alice.poll_rtp(call.now, &mut out)
+            {
+                longest = longest.max(out.len());
+            }
+            let stats = call.alice.sender(video).unwrap().stats(0).unwrap();
+            assert!(stats.repairs >= 3 && stats.unrepaired == 0, "{format:?} {stats:?}");
+            assert!((made - 50..=forwarded).contains(&longest), "{longest} of {forwarded}");
+        }
+    }
+}

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Received, Report,
-    RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, TransceiverId,
+    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Received,
+    RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, StreamId,
+    TransceiverId,
 };
 
 use crate::channel::{Slot, Waiting};
@@ -376,17 +377,33 @@ impl Core {
 
     /// Gives the session a datagram; what it refuses it counts itself. What is to be forwarded lies in `passing` then.
     pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8], passing: &mut Passing) {
-        let Ok(Received::Packet { transceiver, stream, number, packet }) =
+        if let Ok(Received::Packet { transceiver, stream, number, packet }) =
             self.session.handle_datagram(arrival, datagram)
-        else {
-            return;
-        };
-        let packet = packet.as_packet();
-        let is_passed = self.pass(arrival.at, transceiver, (stream, number), packet.bytes(), passing);
+        {
+            let packet = packet.as_packet();
+            self.take_packet(arrival.at, transceiver, (stream, number), packet.bytes(), passing);
+        }
+        while let Some(RecoveredPacket { transceiver, stream, number, bytes, .. }) =
+            self.session.poll_recovered()
+        {
+            self.take_packet(arrival.at, transceiver, (stream, number), &bytes, passing);
+        }
+    }
+
+    /// Hands a packet that came, or was recovered, to those by whom it is forwarded, and to the program.
+    fn take_packet(
+        &mut self,
+        now: Instant,
+        transceiver: TransceiverId,
+        (stream, number): (StreamId, u64),
+        packet: &[u8],
+        passing: &mut Passing,
+    ) {
+        let is_passed = self.pass(now, transceiver, (stream, number), packet, passing);
         if is_passed && !self.media_slot(transceiver).is_read {
             return;
         }
-        let bytes = Bytes::copy_from_slice(packet.bytes());
+        let bytes = Bytes::copy_from_slice(packet);
         let Some(info) = self.session.transceiver(transceiver) else { return };
         let (kind, negotiated) = (info.kind, info.negotiated.cloned());
         let rid = self.session.stream_source(transceiver, stream).and_then(|(_, rid)| rid);

@@ -19,8 +19,9 @@ use harness::{Two, config, near};
 use rtp::extension::AudioLevel;
 use rtp::payload::{Payload, telephone_event};
 use session::{
-    ChannelInit, Content, Contribution, Direction, DtmfError, Event, FrameConfig, MediaKind, OutgoingFrame,
-    Output, PayloadType, SendEncoding, SendMediaError, SenderEvent, TransceiverId, TransceiverInit,
+    ChannelInit, Codec, Content, Contribution, Direction, DtmfError, Event, Feedback, FrameConfig,
+    MediaConfig, MediaKind, OutgoingFrame, Output, PayloadType, SendEncoding, SendMediaError, SenderEvent,
+    TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -361,3 +362,84 @@ fn what_cannot_be_sent_is_refused_with_the_reason() {
     // The other side only receives it, which is all it takes.
     two.session(0).write_frame(now, late, 0, &frame).unwrap();
 }
+
+/// Both speak VP8 with this beside it; nothing is asked for again.
+fn repaired(extra: &[(&'static str, u8)], link: Link) -> (Two, [TransceiverId; 2]) {
+    let configs = [0, 1].map(|side| {
+        let mut config = config(side);
+        config.frames = Some(Arc::new(FrameConfig::default()));
+        let mut media = MediaConfig::default();
+        media.codecs.retain(|codec| codec.name == "VP8");
+        for codec in &mut media.codecs {
+            (codec.rtx, codec.feedback) = (None, Feedback::TRANSPORT_CC.with(Feedback::NACK_PLI));
+        }
+        let repair = extra.iter().map(|(name, number)| Codec::new(MediaKind::Video, *name, 90_000, *number));
+        media.codecs.extend(repair.map(Option::unwrap));
+        config.media = Some(Arc::new(media));
+        config
+    });
+    let mut two = Two::with(configs, link);
+    two.world.max_datagram = 1300;
+    let now = two.now();
+    let ids = [0, 1].map(|side| two.session(side).add_track(now, MediaKind::Video, vec![]).unwrap());
+    two.negotiate(0);
+    assert!(two.run(Duration::from_secs(20), Two::is_connected), "{}", two.reports());
+    (two, ids)
+}
+
+/// Sends so many frames one way, and gives those that came out whole.
+fn one_way(two: &mut Two, ids: [TransceiverId; 2], steps: u32) -> Vec<Vec<u8>> {
+    let mut came = Vec::new();
+    for step in 0..steps {
+        let now = two.now();
+        let mut bytes = vp8(step);
+        // As many packets as have a repair of their own.
+        bytes.resize(6000, 1);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 4500, ..OutgoingFrame::default() };
+        // What the path does not take counts as not sent.
+        let _ = two.session(0).write_frame(now, ids[0], 0, &frame);
+        for _ in 0..5 {
+            two.run(Duration::from_millis(10), |_| false);
+            let now = two.now();
+            while let Some(frame) = two.session(1).poll_frame(now, ids[1]) {
+                if let Content::Media { bytes, .. } = frame.content {
+                    came.push(bytes.to_vec());
+                }
+            }
+        }
+    }
+    came
+}
+
+#[test]
+fn what_repair_recovers_comes_out_as_frames_and_as_packets() {
+    let mut link = near();
+    link.loss = 0.02;
+    for extra in REPAIRS {
+        let (mut two, ids) = repaired(extra, link.clone());
+        let frames = one_way(&mut two, ids, 200);
+        let stats = two.session(1).stream_stats(ids[1])[0].1;
+        assert!(stats.recovered > 3 && stats.repairs > 20 && stats.retransmitted == 0, "{extra:?} {stats:?}");
+        assert!(frames.len() > 150, "{extra:?}: {} frames of 200, {stats:?}", frames.len());
+
+        let (mut two, ids) = repaired(extra, link.clone());
+        assert!(two.session(1).set_output(ids[1], Output::Packets));
+        one_way(&mut two, ids, 200);
+        let stats = two.session(1).stream_stats(ids[1])[0].1;
+        let packets = std::mem::take(&mut two.peer(1).packets);
+        let [rebuilt, ..] = stats.rebuilt;
+        assert!(rebuilt > 3 && stats.unfetched == 0, "{extra:?} {stats:?}");
+        let mut numbers: Vec<u64> = packets.iter().map(|packet| packet.1).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), packets.len(), "{extra:?}: each once");
+        // Packets of repair, where they have numbers of the stream, are for nobody else.
+        let of_repair = if extra.len() > 1 { stats.repairs } else { 0 };
+        assert_eq!(packets.len() as u64, stats.packets - of_repair, "{extra:?} {stats:?}");
+        for (_, _, packet) in &packets {
+            assert_eq!(rtp::Packet::decode(packet).unwrap().header().payload_type.get(), 96);
+        }
+    }
+}
+
+const REPAIRS: [&[(&str, u8)]; 2] = [&[("flexfec-03", 118)], &[("flexfec", 119)]];

@@ -250,6 +250,11 @@ impl Receiver {
         self.recovered.pop_front()
     }
 
+    /// Whether [`poll_recovered`](Self::poll_recovered) would give a packet.
+    pub fn has_recovered(&self) -> bool {
+        !self.recovered.is_empty()
+    }
+
     /// News.
     pub fn poll_event(&mut self) -> Option<ReceiverEvent> {
         self.streams.iter_mut().find_map(|stream| {
@@ -656,9 +661,12 @@ impl Receiver {
             });
             if let Ok((id, number)) = placed
                 && self.config.output.has_packets()
-                && self.recovered.len() < MAX_RECOVERED
             {
-                self.recovered.push_back((id, number, bytes.to_vec()));
+                if self.recovered.len() < MAX_RECOVERED {
+                    self.recovered.push_back((id, number, bytes.to_vec()));
+                } else if let Some(stream) = self.streams.get_mut(at) {
+                    stream.count_unfetched();
+                }
             }
             self.scratch = memory;
         }

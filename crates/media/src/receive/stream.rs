@@ -65,6 +65,8 @@ pub struct StreamStats {
     pub payload_type: Option<PayloadType>,
     /// Packets recovered from packets of repair, and those received.
     pub recovered: u64,
+    /// Recovered packets that no forwarder got, as too many waited for it.
+    pub unfetched: u64,
     /// Packets of repair that came.
     pub repairs: u64,
     /// Bytes of their payloads.
@@ -243,6 +245,11 @@ impl Stream {
         for (count, more) in self.stats.rebuilt.iter_mut().zip([1, payload, all.saturating_sub(payload)]) {
             *count = count.saturating_add(more.try_into().unwrap_or(0));
         }
+    }
+
+    /// A packet was recovered that nobody fetches.
+    pub(crate) const fn count_unfetched(&mut self) {
+        self.stats.unfetched = self.stats.unfetched.saturating_add(1);
     }
 
     /// A packet came with a mark of the path's.

@@ -1,11 +1,9 @@
 mod adopt;
 
-use std::time::Duration;
-
 use crypto::Rng;
 use proto::{Instant, Writer};
 use rtp::extension::{AudioLevel, Form, Kind, RepairedRid};
-use rtp::rtcp::{ReportBlock, SenderInfo};
+use rtp::rtcp::SenderInfo;
 use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
 
 use super::forward::{Forward, wire};
@@ -13,7 +11,8 @@ use super::history::{Budget, History};
 use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
-use super::template::{Template, put_stamps, stamp};
+use super::stats::{EncodingStats, RemoteReport};
+use super::template::{Template, put_stamps, stamp, stamp_zeros};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
@@ -67,66 +66,6 @@ pub(crate) struct Encoding {
     pub(crate) stats: EncodingStats,
     /// For how many reports more this counts as sending: two after the last packet (RFC 3550 §6.4).
     pub(crate) reports_to_go: u8,
-}
-
-/// What a receiver said last of a stream.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct RemoteReport {
-    /// The block.
-    pub block: ReportBlock,
-    /// The round trip, once it is known.
-    pub round_trip: Option<Duration>,
-    /// Blocks that came.
-    pub count: u64,
-    /// Those that told a round trip.
-    pub round_trips: u64,
-    /// All of these together.
-    pub total_round_trip: Duration,
-    /// How many packets have come there, by the numbers in the block.
-    pub received: u64,
-}
-
-/// What was sent of a stream.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct EncodingStats {
-    /// Packets, retransmissions and repair among them.
-    pub packets: u64,
-    /// Bytes of payload in them.
-    pub bytes: u64,
-    /// Bytes of headers and padding in them.
-    pub header_bytes: u64,
-    /// Frames.
-    pub frames: u64,
-    /// Bytes of them, before they were divided.
-    pub frame_bytes: u64,
-    /// Frames that were at least two and a half times as long as those before on average.
-    pub huge_frames: u64,
-    /// For how long packets waited before they were sent for the first time, together.
-    pub waited: Duration,
-    /// Retransmissions.
-    pub retransmitted_packets: u64,
-    /// Bytes of payload in them.
-    pub retransmitted_bytes: u64,
-    /// Retransmissions that nobody asked for: padding.
-    pub padding_packets: u64,
-    /// Bytes of payload in them.
-    pub padding_bytes: u64,
-    /// Packets that were asked for and could not or may not be sent again.
-    pub refused: u64,
-    /// Packets of repair.
-    pub repairs: u64,
-    /// Frames that were left out because a tone was played in their place.
-    pub muted: u64,
-    /// NACKs, PLIs and FIRs that came.
-    pub nacks: u64,
-    /// See there.
-    pub plis: u64,
-    /// See there.
-    pub firs: u64,
-    /// Packets of media alone, and bytes of their payloads: what sender reports tell.
-    pub(crate) media: (u32, u32),
 }
 
 /// What of a stream is to be sent.
@@ -227,7 +166,7 @@ impl Encoding {
         };
         let overhead = template.header_len(config, frame)?;
         // What becomes of it as a retransmission must fit, too, with its name.
-        let reserve = self.wrapping(config);
+        let reserve = self.wrapping(config).max(self.repair_reserve(config));
         let max = config.max_packet.saturating_sub(overhead).saturating_sub(reserve);
         let packets = frame.bytes.len() / (max / 2).max(1) + 2;
         if !self.history.has_room(packets, frame.bytes.len()) {
@@ -541,7 +480,13 @@ impl Encoding {
         let fec = config.fec?;
         let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
         let longest = stored().map(|stored| stored.bytes.len()).max()?;
-        if out.room() < longest.saturating_add(MAX_REPAIR_HEADER) {
+        let most = longest.saturating_add(self.repair_overhead(config));
+        if most > config.max_forwarded {
+            // What it protects is of others, or was divided for a path that carried more.
+            self.stats.unrepaired = self.stats.unrepaired.saturating_add(1);
+            return None;
+        }
+        if out.room() < most {
             return Some(false);
         }
         let header = Header {
@@ -575,6 +520,30 @@ impl Encoding {
         self.count_headers(written, payload);
         self.stats.bytes = self.stats.bytes.saturating_add(u64::try_from(payload).unwrap_or(0));
         Some(true)
+    }
+
+    /// By how much a packet of repair is longer at most than the longest that it protects.
+    fn repair_overhead(&self, config: &SenderConfig) -> usize {
+        let Some(fec) = config.fec else { return 0 };
+        let zeros = |kind| config.extensions.id(kind).and_then(|_| stamp_zeros(kind)).map(<[u8]>::len);
+        let stamps = [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime];
+        let mid = config.mid.filter(|_| self.remote.count == 0).map(|mid| mid.as_bytes().len());
+        let elements = stamps.into_iter().filter_map(zeros).chain(mid);
+        let elements = elements.fold(0, |sum, len| len.saturating_add(1).saturating_add(sum));
+        let extensions = if elements == 0 { 0 } else { elements.saturating_add(EXTENSION) };
+        let header = match fec.format {
+            fec::Format::Ulp => 18,
+            fec::Format::Flex03 => 32,
+            // With the one contributing source.
+            fec::Format::Flex => 28,
+        };
+        extensions.saturating_add(header)
+    }
+
+    /// What packets leave free so that the path carries their repair.
+    fn repair_reserve(&self, config: &SenderConfig) -> usize {
+        let spare = config.max_forwarded.saturating_sub(config.max_packet);
+        self.repair_overhead(config).saturating_sub(spare)
     }
 
     fn extend_group(&mut self, config: &SenderConfig, number: u64, end: bool) {
@@ -643,7 +612,7 @@ const FIRST_CYCLE: u64 = 1 << 16;
 const MAX_WRAPPING: usize = 96;
 /// What an element has beside its value: two bytes in front of it, and its part of what fills a word, or of a new header extension.
 const ELEMENT: usize = 4;
-/// RTP's own header with one source and extensions, and FlexFEC's.
-const MAX_REPAIR_HEADER: usize = 120;
+/// The header of header extensions, and what fills the last word.
+const EXTENSION: usize = 7;
 /// RFC 5109 §7.3 spans 48 packets.
 const MAX_GROUP: usize = 48;

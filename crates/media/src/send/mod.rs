@@ -7,15 +7,17 @@ mod history;
 mod key_frame;
 mod log;
 mod packetizer;
+mod stats;
 mod template;
 mod tones;
 
 pub use config::{EncodingConfig, FecConfig, Numbering, SenderConfig};
 pub(crate) use encoding::Class;
-pub use encoding::{EncodingStats, OutgoingFrame, RemoteReport};
+pub use encoding::OutgoingFrame;
 pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
 pub use packetizer::Layering;
+pub use stats::{EncodingStats, RemoteReport};
 pub use tones::{ToneError, ToneFormat};
 
 use std::fmt;

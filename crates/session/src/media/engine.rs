@@ -18,8 +18,8 @@ use super::transforms::Shared;
 use super::{
     CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
 };
-use crate::Event;
 use crate::transports::TransportId;
+use crate::{Event, RecoveredPacket};
 
 /// The machines of a transport's media.
 #[derive(Debug)]
@@ -293,6 +293,21 @@ impl Engine {
         line.told = has_frame.then_some(now);
         self.refresh(now);
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
+    }
+
+    /// Whether a packet of a transceiver was recovered that is to be forwarded.
+    pub(crate) fn has_recovered(&self, id: TransceiverId) -> bool {
+        let receiver = self.receiver(id).and_then(|id| self.rtp.peek_receiver(id));
+        receiver.is_some_and(::media::Receiver::has_recovered)
+    }
+
+    /// A packet that was recovered, and whose it is.
+    pub(crate) fn poll_recovered(&mut self) -> Option<RecoveredPacket> {
+        let Self { rtp, lines, .. } = self;
+        lines.iter().find_map(|line| {
+            let (stream, number, bytes) = rtp.receiver(line.receiver?)?.poll_recovered()?;
+            Some(RecoveredPacket { transceiver: line.id, stream, number, bytes })
+        })
     }
 
     fn line(&mut self, transceiver: &mut Transceiver, negotiated: &Arc<Negotiated>) -> usize {

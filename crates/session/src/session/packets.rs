@@ -34,6 +34,7 @@ pub enum Received<'b> {
         packet: AuthenticatedRtp<'b>,
     },
     /// A packet of a transceiver whose output is [packets](::media::Output::Packets): as its sender sent it, also if it was retransmitted.
+    /// Those that were recovered are given by [`poll_recovered`](Session::poll_recovered).
     Packet {
         /// Whose it is.
         transceiver: TransceiverId,
@@ -49,6 +50,20 @@ pub enum Received<'b> {
         /// The datagram, where it came.
         compound: AuthenticatedRtcp<'b>,
     },
+}
+
+/// A packet of RTP that did not come: it was recovered from packets of repair.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RecoveredPacket {
+    /// Whose it is.
+    pub transceiver: TransceiverId,
+    /// Which of its streams.
+    pub stream: ::media::StreamId,
+    /// Its number there, which does not wrap.
+    pub number: u64,
+    /// It, as its sender sent it.
+    pub bytes: Vec<u8>,
 }
 
 /// What a transport has of media, once it carries any.
@@ -243,9 +258,23 @@ impl Session {
         }
         let crate::media::demux::Routed { transceiver, rid, is_repair, .. } = routed;
         if let Some(engine) = self.transports.at(place).and_then(Transport::engine_mut) {
-            return receive_frame(engine, now, arrival.ecn, transceiver, packet);
+            let received = receive_frame(engine, now, arrival.ecn, transceiver, packet);
+            self.has_recovered |= engine.has_recovered(transceiver);
+            return received;
         }
         Ok(Received::Rtp { transceiver, rid, is_repair, packet })
+    }
+
+    /// A packet that was recovered from packets of repair, of a transceiver whose output is
+    /// [packets](::media::Output::Packets): to be drained after each datagram, whatever that was.
+    pub fn poll_recovered(&mut self) -> Option<RecoveredPacket> {
+        if !self.has_recovered {
+            return None;
+        }
+        let mut engines = self.transports.iter_mut().filter_map(Transport::engine_mut);
+        let found = engines.find_map(Engine::poll_recovered);
+        self.has_recovered = found.is_some();
+        found
     }
 
     /// Follows what descriptions have agreed upon, and makes keys once media are to be protected.

@@ -111,7 +111,7 @@ impl Machine for Node {
                 if !datagram.is_empty() {
                     peer.captured.push_back((arrival.path, datagram.to_vec()));
                 }
-                match peer.session.handle_datagram(arrival, datagram) {
+                let taken = match peer.session.handle_datagram(arrival, datagram) {
                     Ok(Received::Consumed) => true,
                     Ok(Received::Rtp { transceiver, rid, is_repair, packet }) => {
                         let media = Media { transceiver, rid, is_repair, packet: packet.bytes().to_vec() };
@@ -134,7 +134,11 @@ impl Machine for Node {
                         }
                         false
                     }
+                };
+                while let Some(recovered) = peer.session.poll_recovered() {
+                    peer.packets.push((recovered.transceiver, recovered.number, recovered.bytes));
                 }
+                taken
             }
             Self::Server(requests) => {
                 let Ok(request) = Message::decode(datagram) else { return false };
