@@ -104,9 +104,13 @@ fuzz_target!(|input: (u8, Vec<Step>)| {
             }
             Step::Bandwidth { kilobits } => ends[1].set_bandwidth(u64::from(kilobits) * 1000),
             Step::Feedback { end, reduced, kind } => {
-                let kinds =
-                    [TransportFeedback::None, TransportFeedback::TransportWide, TransportFeedback::Streams];
-                ends[usize::from(end)].set_feedback(reduced, kinds[usize::from(kind % 3)]);
+                let kinds = [
+                    TransportFeedback::None,
+                    TransportFeedback::TransportWide,
+                    TransportFeedback::Streams,
+                    TransportFeedback::Remb,
+                ];
+                ends[usize::from(end)].set_feedback(reduced, kinds[usize::from(kind % 4)]);
             }
             Step::Claim { claimant, claim } => {
                 let claim = claim.map(|(min, desired, max, priority, required)| {

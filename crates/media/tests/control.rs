@@ -93,6 +93,26 @@ fn a_call_finds_its_rate_by_either_feedback_and_loses_little() {
 }
 
 #[test]
+fn a_peer_that_cannot_estimate_is_told_what_the_path_carries_and_keeps_to_it() {
+    let (mut call, video, audio) = call(TransportFeedback::Remb);
+    call.alice.set_claim(Claimant::Stream(video, 0), Some(claim(50_000, 3_000_000, true)));
+    call.alice.set_claim(Claimant::Stream(audio, 0), Some(claim(40_000, 40_000, true)));
+    run(&mut call, video, audio, 60);
+    let target = call.alice.target().unwrap();
+    assert!((600_000..1_050_000).contains(&target), "{target}");
+    let told = call.bob.stats().rembs_sent;
+    assert!((40..90).contains(&told), "told {told} times");
+    let before = call.alice.sender(video).unwrap().remote(0).unwrap().block.cumulative_lost;
+    run(&mut call, video, audio, 20);
+    let lost = call.alice.sender(video).unwrap().remote(0).unwrap().block.cumulative_lost - before;
+    assert!(lost < 40, "{lost} of some 2,000");
+    // Nothing is told of what does not come.
+    let (now, told) = (call.now, call.bob.stats().rembs_sent);
+    call.run(now + Duration::from_secs(30));
+    assert!(call.bob.stats().rembs_sent <= told + 1);
+}
+
+#[test]
 fn data_channels_are_one_more_claimant() {
     let (mut call, video, audio) = call(TransportFeedback::TransportWide);
     call.alice.set_claim(Claimant::Stream(video, 0), Some(claim(50_000, 3_000_000, true)));

@@ -365,13 +365,18 @@ fn what_cannot_be_sent_is_refused_with_the_reason() {
 
 /// Both speak VP8 with this beside it; nothing is asked for again.
 fn repaired(extra: &[(&'static str, u8)], link: Link) -> (Two, [TransceiverId; 2]) {
+    speaking_vp8(Feedback::TRANSPORT_CC.with(Feedback::NACK_PLI), extra, link)
+}
+
+/// Both speak VP8 with this feedback, and this beside it.
+fn speaking_vp8(feedback: Feedback, extra: &[(&'static str, u8)], link: Link) -> (Two, [TransceiverId; 2]) {
     let configs = [0, 1].map(|side| {
         let mut config = config(side);
         config.frames = Some(Arc::new(FrameConfig::default()));
         let mut media = MediaConfig::default();
         media.codecs.retain(|codec| codec.name == "VP8");
         for codec in &mut media.codecs {
-            (codec.rtx, codec.feedback) = (None, Feedback::TRANSPORT_CC.with(Feedback::NACK_PLI));
+            (codec.rtx, codec.feedback) = (None, feedback);
         }
         let repair = extra.iter().map(|(name, number)| Codec::new(MediaKind::Video, *name, 90_000, *number));
         media.codecs.extend(repair.map(Option::unwrap));
@@ -443,3 +448,17 @@ fn what_repair_recovers_comes_out_as_frames_and_as_packets() {
 }
 
 const REPAIRS: [&[(&str, u8)]; 2] = [&[("flexfec-03", 118)], &[("flexfec", 119)]];
+
+#[test]
+fn peers_that_know_remb_alone_are_told_what_the_path_carries() {
+    let (mut two, ids) = speaking_vp8(Feedback::GOOG_REMB.with(Feedback::NACK_PLI), &[], near());
+    one_way(&mut two, ids, 200);
+    let told = two.session(1).rtp_stats().unwrap().0.rembs_sent;
+    assert!((3..15).contains(&told), "told {told} times in 10 s");
+    // It is what the other side sends by.
+    let target = two.session(0).rtp_stats().unwrap().1.unwrap();
+    assert!(target > 500_000, "{target}");
+    let (mut two, ids) = speaking_vp8(Feedback::GOOG_REMB.with(Feedback::TRANSPORT_CC), &[], near());
+    one_way(&mut two, ids, 200);
+    assert_eq!(two.session(1).rtp_stats().unwrap().0.rembs_sent, 0, "who knows better is not told");
+}

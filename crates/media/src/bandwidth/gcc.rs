@@ -41,6 +41,9 @@ pub struct Gcc {
     round_trip: Duration,
     /// Since when something is sent that nothing was told of.
     unheard: Option<Instant>,
+    /// Whether anything was told of packets, and when one was sent last.
+    has_feedback: bool,
+    last_sent: Instant,
     marks: Marks,
 }
 
@@ -75,6 +78,8 @@ impl Gcc {
             target: start,
             round_trip: INITIAL_ROUND_TRIP,
             unheard: None,
+            has_feedback: false,
+            last_sent: Instant::from_nanos(0),
             marks: Marks { marked: 0, all: 0, average: 1.0, since: Instant::from_nanos(0) },
             config: BandwidthConfig { max, start, ..config },
         }
@@ -122,7 +127,9 @@ impl Gcc {
     }
 
     fn silence_ends(&self) -> Option<Instant> {
-        Some(self.unheard? + SILENCE + self.round_trip * 2)
+        let is_old_peer = !self.has_feedback && self.remote.is_some();
+        let silence = if is_old_peer { OLD_SILENCE } else { SILENCE };
+        Some(self.unheard? + silence + self.round_trip * 2)
     }
 }
 
@@ -131,13 +138,14 @@ impl BandwidthEstimator for Gcc {
         self.alr.sent(now, packet.bytes, self.target);
         self.prober.begin(now, self.config.start, self.wanted);
         self.unheard.get_or_insert(now);
+        self.last_sent = now;
     }
 
     fn handle_feedback(&mut self, now: Instant, results: &[PacketResult]) {
         if results.is_empty() {
             return;
         }
-        self.unheard = None;
+        (self.unheard, self.has_feedback) = (None, true);
         if let Some(sample) = FeedbackReader::round_trip(now, results) {
             self.round_trip = (self.round_trip * 7 + sample.min(MAX_ROUND_TRIP)) / 8;
         }
@@ -175,6 +183,14 @@ impl BandwidthEstimator for Gcc {
 
     fn set_remote_limit(&mut self, limit: Option<u64>) {
         self.remote = limit;
+        if let Some(limit) = limit
+            && !self.has_feedback
+        {
+            // A peer that tells nothing else estimates for us: this is its estimate.
+            self.unheard = None;
+            self.aimd.set(self.last_sent, limit);
+            self.target = limit.clamp(self.config.min, self.config.max);
+        }
         self.target = limit.map_or(self.target, |limit| self.target.min(limit).max(self.config.min));
     }
 
@@ -211,6 +227,8 @@ const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(200);
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(3);
 /// After so long and two round trips without feedback the rate falls, and again each time.
 const SILENCE: Duration = Duration::from_millis(500);
+/// The same where the peer tells once a second what it thinks (REMB).
+const OLD_SILENCE: Duration = Duration::from_secs(3);
 const SILENT: f64 = 0.8;
 const CLASSIC: f64 = 0.85;
 
@@ -384,6 +402,20 @@ mod tests {
             assert!(gcc.poll_timeout().unwrap() > now);
         }
         assert_eq!(gcc.target(), 30_000);
+    }
+
+    #[test]
+    fn who_tells_nothing_else_is_believed_and_silence_counts_after_longer() {
+        let mut path = Path::new(BandwidthConfig::default());
+        path.send(10_000_000, None);
+        path.gcc.set_remote_limit(Some(900_000));
+        assert_eq!(path.gcc.target(), 900_000, "as it is the peer's estimate");
+        path.now += Duration::from_secs(1);
+        path.send(10_000_000, None);
+        path.gcc.handle_timeout(path.now + Duration::from_secs(1));
+        assert_eq!(path.gcc.target(), 900_000);
+        path.gcc.handle_timeout(path.now + Duration::from_secs(5));
+        assert_eq!(path.gcc.target(), 720_000);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod gcc;
 mod groups;
 mod loss;
 mod probe;
+mod received;
 mod trend;
 
 pub use allocator::{Claim, Claimant};
@@ -16,6 +17,7 @@ pub use gcc::Gcc;
 
 pub(crate) use allocator::Allocator;
 pub(crate) use feedback::FeedbackReader;
+pub(crate) use received::ReceivedRate;
 
 use std::fmt;
 use std::time::Duration;

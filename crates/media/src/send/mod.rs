@@ -310,7 +310,7 @@ impl Sender {
         }
         let packet = Packet::decode(packet).map_err(|_| SendError::Malformed)?;
         let mut memory = encoding.history.memory(0);
-        match encoding.adopt_copy(now, config, source, number, &packet, theirs, &mut memory) {
+        match encoding.adopt_copy(now, config, (source, number), &packet, theirs, &mut memory) {
             Ok(number) => {
                 if encoding.history.add(now, number, memory, None) {
                     Ok(())

@@ -144,7 +144,6 @@ pub(super) const fn stamp_zeros(kind: Kind) -> Option<&'static [u8]> {
 }
 
 /// Writes what is known when a packet leaves over what stands in its place.
-#[expect(clippy::wildcard_enum_match_arm, reason = "of many extensions it is about some")]
 pub(super) fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant, transport: u64) {
     packet.change_elements(|id, value| match map.kind(id) {
         Some(Kind::TransportSequence | Kind::TransportSequence2) => {

@@ -70,4 +70,7 @@ pub enum TransportFeedback {
     TransportWide,
     /// By stream, with marks of congestion (RFC 8888, `ack ccfb`).
     Streams,
+    /// What the path is thought to carry (`goog-remb`): for peers that do not estimate it themselves. It takes `abs-send-time` in what
+    /// comes; without that nothing is told.
+    Remb,
 }

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use crypto::Rng;
 use proto::{Ecn, Instant, Writer};
-use rtp::extension::{ExtensionMap, TransportSequence, TransportSequence2};
+use rtp::extension::{AbsSendTime, ExtensionMap, TransportSequence, TransportSequence2};
 use rtp::rtcp::{Compound, Encoder, Packet as Rtcp};
 use rtp::{DecodeError, Mid, Packet, PacketMut, Ssrc};
 
 use self::control::Control;
 use crate::Discard;
-use crate::bandwidth::Claimant;
+use crate::bandwidth::{Claimant, ReceivedRate};
 use crate::receive::{
     Arrivals, Received, Receiver, ReceiverConfig, ReceiverEvent, STREAM_FEEDBACK_INTERVAL,
     StreamArrivalLimits, StreamArrivals, transport_feedback_interval,
@@ -81,6 +81,8 @@ pub struct Rtp {
     control: Option<Control>,
     arrivals: Arrivals,
     stream_arrivals: StreamArrivals,
+    /// What peers are told that cannot find it out themselves.
+    received_rate: Option<Box<ReceivedRate>>,
     feedback_due: Option<Instant>,
     received_bytes: u64,
     rate: (Instant, u64, u64),
@@ -119,6 +121,7 @@ impl Rtp {
             control: config.control.map(Control::new),
             arrivals: Arrivals::new(config.max_arrivals),
             stream_arrivals: StreamArrivals::new(limits),
+            received_rate: None,
             feedback_due: None,
             received_bytes: 0,
             rate: (Instant::default(), 0, 0),
@@ -210,9 +213,10 @@ impl Rtp {
     }
 
     /// What was negotiated anew: feedback of reduced size, and feedback on arrival.
-    pub const fn set_feedback(&mut self, reduced_size: bool, feedback: TransportFeedback) {
+    pub fn set_feedback(&mut self, reduced_size: bool, feedback: TransportFeedback) {
         self.config.reduced_size = reduced_size;
         self.config.feedback = feedback;
+        self.received_rate.take_if(|_| feedback != TransportFeedback::Remb);
     }
 
     /// Takes a packet of RTP that was authenticated, with the mark it came with. Gives whose it was, and what became of it.
@@ -562,6 +566,16 @@ impl Rtp {
                 let header = packet.header();
                 self.stream_arrivals.add(now, header.ssrc, header.sequence_number, ecn);
             }
+            TransportFeedback::Remb => {
+                let Some(receiver) = self.receivers.get(at).and_then(Option::as_ref) else { return };
+                let Some(sent) = receiver.config().extensions.read::<AbsSendTime>(packet) else { return };
+                let bounds = self.config.control.map(|control| control.bandwidth).unwrap_or_default();
+                let rate = self.received_rate.get_or_insert_with(|| Box::new(ReceivedRate::new(bounds)));
+                let round_trip = self.stats.round_trip.unwrap_or(ASSUMED_ROUND_TRIP);
+                rate.add(now, sent, packet.bytes().len(), round_trip);
+                // It has a time of its own.
+                return;
+            }
         }
         if self.feedback_due.is_none() {
             self.feedback_due = Some(now + self.feedback_interval(now));
@@ -622,7 +636,8 @@ impl Rtp {
     fn feedback_wanted_at(&self) -> Option<Instant> {
         let asked = self.receivers.iter().flatten().filter_map(Receiver::feedback_due).min();
         let told = self.senders.iter().flatten().any(Sender::has_notification).then_some(self.last_now);
-        [asked, told, self.feedback_due].into_iter().flatten().min()
+        let rate = self.received_rate.as_ref().and_then(|rate| rate.due());
+        [asked, told, self.feedback_due, rate].into_iter().flatten().min()
     }
 
     fn wants_feedback(&self, now: Instant) -> bool {
@@ -646,5 +661,7 @@ fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
 const MAX_GOODBYES: usize = 31;
 const MAX_CNAME: usize = 255;
 /// A report with a block and a long name: less is no room.
+/// Before any is known: as libwebrtc has it for its own estimate.
+const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(200);
 const MIN_RTCP: usize = 400;
 const RATE_WINDOW: Duration = Duration::from_millis(500);

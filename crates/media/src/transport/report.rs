@@ -158,7 +158,7 @@ impl Rtp {
         if self.feedback_due.is_some_and(|due| due <= now) {
             let media = self.receivers.iter().flatten().find_map(Receiver::any_source).unwrap_or_default();
             wrote |= match self.config.feedback {
-                TransportFeedback::None => false,
+                TransportFeedback::None | TransportFeedback::Remb => false,
                 TransportFeedback::TransportWide => self.arrivals.write(reporter, media, out),
                 TransportFeedback::Streams => {
                     let ntp = self.config.clock.ntp(now);
@@ -170,9 +170,19 @@ impl Rtp {
             let rest = !self.arrivals.is_empty() || !self.stream_arrivals.is_empty();
             // What had no room goes at once, and what comes next begins a new interval.
             self.feedback_due = rest.then_some(now);
-            if self.config.feedback == TransportFeedback::None {
+            if matches!(self.config.feedback, TransportFeedback::None | TransportFeedback::Remb) {
                 self.feedback_due = None;
             }
+        }
+        if let Some(rate) =
+            self.received_rate.as_mut().filter(|rate| rate.due().is_some_and(|due| due <= now))
+        {
+            let sources = self.receivers.iter().flatten().flat_map(Receiver::sources).take(MAX_REMB_SOURCES);
+            let written = out.remb(reporter, rate.rate(), sources).is_ok();
+            self.stats.rembs_sent = self.stats.rembs_sent.saturating_add(written.into());
+            wrote |= written;
+            // What had no room is told of in a second.
+            rate.told(now);
         }
         wrote
     }
@@ -180,6 +190,8 @@ impl Rtp {
 
 const MAX_BLOCKS: usize = 31;
 const MAX_CHUNKS: usize = 31;
+/// Streams that are named with what the path carries: it is about all of them.
+const MAX_REMB_SOURCES: usize = 16;
 /// A sender report without blocks, and a block (RFC 3550 §6.4.1).
 const REPORT: usize = 28;
 const BLOCK: usize = 24;

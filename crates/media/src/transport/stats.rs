@@ -28,6 +28,8 @@ pub struct RtpStats {
     pub ccfb_sent: u64,
     /// Those that came.
     pub ccfb_received: u64,
+    /// How often the peer was told what the path carries (REMB).
+    pub rembs_sent: u64,
 }
 
 impl RtpStats {
@@ -49,6 +51,7 @@ impl RtpStats {
                 .saturating_add(other.reference_round_trip_total),
             ccfb_sent: self.ccfb_sent.wrapping_add(other.ccfb_sent),
             ccfb_received: self.ccfb_received.wrapping_add(other.ccfb_received),
+            rembs_sent: self.rembs_sent.wrapping_add(other.rembs_sent),
         }
     }
 }

@@ -432,10 +432,13 @@ impl Engine {
         };
         let is_numbered =
             lines().any(|negotiated| negotiated.extensions.id(Kind::TransportSequence).is_some());
+        let is_timed = lines().any(|negotiated| negotiated.extensions.id(Kind::AbsSendTime).is_some());
         let feedback = if has(Feedback::ACK_CCFB) {
             TransportFeedback::Streams
         } else if has(Feedback::TRANSPORT_CC) && is_numbered {
             TransportFeedback::TransportWide
+        } else if has(Feedback::GOOG_REMB) && is_timed {
+            TransportFeedback::Remb
         } else {
             TransportFeedback::None
         };
