@@ -48,7 +48,7 @@ impl Line {
                     frames.bandwidth.start = 50_000_000;
                     config.frames = Some(Arc::new(frames));
                 }
-                let seed = [number * 2 + end as u8; 32];
+                let seed = [number * 2 + u8::from(end == 1); 32];
                 Session::new(testkit::epoch(), WALL_CLOCK, config, seed).expect("a certificate")
             }),
             |now, offering| ids = Some(offering.add_track(now, MediaKind::Video, vec![]).expect("room")),
@@ -109,10 +109,12 @@ impl Room {
             for (datagram, taken) in train.chunks_mut(size).zip(&mut taken) {
                 let arrival = Arrival { path: Ends::path(1), ecn: None, at: now };
                 let received = sender.sessions[1].handle_datagram(arrival, datagram).expect("its packet");
-                *taken = match &received {
-                    Received::Rtp { packet, .. } => (packet.bytes().len(), 0),
-                    Received::Packet { number, packet, .. } => (packet.as_packet().bytes().len(), *number),
-                    _ => panic!("{received:?}"),
+                *taken = if let Received::Rtp { packet, .. } = &received {
+                    (packet.bytes().len(), 0)
+                } else if let Received::Packet { number, packet, .. } = &received {
+                    (packet.as_packet().bytes().len(), *number)
+                } else {
+                    panic!("{received:?}")
                 };
             }
         };
