@@ -113,6 +113,18 @@ fn a_peer_that_cannot_estimate_is_told_what_the_path_carries_and_keeps_to_it() {
 }
 
 #[test]
+fn audio_that_could_be_sent_again_is_no_padding_and_nobody_wakes_for_it() {
+    let (mut call, ..) = call(TransportFeedback::TransportWide);
+    let mut config = audio_sender();
+    config.rtx = Some(support::pt(112));
+    call.alice = controlled(TransportFeedback::TransportWide);
+    let audio = call.alice.add_sender(config).unwrap();
+    // Time would stand still while the first probe waits for padding.
+    call.audio(audio, 0, 100);
+    assert_eq!(call.alice.sender(audio).unwrap().stats(0).unwrap().padding_packets, 0);
+}
+
+#[test]
 fn data_channels_are_one_more_claimant() {
     let (mut call, video, audio) = call(TransportFeedback::TransportWide);
     call.alice.set_claim(Claimant::Stream(video, 0), Some(claim(50_000, 3_000_000, true)));

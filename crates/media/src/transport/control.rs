@@ -202,7 +202,8 @@ impl Rtp {
             if sender.is_waiting() {
                 earlier(if sender.is_video() { opens } else { now });
             }
-            if let Some(pads) = pads.filter(|_| sender.can_pad()) {
+            // Video alone pads.
+            if let Some(pads) = pads.filter(|_| sender.is_video() && sender.can_pad()) {
                 earlier(pads.max(opens));
             }
         }
