@@ -223,3 +223,22 @@ fn claims_have_their_limit_and_go_with_their_sender() {
     assert!(alice.set_claim(Claimant::Stream(SenderId(1), 1), some));
     assert!(rtp("bob", 2).receiver(ReceiverId(0)).is_none());
 }
+
+#[test]
+fn another_kind_of_feedback_begins_anew_and_leaves_nothing_that_wakes() {
+    let kinds = [
+        TransportFeedback::TransportWide,
+        TransportFeedback::Streams,
+        TransportFeedback::Remb,
+        TransportFeedback::None,
+    ];
+    for before in kinds {
+        for after in kinds {
+            let (mut call, _, audio) = call(before);
+            // Something has come, and is not told of yet.
+            call.audio(audio, 0, 51);
+            call.bob.set_feedback(true, after);
+            call.audio(audio, 51, 100);
+        }
+    }
+}

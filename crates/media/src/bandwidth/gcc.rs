@@ -186,10 +186,10 @@ impl BandwidthEstimator for Gcc {
         if let Some(limit) = limit
             && !self.has_feedback
         {
-            // A peer that tells nothing else estimates for us: this is its estimate.
+            // A peer that tells nothing else estimates for us. From what has come nobody can tell of more than twice as much.
             self.unheard = None;
-            self.aimd.set(self.last_sent, limit);
-            self.target = limit.clamp(self.config.min, self.config.max);
+            self.aimd.set(self.last_sent, limit.min(self.target.saturating_mul(2)));
+            self.target = self.aimd.rate();
         }
         self.target = limit.map_or(self.target, |limit| self.target.min(limit).max(self.config.min));
     }
@@ -408,6 +408,8 @@ mod tests {
     fn who_tells_nothing_else_is_believed_and_silence_counts_after_longer() {
         let mut path = Path::new(BandwidthConfig::default());
         path.send(10_000_000, None);
+        path.gcc.set_remote_limit(Some(900_000));
+        assert_eq!(path.gcc.target(), 600_000, "no more than twice as much");
         path.gcc.set_remote_limit(Some(900_000));
         assert_eq!(path.gcc.target(), 900_000, "as it is the peer's estimate");
         path.now += Duration::from_secs(1);

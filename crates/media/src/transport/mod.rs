@@ -106,10 +106,6 @@ impl Rtp {
         }
         let mut rng = Rng::new(seed);
         let schedule = Schedule::new(Rng::new(rng.array()), config.bandwidth, config.report_interval);
-        let limits = StreamArrivalLimits {
-            max_streams: config.max_feedback_streams,
-            max_packets: config.max_arrivals,
-        };
         let [first, second, ..] = rng.u32().to_be_bytes();
         Self {
             own: Ssrc(rng.u32()),
@@ -120,7 +116,7 @@ impl Rtp {
             log: SentLog::new(config.max_sent, u16::from_be_bytes([first, second])),
             control: config.control.map(Control::new),
             arrivals: Arrivals::new(config.max_arrivals),
-            stream_arrivals: StreamArrivals::new(limits),
+            stream_arrivals: StreamArrivals::new(arrival_limits(&config)),
             received_rate: None,
             feedback_due: None,
             received_bytes: 0,
@@ -212,11 +208,17 @@ impl Rtp {
         self.schedule.set_bandwidth(bandwidth);
     }
 
-    /// What was negotiated anew: feedback of reduced size, and feedback on arrival.
+    /// What was negotiated anew: feedback of reduced size, and feedback on arrival. What was to be told in another way than
+    /// before is told no more.
     pub fn set_feedback(&mut self, reduced_size: bool, feedback: TransportFeedback) {
         self.config.reduced_size = reduced_size;
+        if self.config.feedback == feedback {
+            return;
+        }
         self.config.feedback = feedback;
-        self.received_rate.take_if(|_| feedback != TransportFeedback::Remb);
+        self.arrivals = Arrivals::new(self.config.max_arrivals);
+        self.stream_arrivals = StreamArrivals::new(arrival_limits(&self.config));
+        (self.received_rate, self.feedback_due) = (None, None);
     }
 
     /// Takes a packet of RTP that was authenticated, with the mark it came with. Gives whose it was, and what became of it.
@@ -645,6 +647,10 @@ impl Rtp {
     }
 }
 
+const fn arrival_limits(config: &RtpConfig) -> StreamArrivalLimits {
+    StreamArrivalLimits { max_streams: config.max_feedback_streams, max_packets: config.max_arrivals }
+}
+
 /// A free place, at most `limit` of them.
 fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
     if let Some(at) = places.iter().position(Option::is_none) {
@@ -660,8 +666,8 @@ fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
 /// Sources that say goodbye in one datagram (RFC 3550 §6.6).
 const MAX_GOODBYES: usize = 31;
 const MAX_CNAME: usize = 255;
-/// A report with a block and a long name: less is no room.
-/// Before any is known: as libwebrtc has it for its own estimate.
+/// Before any is known.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(200);
+/// A report with a block and a long name: less is no room.
 const MIN_RTCP: usize = 400;
 const RATE_WINDOW: Duration = Duration::from_millis(500);

@@ -167,12 +167,7 @@ impl Rtp {
                     written
                 }
             };
-            // What waits for another kind of feedback, which was agreed upon before, is of no use any more.
-            let rest = match self.config.feedback {
-                TransportFeedback::None | TransportFeedback::Remb => false,
-                TransportFeedback::TransportWide => !self.arrivals.is_empty(),
-                TransportFeedback::Streams => !self.stream_arrivals.is_empty(),
-            };
+            let rest = !self.arrivals.is_empty() || !self.stream_arrivals.is_empty();
             // What had no room goes at once, and what comes next begins a new interval.
             self.feedback_due = rest.then_some(now);
         }
