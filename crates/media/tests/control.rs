@@ -10,6 +10,9 @@ use media::{
     TransportFeedback,
 };
 use proto::{Instant, Writer};
+use rtp::extension::{ExtensionMap, Kind};
+use rtp::rtcp::{Encoder, ReportBlock};
+use rtp::{PacketMut, SequenceNumber, Ssrc};
 use support::{Call, audio_receiver, audio_sender, clock, opus, rtp, video_receiver, video_sender, vp8};
 use testkit::{Link, epoch};
 
@@ -240,5 +243,50 @@ fn another_kind_of_feedback_begins_anew_and_leaves_nothing_that_wakes() {
             call.bob.set_feedback(true, after);
             call.audio(audio, 51, 100);
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_again_is_refused_once_pads_nothing_and_wakes_nobody() {
+    for mut alice in [rtp("alice", 1), controlled(TransportFeedback::None)] {
+        let mut config = video_sender();
+        config.extensions = ExtensionMap::default();
+        config.extensions.set(3, Kind::AbsSendTime).unwrap();
+        // A number that short elements do not have.
+        config.extensions.set(20, Kind::Mid).unwrap();
+        let id = alice.add_sender(config).unwrap();
+        let ssrc = alice.sender(id).unwrap().sources().next().unwrap().1;
+        let mut now = epoch();
+        let tell = |alice: &mut Rtp, now, write: &dyn Fn(&mut Encoder<'_, '_>)| {
+            let mut memory = [0; 500];
+            let mut out = Writer::new(&mut memory);
+            write(&mut Encoder::new(&mut out));
+            alice.handle_rtcp(now, out.written()).unwrap();
+        };
+        // Whose the stream is need not be said any more; of its retransmissions it has to be.
+        let block = ReportBlock { ssrc, ..ReportBlock::default() };
+        tell(&mut alice, now, &|out| out.receiver_report(Ssrc(9), [block], &[]).unwrap());
+        let mut last = SequenceNumber(0);
+        for number in 0..20_u8 {
+            let mut packet = vec![0x90, 0x60, 0, number, 0, 0, 0, number, 1, 2, 3, 4];
+            packet.extend([0xbe, 0xde, 0, 1, 0x32, 1, 2, 3, 0x10, 1]);
+            packet.resize(600, 7);
+            let mut packet = PacketMut::decode(&mut packet, 600).unwrap();
+            let theirs = alice.sender(id).unwrap().config().extensions.clone();
+            alice.forward(now, id, 0, (1, number.into()), &mut packet, &theirs).unwrap();
+            last = packet.as_packet().header().sequence_number;
+            now += Duration::from_millis(5);
+        }
+        tell(&mut alice, now, &|out| _ = out.nack(Ssrc(9), ssrc, [last]).unwrap());
+        for _ in 0..20 {
+            let mut memory = [0; 1500];
+            alice.handle_timeout(now);
+            while alice.poll_rtp(now, &mut Writer::new(&mut memory)) {}
+            while alice.poll_rtcp(now, &mut Writer::new(&mut memory)) {}
+            let due = alice.poll_timeout();
+            assert!(due.is_none_or(|due| due > now), "{now:?} {due:?}");
+            now = due.unwrap_or(now);
+        }
+        assert_eq!(alice.sender(id).unwrap().stats(0).unwrap().refused, 1);
     }
 }

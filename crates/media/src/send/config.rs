@@ -77,6 +77,7 @@ pub struct EncodingConfig {
 pub struct Numbering {
     pub(crate) next: u64,
     pub(crate) next_rtx: u64,
+    pub(crate) next_fec: u64,
     pub(crate) timestamp_offset: u32,
 }
 

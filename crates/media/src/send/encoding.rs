@@ -12,7 +12,7 @@ use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
 use super::stats::{EncodingStats, RemoteReport};
-use super::template::{Template, put_stamps, stamp, stamp_zeros};
+use super::template::{Template, stamp, stamps};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
@@ -57,6 +57,8 @@ pub(crate) struct Encoding {
     /// Packets that the next repair is about, and whether it is due before there are as many as may be.
     group: Vec<u64>,
     group_ends: bool,
+    /// A packet whose header does not take what is added where it is sent again.
+    cannot_pad: Option<u64>,
     forward: Forward,
     pub(crate) remote: RemoteReport,
     /// Whether a receiver has reported on the retransmissions: then it knows what they repair.
@@ -110,6 +112,7 @@ impl Encoding {
             next_fec,
             group: Vec::new(),
             group_ends: false,
+            cannot_pad: None,
             forward: Forward::default(),
             remote: RemoteReport::default(),
             rtx_is_known: false,
@@ -122,12 +125,18 @@ impl Encoding {
 
     /// How far its numbers have come.
     pub(crate) const fn numbering(&self) -> Numbering {
-        Numbering { next: self.next, next_rtx: self.next_rtx, timestamp_offset: self.timestamp_offset }
+        Numbering {
+            next: self.next,
+            next_rtx: self.next_rtx,
+            next_fec: self.next_fec,
+            timestamp_offset: self.timestamp_offset,
+        }
     }
 
     /// Goes on where another with the same sources has left off.
     pub(crate) fn resume(mut self, left: Numbering) -> Self {
-        (self.next, self.first, self.next_rtx) = (left.next, left.next, left.next_rtx);
+        (self.next, self.first) = (left.next, left.next);
+        (self.next_rtx, self.next_fec) = (left.next_rtx, left.next_fec);
         Self { timestamp_offset: left.timestamp_offset, ..self }
     }
 
@@ -289,7 +298,8 @@ impl Encoding {
     /// What is sent again where nobody has asked for anything: the newest that the path carries with what is added to it.
     fn padding(&self, config: &SenderConfig) -> Option<u64> {
         let longest = config.max_forwarded.saturating_sub(self.wrapping(config));
-        self.history.newest_sent(longest).map(|stored| stored.number)
+        let newest = self.history.newest_sent(longest).map(|stored| stored.number);
+        newest.filter(|number| self.cannot_pad != Some(*number))
     }
 
     fn poll_padding(
@@ -303,7 +313,12 @@ impl Encoding {
             return false;
         }
         let Some(number) = self.padding(config) else { return false };
-        self.write_again(now, config, number, PacketKind::Padding, log, out)
+        let has_room = out.room() >= config.max_forwarded;
+        let written = self.write_again(now, config, number, PacketKind::Padding, log, out);
+        if !written && has_room {
+            self.cannot_pad = Some(number);
+        }
+        written
     }
 
     fn poll_again(
@@ -322,9 +337,16 @@ impl Encoding {
                 self.stats.refused = self.stats.refused.saturating_add(1);
                 continue;
             }
+            let has_room = out.room() >= cost;
             if self.write_again(now, config, number, PacketKind::Retransmission, log, out) {
                 self.history.answered(now, true);
                 return true;
+            }
+            if has_room {
+                // Its header does not take what is added: it goes nowhere.
+                self.history.answered(now, false);
+                self.stats.refused = self.stats.refused.saturating_add(1);
+                continue;
             }
             // There is no room: it keeps its turn.
             self.budget.earn(cost.saturating_mul(100).div_ceil(config.retransmission_percent.max(1)));
@@ -505,7 +527,9 @@ impl Encoding {
         if let Some(mid) = config.mid.filter(|_| self.remote.count == 0) {
             extensions.encode(&mut encoder, Form::OneByte, &mid).ok()?;
         }
-        put_stamps(&mut encoder, extensions).ok()?;
+        for (id, zeros) in stamps(extensions) {
+            encoder.element(Form::OneByte, id, zeros).ok()?;
+        }
         let packets = stored().map(|stored| stored.bytes.as_slice());
         let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
         let mut payload = 0;
@@ -525,10 +549,8 @@ impl Encoding {
     /// By how much a packet of repair is longer at most than the longest that it protects.
     fn repair_overhead(&self, config: &SenderConfig) -> usize {
         let Some(fec) = config.fec else { return 0 };
-        let zeros = |kind| config.extensions.id(kind).and_then(|_| stamp_zeros(kind)).map(<[u8]>::len);
-        let stamps = [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime];
-        let mid = config.mid.filter(|_| self.remote.count == 0).map(|mid| mid.as_bytes().len());
-        let elements = stamps.into_iter().filter_map(zeros).chain(mid);
+        let mid = config.mid.filter(|_| self.is_named()).map(|mid| mid.as_bytes().len());
+        let elements = stamps(&config.extensions).map(|(_, zeros)| zeros.len()).chain(mid);
         let elements = elements.fold(0, |sum, len| len.saturating_add(1).saturating_add(sum));
         let extensions = if elements == 0 { 0 } else { elements.saturating_add(EXTENSION) };
         let header = match fec.format {

@@ -90,10 +90,8 @@ impl Template {
                 map.encode(encoder, form, rid)?;
             }
         }
-        for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
-            if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
-                encoder.element(form, id, zeros)?;
-            }
+        for (id, zeros) in stamps(map) {
+            encoder.element(form, id, zeros)?;
         }
         if let Some(level) = &frame.audio_level {
             map.encode(encoder, form, level)?;
@@ -112,35 +110,27 @@ impl Template {
 
 /// One-byte elements, unless one does not go into that form.
 fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
-    let map = &config.extensions;
-    let fits = |id: u8, len: usize| Form::OneByte.element_len(id, len).is_some();
+    let values =
+        frame.extensions.iter().filter_map(|(kind, value)| Some((config.extensions.id(*kind)?, *value)));
+    form_of(config, values)
+}
+
+/// The form of packets with these elements, to which any of what was agreed upon may be added later.
+pub(super) fn form_of<'v>(config: &SenderConfig, elements: impl IntoIterator<Item = (u8, &'v [u8])>) -> Form {
     let long_name = config.mid.is_some_and(|mid| mid.as_bytes().len() > 16);
-    let values = frame.extensions.iter().filter_map(|(kind, value)| Some((map.id(*kind)?, value.len())));
-    if !long_name && map.iter().all(|(id, _)| id < 15) && values.into_iter().all(|(id, len)| fits(id, len)) {
-        Form::OneByte
-    } else {
-        Form::TwoByte
-    }
+    let fits = |(id, value): (u8, &[u8])| Form::OneByte.element_len(id, value.len()).is_some();
+    let is_small = !long_name && config.extensions.iter().all(|(id, _)| id < 15);
+    if is_small && elements.into_iter().all(fits) { Form::OneByte } else { Form::TwoByte }
 }
 
-pub(super) fn put_stamps(encoder: &mut Encoder<'_, '_>, map: &ExtensionMap) -> Result<(), EditError> {
-    for kind in [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime] {
-        if let Some((id, zeros)) = map.id(kind).zip(stamp_zeros(kind)) {
-            encoder.element(Form::OneByte, id, zeros)?;
-        }
-    }
-    Ok(())
+/// What is written when a packet leaves: which element, and what stands in its place until then.
+pub(super) fn stamps(map: &ExtensionMap) -> impl Iterator<Item = (u8, &'static [u8])> + Clone + '_ {
+    STAMPS.into_iter().filter_map(|(kind, zeros)| Some((map.id(kind)?, zeros)))
 }
 
-/// What stands in the place of a value that is written when a packet leaves.
-pub(super) const fn stamp_zeros(kind: Kind) -> Option<&'static [u8]> {
-    if matches!(kind, Kind::TransportSequence | Kind::TransportSequence2) {
-        Some(&[0; 2])
-    } else if matches!(kind, Kind::AbsSendTime) {
-        Some(&[0; 3])
-    } else {
-        None
-    }
+/// Whether it is written when a packet leaves.
+pub(super) fn is_stamp(kind: Kind) -> bool {
+    STAMPS.iter().any(|(stamp, _)| *stamp == kind)
 }
 
 /// Writes what is known when a packet leaves over what stands in its place.
@@ -161,5 +151,7 @@ pub(super) fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant
     });
 }
 
+const STAMPS: [(Kind, &[u8]); 3] =
+    [(Kind::TransportSequence, &[0; 2]), (Kind::TransportSequence2, &[0; 2]), (Kind::AbsSendTime, &[0; 3])];
 /// All header extensions together.
 const MAX_HEADER: usize = 1024;

@@ -1,12 +1,12 @@
 //! Packets of somebody else become packets of a stream of ours.
 
 use proto::{Instant, Writer};
-use rtp::extension::{ExtensionMap, Form, Kind};
+use rtp::extension::{ExtensionMap, Kind};
 use rtp::{EditError, Encoder, Header, Packet, PacketMut, Ssrc};
 
 use super::Encoding;
 use crate::send::forward::wire;
-use crate::send::template::stamp_zeros;
+use crate::send::template::{form_of, is_stamp, stamps};
 use crate::send::{SendError, SenderConfig};
 
 impl Encoding {
@@ -29,10 +29,8 @@ impl Encoding {
                 config.extensions.write(packet, rid)?;
             }
         }
-        for kind in STAMPS {
-            if let Some((id, zeros)) = config.extensions.id(kind).zip(stamp_zeros(kind)) {
-                packet.set_element(id, zeros)?;
-            }
+        for (id, zeros) in stamps(&config.extensions) {
+            packet.set_element(id, zeros)?;
         }
         let (number, fresh) = self.forward.place(source, number, self.next).ok_or(SendError::Late)?;
         self.forward.rewrite(now, packet, config.codec, fresh);
@@ -97,8 +95,8 @@ impl Encoding {
     ) -> Result<(), EditError> {
         let map = &config.extensions;
         let elements = packet.extension().map(|extension| extension.elements());
-        let is_stamp = |id: u8| theirs.kind(id).is_some_and(|kind| STAMPS.contains(&kind));
-        let elements = elements.into_iter().flatten().filter(|element| !is_stamp(element.id));
+        let is_ours = |id: u8| theirs.kind(id).is_some_and(is_stamp);
+        let elements = elements.into_iter().flatten().filter(|element| !is_ours(element.id));
         let elements =
             elements.filter_map(|element| Some((passed_on(theirs, config, element.id)?, element.value)));
         let (mid, rid) = (config.mid.filter(|_| self.is_named()), self.rid.filter(|_| self.is_named()));
@@ -107,11 +105,12 @@ impl Encoding {
             rid.as_ref().and_then(|rid| Some((map.id(Kind::Rid)?, rid.as_bytes()))),
         ];
         let names = names.into_iter().flatten();
-        let stamps = STAMPS.into_iter().filter_map(|kind| map.id(kind).zip(stamp_zeros(kind)));
-        let all = names.chain(stamps).chain(elements);
-        let fits = |(id, value): (u8, &[u8])| Form::OneByte.element_len(id, value.len()).is_some();
-        let form = if all.clone().all(fits) { Form::OneByte } else { Form::TwoByte };
-        for (id, value) in all {
+        let elements = names.chain(elements);
+        let form = form_of(config, elements.clone());
+        for (id, zeros) in stamps(map) {
+            encoder.element(form, id, zeros)?;
+        }
+        for (id, value) in elements {
             encoder.element(form, id, value)?;
         }
         Ok(())
@@ -148,7 +147,5 @@ impl Csrcs {
     }
 }
 
-/// What is written when a packet leaves.
-const STAMPS: [Kind; 3] = [Kind::TransportSequence, Kind::TransportSequence2, Kind::AbsSendTime];
 /// By how much a packet may grow: header extensions that it lacks.
 const ROOM: usize = 64;
