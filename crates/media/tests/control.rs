@@ -182,8 +182,8 @@ fn audio_passes_a_key_frame_and_what_was_asked_for_passes_fresh_video() {
     let first = *alice.sent().iter().next().unwrap();
     let mut nack = [0; 100];
     let mut out = Writer::new(&mut nack);
-    let mut encoder = rtp::rtcp::Encoder::new(&mut out);
-    encoder.nack(rtp::Ssrc(7), first.ssrc, [first.sequence]).unwrap();
+    let mut encoder = Encoder::new(&mut out);
+    encoder.nack(Ssrc(7), first.ssrc, [first.sequence]).unwrap();
     alice.handle_rtcp(now, out.written()).unwrap();
     let before = kinds.len();
     drain(&mut alice, now, &mut memory, &mut kinds);
@@ -203,7 +203,7 @@ fn a_limit_of_an_old_peer_holds_for_the_whole_transport() {
     let ssrc = alice.sender(video).unwrap().sources().next().unwrap().1;
     let mut memory = [0; 100];
     let mut out = Writer::new(&mut memory);
-    rtp::rtcp::Encoder::new(&mut out).remb(rtp::Ssrc(7), 90_000, [ssrc]).unwrap();
+    Encoder::new(&mut out).remb(Ssrc(7), 90_000, [ssrc]).unwrap();
     assert_eq!(alice.target(), Some(300_000));
     alice.handle_rtcp(epoch(), out.written()).unwrap();
     assert!((89_000..=90_000).contains(&alice.target().unwrap()));

@@ -92,9 +92,15 @@ pub struct Session {
     news: News,
     ending: Ending,
     failure: Option<Failure>,
-    /// Of media of transports that are gone: packets that were given up, and SSRCs that were drawn anew.
-    pub(crate) gone: [u64; 2],
+    pub(crate) gone: Gone,
     pub(crate) ignored: crate::stats::Ignored,
+}
+
+/// Counters of transports that are gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gone {
+    pub media_refused: u64,
+    pub collisions: u64,
 }
 
 /// How far the end of a session is.
@@ -171,7 +177,7 @@ impl Session {
             news: News::default(),
             ending: Ending::No,
             failure: None,
-            gone: [0; 2],
+            gone: Gone::default(),
             ignored: crate::stats::Ignored::default(),
         })
     }

@@ -131,7 +131,6 @@ impl Session {
     /// Figures, as they are at `now`.
     pub fn stats(&self, now: Instant) -> Stats {
         let transport = self.transports.first();
-        let [refused, collisions] = self.gone;
         let media = || self.transports.iter().filter_map(|transport| transport.media.as_ref());
         let dtls = transport.and_then(|transport| transport.dtls());
         let path = transport.and_then(|transport| {
@@ -158,8 +157,8 @@ impl Session {
                 .transports
                 .iter()
                 .map(|it| it.media_refused())
-                .fold(refused, u64::wrapping_add),
-            collisions: media().map(|media| media.collisions).fold(collisions, u64::wrapping_add),
+                .fold(self.gone.media_refused, u64::wrapping_add),
+            collisions: media().map(|media| media.collisions).fold(self.gone.collisions, u64::wrapping_add),
             ignored: self.ignored,
         }
     }

@@ -146,15 +146,15 @@ impl Session {
             engine.release(&mut self.negotiation.transceivers, None);
         }
         // What waits and the keys of media go with it: they are of no use to others. Counters stay.
-        let mut gone = [transport.media_refused(), 0];
+        let gone = &mut self.gone;
+        gone.media_refused = gone.media_refused.wrapping_add(transport.media_refused());
         if let Some(media) = &mut transport.media {
             while media.queue.first().is_some() {
                 media.queue.pop();
-                gone[0] = gone[0].wrapping_add(1);
+                gone.media_refused = gone.media_refused.wrapping_add(1);
             }
-            gone[1] = media.collisions;
+            gone.collisions = gone.collisions.wrapping_add(media.collisions);
         }
-        self.gone.iter_mut().zip(gone).for_each(|(all, one)| *all = all.wrapping_add(one));
         let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
         self.untold.retain(|candidate| candidate.ufrag != ufrag);
         self.routes.push_back(Route::UfragRemoved(ufrag));

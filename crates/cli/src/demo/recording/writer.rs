@@ -217,6 +217,7 @@ mod tests {
         assert!(matches!(written, Err(Problem::Container(_))), "{written:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+
     #[test]
     fn of_a_writer_that_panics_no_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
