@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use media::{Codec, Event, FecConfig, Format, ReceiverEvent, SenderEvent, StreamId};
-use rtp::fec;
+use media::{Codec, EncodingConfig, Event, FecConfig, Format, ReceiverEvent, SenderEvent, StreamId};
+use rtp::{Packet, SequenceNumber, Ssrc, fec};
 use support::{Call, audio_receiver, audio_sender, pt, video_receiver, video_sender};
 use testkit::Link;
 
@@ -227,5 +227,37 @@ fn repair_is_no_longer_than_what_the_path_carries() {
             assert!(stats.repairs >= 3 && stats.unrepaired == 0, "{format:?} {stats:?}");
             assert!((made - 50..=forwarded).contains(&longest), "{longest} of {forwarded}");
         }
+    }
+}
+
+#[test]
+fn who_takes_the_place_of_a_sender_goes_on_with_its_numbers() {
+    let mut numbering = None;
+    let mut before: Option<[SequenceNumber; 2]> = None;
+    for seed in [1, 2] {
+        let mut alice = support::rtp("alice", seed);
+        let mut encoding = EncodingConfig::default();
+        (encoding.ssrc, encoding.fec_ssrc, encoding.numbering) = (Some(Ssrc(1)), Some(Ssrc(3)), numbering);
+        let mut config = video_sender();
+        config.fec = Some(FecConfig { format: fec::Format::Flex03, payload_type: pt(98), group: 4 });
+        config.encodings = vec![encoding];
+        let video = alice.add_sender(config).unwrap();
+        let bytes = support::vp8(0, true, 10_000);
+        let frame = media::OutgoingFrame { bytes: &bytes, ..media::OutgoingFrame::default() };
+        alice.sender(video).unwrap().send_frame(testkit::epoch(), 0, &frame).unwrap();
+        let mut sent = [Vec::new(), Vec::new()];
+        let mut memory = [0; 1500];
+        while let mut out = proto::Writer::new(&mut memory)
+            && alice.poll_rtp(testkit::epoch(), &mut out)
+        {
+            let header = Packet::decode(out.written()).unwrap().header();
+            sent[usize::from(header.ssrc == Ssrc(3))].push(header.sequence_number);
+        }
+        let ends = sent.map(|numbers| [numbers[0], numbers[numbers.len() - 1]]);
+        if let Some(before) = before {
+            assert_eq!(ends.map(|[first, _]| first), before.map(SequenceNumber::next), "media, repair");
+        }
+        before = Some(ends.map(|[_, last]| last));
+        numbering = alice.sender(video).unwrap().numbering(0);
     }
 }
