@@ -53,6 +53,7 @@
 //! | `receive/contributors` | who was heard lately |
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
 //! | `send/tones` | telephone events for keys that are pressed |
+//! | `send/shared` | [`SharedPacket`]: what goes on to several, with one payload for all |
 //! | `send/log` | [`SentLog`]: what an estimate of bandwidth has to know |
 //! | `bandwidth` | [`BandwidthEstimator`], [`Gcc`]: what the path carries; the allocator that divides it |
 //! | `transport/control`, `pacer` | estimate, pacer and allocator at work: audio first, video spread, probes padded |
@@ -104,7 +105,8 @@ pub use receive::{
 };
 pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, Numbering, OutgoingFrame, PacketKind,
-    RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError, ToneFormat,
+    RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, SharedPacket,
+    SharedPackets, ToneError, ToneFormat,
 };
 pub use sframe::{
     CipherSuite as FrameCipherSuite, KeyError as FrameKeyError, ReceiverConfig as FrameDecryptorConfig,

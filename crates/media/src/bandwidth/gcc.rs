@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proto::Instant;
+use proto::{Instant, sooner};
 
 use super::acknowledged::Acknowledged;
 use super::aimd::Aimd;
@@ -211,7 +211,7 @@ impl BandwidthEstimator for Gcc {
     fn poll_timeout(&self) -> Option<Instant> {
         // Who sends nothing need not look for more.
         let probe = self.prober.due(self.alr.since()).filter(|_| self.unheard.is_some());
-        [self.silence_ends(), probe].into_iter().flatten().min()
+        sooner(self.silence_ends(), probe)
     }
 
     fn poll_probe(&mut self, _now: Instant) -> Option<Probe> {

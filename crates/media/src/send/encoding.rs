@@ -7,12 +7,12 @@ use rtp::rtcp::SenderInfo;
 use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
 
 use super::forward::{Forward, wire};
-use super::history::{Budget, History};
+use super::history::{Budget, History, Stored};
 use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
 use super::stats::{EncodingStats, RemoteReport};
-use super::template::{Template, stamp, stamps};
+use super::template::{Stamps, Template, stamp, stamps};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
@@ -60,6 +60,9 @@ pub(crate) struct Encoding {
     /// A packet whose header does not take what is added where it is sent again.
     cannot_pad: Option<u64>,
     forward: Forward,
+    /// The header of packets of others that have nothing but their payload, with stamps alone; empty until there was one.
+    bare_header: Vec<u8>,
+    stamps: Stamps,
     pub(crate) remote: RemoteReport,
     /// Whether a receiver has reported on the retransmissions: then it knows what they repair.
     pub(crate) rtx_is_known: bool,
@@ -114,6 +117,8 @@ impl Encoding {
             group_ends: false,
             cannot_pad: None,
             forward: Forward::default(),
+            bare_header: Vec::new(),
+            stamps: Stamps::of(&config.extensions),
             remote: RemoteReport::default(),
             rtx_is_known: false,
             breaker: Breaker::default(),
@@ -244,6 +249,11 @@ impl Encoding {
         last.wrapping_add(clock::ticks(now - at, rate)).0.wrapping_sub(self.timestamp_offset)
     }
 
+    /// Header extensions are others from now on.
+    pub(crate) fn set_extensions(&mut self, config: &SenderConfig) {
+        (self.bare_header, self.stamps) = (Vec::new(), Stamps::of(&config.extensions));
+    }
+
     pub(crate) fn omit(&mut self, source: u32, number: u64) {
         self.forward.omit(source, number);
     }
@@ -329,7 +339,7 @@ impl Encoding {
         out: &mut Writer<'_>,
     ) -> bool {
         while let Some(stored) = self.history.asked() {
-            let (number, len) = (stored.number, stored.bytes.len());
+            let (number, len) = (stored.number, stored.len());
             let cost = len.saturating_add(self.wrapping(config));
             // One that was as long as the path carried then, and is too long now, goes nowhere.
             if cost > config.max_forwarded || !self.budget.spend(cost) {
@@ -384,15 +394,18 @@ impl Encoding {
     ) -> bool {
         let transport = log.next();
         let Some(stored) = self.history.front() else { return false };
-        let (number, len, waited) = (stored.number, stored.bytes.len(), now - stored.added);
+        let (number, len, waited) = (stored.number, stored.len(), now - stored.added);
         if out.room() < len {
             return false;
         }
-        let Ok(mut packet) = PacketMut::decode(&mut stored.bytes, len) else { return false };
-        stamp(&mut packet, &config.extensions, now, transport);
-        let view = packet.as_packet();
-        let (payload, marker) = (view.payload().len(), view.header().marker);
-        if out.put(&stored.bytes).is_err() {
+        let (head, tail) = (stored.head.len(), stored.tail().len());
+        let is_stamped = self.stamps.write(&mut stored.head, now, transport);
+        let Ok(mut packet) = PacketMut::decode(&mut stored.head, head) else { return false };
+        if !is_stamped {
+            stamp(&mut packet, &config.extensions, now, transport);
+        }
+        let (payload, marker) = (packet.payload_len().saturating_add(tail), packet.marker());
+        if !stored.write(out) {
             return false;
         }
         log.push(now, self.ssrc, wire(number), len, kind_of(config));
@@ -414,10 +427,9 @@ impl Encoding {
     ) -> bool {
         let Some(stored) = self.history.get(number) else { return false };
         let start = out.len();
-        let len = stored.bytes.len();
+        let len = stored.len();
         // Its own number, and its name if it has one.
-        if out.room() < len.saturating_add(self.wrapping(config)) || out.put(&stored.bytes).is_err() {
-            out.truncate(start);
+        if out.room() < len.saturating_add(self.wrapping(config)) || !stored.write(out) {
             return false;
         }
         let spare = out.room().min(MAX_WRAPPING);
@@ -438,8 +450,8 @@ impl Encoding {
                     self.name_retransmission(config, &mut packet).ok()?;
                 }
                 rtx::wrap(&mut packet, rtx::Stream { ssrc, payload_type }, sequence).ok()?;
+                stamp(&mut packet, &config.extensions, now, log.next());
             }
-            stamp(&mut packet, &config.extensions, now, log.next());
             Some((packet.len(), packet.as_packet().payload().len(), sequence, ssrc))
         });
         let Some((len, payload, sequence, ssrc)) = wrapped else {
@@ -447,8 +459,11 @@ impl Encoding {
             return false;
         };
         out.truncate(start.saturating_add(len));
-        self.next_rtx = self.next_rtx.saturating_add(u64::from(config.rtx.is_some()));
-        log.push(now, ssrc, sequence, len, kind);
+        // Under a number of its own; otherwise it is what it was, to the last bit: SRTP protects no other under its number.
+        if config.rtx.is_some() {
+            self.next_rtx = self.next_rtx.saturating_add(1);
+            log.push(now, ssrc, sequence, len, kind);
+        }
         self.count_headers(len, payload);
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
@@ -501,7 +516,9 @@ impl Encoding {
     ) -> Option<bool> {
         let fec = config.fec?;
         let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
-        let longest = stored().map(|stored| stored.bytes.len()).max()?;
+        // What is shared with others went without repair, which was agreed upon since.
+        let is_whole = stored().all(|stored| stored.tail().is_empty());
+        let longest = stored().map(Stored::len).max().filter(|_| is_whole)?;
         let most = longest.saturating_add(self.repair_overhead(config));
         if most > config.max_forwarded {
             // What it protects is of others, or was divided for a path that carried more.
@@ -530,7 +547,7 @@ impl Encoding {
         for (id, zeros) in stamps(extensions) {
             encoder.element(Form::OneByte, id, zeros).ok()?;
         }
-        let packets = stored().map(|stored| stored.bytes.as_slice());
+        let packets = stored().map(|stored| stored.head.as_slice());
         let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
         let mut payload = 0;
         if let Ok(mut packet) = PacketMut::decode(out.written_mut(start), written) {

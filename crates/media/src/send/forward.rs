@@ -101,26 +101,20 @@ impl Forward {
     }
 
     fn rewrite_vp8(&mut self, payload: &mut [u8], fresh: bool) {
-        let Ok((descriptor, _)) = vp8::Descriptor::decode(payload) else { return };
-        let picture = descriptor.picture_id.map(|picture| self.picture(picture.value(), fresh));
-        let base = descriptor.tl0_pic_idx.map(|base| self.base(base, fresh));
-        // It was decoded just now.
-        let _ = vp8::rewrite(
-            payload,
-            vp8::Rewrite { picture_id: picture, tl0_pic_idx: base, ..vp8::Rewrite::default() },
-        );
+        // What cannot be read stays as it is: those who decode it will say so.
+        let _ = vp8::rewrite_with(payload, |theirs| vp8::Rewrite {
+            picture_id: theirs.picture_id.map(|picture| self.picture(picture.value(), fresh)),
+            tl0_pic_idx: theirs.tl0_pic_idx.map(|base| self.base(base, fresh)),
+            ..vp8::Rewrite::default()
+        });
     }
 
     fn rewrite_vp9(&mut self, payload: &mut [u8], fresh: bool) {
-        let Ok((descriptor, _)) = vp9::Descriptor::decode(payload) else { return };
-        let picture = descriptor.picture_id.map(|picture| picture.value());
-        let base = descriptor.tl0_pic_idx;
-        let picture = picture.map(|picture| self.picture(picture, fresh));
-        let base = base.map(|base| self.base(base, fresh));
-        let _ = vp9::rewrite(
-            payload,
-            vp9::Rewrite { picture_id: picture, tl0_pic_idx: base, ..vp9::Rewrite::default() },
-        );
+        let _ = vp9::rewrite_with(payload, |theirs| vp9::Rewrite {
+            picture_id: theirs.picture_id.map(|picture| self.picture(picture.value(), fresh)),
+            tl0_pic_idx: theirs.tl0_pic_idx.map(|base| self.base(base, fresh)),
+            ..vp9::Rewrite::default()
+        });
     }
 
     /// Our number of a picture, of 15 bits.

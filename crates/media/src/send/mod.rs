@@ -7,6 +7,7 @@ mod history;
 mod key_frame;
 mod log;
 mod packetizer;
+mod shared;
 mod stats;
 mod template;
 mod tones;
@@ -17,6 +18,7 @@ pub use encoding::OutgoingFrame;
 pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
 pub use packetizer::Layering;
+pub use shared::{SharedPacket, SharedPackets};
 pub use stats::{EncodingStats, RemoteReport};
 pub use tones::{ToneError, ToneFormat};
 
@@ -28,12 +30,13 @@ use proto::{Instant, Writer};
 use rtp::extension::ExtensionMap;
 use rtp::payload::FrameError;
 use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
-use rtp::{EditError, NtpTime, Packet, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
+use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
 use self::tones::Tones;
 use crate::breaker::{Circumstances, Stop};
 use crate::transform::Outgoing;
+use crate::transport::turns;
 use crate::{EncodedFrame, EncodedTransform, clock};
 
 /// Why something was not sent.
@@ -50,8 +53,6 @@ pub enum SendError {
     TooLong,
     /// The packet is older than what is forwarded of its source.
     Late,
-    /// What is to be forwarded is no packet of RTP.
-    Malformed,
     /// The transform has left the frame out.
     Refused,
     /// The frame cannot be divided.
@@ -80,7 +81,6 @@ impl fmt::Display for SendError {
             Self::Inactive => "the stream is not active",
             Self::TooLong => "the payload is longer than a packet",
             Self::Late => "the packet is older than what is forwarded of its source",
-            Self::Malformed => "it is no packet of RTP",
             Self::Refused => "the transform has left the frame out",
             Self::Frame(error) => return error.fmt(f),
             Self::Edit(error) => return error.fmt(f),
@@ -193,6 +193,7 @@ impl Sender {
     /// The header extensions were negotiated anew.
     pub fn set_extensions(&mut self, mid: Option<rtp::Mid>, extensions: ExtensionMap) {
         (self.config.mid, self.config.extensions) = (mid, extensions);
+        self.encodings.iter_mut().for_each(|encoding| encoding.set_extensions(&self.config));
     }
 
     /// The longest packet, without what SRTP adds: what the path carries.
@@ -287,9 +288,9 @@ impl Sender {
         encoding.send_payload(now, config, payload_type, marker, frame)
     }
 
-    /// Forwards a packet of somebody else: a copy of it becomes one of this stream, and waits. `source` tells streams apart that take
-    /// turns, as the layers of simulcast do; `number` is the packet's in its stream, as a receiver gives it, and `theirs` what
-    /// identifiers of its header extensions mean. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
+    /// Forwards a packet of somebody else: it becomes one of this stream, and waits. Its payload stays where it is, and is there for
+    /// others, too. `source` tells streams apart that take turns, as the layers of simulcast do, and has the packet's number in its
+    /// stream, as a receiver gives it. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
     ///
     /// # Errors
     ///
@@ -298,31 +299,15 @@ impl Sender {
         &mut self,
         now: Instant,
         encoding: usize,
-        source: u32,
-        number: u64,
-        packet: &[u8],
-        theirs: &ExtensionMap,
+        source: (u32, u64),
+        packet: &SharedPacket,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
         let (config, encoding) = self.active(encoding)?;
-        if !encoding.history.has_room(1, packet.len()) {
+        if !encoding.history.has_room(1, packet.payload().len()) {
             return Err(SendError::Blocked);
         }
-        let packet = Packet::decode(packet).map_err(|_| SendError::Malformed)?;
-        let mut memory = encoding.history.memory(0);
-        match encoding.adopt_copy(now, config, (source, number), &packet, theirs, &mut memory) {
-            Ok(number) => {
-                if encoding.history.add(now, number, memory, None) {
-                    Ok(())
-                } else {
-                    Err(SendError::Late)
-                }
-            }
-            Err(error) => {
-                encoding.history.give_back(memory);
-                Err(error)
-            }
-        }
+        encoding.adopt_shared(now, config, source, packet)
     }
 
     /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
@@ -380,6 +365,7 @@ impl Sender {
         let now = self.advance(now);
         for at in 0..self.encodings.len() {
             let Some(encoding) = self.encodings.get_mut(at) else { continue };
+            encoding.history.forget_old(now);
             if self.config.circuit_breaker
                 && let Some(reason) = encoding.breaker.handle_timeout(now)
             {
@@ -533,13 +519,11 @@ impl Sender {
         out: &mut Writer<'_>,
     ) -> bool {
         let now = self.advance(now);
-        let count = self.encodings.len();
-        for step in 0..count {
-            let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
+        for at in turns(self.turn, self.encodings.len()) {
             let Some(encoding) = self.encodings.get_mut(at) else { continue };
             if encoding.poll_packet(now, &self.config, class, log, out) {
                 encoding.breaker.sent(now);
-                self.turn = at.wrapping_add(1);
+                self.turn = at.saturating_add(1);
                 return true;
             }
         }

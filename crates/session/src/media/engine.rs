@@ -7,7 +7,7 @@ use ::media::{
     Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Numbering, Output,
     ReceiverConfig, ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
 };
-use proto::{Instant, Ssrc};
+use proto::{Instant, Ssrc, sooner};
 use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
@@ -237,7 +237,7 @@ impl Engine {
     /// When something is due; frames that it was told of are not counted, but for those that nobody fetches. Without a path
     /// what is to be sent waits, for however long.
     pub(crate) fn due(&self, has_path: bool) -> Option<Instant> {
-        [self.sends.filter(|_| has_path), self.frames].into_iter().flatten().min()
+        sooner(self.sends.filter(|_| has_path), self.frames)
     }
 
     /// To be called after every change.
@@ -252,7 +252,7 @@ impl Engine {
                 line.told.is_none() && due.is_some_and(|due| due <= now) && receiver.has_frame(now);
             if !line.is_ready {
                 let due = if line.told.is_none() { receiver.frame_due() } else { due };
-                self.frames = [self.frames, due].into_iter().flatten().min();
+                self.frames = sooner(self.frames, due);
             }
         }
         self.sends = self.rtp.poll_due();
