@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use proto::Instant;
 
+use super::encoding::Encapsulation;
+
 /// The packets of a stream: those that wait to be sent, and those that were, for whoever asks for them again.
 ///
 /// Each is kept once. Memory is used again.
@@ -54,6 +56,14 @@ pub(crate) struct Stored {
     /// When it was sent again, and whether it waits to be.
     again: Option<Instant>,
     is_asked: bool,
+    pub(crate) encapsulation: Encapsulation,
+}
+
+impl Stored {
+    /// Whether it repairs others: only its header is stored, and nobody gets it again.
+    const fn is_repair(&self) -> bool {
+        matches!(self.encapsulation, Encapsulation::Ulpfec { .. })
+    }
 }
 
 impl History {
@@ -98,7 +108,11 @@ impl History {
         };
         let len = bytes.len();
         self.bytes = self.bytes.saturating_add(len);
-        self.packets.insert(at, Stored { number, bytes, sent, added: now, again: None, is_asked: false });
+        let encapsulation = Encapsulation::None;
+        self.packets.insert(
+            at,
+            Stored { number, bytes, sent, added: now, again: None, is_asked: false, encapsulation },
+        );
         if sent.is_none() {
             self.waiting.push_back(number);
             self.waiting_bytes = self.waiting_bytes.saturating_add(len);
@@ -114,6 +128,13 @@ impl History {
             }
         }
         true
+    }
+
+    /// Says what a packet goes in.
+    pub(crate) fn encapsulate(&mut self, number: u64, encapsulation: Encapsulation) {
+        if let Some(stored) = self.get_mut(number) {
+            stored.encapsulation = encapsulation;
+        }
     }
 
     /// The packet that goes next.
@@ -137,10 +158,11 @@ impl History {
         !self.waiting.is_empty()
     }
 
-    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now.
+    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now, and is no
+    /// repair.
     pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
         let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
-        let Some(stored) = self.get_mut(number) else { return false };
+        let Some(stored) = self.get_mut(number).filter(|stored| !stored.is_repair()) else { return false };
         let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
         // A request that crossed a retransmission on its way asks for what is coming.
         let crossed = stored.again.is_some_and(|again| now - again < round_trip / 2);
@@ -178,7 +200,7 @@ impl History {
     /// Of the newest packets that were sent the newest that is no longer than this.
     pub(crate) fn newest_sent(&self, longest: usize) -> Option<&Stored> {
         let sent = self.packets.iter().rev().filter(|stored| stored.sent.is_some());
-        sent.take(LOOK_BACK).find(|stored| stored.bytes.len() <= longest)
+        sent.take(LOOK_BACK).find(|stored| stored.bytes.len() <= longest && !stored.is_repair())
     }
 
     /// Bytes that wait.
