@@ -104,7 +104,8 @@ pub use receive::{
 };
 pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, Numbering, OutgoingFrame, PacketKind,
-    RedConfig, RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError, ToneFormat,
+    RedConfig, RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError,
+    ToneFormat,
 };
 pub use sframe::{
     CipherSuite as FrameCipherSuite, KeyError as FrameKeyError, ReceiverConfig as FrameDecryptorConfig,

@@ -109,7 +109,8 @@ pub struct FecConfig {
     pub format: fec::Format,
     /// Their payload type.
     pub payload_type: PayloadType,
-    /// So many packets share one of repair: 2 to 48. Frames of at least half as many have one of their own.
+    /// So many packets share one of repair at most: 2 to 48. Frames of at least half as many have one of their own. ULPFEC follows
+    /// the last packet of a picture, that of all its packets: in a longer one they are divided evenly.
     pub group: usize,
 }
 

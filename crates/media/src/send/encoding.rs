@@ -16,10 +16,10 @@ use super::packetizer::{Layering, Packetizer, Write};
 use super::stats::{EncodingStats, RemoteReport};
 use super::template::{Template, stamp, stamps};
 use super::{Numbering, SendError, SenderConfig};
-pub(crate) use red::Encapsulation;
-use red::OpenGroup;
 use crate::breaker::Breaker;
 use crate::clock;
+pub(crate) use red::Encapsulation;
+use red::OpenGroup;
 
 /// A frame that is to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,7 +184,8 @@ impl Encoding {
         // What becomes of it as a retransmission must fit, too, with its name.
         let mut in_red = self.ulpfec.frame(config, &template, frame)?;
         let reserve = self.wrapping(config, Encapsulation::Red).max(self.repair_reserve(config));
-        let max = config.max_packet.saturating_sub(overhead).saturating_sub(reserve.max(in_red.reserve()));
+        let max =
+            config.max_packet.saturating_sub(overhead).saturating_sub(reserve.max(in_red.reserved_bytes()));
         let packets = frame.bytes.len() / (max / 2).max(1) + 2;
         if !self.history.has_room(packets.saturating_add(in_red.repairs(packets)), frame.bytes.len()) {
             return Err(SendError::Blocked);
@@ -196,7 +197,7 @@ impl Encoding {
             Ok(true) => {
                 *next = next.saturating_add(1);
                 first = false;
-                in_red.extend(next, history);
+                in_red.extend(*next, history);
                 true
             }
             Ok(false) => false,
@@ -397,8 +398,8 @@ impl Encoding {
     ) -> bool {
         let transport = log.next();
         let Some(stored) = self.history.front() else { return false };
-        if let Encapsulation::Ulpfec { protected } = stored.encapsulation {
-            return self.write_ulpfec(now, config, protected, log, out);
+        if let Encapsulation::Ulpfec { protected, distance } = stored.encapsulation {
+            return self.write_ulpfec(now, config, (protected, distance), log, out);
         }
         let (number, len, waited) = (stored.number, stored.bytes.len(), now - stored.added);
         let red = config.red().filter(|_| stored.encapsulation == Encapsulation::Red);

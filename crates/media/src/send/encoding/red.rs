@@ -1,8 +1,9 @@
 //! Video inside of RED, with packets of ULPFEC between its packets (RFC 2198, RFC 5109 §14.1).
 //!
-//! Repair goes in the same stream as what it protects, under a number of its own there. That is taken when frames are divided, right
-//! behind the packets that are protected: so numbers have no gap, and none is used twice. It waits among the packets as the header of
-//! the one that it will be, and the parity is written when that leaves, over the others as they were sent.
+//! Repair goes in the same stream as what it protects, under numbers of its own there. They are taken when a frame was divided, right
+//! behind its last packet, so that numbers have no gap, and none is used twice; never between the packets of a frame, where libwebrtc
+//! would take them for a loss. Repair waits among the packets as the header of the one that it will be, and the parity is written
+//! when that leaves, over the others as they were sent.
 
 use proto::{Instant, Writer};
 use rtp::extension::Form;
@@ -24,14 +25,14 @@ pub(crate) enum Encapsulation {
     None,
     /// RED, if the peer takes that.
     Red,
-    /// It is the header of a packet of ULPFEC, which protects so many packets before it.
-    Ulpfec { protected: u8 },
+    /// It is the header of a packet of ULPFEC, which protects so many packets, from the one on whose number is so much lower.
+    Ulpfec { protected: u8, distance: u16 },
 }
 
-/// The packets that the next packet of ULPFEC protects: so many up to the number that follows.
+/// The packets that are not protected yet: so many up to the number that follows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OpenGroup {
-    protected: u8,
+    packets: u16,
     /// Where it is not the next number of the stream, others came between, which are not protected.
     follows: u64,
     layout: Option<Layout>,
@@ -73,57 +74,75 @@ pub(super) struct FrameInRed<'e> {
 
 impl FrameInRed<'_> {
     /// What packets leave free so that the path carries them inside of RED, and their repair.
-    pub(super) fn reserve(&self) -> usize {
+    pub(super) fn reserved_bytes(&self) -> usize {
         let SenderConfig { max_packet, max_forwarded, .. } = *self.config;
         let red = self.config.red().map_or(0, |_| red::PRIMARY_HEADER);
         self.overhead.saturating_sub(max_forwarded.saturating_sub(max_packet)).max(red)
     }
 
-    /// How many packets of repair there are at most among so many of the frame, and those before it.
+    /// How many packets of repair there are at most for so many packets and those before them.
     pub(super) fn repairs(&self, packets: usize) -> usize {
-        let group = self.config.ulpfec().map(|(fec, _)| fec.packets());
-        group.and_then(|group| packets.checked_div(group)).map_or(0, |repairs| repairs.saturating_add(2))
+        let Some((fec, _)) = self.config.ulpfec() else { return 0 };
+        packets.saturating_add(self.group.packets.into()).div_ceil(fec.packets())
     }
 
     /// The packet before `next` was written.
-    pub(super) fn extend(&mut self, next: &mut u64, history: &mut History) {
+    pub(super) fn extend(&mut self, next: u64, history: &mut History) {
         if self.config.red().is_none() {
             return;
         }
         let number = next.saturating_sub(1);
         history.encapsulate(number, Encapsulation::Red);
-        let Some((fec, _)) = self.config.ulpfec() else { return };
         if self.group.follows != number || self.group.layout != self.layout {
             self.group = OpenGroup { layout: self.layout, ..OpenGroup::default() };
         }
-        self.group.protected = self.group.protected.saturating_add(1);
-        self.group.follows = *next;
-        if usize::from(self.group.protected) >= fec.packets() {
-            self.close(next, history);
-        }
+        self.group.packets = self.group.packets.saturating_add(1);
+        self.group.follows = next;
     }
 
-    /// The frame is over. One that is too short for a repair of its own leaves its packets to the next.
+    /// The frame is over: repair takes the next numbers, unless layers of the same picture follow. A frame that is too short for one
+    /// of its own leaves its packets to the next; what is longer than a group is divided evenly.
     pub(super) fn end(&mut self, next: &mut u64, history: &mut History) {
         let Some((fec, _)) = self.config.ulpfec() else { return };
-        if usize::from(self.group.protected) >= fec.packets().div_ceil(2) {
-            self.close(next, history);
+        let OpenGroup { packets, follows, .. } = self.group;
+        let (most, packets) = (fec.packets(), u64::from(packets));
+        let last = history.get(follows.saturating_sub(1)).and_then(|stored| stored.bytes.get(1));
+        let is_whole = last.is_some_and(|second| second & MARKER != 0);
+        if usize::from(self.group.packets) < most.div_ceil(2) || !is_whole {
+            return;
+        }
+        self.group = OpenGroup::default();
+        let first = follows.saturating_sub(packets);
+        let groups = packets.div_ceil(u64::try_from(most).unwrap_or(1));
+        let begin = |group: u64| {
+            let share = packets.saturating_mul(group).checked_div(groups).unwrap_or(packets);
+            first.saturating_add(share)
+        };
+        for group in 0..groups {
+            if !self.queue_repair(begin(group), begin(group.saturating_add(1)), *next, history) {
+                self.unrepaired = self.unrepaired.saturating_add(1);
+                continue;
+            }
+            *next = next.saturating_add(1);
         }
     }
 
-    /// Takes the next number for the repair of the group, if the path carries that.
-    fn close(&mut self, next: &mut u64, history: &mut History) {
-        let protected = std::mem::take(&mut self.group).protected;
-        let longest = longest(history, *next, protected);
-        let fits = longest.saturating_add(self.overhead) <= self.config.max_forwarded;
-        let (header, frame) = (self.template, OutgoingFrame::default());
-        let mut payload = |_: &mut Writer<'_>| Ok(Some(Written { len: 0, marker: false }));
-        if !fits || header.write(self.config, &frame, false, *next, history, &mut payload) != Ok(true) {
-            self.unrepaired = self.unrepaired.saturating_add(1);
-            return;
+    /// Has the repair of these packets wait under the number `next`. Gives whether the path carries it.
+    fn queue_repair(&self, first: u64, end: u64, next: u64, history: &mut History) -> bool {
+        let protected = u8::try_from(end.saturating_sub(first));
+        let distance = u16::try_from(next.saturating_sub(first));
+        let (Ok(protected), Ok(distance)) = (protected, distance) else { return false };
+        let longest = longest(history, first, protected);
+        if longest.saturating_add(self.overhead) > self.config.max_forwarded {
+            return false;
         }
-        history.encapsulate(*next, Encapsulation::Ulpfec { protected });
-        *next = next.saturating_add(1);
+        let mut payload = |_: &mut Writer<'_>| Ok(Some(Written { len: 0, marker: false }));
+        let frame = OutgoingFrame::default();
+        if self.template.write(self.config, &frame, false, next, history, &mut payload) != Ok(true) {
+            return false;
+        }
+        history.encapsulate(next, Encapsulation::Ulpfec { protected, distance });
+        true
     }
 }
 
@@ -134,14 +153,15 @@ impl Encoding {
         &mut self,
         now: Instant,
         config: &SenderConfig,
-        protected: u8,
+        (protected, distance): (u8, u16),
         log: &mut SentLog,
         out: &mut Writer<'_>,
     ) -> bool {
         let Some(number) = self.history.front().map(|stored| stored.number) else { return false };
         let Some(stored) = self.history.get(number) else { return false };
         let (waited, header_len) = (now - stored.added, stored.bytes.len());
-        let longest = longest(&self.history, number, protected);
+        let first = number.saturating_sub(distance.into());
+        let longest = longest(&self.history, first, protected);
         let most = header_len.saturating_add(ULPFEC_HEADERS).saturating_add(longest);
         let format = config.ulpfec().filter(|_| longest > 0 && most <= config.max_forwarded);
         if out.room() < format.map_or(header_len, |_| most) {
@@ -151,7 +171,7 @@ impl Encoding {
         if out.put(&stored.bytes).is_err() {
             return false;
         }
-        let packets = || protected_by(&self.history, number, protected);
+        let packets = || protected_by(&self.history, first, protected);
         let is_repair = format.is_some_and(|(fec, _)| {
             out.put_u8(fec.payload_type.get()).is_ok()
                 && fec::protect(fec::Format::Ulp, packets(), out).is_ok()
@@ -200,15 +220,17 @@ impl SenderConfig {
 }
 
 /// The packets that a packet of ULPFEC protects, as far as they are remembered.
-fn protected_by(history: &History, number: u64, protected: u8) -> impl Iterator<Item = &[u8]> + Clone {
-    let numbers = number.saturating_sub(protected.into())..number;
+fn protected_by(history: &History, first: u64, protected: u8) -> impl Iterator<Item = &[u8]> + Clone {
+    let numbers = first..first.saturating_add(protected.into());
     numbers.filter_map(|number| history.get(number)).map(|stored| stored.bytes.as_slice())
 }
 
-fn longest(history: &History, number: u64, protected: u8) -> usize {
-    protected_by(history, number, protected).map(<[u8]>::len).max().unwrap_or(0)
+fn longest(history: &History, first: u64, protected: u8) -> usize {
+    protected_by(history, first, protected).map(<[u8]>::len).max().unwrap_or(0)
 }
 
 /// How long the headers of RED and ULPFEC are together at most (RFC 5109 §7.3, §7.4), less the twelve bytes that every packet begins
 /// with, which they stand for.
 const ULPFEC_HEADERS: usize = 7;
+/// The marker's bit in the second byte of a packet.
+const MARKER: u8 = 0x80;
