@@ -92,7 +92,7 @@ impl EncodingConfig {
     }
 }
 
-/// Redundant payloads (RFC 2198) with one block each, the primary: what browsers put video and its ULPFEC into (RFC 5109 §14.1).
+/// Redundant payloads (RFC 2198) with one block each, the primary: what browsers put video and its ULPFEC into (RFC 5109 §14).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RedConfig {
     /// Their payload type.

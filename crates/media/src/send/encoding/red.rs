@@ -1,4 +1,4 @@
-//! Video inside of RED, with packets of ULPFEC between its packets (RFC 2198, RFC 5109 §14.1).
+//! Video inside of RED, with packets of ULPFEC between its packets (RFC 2198, RFC 5109 §14).
 //!
 //! Repair goes in the same stream as what it protects, under numbers of its own there. They are taken when a frame was divided, right
 //! behind its last packet, so that numbers have no gap, and none is used twice; never between the packets of a frame, where libwebrtc
