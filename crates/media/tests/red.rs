@@ -323,6 +323,35 @@ fn repair_and_retransmissions_bring_frames_through_10_percent_loss() {
     }
 }
 
+#[test]
+fn repair_that_is_lost_between_two_pictures_delays_nothing_and_is_no_loss() {
+    // Each picture has three of repair; of those any one is lost, and the next comes in its place.
+    for lost in 0..3 {
+        let mut alice = support::rtp("alice", 23);
+        let id = alice.add_sender(sender(4)).unwrap();
+        let mut bob = support::rtp("bob", 24);
+        let to = bob.add_receiver(receiver()).unwrap();
+        for number in 0..20 {
+            send(&mut alice, id, number, 11_000);
+            let sent = drain(&mut alice, epoch(), 1500);
+            let mut repairs = 0;
+            for mut bytes in sent {
+                if is_repair(&bytes) {
+                    repairs += 1;
+                    if repairs == lost + 1 {
+                        continue;
+                    }
+                }
+                deliver(&mut bob, epoch(), &mut bytes);
+            }
+            assert_eq!(repairs, 3);
+            assert!(bob.receiver(to).unwrap().poll_frame(epoch()).is_some(), "{number} without {lost}");
+        }
+        let stats = bob.receiver(to).unwrap().stats(StreamId(0)).unwrap();
+        assert_eq!((stats.track.undecodable, stats.track.broken, stats.key_frame_requests), (0, 0, 0));
+    }
+}
+
 fn nack(rtp: &mut Rtp, now: Instant, ssrc: Ssrc, numbers: &[u16]) {
     let mut memory = [0; 500];
     let mut out = Writer::new(&mut memory);

@@ -498,6 +498,8 @@ fn ulpfec_in_red_and_retransmissions_repair_together() {
 #[test]
 fn ulpfec_costs_nothing_where_nothing_is_lost() {
     let (mut two, ids) = with_ulpfec(None, near());
+    let offer = two.session(0).local_description().unwrap().1.to_string();
+    assert!(offer.contains("a=rtpmap:116 red/90000") && !offer.contains("a=fmtp:116"), "{offer}");
     assert!(one_way(&mut two, ids, 100).len() >= 98);
     let stats = two.session(1).stream_stats(ids[1])[0].1;
     assert_eq!((stats.lost, stats.nack.nacks, stats.recovered, stats.track.broken), (0, 0, 0, 0));

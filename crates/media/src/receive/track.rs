@@ -5,7 +5,7 @@ use rtp::payload::{Limits, Outline, Payload};
 use rtp::{Header, NtpTime, Packet, PayloadType, RtpTimestamp};
 
 use super::StreamId;
-use super::buffer::{Buffer, Refused, Slot};
+use super::buffer::{Buffer, Refused};
 use super::continuity::Continuity;
 use super::delay::{Delay, DelayLimits};
 use super::nack::Missing;
@@ -345,7 +345,7 @@ impl Track {
         if self.is_audio() {
             return Some(self.turn(head.number, head.header));
         }
-        if head.number == self.buffer.next() || self.goes_on_with(head) {
+        if head.number == self.buffer.next() || self.goes_on() {
             return Some(Instant::default());
         }
         // While packets are asked for, that timer leads on.
@@ -453,7 +453,7 @@ impl Track {
                 (self.lost, self.lost_before_frame) = (true, true);
                 return true;
             }
-        } else if gap && self.goes_on_with(head) {
+        } else if gap && self.goes_on() {
             while self.buffer.next() < number {
                 self.buffer.skip();
             }
@@ -521,10 +521,11 @@ impl Track {
         }
     }
 
-    /// Whether nothing of frames is missing before this packet of video, whatever its number is.
-    fn goes_on_with(&self, head: &Slot) -> bool {
-        let codec = self.codec(head.header.payload_type).filter(|_| !head.is_filler);
-        codec.is_some_and(|codec| self.continuity.goes_on_with(codec, &head.bytes))
+    /// Whether nothing of frames is missing before the oldest packet of video, whatever its number is.
+    fn goes_on(&self) -> bool {
+        let Some(oldest) = self.buffer.oldest_media() else { return false };
+        let codec = self.codec(oldest.header.payload_type);
+        codec.is_some_and(|codec| self.continuity.goes_on_with(codec, &oldest.bytes))
     }
 
     /// Packets are missing for good.
