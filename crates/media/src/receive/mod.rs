@@ -4,6 +4,7 @@ mod arrivals;
 mod buffer;
 mod config;
 mod congestion;
+mod continuity;
 mod contributors;
 mod delay;
 mod nack;
@@ -533,7 +534,7 @@ impl Receiver {
             self.contributors.note(now, view, &self.config.extensions, is_audio);
         }
         if !filler && let Some(recovery) = &mut stream.recovery {
-            recovery.add_packet(view);
+            recovery.add_packet(view, on_path);
         }
         if let Some(track) = &mut stream.track {
             if let Some(bounds) = self.config.extensions.read::<PlayoutDelay>(view) {

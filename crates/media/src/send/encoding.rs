@@ -1,8 +1,10 @@
 mod adopt;
+mod red;
 
 use crypto::Rng;
 use proto::{Instant, Writer};
 use rtp::extension::{AudioLevel, Form, Kind, RepairedRid};
+use rtp::payload::red::PRIMARY_HEADER;
 use rtp::rtcp::SenderInfo;
 use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
 
@@ -16,6 +18,8 @@ use super::template::{Stamps, Template, stamp, stamps};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
+pub(crate) use red::Encapsulation;
+use red::OpenGroup;
 
 /// A frame that is to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +61,8 @@ pub(crate) struct Encoding {
     /// Packets that the next repair is about, and whether it is due before there are as many as may be.
     group: Vec<u64>,
     group_ends: bool,
+    /// The same of repair in the stream itself.
+    ulpfec: OpenGroup,
     /// A packet whose header does not take what is added where it is sent again.
     cannot_pad: Option<u64>,
     forward: Forward,
@@ -115,6 +121,7 @@ impl Encoding {
             next_fec,
             group: Vec::new(),
             group_ends: false,
+            ulpfec: OpenGroup::default(),
             cannot_pad: None,
             forward: Forward::default(),
             bare_header: Vec::new(),
@@ -180,10 +187,12 @@ impl Encoding {
         };
         let overhead = template.header_len(config, frame)?;
         // What becomes of it as a retransmission must fit, too, with its name.
-        let reserve = self.wrapping(config).max(self.repair_reserve(config));
-        let max = config.max_packet.saturating_sub(overhead).saturating_sub(reserve);
+        let mut in_red = self.ulpfec.frame(config, &template, frame)?;
+        let reserve = self.wrapping(config, Encapsulation::Red).max(self.repair_reserve(config));
+        let max =
+            config.max_packet.saturating_sub(overhead).saturating_sub(reserve.max(in_red.reserved_bytes()));
         let packets = frame.bytes.len() / (max / 2).max(1) + 2;
-        if !self.history.has_room(packets, frame.bytes.len()) {
+        if !self.history.has_room(packets.saturating_add(in_red.repairs(packets)), frame.bytes.len()) {
             return Err(SendError::Blocked);
         }
         let (history, next) = (&mut self.history, &mut self.next);
@@ -193,6 +202,7 @@ impl Encoding {
             Ok(true) => {
                 *next = next.saturating_add(1);
                 first = false;
+                in_red.extend(*next, history);
                 true
             }
             Ok(false) => false,
@@ -201,7 +211,11 @@ impl Encoding {
                 false
             }
         };
-        self.packetizer.frame(frame.bytes, timestamp.0, frame.layering, max, &mut take)?;
+        let divided = self.packetizer.frame(frame.bytes, timestamp.0, frame.layering, max, &mut take);
+        in_red.end(next, history);
+        self.ulpfec = in_red.group;
+        self.stats.unrepaired = self.stats.unrepaired.saturating_add(in_red.unrepaired);
+        divided?;
         if let Some(error) = failed {
             return Err(error.into());
         }
@@ -307,7 +321,7 @@ impl Encoding {
 
     /// What is sent again where nobody has asked for anything: the newest that the path carries with what is added to it.
     fn padding(&self, config: &SenderConfig) -> Option<u64> {
-        let longest = config.max_forwarded.saturating_sub(self.wrapping(config));
+        let longest = config.max_forwarded.saturating_sub(self.wrapping(config, Encapsulation::Red));
         let newest = self.history.newest_sent(longest).map(|stored| stored.number);
         newest.filter(|number| self.cannot_pad != Some(*number))
     }
@@ -339,8 +353,8 @@ impl Encoding {
         out: &mut Writer<'_>,
     ) -> bool {
         while let Some(stored) = self.history.asked() {
-            let (number, len) = (stored.number, stored.len());
-            let cost = len.saturating_add(self.wrapping(config));
+            let (number, len, encapsulation) = (stored.number, stored.len(), stored.encapsulation);
+            let cost = len.saturating_add(self.wrapping(config, encapsulation));
             // One that was as long as the path carried then, and is too long now, goes nowhere.
             if cost > config.max_forwarded || !self.budget.spend(cost) {
                 self.history.answered(now, false);
@@ -394,8 +408,13 @@ impl Encoding {
     ) -> bool {
         let transport = log.next();
         let Some(stored) = self.history.front() else { return false };
+        if let Encapsulation::Ulpfec { protected, distance } = stored.encapsulation {
+            return self.write_ulpfec(now, config, (protected, distance), log, out);
+        }
         let (number, len, waited) = (stored.number, stored.len(), now - stored.added);
-        if out.room() < len {
+        let red = config.red().filter(|_| stored.encapsulation == Encapsulation::Red);
+        let (start, more) = (out.len(), red.map_or(0, |_| PRIMARY_HEADER));
+        if out.room() < len.saturating_add(more) {
             return false;
         }
         let (head, tail) = (stored.head.len(), stored.tail().len());
@@ -408,6 +427,13 @@ impl Encoding {
         if !stored.write(out) {
             return false;
         }
+        if let Some(red) = red
+            && red::encapsulate(out, start, red.payload_type).is_err()
+        {
+            out.truncate(start);
+            return false;
+        }
+        let (len, payload) = (len.saturating_add(more), payload.saturating_add(more));
         log.push(now, self.ssrc, wire(number), len, kind_of(config));
         self.history.sent(now);
         self.stats.waited = self.stats.waited.saturating_add(waited);
@@ -429,7 +455,9 @@ impl Encoding {
         let start = out.len();
         let len = stored.len();
         // Its own number, and its name if it has one.
-        if out.room() < len.saturating_add(self.wrapping(config)) || !stored.write(out) {
+        let (rtx, red) = config.again(stored.encapsulation);
+        let most = len.saturating_add(self.wrapping(config, stored.encapsulation));
+        if out.room() < most || !stored.write(out) {
             return false;
         }
         let spare = out.room().min(MAX_WRAPPING);
@@ -440,7 +468,10 @@ impl Encoding {
         let wrapped = PacketMut::decode(out.written_mut(start), len).ok().and_then(|mut packet| {
             let mut sequence = wire(number);
             let mut ssrc = self.ssrc;
-            if let Some(payload_type) = config.rtx {
+            if let Some(payload_type) = red {
+                rtp::payload::red::encapsulate(&mut packet, payload_type).ok()?;
+            }
+            if let Some(payload_type) = rtx {
                 (sequence, ssrc) = (wire(self.next_rtx), self.rtx_ssrc);
                 // What was sent with its stream's name is no packet of that stream any more.
                 if let Some(id) = config.extensions.id(Kind::Rid) {
@@ -460,7 +491,7 @@ impl Encoding {
         };
         out.truncate(start.saturating_add(len));
         // Under a number of its own; otherwise it is what it was, to the last bit: SRTP protects no other under its number.
-        if config.rtx.is_some() {
+        if rtx.is_some() {
             self.next_rtx = self.next_rtx.saturating_add(1);
             log.push(now, ssrc, sequence, len, kind);
         }
@@ -492,10 +523,16 @@ impl Encoding {
         config.extensions.write(packet, &RepairedRid(rid)).map(drop)
     }
 
-    /// By how much a packet grows at most when it is sent again: its own number, and its names as long as they are needed.
-    fn wrapping(&self, config: &SenderConfig) -> usize {
+    /// By how much a packet grows at most when it is sent again: what it goes in, its own number, and its names as long as they are
+    /// needed.
+    fn wrapping(&self, config: &SenderConfig, encapsulation: Encapsulation) -> usize {
+        let (rtx, red) = config.again(encapsulation);
+        self.rtx_wrapping(config, rtx).saturating_add(red.map_or(0, |_| PRIMARY_HEADER))
+    }
+
+    fn rtx_wrapping(&self, config: &SenderConfig, rtx: Option<PayloadType>) -> usize {
         let name = |name: Option<usize>| name.map_or(0, |len| len.saturating_add(ELEMENT));
-        match config.rtx {
+        match rtx {
             None => 0,
             Some(_) if self.rtx_is_known => rtx::OVERHEAD,
             Some(_) => {
@@ -514,7 +551,7 @@ impl Encoding {
         log: &mut SentLog,
         out: &mut Writer<'_>,
     ) -> Option<bool> {
-        let fec = config.fec?;
+        let fec = config.flexfec()?;
         let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
         // What is shared with others went without repair, which was agreed upon since.
         let is_whole = stored().all(|stored| stored.tail().is_empty());
@@ -565,13 +602,13 @@ impl Encoding {
 
     /// By how much a packet of repair is longer at most than the longest that it protects.
     fn repair_overhead(&self, config: &SenderConfig) -> usize {
-        let Some(fec) = config.fec else { return 0 };
+        let Some(fec) = config.flexfec() else { return 0 };
         let mid = config.mid.filter(|_| self.is_named()).map(|mid| mid.as_bytes().len());
         let elements = stamps(&config.extensions).map(|(_, zeros)| zeros.len()).chain(mid);
         let elements = elements.fold(0, |sum, len| len.saturating_add(1).saturating_add(sum));
         let extensions = if elements == 0 { 0 } else { elements.saturating_add(EXTENSION) };
         let header = match fec.format {
-            fec::Format::Ulp => 18,
+            fec::Format::Ulp => 0,
             fec::Format::Flex03 => 32,
             // With the one contributing source.
             fec::Format::Flex => 28,
@@ -586,8 +623,8 @@ impl Encoding {
     }
 
     fn extend_group(&mut self, config: &SenderConfig, number: u64, end: bool) {
-        let Some(fec) = config.fec else { return };
-        let most = fec.group.clamp(2, MAX_GROUP);
+        let Some(fec) = config.flexfec() else { return };
+        let most = fec.packets();
         if self.group.len() < most {
             self.group.push(number);
         }
@@ -596,8 +633,8 @@ impl Encoding {
     }
 
     fn group_is_full(&self, config: &SenderConfig) -> bool {
-        let full = |fec: super::FecConfig| self.group.len() >= fec.group.clamp(2, MAX_GROUP);
-        config.fec.is_some_and(|fec| full(fec) || self.group_ends)
+        let full = |fec: super::FecConfig| self.group.len() >= fec.packets();
+        config.flexfec().is_some_and(|fec| full(fec) || self.group_ends)
     }
 
     fn count_frame(&mut self, bytes: usize) {
@@ -618,6 +655,11 @@ impl Encoding {
     fn count_media(&mut self, len: usize, payload: usize) {
         self.count_headers(len, payload);
         self.budget.earn(len);
+        self.count_of_source(payload);
+    }
+
+    /// A packet under the stream's own source: sender reports count it (RFC 3550 §6.4.1).
+    fn count_of_source(&mut self, payload: usize) {
         self.reports_to_go = 2;
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
@@ -653,5 +695,3 @@ const MAX_WRAPPING: usize = 96;
 const ELEMENT: usize = 4;
 /// The header of header extensions, and what fills the last word.
 const EXTENSION: usize = 7;
-/// RFC 5109 §7.3 spans 48 packets.
-const MAX_GROUP: usize = 48;

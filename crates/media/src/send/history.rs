@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use proto::{Instant, Writer};
 
+use super::encoding::Encapsulation;
 use super::shared::SharedPacket;
 
 /// The packets of a stream: those that wait to be sent, and those that were, for whoever asks for them again.
@@ -58,6 +59,7 @@ pub(crate) struct Stored {
     /// When it was sent again, and whether it waits to be.
     again: Option<Instant>,
     is_asked: bool,
+    pub(crate) encapsulation: Encapsulation,
 }
 
 /// The rest of a packet: what is shared with others.
@@ -69,6 +71,11 @@ pub(crate) struct Tail {
 }
 
 impl Stored {
+    /// Whether it repairs others: only its header is stored, and nobody gets it again.
+    const fn is_repair(&self) -> bool {
+        matches!(self.encapsulation, Encapsulation::Ulpfec { .. })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.head.len().saturating_add(self.tail().len())
     }
@@ -142,7 +149,9 @@ impl History {
             self.give_back(head);
             return false;
         };
-        let stored = Stored { number, head, tail, sent, added: now, again: None, is_asked: false };
+        let encapsulation = Encapsulation::None;
+        let stored =
+            Stored { number, head, tail, sent, added: now, again: None, is_asked: false, encapsulation };
         let len = stored.len();
         self.bytes = self.bytes.saturating_add(len);
         self.packets.insert(at, stored);
@@ -163,6 +172,13 @@ impl History {
         let max_age = self.limits.max_age;
         let is_old = |stored: &Stored| stored.sent.is_some_and(|sent| now - sent > max_age);
         while self.packets.front().is_some_and(is_old) && self.forget_oldest() {}
+    }
+
+    /// Says what a packet goes in.
+    pub(crate) fn encapsulate(&mut self, number: u64, encapsulation: Encapsulation) {
+        if let Some(stored) = self.get_mut(number) {
+            stored.encapsulation = encapsulation;
+        }
     }
 
     /// The packet that goes next.
@@ -186,10 +202,11 @@ impl History {
         !self.waiting.is_empty()
     }
 
-    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now.
+    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now, and is no
+    /// repair.
     pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
         let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
-        let Some(stored) = self.get_mut(number) else { return false };
+        let Some(stored) = self.get_mut(number).filter(|stored| !stored.is_repair()) else { return false };
         let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
         // A request that crossed a retransmission on its way asks for what is coming.
         let crossed = stored.again.is_some_and(|again| now - again < round_trip / 2);
@@ -227,7 +244,7 @@ impl History {
     /// Of the newest packets that were sent the newest that is no longer than this.
     pub(crate) fn newest_sent(&self, longest: usize) -> Option<&Stored> {
         let sent = self.packets.iter().rev().filter(|stored| stored.sent.is_some());
-        sent.take(LOOK_BACK).find(|stored| stored.len() <= longest)
+        sent.take(LOOK_BACK).find(|stored| stored.len() <= longest && !stored.is_repair())
     }
 
     /// Bytes that wait.

@@ -12,7 +12,7 @@ mod stats;
 mod template;
 mod tones;
 
-pub use config::{EncodingConfig, FecConfig, Numbering, SenderConfig};
+pub use config::{EncodingConfig, FecConfig, Numbering, RedConfig, SenderConfig};
 pub(crate) use encoding::Class;
 pub use encoding::OutgoingFrame;
 pub use history::HistoryLimits;
@@ -188,6 +188,11 @@ impl Sender {
         for encoding in self.encodings.iter_mut().filter(|_| changed) {
             encoding.set_codec(&mut self.rng, &self.config);
         }
+    }
+
+    /// The section was negotiated anew, or frames are of another codec: how what is sent from now on is repaired.
+    pub const fn set_repair(&mut self, fec: Option<FecConfig>, red: Option<RedConfig>) {
+        (self.config.fec, self.config.red) = (fec, red);
     }
 
     /// The header extensions were negotiated anew.

@@ -60,6 +60,6 @@ pub struct EncodingStats {
     pub plis: u64,
     /// See there.
     pub firs: u64,
-    /// Packets of media alone, and bytes of their payloads: what sender reports tell.
+    /// Packets under the source of the stream, and bytes of their payloads: what sender reports tell.
     pub(super) media: (u32, u32),
 }

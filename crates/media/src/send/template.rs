@@ -10,6 +10,7 @@ use super::packetizer::Write;
 use super::{OutgoingFrame, SenderConfig};
 
 /// What the packets of a frame have in common.
+#[derive(Debug)]
 pub(super) struct Template {
     pub(super) now: Instant,
     pub(super) ssrc: Ssrc,
@@ -109,7 +110,7 @@ impl Template {
 }
 
 /// One-byte elements, unless one does not go into that form.
-fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
+pub(super) fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
     let values =
         frame.extensions.iter().filter_map(|(kind, value)| Some((config.extensions.id(*kind)?, *value)));
     form_of(config, values)
