@@ -83,6 +83,7 @@ mod clock;
 mod codec;
 mod encryption;
 mod error;
+mod later;
 mod receive;
 mod schedule;
 mod send;

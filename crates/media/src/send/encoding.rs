@@ -16,6 +16,7 @@ use super::template::{Template, stamp, stamps};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
+use crate::later::Later;
 
 /// A frame that is to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,13 +60,13 @@ pub(crate) struct Encoding {
     group_ends: bool,
     /// A packet whose header does not take what is added where it is sent again.
     cannot_pad: Option<u64>,
-    forward: Forward,
-    pub(crate) remote: RemoteReport,
+    forward: Later<Forward>,
+    pub(crate) remote: Later<RemoteReport>,
     /// Whether a receiver has reported on the retransmissions: then it knows what they repair.
     pub(crate) rtx_is_known: bool,
-    pub(crate) breaker: Breaker,
+    pub(crate) breaker: Later<Breaker>,
     pub(crate) key_frame: KeyFrameWish,
-    pub(crate) stats: EncodingStats,
+    pub(crate) stats: Later<EncodingStats>,
     /// For how many reports more this counts as sending: two after the last packet (RFC 3550 §6.4).
     pub(crate) reports_to_go: u8,
 }
@@ -113,12 +114,12 @@ impl Encoding {
             group: Vec::new(),
             group_ends: false,
             cannot_pad: None,
-            forward: Forward::default(),
-            remote: RemoteReport::default(),
+            forward: Later::NEW,
+            remote: Later::NEW,
             rtx_is_known: false,
-            breaker: Breaker::default(),
+            breaker: Later::NEW,
             key_frame: KeyFrameWish::default(),
-            stats: EncodingStats::default(),
+            stats: Later::NEW,
             reports_to_go: 0,
         }
     }
@@ -152,7 +153,7 @@ impl Encoding {
         self.first = self.next;
         self.history.clear();
         self.group.clear();
-        self.remote = RemoteReport::default();
+        self.remote = Later::NEW;
         self.stats.media = (0, 0);
     }
 
@@ -245,7 +246,9 @@ impl Encoding {
     }
 
     pub(crate) fn omit(&mut self, source: u32, number: u64) {
-        self.forward.omit(source, number);
+        if let Some(forward) = self.forward.made() {
+            forward.omit(source, number);
+        }
     }
 
     /// A packet that was sent at once.
