@@ -645,9 +645,8 @@ impl Receiver {
     fn recover(&mut self, now: Instant, at: usize) {
         loop {
             let Some(stream) = self.streams.get_mut(at) else { return };
-            let ssrc = stream.ssrc;
-            let recovery = stream.live_mut().and_then(|live| live.recovery.as_mut());
-            let Some((recovery, ssrc)) = recovery.zip(ssrc) else { return };
+            let Some(ssrc) = stream.ssrc else { return };
+            let Some(recovery) = stream.live_mut().and_then(|live| live.recovery.as_mut()) else { return };
             self.scratch.resize(MAX_PACKET, 0);
             let Some(len) = recovery.recover(ssrc, &mut self.scratch) else { return };
             let memory = std::mem::take(&mut self.scratch);
