@@ -84,6 +84,7 @@ mod clock;
 mod codec;
 mod encryption;
 mod error;
+mod later;
 mod receive;
 mod schedule;
 mod send;

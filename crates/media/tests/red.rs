@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::{
     Codec, EncodingConfig, FecConfig, Format, HistoryLimits, OutgoingFrame, Output, PacketKind, Received,
-    ReceiverConfig, ReceiverId, RedConfig, Rtp, SenderConfig, SenderId, StreamId,
+    ReceiverConfig, ReceiverId, RedConfig, Rtp, SenderConfig, SenderId, SharedPackets, StreamId,
 };
 use proptest::prelude::*;
 use proto::{Instant, Writer};
@@ -561,12 +561,12 @@ fn packets_of_others_go_as_they_came_and_are_not_protected() {
     let mut alice = support::rtp("alice", 14);
     let id = alice.add_sender(sender(4)).unwrap();
     send(&mut alice, id, 0, 1000);
-    let theirs = extensions();
     let mut carol = support::rtp("carol", 15);
     let from = carol.add_sender(video_sender()).unwrap();
     send(&mut carol, from, 0, 1000);
     let packet = drain(&mut carol, epoch(), 1500).remove(0);
-    alice.sender(id).unwrap().write_rtp(epoch(), 0, 0, 70_000, &packet, &theirs).unwrap();
+    let packet = SharedPackets::default().share(&packet, &extensions()).unwrap();
+    alice.sender(id).unwrap().write_rtp(epoch(), 0, (0, 70_000), &packet).unwrap();
     (1..5).for_each(|frame| send(&mut alice, id, frame, 2000));
     let sent = drain(&mut alice, epoch(), 1500);
     assert!(sent.iter().zip(number(&sent[0])..).all(|(bytes, wanted)| number(bytes) == wanted));

@@ -1,23 +1,25 @@
 mod adopt;
 mod red;
+mod repair;
 
 use crypto::Rng;
 use proto::{Instant, Writer};
-use rtp::extension::{AudioLevel, Form, Kind, RepairedRid};
+use rtp::extension::{AudioLevel, Kind, RepairedRid};
 use rtp::payload::red::PRIMARY_HEADER;
 use rtp::rtcp::SenderInfo;
-use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
+use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, rtx};
 
 use super::forward::{Forward, wire};
-use super::history::{Budget, History, Stored};
+use super::history::{Budget, History};
 use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
 use super::stats::{EncodingStats, RemoteReport};
-use super::template::{Stamps, Template, stamp, stamps};
+use super::template::{Stamps, Template, stamp};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
+use crate::later::Later;
 pub(crate) use red::Encapsulation;
 use red::OpenGroup;
 
@@ -65,16 +67,16 @@ pub(crate) struct Encoding {
     ulpfec: OpenGroup,
     /// A packet whose header does not take what is added where it is sent again.
     cannot_pad: Option<u64>,
-    forward: Forward,
+    forward: Later<Forward>,
     /// The header of packets of others that have nothing but their payload, with stamps alone; empty until there was one.
     bare_header: Vec<u8>,
     stamps: Stamps,
-    pub(crate) remote: RemoteReport,
+    pub(crate) remote: Later<RemoteReport>,
     /// Whether a receiver has reported on the retransmissions: then it knows what they repair.
     pub(crate) rtx_is_known: bool,
-    pub(crate) breaker: Breaker,
+    pub(crate) breaker: Later<Breaker>,
     pub(crate) key_frame: KeyFrameWish,
-    pub(crate) stats: EncodingStats,
+    pub(crate) stats: Later<EncodingStats>,
     /// For how many reports more this counts as sending: two after the last packet (RFC 3550 §6.4).
     pub(crate) reports_to_go: u8,
 }
@@ -123,14 +125,14 @@ impl Encoding {
             group_ends: false,
             ulpfec: OpenGroup::default(),
             cannot_pad: None,
-            forward: Forward::default(),
+            forward: Later::NEW,
             bare_header: Vec::new(),
             stamps: Stamps::of(&config.extensions),
-            remote: RemoteReport::default(),
+            remote: Later::NEW,
             rtx_is_known: false,
-            breaker: Breaker::default(),
+            breaker: Later::NEW,
             key_frame: KeyFrameWish::default(),
-            stats: EncodingStats::default(),
+            stats: Later::NEW,
             reports_to_go: 0,
         }
     }
@@ -164,7 +166,7 @@ impl Encoding {
         self.first = self.next;
         self.history.clear();
         self.group.clear();
-        self.remote = RemoteReport::default();
+        self.remote = Later::NEW;
         self.stats.media = (0, 0);
     }
 
@@ -269,7 +271,9 @@ impl Encoding {
     }
 
     pub(crate) fn omit(&mut self, source: u32, number: u64) {
-        self.forward.omit(source, number);
+        if let Some(forward) = self.forward.made() {
+            forward.omit(source, number);
+        }
     }
 
     /// A packet that was sent at once.
@@ -543,100 +547,6 @@ impl Encoding {
         }
     }
 
-    /// A packet of repair over the group; `None` if there is none to be had.
-    fn write_repair(
-        &mut self,
-        now: Instant,
-        config: &SenderConfig,
-        log: &mut SentLog,
-        out: &mut Writer<'_>,
-    ) -> Option<bool> {
-        let fec = config.flexfec()?;
-        let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
-        // What is shared with others went without repair, which was agreed upon since.
-        let is_whole = stored().all(|stored| stored.tail().is_empty());
-        let longest = stored().map(Stored::len).max().filter(|_| is_whole)?;
-        let most = longest.saturating_add(self.repair_overhead(config));
-        if most > config.max_forwarded {
-            // What it protects is of others, or was divided for a path that carried more.
-            self.stats.unrepaired = self.stats.unrepaired.saturating_add(1);
-            return None;
-        }
-        if out.room() < most {
-            return Some(false);
-        }
-        let header = Header {
-            marker: false,
-            payload_type: fec.payload_type,
-            sequence_number: wire(self.next_fec),
-            timestamp: self.time?.0,
-            ssrc: self.fec_ssrc,
-        };
-        let protected = [self.ssrc];
-        // RFC 8627 §4.2.1: the contributing source is the stream that is protected.
-        let csrcs: &[Ssrc] = if fec.format == fec::Format::Flex { &protected } else { &[] };
-        let start = out.len();
-        let mut encoder = Encoder::new(out, header, csrcs).ok()?;
-        let extensions = &config.extensions;
-        if let Some(mid) = config.mid.filter(|_| self.remote.count == 0) {
-            extensions.encode(&mut encoder, Form::OneByte, &mid).ok()?;
-        }
-        for (id, zeros) in stamps(extensions) {
-            encoder.element(Form::OneByte, id, zeros).ok()?;
-        }
-        let packets = stored().map(|stored| stored.head.as_slice());
-        let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
-        let mut payload = 0;
-        if let Ok(mut packet) = PacketMut::decode(out.written_mut(start), written) {
-            stamp(&mut packet, extensions, now, log.next());
-            payload = packet.as_packet().payload().len();
-        }
-        self.next_fec = self.next_fec.saturating_add(1);
-        log.push(now, self.fec_ssrc, header.sequence_number, written, PacketKind::Repair);
-        self.stats.packets = self.stats.packets.saturating_add(1);
-        self.stats.repairs = self.stats.repairs.saturating_add(1);
-        self.count_headers(written, payload);
-        self.stats.bytes = self.stats.bytes.saturating_add(u64::try_from(payload).unwrap_or(0));
-        Some(true)
-    }
-
-    /// By how much a packet of repair is longer at most than the longest that it protects.
-    fn repair_overhead(&self, config: &SenderConfig) -> usize {
-        let Some(fec) = config.flexfec() else { return 0 };
-        let mid = config.mid.filter(|_| self.is_named()).map(|mid| mid.as_bytes().len());
-        let elements = stamps(&config.extensions).map(|(_, zeros)| zeros.len()).chain(mid);
-        let elements = elements.fold(0, |sum, len| len.saturating_add(1).saturating_add(sum));
-        let extensions = if elements == 0 { 0 } else { elements.saturating_add(EXTENSION) };
-        let header = match fec.format {
-            fec::Format::Ulp => 0,
-            fec::Format::Flex03 => 32,
-            // With the one contributing source.
-            fec::Format::Flex => 28,
-        };
-        extensions.saturating_add(header)
-    }
-
-    /// What packets leave free so that the path carries their repair.
-    fn repair_reserve(&self, config: &SenderConfig) -> usize {
-        let spare = config.max_forwarded.saturating_sub(config.max_packet);
-        self.repair_overhead(config).saturating_sub(spare)
-    }
-
-    fn extend_group(&mut self, config: &SenderConfig, number: u64, end: bool) {
-        let Some(fec) = config.flexfec() else { return };
-        let most = fec.packets();
-        if self.group.len() < most {
-            self.group.push(number);
-        }
-        // A frame that is too short for a repair of its own leaves its packets to the next.
-        self.group_ends = end && self.group.len() >= most.div_ceil(2);
-    }
-
-    fn group_is_full(&self, config: &SenderConfig) -> bool {
-        let full = |fec: super::FecConfig| self.group.len() >= fec.packets();
-        config.flexfec().is_some_and(|fec| full(fec) || self.group_ends)
-    }
-
     fn count_frame(&mut self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(0);
         let stats = &mut self.stats;
@@ -693,5 +603,3 @@ const FIRST_CYCLE: u64 = 1 << 16;
 const MAX_WRAPPING: usize = 96;
 /// What an element has beside its value: two bytes in front of it, and its part of what fills a word, or of a new header extension.
 const ELEMENT: usize = 4;
-/// The header of header extensions, and what fills the last word.
-const EXTENSION: usize = 7;

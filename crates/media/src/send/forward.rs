@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use proto::Instant;
 use rtp::payload::{vp8, vp9};
 use rtp::{PacketMut, RtpTimestamp, SequenceNumber};
 
+use crate::later::Blank;
 use crate::{Codec, clock};
 
 /// Makes one stream of packets that come from several: numbers without gaps but those of losses, times that go on, pictures that are
@@ -11,7 +13,7 @@ use crate::{Codec, clock};
 ///
 /// Each source has an offset between its numbers and ours, from its first packet on; leaving packets out lowers it for those behind.
 /// Offsets are remembered by where they begin, so that packets that come late get the one of their place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Forward {
     source: Option<u32>,
     /// From which number of the source on, by how much ours is higher; the newest last.
@@ -25,6 +27,13 @@ pub(crate) struct Forward {
     last_picture: Option<u16>,
     base_offset: u8,
     last_base: Option<u8>,
+}
+
+impl Blank for Forward {
+    fn blank() -> &'static Self {
+        static NONE: LazyLock<Forward> = LazyLock::new(Forward::default);
+        &NONE
+    }
 }
 
 impl Forward {

@@ -34,7 +34,7 @@ use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
 use self::tones::Tones;
-use crate::breaker::{Circumstances, Stop};
+use crate::breaker::{Breaker, Circumstances, Stop};
 use crate::transform::Outgoing;
 use crate::transport::turns;
 use crate::{EncodedFrame, EncodedTransform, clock};
@@ -236,8 +236,9 @@ impl Sender {
     /// Lets a stream that its circuit breaker has stopped go on: RFC 8083 §4.5 leaves that to the user, or to a program that knows
     /// that the path is another.
     pub fn resume(&mut self, encoding: usize) {
-        if let Some(encoding) = self.encodings.get_mut(encoding) {
-            encoding.breaker.close();
+        let breaker = self.encodings.get_mut(encoding).and_then(|encoding| encoding.breaker.made());
+        if let Some(breaker) = breaker {
+            breaker.close();
         }
     }
 
@@ -324,12 +325,12 @@ impl Sender {
 
     /// What was sent of a stream.
     pub fn stats(&self, encoding: usize) -> Option<EncodingStats> {
-        self.encodings.get(encoding).map(|encoding| encoding.stats)
+        self.encodings.get(encoding).map(|encoding| *encoding.stats)
     }
 
     /// What a receiver said last of a stream.
     pub fn remote(&self, encoding: usize) -> Option<RemoteReport> {
-        self.encodings.get(encoding).map(|encoding| encoding.remote)
+        self.encodings.get(encoding).map(|encoding| *encoding.remote)
     }
 
     /// What peers want the bitrate to stay below, if they want that.
@@ -372,7 +373,7 @@ impl Sender {
             let Some(encoding) = self.encodings.get_mut(at) else { continue };
             encoding.history.forget_old(now);
             if self.config.circuit_breaker
-                && let Some(reason) = encoding.breaker.handle_timeout(now)
+                && let Some(reason) = encoding.breaker.made().and_then(|it| it.handle_timeout(now))
             {
                 self.stop(at, reason);
             }
@@ -385,10 +386,10 @@ impl Sender {
     pub(crate) fn handle_rtcp(&mut self, now: Instant, ntp: NtpTime, interval: Duration, packet: &Rtcp<'_>) {
         let now = self.advance(now);
         if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
-            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.heard(now));
+            self.breakers().for_each(|breaker| breaker.heard(now));
         }
         if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
-            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.fed(now));
+            self.breakers().for_each(|breaker| breaker.fed(now));
         }
         match packet {
             Rtcp::SenderReport(report) => {
@@ -445,7 +446,7 @@ impl Sender {
         let at = self.encodings.iter().position(|encoding| encoding.ssrc == block.ssrc);
         let Some((at, encoding)) = at.and_then(|at| Some((at, self.encodings.get_mut(at)?))) else { return };
         let round_trip = clock::round_trip(ntp, block.last_sr, block.delay_since_last_sr);
-        let remote = &mut encoding.remote;
+        let remote = &mut *encoding.remote;
         remote.block = block;
         remote.round_trip = round_trip.or(remote.round_trip);
         if let Some(trip) = round_trip {
@@ -621,6 +622,11 @@ impl Sender {
 
     fn active(&mut self, encoding: usize) -> Result<(&SenderConfig, &mut Encoding), SendError> {
         Ok((&self.config, active(&mut self.encodings, encoding)?))
+    }
+
+    /// Those of streams that have sent.
+    fn breakers(&mut self) -> impl Iterator<Item = &mut Breaker> {
+        self.encodings.iter_mut().filter_map(|encoding| encoding.breaker.made())
     }
 
     fn advance(&mut self, now: Instant) -> Instant {

@@ -665,6 +665,8 @@ fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
     if places.len() >= limit {
         return None;
     }
+    // They are large, there are few, and none is added often.
+    places.reserve_exact(1);
     places.push(None);
     places.len().checked_sub(1)
 }

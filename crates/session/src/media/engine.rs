@@ -319,6 +319,8 @@ impl Engine {
         let fresh =
             || Kept { output: self.config.output, payload_type: None, made: [0; 2], numbers: Vec::new() };
         let kept = transceiver.kept.take().map_or_else(fresh, |kept| *kept);
+        // Descriptions add them one by one, and not often.
+        self.lines.reserve_exact(1);
         self.lines.push(Line {
             id: transceiver.id,
             kind: transceiver.kind,
@@ -380,7 +382,7 @@ impl Engine {
             line.told_rates.clear();
             line.end_sender(&mut self.rtp);
         }
-        line.encodings.clone_from(encodings);
+        line.encodings = encodings.clone();
         let mid = mid_of(transceiver);
         match line.sender.and_then(|id| self.rtp.sender(id)) {
             Some(sender) => {
@@ -408,6 +410,7 @@ impl Engine {
                 }
             }
         }
+        line.told_rates.reserve_exact(encodings.len().saturating_sub(line.told_rates.len()));
         line.told_rates.resize(encodings.len(), None);
         let (Some(id), kind) = (line.sender, line.kind) else { return };
         if let Some(sender) = self.rtp.sender(id) {
@@ -523,6 +526,7 @@ fn receiver_config(
             config.formats.push((rtx, ::media::Format::Rtx { of: codec.payload_type }));
         }
     }
+    config.formats.shrink_to_fit();
     let has = |wanted: Feedback| codecs.iter().any(|codec| codec.feedback.contains(wanted));
     config.output = output;
     (config.nack, config.pli, config.fir) =

@@ -86,7 +86,7 @@ impl Negotiation {
                 }
                 SectionKind::Media(_) | SectionKind::Refused(_) => match self.transceiver_at(plan, index) {
                     Some(transceiver) => {
-                        let current = self.local.current.as_ref();
+                        let current = self.local.current();
                         let own = current.filter(|_| was_agreed).and_then(|(_, it)| it.media().nth(index));
                         let content = offered_section(parameters.media, transceiver, own, &mut numbers);
                         let line = Line {
