@@ -154,7 +154,12 @@ impl History {
             Stored { number, head, tail, sent, added: now, again: None, is_asked: false, encapsulation };
         let len = stored.len();
         self.bytes = self.bytes.saturating_add(len);
-        self.packets.insert(at, stored);
+        // As a rule it is the newest one.
+        if at == self.packets.len() {
+            self.packets.push_back(stored);
+        } else {
+            self.packets.insert(at, stored);
+        }
         if sent.is_none() {
             self.waiting.push_back(number);
             self.waiting_bytes = self.waiting_bytes.saturating_add(len);
@@ -216,6 +221,11 @@ impl History {
         stored.is_asked = true;
         self.again.push_back(number);
         true
+    }
+
+    /// Whether any were asked for that have not gone again.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.again.is_empty()
     }
 
     /// The packet that goes next of those that were asked for.

@@ -501,6 +501,11 @@ impl Sender {
         self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
     }
 
+    /// Whether packets wait that were asked for again.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.history.is_asked())
+    }
+
     /// Whether what is sent is video, which waits for its turn; audio goes at once.
     pub(crate) const fn is_video(&self) -> bool {
         self.config.codec.is_video()

@@ -166,11 +166,12 @@ impl Rtp {
         let (is_open, pads) =
             (control.pacer.is_open(now), control.pacer.pads().is_some_and(|due| due <= now));
         let is_video = Sender::is_video;
-        let mut has_audio = false;
+        let (mut has_audio, mut is_asked) = (false, false);
         let mut urgencies: Option<(u8, u8)> = None;
         for sender in self.senders.iter().flatten() {
             has_audio |= !sender.is_video();
             if sender.is_video() {
+                is_asked |= sender.is_asked();
                 let urgency = sender.urgency();
                 let (lowest, highest) = urgencies.unwrap_or((urgency, urgency));
                 urgencies = Some((lowest.min(urgency), highest.max(urgency)));
@@ -178,7 +179,7 @@ impl Rtp {
         }
         has_audio && self.poll_senders(now, |sender| !is_video(sender), Class::Any, out)
             || is_open
-                && (self.poll_senders(now, is_video, Class::Again, out)
+                && (is_asked && self.poll_senders(now, is_video, Class::Again, out)
                     || urgencies.is_some_and(|urgencies| self.poll_video(now, urgencies, out)))
             || pads && is_open && self.poll_senders(now, is_video, Class::Padding, out)
     }
