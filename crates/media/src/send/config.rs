@@ -105,7 +105,7 @@ pub struct RedConfig {
 /// Packets of repair: FlexFEC with a source of its own, or ULPFEC in the stream that it protects.
 #[derive(Clone, Copy, Debug)]
 pub struct FecConfig {
-    /// How they tell what they protect. ULPFEC needs [`SenderConfig::red`], and is not sent without.
+    /// How they tell what they protect. ULPFEC needs RED, too, and is not sent without.
     pub format: fec::Format,
     /// Their payload type.
     pub payload_type: PayloadType,
