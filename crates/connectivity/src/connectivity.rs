@@ -375,10 +375,7 @@ impl Connectivity {
         batch: &mut Batch<'_>,
         payload: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // Of a train only the first one moves time on.
-        if now > self.now {
-            self.handle_timeout(now);
-        }
+        self.handle_timeout(now);
         let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
         self.limit(batch);
         let mut bytes = 0;

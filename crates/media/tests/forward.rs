@@ -344,6 +344,24 @@ fn equal_seeds_and_inputs_give_equal_bytes_and_refused_packets_change_nothing() 
     assert_eq!(plain, run(true));
 }
 
+#[test]
+fn packets_with_as_much_padding_as_there_can_be_go_on() {
+    let mut packet = vec![0xa0, 0x60, 0, 1, 0, 0, 0, 1, 1, 2, 3, 4, 0x10, 1, 2, 3];
+    packet.extend([0; 254]);
+    packet.push(255);
+    for mid in [rtp::Mid::new(b"a-name-of-16-chr"), None] {
+        let mut config = video_sender();
+        config.mid = mid;
+        let mut rtp = rtp("middle", 2);
+        let id = rtp.add_sender(config).unwrap();
+        let shared = SharedPackets::default().share(&packet, &extensions()).unwrap();
+        rtp.sender(id).unwrap().write_rtp(epoch(), 0, (7, 1), &shared).unwrap();
+        let sent = drain(&mut rtp, epoch());
+        let sent = Packet::decode(&sent[0]).unwrap();
+        assert_eq!((sent.payload(), sent.padding()), (&[0x10, 1, 2, 3][..], 255));
+    }
+}
+
 /// The newest packet of a stream, which somebody asks for.
 fn ask_again(rtp: &mut Rtp, now: Instant, sent: &Packet<'_>) -> Vec<u8> {
     let mut memory = [0; 1500];

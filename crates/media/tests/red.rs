@@ -751,3 +751,22 @@ fn red_without_repair_and_repair_without_red() {
     assert!(sent.iter().all(|bytes| header(bytes).payload_type != RED) && sent.len() > 5);
     assert_eq!((Codec::Vp8.clock_rate(), ReceiverId(0)), (90_000, ReceiverId(0)));
 }
+
+#[test]
+fn what_went_inside_of_red_does_not_go_again_without_it() {
+    let mut config = sender(5);
+    config.rtx = None;
+    let mut alice = support::rtp("alice", 16);
+    let id = alice.add_sender(config).unwrap();
+    send(&mut alice, id, 0, 3000);
+    let sent = drain(&mut alice, epoch(), 1500);
+    let first = header(&sent[0]);
+    assert_eq!(first.payload_type, RED);
+    nack(&mut alice, epoch(), first.ssrc, &[first.sequence_number.0]);
+    assert_eq!(drain(&mut alice, epoch(), 1500), [sent[0].clone()], "as it was");
+    alice.sender(id).unwrap().set_repair(None, None);
+    let now = epoch() + Duration::from_secs(1);
+    nack(&mut alice, now, first.ssrc, &[first.sequence_number.0]);
+    assert!(drain(&mut alice, now, 1500).is_empty());
+    assert_eq!(alice.sender(id).unwrap().stats(0).unwrap().refused, 1);
+}

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use self::usual::USUAL;
 use crate::SessionDescription;
 
-/// A description in a quarter of the memory or less, for as long as it is only kept: descriptions repeat themselves and each other.
+/// A description that is only kept, usually in a quarter of the memory or less: descriptions repeat themselves and each other.
 ///
 /// What stood before, in the text or among lines that are usual, is said by where it stood and how long it is (LZ77).
 #[derive(Clone)]

@@ -368,8 +368,8 @@ impl Receiver {
     }
 
     fn shift(&mut self, change: impl Fn(Duration) -> Duration) {
-        let config = &self.config;
-        for track in self.streams.iter_mut().filter_map(|stream| stream.live(config).track.as_mut()) {
+        let lives = self.streams.iter_mut().filter_map(Stream::live_mut);
+        for track in lives.filter_map(|live| live.track.as_mut()) {
             let delay = track.delay_mut();
             delay.align(change(delay.target()));
         }

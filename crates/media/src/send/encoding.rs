@@ -498,6 +498,8 @@ impl Encoding {
         if rtx.is_some() {
             self.next_rtx = self.next_rtx.saturating_add(1);
             log.push(now, ssrc, sequence, len, kind);
+        } else {
+            log.give_up(ssrc, sequence);
         }
         self.count_headers(len, payload);
         let stats = &mut self.stats;

@@ -179,6 +179,11 @@ impl History {
         while self.packets.front().is_some_and(is_old) && self.forget_oldest() {}
     }
 
+    /// Forgets all that was sent.
+    pub(crate) fn forget_sent(&mut self) {
+        while self.forget_oldest() {}
+    }
+
     /// Says what a packet goes in.
     pub(crate) fn encapsulate(&mut self, number: u64, encapsulation: Encapsulation) {
         if let Some(stored) = self.get_mut(number) {

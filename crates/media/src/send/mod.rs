@@ -190,9 +190,14 @@ impl Sender {
         }
     }
 
-    /// The section was negotiated anew, or frames are of another codec: how what is sent from now on is repaired.
-    pub const fn set_repair(&mut self, fec: Option<FecConfig>, red: Option<RedConfig>) {
+    /// The section was negotiated anew, or frames are of another codec: how what is sent from now on is repaired. What was sent
+    /// in other RED, or in none, is not sent again.
+    pub fn set_repair(&mut self, fec: Option<FecConfig>, red: Option<RedConfig>) {
+        let before = self.config.red().map(|red| red.payload_type);
         (self.config.fec, self.config.red) = (fec, red);
+        if self.config.red().map(|red| red.payload_type) != before {
+            self.encodings.iter_mut().for_each(|encoding| encoding.history.forget_sent());
+        }
     }
 
     /// The header extensions were negotiated anew.

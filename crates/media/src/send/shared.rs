@@ -121,7 +121,7 @@ impl SharedPackets {
                 parts = Arc::new(fresh);
             }
         }
-        if self.made.len() < MAX_REMEMBERED {
+        if self.made.len() < MAX_REMEMBERED && parts.bytes.capacity() <= MAX_REMEMBERED_BYTES {
             self.made.push_back(parts.clone());
         }
         Ok(SharedPacket(parts))
@@ -140,7 +140,9 @@ impl SharedPackets {
 
 /// Packets whose memory is used again: with those of two seconds in use, 16 Mbit/s. Beyond that each is allocated.
 const MAX_REMEMBERED: usize = 4096;
-/// So many may lie idle.
+/// Longer ones than networks carry are let go.
+const MAX_REMEMBERED_BYTES: usize = 4096;
+/// So many may lie idle while packets come.
 const MIN_REMEMBERED: usize = 64;
 
 #[cfg(test)]

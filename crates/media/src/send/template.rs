@@ -151,7 +151,7 @@ impl Stamps {
         if self.ids == [None; STAMPS.len()] {
             return true;
         }
-        let [first, ..] = packet else { return false };
+        let Some(first) = packet.first().filter(|first| **first & EXTENSION != 0) else { return false };
         let begin = FIXED_HEADER.saturating_add(usize::from(*first & CSRC_COUNT).saturating_mul(4));
         let Some(([p0, p1, _, _], mut elements)) =
             packet.get_mut(begin..).and_then(|rest| rest.split_first_chunk_mut())
@@ -201,5 +201,6 @@ const STAMPS: [(Kind, &[u8]); 3] =
 /// RFC 3550 §5.1.
 const FIXED_HEADER: usize = 12;
 const CSRC_COUNT: u8 = 0x0f;
+const EXTENSION: u8 = 0x10;
 /// All header extensions together.
 const MAX_HEADER: usize = 1024;

@@ -121,7 +121,8 @@ impl Encoding {
         let elements = packet.elements().map(|(_, value)| value.len().saturating_add(MAX_ELEMENT_HEADER));
         let elements = elements.fold(0, usize::saturating_add);
         let sources = packet.csrcs().len().saturating_mul(4);
-        let len = elements.saturating_add(sources).saturating_add(own.len()).saturating_add(ROOM);
+        let carried = own.len().saturating_add(packet.padding().into());
+        let len = elements.saturating_add(sources).saturating_add(carried).saturating_add(ROOM);
         memory.clear();
         memory.resize(len, 0);
         let mut out = Writer::new(memory);

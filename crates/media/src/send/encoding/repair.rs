@@ -24,9 +24,9 @@ impl Encoding {
         let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
         // What is shared with others went without repair, which was agreed upon since.
         let is_whole = stored().all(|stored| stored.tail().is_empty());
-        let longest = stored().map(Stored::len).max().filter(|_| is_whole)?;
+        let longest = stored().map(Stored::len).max()?;
         let most = longest.saturating_add(self.repair_overhead(config));
-        if most > config.max_forwarded {
+        if most > config.max_forwarded || !is_whole {
             // What it protects is of others, or was divided for a path that carried more.
             self.stats.unrepaired = self.stats.unrepaired.saturating_add(1);
             return None;
