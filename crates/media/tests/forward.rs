@@ -463,3 +463,29 @@ fn packets_whose_payload_is_shared_are_each_streams_own_and_are_repaired() {
         }
     }
 }
+
+#[test]
+fn streams_with_the_longest_names_are_sent_forwarded_repaired_and_sent_again() {
+    let mut config = video_sender();
+    let name = [b'n'; Rid::MAX_LEN];
+    (config.mid, config.encodings) =
+        (rtp::Mid::new(&name), vec![EncodingConfig::named(Rid::new(&name).unwrap())]);
+    let (format, payload_type) = (rtp::fec::Format::Flex03, support::pt(98));
+    config.fec = Some(FecConfig { format, payload_type, group: 2 });
+    let mut rtp = rtp("middle", 2);
+    let id = rtp.add_sender(config).unwrap();
+    let bytes = vp8(0, true, 3000);
+    let frame = OutgoingFrame { bytes: &bytes, ..OutgoingFrame::default() };
+    rtp.sender(id).unwrap().send_frame(epoch(), 0, &frame).unwrap();
+    let packet = [0x80, 0x60, 0, 1, 0, 0, 0, 1, 1, 2, 3, 4, 0x10, 1, 2, 3];
+    let shared = SharedPackets::default().share(&packet, &extensions()).unwrap();
+    rtp.sender(id).unwrap().write_rtp(epoch(), 0, (7, 1), &shared).unwrap();
+    let sent = drain(&mut rtp, epoch());
+    let sent: Vec<Packet<'_>> = sent.iter().map(|bytes| Packet::decode(bytes).unwrap()).collect();
+    assert!(sent.iter().all(|packet| packet.element(1) == Some(&name[..])), "each names its section");
+    let media: Vec<&Packet<'_>> = sent.iter().filter(|it| it.header().payload_type.get() == 96).collect();
+    assert!(media.len() == 5 && media.iter().all(|packet| packet.element(2) == Some(&name[..])));
+    assert!(sent.len() > media.len(), "there is repair");
+    let again = ask_again(&mut rtp, epoch(), media[0]);
+    assert_eq!(Packet::decode(&again).unwrap().element(3), Some(&name[..]), "it names what it repeats");
+}

@@ -118,7 +118,9 @@ pub(super) fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
 
 /// The form of packets with these elements, to which any of what was agreed upon may be added later.
 pub(super) fn form_of<'v>(config: &SenderConfig, elements: impl IntoIterator<Item = (u8, &'v [u8])>) -> Form {
-    let long_name = config.mid.is_some_and(|mid| mid.as_bytes().len() > 16);
+    let mid = config.mid.map(|mid| mid.as_bytes().len());
+    let rids = config.encodings.iter().filter_map(|encoding| Some(encoding.rid?.as_bytes().len()));
+    let long_name = rids.chain(mid).any(|len| len > MAX_ONE_BYTE);
     let fits = |(id, value): (u8, &[u8])| Form::OneByte.element_len(id, value.len()).is_some();
     let is_small = !long_name && config.extensions.iter().all(|(id, _)| id < 15);
     if is_small && elements.into_iter().all(fits) { Form::OneByte } else { Form::TwoByte }
@@ -198,6 +200,8 @@ fn stamp_value(kind: Kind, value: &mut [u8], now: Instant, transport: u64) {
 
 const STAMPS: [(Kind, &[u8]); 3] =
     [(Kind::TransportSequence, &[0; 2]), (Kind::TransportSequence2, &[0; 2]), (Kind::AbsSendTime, &[0; 3])];
+/// RFC 8285 §4.2.
+const MAX_ONE_BYTE: usize = 16;
 /// RFC 3550 §5.1.
 const FIXED_HEADER: usize = 12;
 const CSRC_COUNT: u8 = 0x0f;

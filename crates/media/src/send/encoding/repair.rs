@@ -1,14 +1,13 @@
 //! FlexFEC: packets of repair that have a source of their own.
 
 use proto::{Instant, Writer};
-use rtp::extension::Form;
 use rtp::{Encoder, Header, PacketMut, Ssrc, fec};
 
 use super::Encoding;
 use crate::send::forward::wire;
 use crate::send::history::Stored;
 use crate::send::log::{PacketKind, SentLog};
-use crate::send::template::{stamp, stamps};
+use crate::send::template::{form_of, stamp, stamps};
 use crate::send::{FecConfig, SenderConfig};
 
 impl Encoding {
@@ -46,12 +45,12 @@ impl Encoding {
         let csrcs: &[Ssrc] = if fec.format == fec::Format::Flex { &protected } else { &[] };
         let start = out.len();
         let mut encoder = Encoder::new(out, header, csrcs).ok()?;
-        let extensions = &config.extensions;
+        let (extensions, form) = (&config.extensions, form_of(config, []));
         if let Some(mid) = config.mid.filter(|_| self.remote.count == 0) {
-            extensions.encode(&mut encoder, Form::OneByte, &mid).ok()?;
+            extensions.encode(&mut encoder, form, &mid).ok()?;
         }
         for (id, zeros) in stamps(extensions) {
-            encoder.element(Form::OneByte, id, zeros).ok()?;
+            encoder.element(form, id, zeros).ok()?;
         }
         let packets = stored().map(|stored| stored.head.as_slice());
         let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
@@ -74,7 +73,8 @@ impl Encoding {
         let Some(fec) = config.flexfec() else { return 0 };
         let mid = config.mid.filter(|_| self.is_named()).map(|mid| mid.as_bytes().len());
         let elements = stamps(&config.extensions).map(|(_, zeros)| zeros.len()).chain(mid);
-        let elements = elements.fold(0, |sum, len| len.saturating_add(1).saturating_add(sum));
+        let header = form_of(config, []).header_len();
+        let elements = elements.fold(0, |sum, len| len.saturating_add(header).saturating_add(sum));
         let extensions = if elements == 0 { 0 } else { elements.saturating_add(EXTENSION) };
         let header = match fec.format {
             fec::Format::Ulp => 0,
