@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use media::{
     Claim, Claimant, Codec, ControlConfig, EncodingConfig, FecConfig, Format, NtpClock, Output, OutgoingFrame, Received, ReceiverConfig,
-    ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
+    ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
 };
 use proto::{Ecn, Instant, Writer};
 use rtp::extension::{ExtensionMap, Kind};
@@ -181,7 +181,11 @@ fn sender(section: usize, payload_type: u8, codec: Codec, shape: u8) -> SenderCo
     (config.payload_type, config.codec) = (pt(payload_type), codec);
     config.rtx = (shape & 2 == 0).then(|| pt(payload_type + 1));
     if shape & 4 == 0 {
-        config.fec = Some(FecConfig { format: fec::Format::Flex03, payload_type: pt(118), group: 4 });
+        let (format, number) = if shape & 1 == 0 { (fec::Format::Flex03, 118) } else { (fec::Format::Ulp, 117) };
+        config.fec = Some(FecConfig { format, payload_type: pt(number), group: 4 });
+    }
+    if shape & 1 != 0 {
+        config.red = Some(RedConfig { payload_type: pt(116), rtx: (shape & 16 == 0).then(|| pt(115)) });
     }
     config.encodings = if shape & 8 == 0 {
         [b"a", b"b"].iter().map(|name| EncodingConfig::named(Rid::new(*name).expect("a name"))).collect()
@@ -198,6 +202,7 @@ fn receiver(section: usize, payload_type: u8, codec: Codec, shape: u8) -> Receiv
     config.formats = vec![
         (pt(payload_type), Format::Media(codec)),
         (pt(payload_type + 1), Format::Rtx { of: pt(payload_type) }),
+        (pt(115), Format::Rtx { of: pt(116) }),
         (pt(116), Format::Red),
         (pt(117), Format::Fec(fec::Format::Ulp)),
         (pt(118), Format::Fec(fec::Format::Flex03)),

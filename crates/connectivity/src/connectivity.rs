@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ice::{Agent, Candidate, CandidateId, Credentials, Kind, LocalCandidate, Route, State};
-use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
+use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer, sooner};
 
 use crate::candidates::{Announced, Showing};
 use crate::gather::{Gatherer, Mapped};
@@ -526,8 +526,7 @@ impl Connectivity {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let relays = self.relays.as_ref().and_then(|relays| relays.poll_timeout());
-        let others = [self.gatherer.poll_timeout(), relays];
-        others.into_iter().chain([self.agent.poll_timeout()]).flatten().min()
+        sooner(self.agent.poll_timeout(), sooner(self.gatherer.poll_timeout(), relays))
     }
 
     /// The next news.

@@ -403,8 +403,8 @@ impl Connection {
         self.stats
     }
 
-    /// Whether `poll_packet` has something to write.
-    pub(crate) const fn has_packet(&self) -> bool {
+    /// Whether [`poll_packet`](Self::poll_packet) has something to write.
+    pub const fn has_packet(&self) -> bool {
         self.flight.is_due() || self.alert.is_some()
     }
 

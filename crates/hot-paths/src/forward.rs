@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::{Arrival, Batch};
-use session::{Config, FrameConfig, MediaKind, Output, Received, Session, TransceiverId};
+use session::{
+    Config, FrameConfig, MediaKind, Output, Received, Session, SharedPacket, SharedPackets, TransceiverId,
+};
 use testkit::null_provider;
 
 use crate::counted;
@@ -76,6 +78,9 @@ struct Room {
     kept: bool,
     memory: Vec<u8>,
     train: Vec<u8>,
+    packets: SharedPackets,
+    /// Those of the turn.
+    shared: Vec<SharedPacket>,
 }
 
 impl Room {
@@ -95,6 +100,8 @@ impl Room {
             kept,
             memory: vec![0; 65_000],
             train: vec![0; 65_000],
+            packets: SharedPackets::default(),
+            shared: Vec::new(),
         }
     }
 
@@ -103,8 +110,11 @@ impl Room {
         self.now += Duration::from_millis(10);
         let now = self.now;
         let size = self.send(now);
-        let Self { sender, viewers, memory, train, .. } = self;
+        let Self { sender, viewers, memory, train, packets, shared, .. } = self;
+        let theirs = sender.sessions[1].transceiver(sender.transceivers[1]).expect("it is there");
+        let theirs = theirs.negotiated.expect("agreed").clone();
         let mut taken = [(0, 0); TRAIN];
+        shared.clear();
         let mut receive = || {
             for (datagram, taken) in train.chunks_mut(size).zip(&mut taken) {
                 let arrival = Arrival { path: Ends::path(1), ecn: None, at: now };
@@ -112,26 +122,27 @@ impl Room {
                 *taken = if let Received::Rtp { packet, .. } = &received {
                     (packet.bytes().len(), 0)
                 } else if let Received::Packet { number, packet, .. } = &received {
-                    (packet.as_packet().bytes().len(), *number)
+                    let packet = packet.as_packet();
+                    shared.push(packets.share(packet.bytes(), &theirs.extensions).expect("it is one"));
+                    (packet.bytes().len(), *number)
                 } else {
                     panic!("{received:?}")
                 };
             }
         };
         count(&mut receive);
-        let theirs = sender.sessions[1].transceiver(sender.transceivers[1]).expect("it is there");
-        let theirs = theirs.negotiated.expect("agreed").clone();
         for line in viewers {
             let kept = self.kept;
             let Line { sessions: [ours, end], transceivers: [id, _], ssrc, payload_type } = line;
             let mut out = (0, 0);
             count(&mut || {
                 let mut batch = Batch::new(memory, TRAIN, 1500);
-                for (packet, (len, number)) in train.chunks_mut(size).zip(taken) {
+                for (packet, (_, number)) in shared.iter().zip(taken) {
+                    ours.forward_rtp(now, *id, 0, (0, number), packet).expect("room");
+                }
+                for (packet, (len, _)) in train.chunks_mut(size).zip(taken) {
                     let packet = &mut packet[..len];
-                    if kept {
-                        ours.forward_rtp(now, *id, 0, (0, number), packet, &theirs.extensions).expect("room");
-                    } else {
+                    if !kept {
                         packet[1] = packet[1] & 0x80 | *payload_type;
                         packet[8..12].copy_from_slice(ssrc);
                         ours.write_rtp(now, *id, packet, &mut batch).expect("room");
@@ -145,13 +156,18 @@ impl Room {
             deliver(now, 1, end, &mut memory[..out.0], out.1);
             for step in 0..5 {
                 let now = now + Duration::from_millis(2) * step;
+                // Woken by what came, and then when something is due.
+                let mut is_awake = step == 0;
                 loop {
                     let mut sent = None;
                     count(&mut || {
                         if ours.poll_timeout().is_some_and(|due| due <= now) {
                             ours.handle_timeout(now);
+                            is_awake = true;
                         }
-                        sent = ours.poll_transmit(now, &mut Batch::new(memory, 40, 1500));
+                        if is_awake {
+                            sent = ours.poll_transmit(now, &mut Batch::new(memory, 40, 1500));
+                        }
                     });
                     let Some(transmit) = sent else { break };
                     let size = transmit.segment_size.unwrap_or(transmit.len);

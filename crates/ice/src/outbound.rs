@@ -41,6 +41,9 @@ impl Agent {
         if self.replies.front().is_some() {
             return Some(Action::Reply);
         }
+        if self.poll_timeout().is_none_or(|due| due > now) {
+            return None;
+        }
         if self.lite.is_some() {
             return self.keepalive_due().filter(|due| *due <= now).map(|_| Action::KeepAlive);
         }

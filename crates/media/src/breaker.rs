@@ -1,8 +1,11 @@
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proto::Instant;
 use rtp::rtcp::ReportBlock;
+
+use crate::later::Blank;
 
 /// Stops a stream that does harm or no good (RFC 8083): the last resort, far beyond what congestion control should let happen.
 ///
@@ -76,6 +79,13 @@ pub(crate) struct Circumstances {
     /// What was sent so far.
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+}
+
+impl Blank for Breaker {
+    fn blank() -> &'static Self {
+        static CLOSED: LazyLock<Breaker> = LazyLock::new(Breaker::default);
+        &CLOSED
+    }
 }
 
 impl Breaker {

@@ -49,10 +49,11 @@
 //! | `transport` | [`Rtp`]: the sections of a transport, RTCP for all of them |
 //! | `schedule` | when RTCP may be sent |
 //! | `receive` | [`Receiver`]: sources and streams, what is missing, repair, feedback on arrival |
-//! | `receive/track`, `buffer`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
+//! | `receive/track`, `buffer`, `continuity`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
 //! | `receive/contributors` | who was heard lately |
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
 //! | `send/tones` | telephone events for keys that are pressed |
+//! | `send/shared` | [`SharedPacket`]: what goes on to several, with one payload for all |
 //! | `send/log` | [`SentLog`]: what an estimate of bandwidth has to know |
 //! | `bandwidth` | [`BandwidthEstimator`], [`Gcc`]: what the path carries; the allocator that divides it |
 //! | `transport/control`, `pacer` | estimate, pacer and allocator at work: audio first, video spread, probes padded |
@@ -67,14 +68,14 @@
 //! # Scope
 //!
 //! Implemented: RFC 3550 with its reports, timing, probation, collisions; RFC 4585 with NACK, PLI, and immediate and early feedback;
-//! RFC 5104 with FIR and TMMBR for one peer; RFC 4588; recovery by RFC 5109 in RED, FlexFEC-03 and RFC 8627, sending of the latter two;
+//! RFC 5104 with FIR and TMMBR for one peer; RFC 4588; repair by RFC 5109 in RED, FlexFEC-03 and RFC 8627, sent and received;
 //! RFC 5506; telephone events sent (RFC 4733); RFC 3611's times of receivers; RFC 8083; simulcast by RFC 8852's names; feedback on arrival by transport-wide numbers and by
 //! RFC 8888; contributing sources with their levels (RFC 6464, RFC 6465); limits of bitrates by REMB, and for peers that know nothing else an estimate
 //! on the receiving side that they are told by it ([`TransportFeedback::Remb`]); Google congestion control (draft-ietf-rmcat-gcc-02 and what has become usual since) over both kinds of
 //! feedback, with marks of congestion answered as losses (RFC 3168, RFC 8511) or in proportion (RFC 9331), probing, a pacer with
 //! padding, and an allocator ([`ControlConfig`]).
 //!
-//! Left to the caller: SRTP, sockets, descriptions, decoders and encoders. Not implemented: padding where there are no retransmissions with a source of their own; repair by ULPFEC on the sending side; bounding sets of TMMBR with more than one member; frames of
+//! Left to the caller: SRTP, sockets, descriptions, decoders and encoders. Not implemented: padding where there are no retransmissions with a source of their own; bounding sets of TMMBR with more than one member; frames of
 //! audio are not stretched: who plays them does that.
 
 mod bandwidth;
@@ -83,6 +84,7 @@ mod clock;
 mod codec;
 mod encryption;
 mod error;
+mod later;
 mod receive;
 mod schedule;
 mod send;
@@ -104,7 +106,8 @@ pub use receive::{
 };
 pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, Numbering, OutgoingFrame, PacketKind,
-    RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, ToneError, ToneFormat,
+    RedConfig, RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, SharedPacket,
+    SharedPackets, ToneError, ToneFormat,
 };
 pub use sframe::{
     CipherSuite as FrameCipherSuite, KeyError as FrameKeyError, ReceiverConfig as FrameDecryptorConfig,

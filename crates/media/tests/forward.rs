@@ -10,7 +10,10 @@ mod support;
 
 use std::time::Duration;
 
-use media::{EncodingConfig, OutgoingFrame, Output, Received, Rtp, SenderId, StreamId, TransportFeedback};
+use media::{
+    Codec, EncodingConfig, FecConfig, OutgoingFrame, Output, Received, Rtp, SenderId, SharedPackets,
+    StreamId, TransportFeedback,
+};
 use proto::{Ecn, Instant, Writer};
 use rtp::payload::{PictureId, vp8};
 use rtp::rtcp::{Compound, Packet as Rtcp, PacketStatus};
@@ -119,6 +122,7 @@ fn what_waits_is_the_same_as_what_goes_at_once_and_keeps_no_names_of_others() {
     let [mut at_once, mut waiting] = [rtp("middle", 2), rtp("middle", 2)];
     let ids = [&mut at_once, &mut waiting].map(|rtp| rtp.add_sender(config.clone()).unwrap());
     let now = epoch();
+    let mut packets = SharedPackets::default();
     for number in 1..5 {
         let mut memory = packet(number);
         let len = memory.len();
@@ -126,7 +130,8 @@ fn what_waits_is_the_same_as_what_goes_at_once_and_keeps_no_names_of_others() {
         let mut changed = PacketMut::decode(&mut memory, len).unwrap();
         at_once.forward(now, ids[0], 0, (7, number.into()), &mut changed, &theirs).unwrap();
         let sender = waiting.sender(ids[1]).unwrap();
-        sender.write_rtp(now, 0, 7, number.into(), &packet(number), &theirs).unwrap();
+        let packet = packets.share(&packet(number), &theirs).unwrap();
+        sender.write_rtp(now, 0, (7, number.into()), &packet).unwrap();
         let sent = drain(&mut waiting, now);
         let (one, other) = (changed.as_packet(), Packet::decode(&sent[0]).unwrap());
         assert_eq!((one.header(), one.payload(), one.padding()), (other.header(), other.payload(), 3));
@@ -337,4 +342,124 @@ fn equal_seeds_and_inputs_give_equal_bytes_and_refused_packets_change_nothing() 
     let plain = run(false);
     assert_eq!(plain, run(false));
     assert_eq!(plain, run(true));
+}
+
+#[test]
+fn packets_with_as_much_padding_as_there_can_be_go_on() {
+    let mut packet = vec![0xa0, 0x60, 0, 1, 0, 0, 0, 1, 1, 2, 3, 4, 0x10, 1, 2, 3];
+    packet.extend([0; 254]);
+    packet.push(255);
+    for mid in [rtp::Mid::new(b"a-name-of-16-chr"), None] {
+        let mut config = video_sender();
+        config.mid = mid;
+        let mut rtp = rtp("middle", 2);
+        let id = rtp.add_sender(config).unwrap();
+        let shared = SharedPackets::default().share(&packet, &extensions()).unwrap();
+        rtp.sender(id).unwrap().write_rtp(epoch(), 0, (7, 1), &shared).unwrap();
+        let sent = drain(&mut rtp, epoch());
+        let sent = Packet::decode(&sent[0]).unwrap();
+        assert_eq!((sent.payload(), sent.padding()), (&[0x10, 1, 2, 3][..], 255));
+    }
+}
+
+/// The newest packet of a stream, which somebody asks for.
+fn ask_again(rtp: &mut Rtp, now: Instant, sent: &Packet<'_>) -> Vec<u8> {
+    let mut memory = [0; 1500];
+    let mut out = Writer::new(&mut memory);
+    let lost = [sent.header().sequence_number];
+    rtp::rtcp::Encoder::new(&mut out).nack(rtp::Ssrc(9), sent.header().ssrc, lost).unwrap();
+    rtp.handle_rtcp(now, out.written()).unwrap();
+    let mut again = drain(rtp, now);
+    assert_eq!(again.len(), 1);
+    again.remove(0)
+}
+
+#[test]
+fn what_is_sent_again_without_a_format_of_its_own_is_what_it_was_to_the_last_bit() {
+    let mut config = video_sender();
+    config.rtx = None;
+    let mut rtp = rtp("middle", 2);
+    let id = rtp.add_sender(config).unwrap();
+    let mut now = epoch();
+    let mut sent = Vec::new();
+    for number in 0..4 {
+        let bytes = vp8(number, number == 0, 3000);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+        rtp.sender(id).unwrap().send_frame(now, 0, &frame).unwrap();
+        sent.extend(drain(&mut rtp, now));
+        now += Duration::from_millis(30);
+    }
+    let next = rtp.sent().next();
+    let asked = sent[4].clone();
+    assert_eq!(ask_again(&mut rtp, now, &Packet::decode(&asked).unwrap()), asked);
+    assert_eq!(rtp.sent().next(), next, "it keeps its place on the transport");
+}
+
+#[test]
+fn packets_whose_payload_is_shared_are_each_streams_own_and_are_repaired() {
+    let packet = |number: u8, codec: Codec| {
+        let mut packet = vec![0x80, 0x60, 0, number, 0, 0, 0, number, 1, 2, 3, 4];
+        if codec == Codec::Vp8 {
+            packet.extend([0x90, 0xe0, 0x80, number, number, 0x20]);
+        } else if codec == Codec::Vp9 {
+            // With a picture, a layer, and for every second packet a structure.
+            let has_structure = number.is_multiple_of(2);
+            packet.extend([if has_structure { 0xae } else { 0xac }, 0x80, number, 0, number]);
+            packet.extend(has_structure.then_some([0, 0]).into_iter().flatten());
+        }
+        packet.extend((0..200).map(|at| number.wrapping_add(at)));
+        packet
+    };
+    for (codec, fec) in [(Codec::Vp8, false), (Codec::Vp9, false), (Codec::H264, false), (Codec::Vp8, true)] {
+        let mut shared = SharedPackets::default();
+        let mut viewers: Vec<(Rtp, SenderId, Vec<Vec<u8>>)> = Vec::new();
+        for seed in 2..4 {
+            let mut config = video_sender();
+            (config.codec, config.mid) = (codec, None);
+            let (format, payload_type) = (rtp::fec::Format::Flex03, support::pt(98));
+            config.fec = fec.then_some(FecConfig { format, payload_type, group: 4 });
+            let mut rtp = rtp("middle", seed);
+            let id = rtp.add_sender(config).unwrap();
+            viewers.push((rtp, id, Vec::new()));
+        }
+        let now = epoch();
+        for number in 1..9 {
+            let bytes = packet(number, codec);
+            let packet = shared.share(&bytes, &rtp::extension::ExtensionMap::default()).unwrap();
+            for (at, (rtp, id, sent)) in viewers.iter_mut().enumerate() {
+                // The second one has had another source before, so that its numbers and pictures are others.
+                if number == 1 && at == 1 {
+                    rtp.sender(*id).unwrap().write_rtp(now, 0, (1, 0), &packet).unwrap();
+                    drain(rtp, now);
+                }
+                rtp.sender(*id).unwrap().write_rtp(now, 0, (7, number.into()), &packet).unwrap();
+                sent.extend(drain(rtp, now).into_iter().filter(|it| it[1] & 0x7f == 96));
+            }
+            assert_eq!(packet.bytes(), bytes, "what all share is not written to");
+        }
+        for (at, (rtp, _, sent)) in viewers.iter_mut().enumerate() {
+            assert_eq!(sent.len(), 8);
+            for (number, sent) in (1..).zip(sent.iter()) {
+                let (sent, came) = (Packet::decode(sent).unwrap(), packet(number, codec));
+                let came = Packet::decode(&came).unwrap();
+                // Of each descriptor the second to fifth byte are numbers.
+                assert_eq!(sent.payload()[6..], came.payload()[6..]);
+                let is_changed = sent.payload()[..6] != came.payload()[..6];
+                assert_eq!(is_changed, at == 1 && codec != Codec::H264, "{codec:?} {number}");
+                // Half of what was sent may be sent again.
+                if number > 3 {
+                    continue;
+                }
+                let again = ask_again(rtp, now, &sent);
+                let mut memory = again.clone();
+                let mut again = PacketMut::decode(&mut memory, again.len()).unwrap();
+                let original = rtp::rtx::Stream { ssrc: sent.header().ssrc, payload_type: support::pt(96) };
+                rtp::rtx::unwrap(&mut again, original).unwrap();
+                assert_eq!(
+                    (again.as_packet().header(), again.as_packet().payload()),
+                    (sent.header(), sent.payload())
+                );
+            }
+        }
+    }
 }

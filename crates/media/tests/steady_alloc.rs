@@ -7,22 +7,35 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use media::{
-    Claim, Claimant, ControlConfig, OutgoingFrame, Output, PacketKind, Received, ReceiverId, Rtp, RtpConfig,
-    TransportFeedback,
+    Claim, Claimant, ControlConfig, FecConfig, Format, OutgoingFrame, Output, PacketKind, Received,
+    ReceiverConfig, ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, TransportFeedback,
 };
 use proto::Writer;
-use rtp::{PacketMut, is_rtcp};
+use rtp::{PacketMut, fec, is_rtcp};
 use support::{
-    audio_receiver, audio_sender, clock, extensions, opus, rtp, video_receiver, video_sender, vp8,
+    audio_receiver, audio_sender, clock, extensions, opus, pt, rtp, video_receiver, video_sender, vp8,
 };
 use testkit::epoch;
 
 #[test]
 fn frames_are_sent_lost_repaired_received_and_reported_without_allocation() {
+    flow_without_allocation(video_sender(), video_receiver());
+}
+
+#[test]
+fn frames_inside_of_red_are_recovered_by_ulpfec_without_allocation() {
+    let (mut sending, mut receiving) = (video_sender(), video_receiver());
+    sending.fec = Some(FecConfig { format: fec::Format::Ulp, payload_type: pt(99), group: 5 });
+    sending.red = Some(RedConfig { payload_type: pt(98), rtx: None });
+    receiving.formats.extend([(pt(98), Format::Red), (pt(99), Format::Fec(fec::Format::Ulp))]);
+    flow_without_allocation(sending, receiving);
+}
+
+fn flow_without_allocation(sending: SenderConfig, receiving: ReceiverConfig) {
     let (mut alice, mut bob) = (rtp("alice", 1), rtp("bob", 2));
-    let video = alice.add_sender(video_sender()).unwrap();
+    let video = alice.add_sender(sending).unwrap();
     let audio = alice.add_sender(audio_sender()).unwrap();
-    bob.add_receiver(video_receiver()).unwrap();
+    bob.add_receiver(receiving).unwrap();
     bob.add_receiver(audio_receiver()).unwrap();
     let (picture, key, sound) = (vp8(1, false, 5000), vp8(0, true, 5000), opus(1));
     let mut now = epoch();

@@ -312,3 +312,20 @@ fn names_are_in_packets_until_their_stream_is_reported_on() {
         assert_eq!((mid, own, repaired), (true, None, expected));
     }
 }
+
+#[test]
+fn a_stream_that_was_announced_is_known_before_it_comes() {
+    let mut receiver = Receiver::new(video_receiver());
+    let stream = receiver.announce(Ssrc(1), Some(Ssrc(2)), None).unwrap();
+    let stats = receiver.stats(stream).unwrap();
+    assert_eq!((stats.packets, stats.lost, stats.last_received), (0, 0, None));
+    assert_eq!(stats.delay, Duration::from_millis(40), "how long its first frames will wait");
+    assert_eq!((receiver.frame_due(), receiver.has_frame(Instant::default())), (None, false));
+    assert!(receiver.has_source(Ssrc(1)) && receiver.has_source(Ssrc(2)) && receiver.poll_event().is_none());
+    // What is forwarded waits for nothing.
+    let mut config = video_receiver();
+    config.output = Output::Packets;
+    let mut receiver = Receiver::new(config);
+    let stream = receiver.announce(Ssrc(1), None, None).unwrap();
+    assert_eq!(receiver.stats(stream).unwrap().delay, Duration::ZERO);
+}

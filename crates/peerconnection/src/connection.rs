@@ -399,15 +399,16 @@ impl Core {
         packet: &[u8],
         passing: &mut Passing,
     ) {
-        let is_passed = self.pass(now, transceiver, (stream, number), packet, passing);
+        let Some(info) = self.session.transceiver(transceiver) else { return };
+        let (kind, Some(negotiated)) = (info.kind, info.negotiated.cloned()) else { return };
+        // The session has read it.
+        let Ok(packet) = passing.memory.share(packet, &negotiated.extensions) else { return };
+        let is_passed = self.pass(now, transceiver, (stream, number), &packet, passing);
         if is_passed && !self.media_slot(transceiver).is_read {
             return;
         }
-        let bytes = Bytes::copy_from_slice(packet);
-        let Some(info) = self.session.transceiver(transceiver) else { return };
-        let (kind, negotiated) = (info.kind, info.negotiated.cloned());
         let rid = self.session.stream_source(transceiver, stream).and_then(|(_, rid)| rid);
-        let packet = RtpPacket { stream, rid, number, kind, bytes, negotiated };
+        let packet = RtpPacket { stream, rid, number, kind, packet, negotiated };
         self.media_slot(transceiver).add_packet(packet);
     }
 

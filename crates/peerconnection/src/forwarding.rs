@@ -11,7 +11,7 @@ use session::{Direction, Rid, StreamId, TransceiverId};
 
 pub(crate) use self::errand::Errand;
 use self::layers::{LayerChoice, Layers};
-pub(crate) use self::passing::{Passing, begins_key_frame, payload_type};
+pub(crate) use self::passing::{Passing, begins_key_frame};
 use crate::Error;
 use crate::connection::{Core, Handle};
 use crate::transceiver::{SenderRequest, Transceiver};

@@ -354,10 +354,9 @@ impl Transceiver {
     /// agreed upon that the packet's codec is sent here.
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
-        let theirs = packet.negotiated.as_ref().ok_or(SendMediaError::Malformed)?;
-        let source = (packet.stream.0, packet.number);
+        let (source, theirs) = ((packet.stream.0, packet.number), &packet.negotiated);
         let sent =
-            self.handle.with(|core| core.forward(now, self.id, encoding, source, &packet.bytes, theirs));
+            self.handle.with(|core| core.forward(now, self.id, encoding, source, &packet.packet, theirs));
         self.handle.notify();
         sent
     }

@@ -47,6 +47,6 @@ mod write;
 pub use path::{Arrival, Carrier, Ecn, Path};
 pub use read::{Reader, Truncated};
 pub use ssrc::Ssrc;
-pub use time::Instant;
+pub use time::{Instant, sooner};
 pub use transmit::{Batch, Transmit};
 pub use write::{NoSpace, Writer};

@@ -62,6 +62,22 @@ impl fmt::Debug for Instant {
     }
 }
 
+/// The earlier of two instants at which something is due; `None` if nothing is.
+///
+/// ```
+/// # use proto::{Instant, sooner};
+/// let [one, other] = [1, 2].map(|nanos| Some(Instant::from_nanos(nanos)));
+/// assert_eq!((sooner(other, one), sooner(None, other), sooner(None, None)), (one, other, None));
+/// ```
+#[inline]
+pub const fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(first), Some(second)) if second.as_nanos() < first.as_nanos() => other,
+        (Some(_), _) => one,
+        (None, _) => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

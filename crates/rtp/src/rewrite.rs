@@ -62,6 +62,16 @@ impl<'a> PacketMut<'a> {
         self.layout.end == 0
     }
 
+    /// How many bytes the payload has, without padding.
+    pub const fn payload_len(&self) -> usize {
+        self.layout.payload_end.saturating_sub(self.layout.payload_at)
+    }
+
+    /// Whether the marker is set.
+    pub fn marker(&self) -> bool {
+        self.buf.get(1).is_some_and(|byte| byte & MARKER != 0)
+    }
+
     /// How many bytes it may grow by.
     pub const fn room(&self) -> usize {
         self.buf.len().saturating_sub(self.layout.end)

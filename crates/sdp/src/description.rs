@@ -57,24 +57,23 @@ impl SessionDescription {
         if u32::try_from(text.len()).is_err() {
             return Err(ParseError { line: 0, kind: ParseErrorKind::TooMuch("bytes") });
         }
-        let mut description = Self {
-            text: text.to_owned(),
-            lines: Vec::new(),
-            sections: Vec::new(),
-            rewrite_at: rewrite_at(text.len()),
-            is_plain: true,
-        };
+        Ok(Self::of_checked(text.to_owned()))
+    }
+
+    /// Of a text that was checked.
+    pub(crate) fn of_checked(text: String) -> Self {
+        let mut sections = Vec::new();
         let mut start = Start { line: 0, byte: 0 };
         for raw in text.split_inclusive('\n') {
             if raw.starts_with("m=") {
-                description.sections.push(start);
+                sections.push(start);
             }
             start.line += 1;
             start.byte += u32::try_from(raw.len()).unwrap_or_default();
         }
         // Kept for as long as the connection: no larger than they are.
-        description.sections.shrink_to_fit();
-        Ok(description)
+        sections.shrink_to_fit();
+        Self { lines: Vec::new(), sections, rewrite_at: rewrite_at(text.len()), is_plain: true, text }
     }
 
     /// The `o=` line.

@@ -25,6 +25,7 @@
 //! | `description` | [`SessionDescription`]: owned lines, checked once, changed in place |
 //! | `media` | [`Media`]: the typed view of one media section |
 //! | `attribute`, `rtp` | [`Attribute`] and the values it holds |
+//! | `packed` | [`PackedDescription`]: one that is only kept, in little memory |
 //! | `builder` | [`Builder`]: a description from scratch |
 //! | `limits`, `error` | how much is read, and what can be wrong, by line |
 //!
@@ -50,6 +51,7 @@ mod error;
 mod limits;
 mod lines;
 mod media;
+mod packed;
 mod rtp;
 
 pub use attribute::{Attribute, Direction, Fingerprint, Group, Setup};
@@ -59,6 +61,7 @@ pub use error::{ParseError, ParseErrorKind};
 pub use limits::Limits;
 pub use lines::{Line, Lines};
 pub use media::{Bandwidth, Media, MediaKind};
+pub use packed::PackedDescription;
 pub use rtp::{
     ExtMap, Fmtp, Msid, Rid, Rtcp, RtcpFeedback, RtpMap, Simulcast, Source, SourceGroup, StreamDirection,
     format_parameters,

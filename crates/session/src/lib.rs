@@ -89,7 +89,7 @@ pub use ::media::{
     BandwidthConfig, Content, Contribution, Discard as MediaDiscard, EncodedFrame, EncodedTransform,
     EncodingStats, Frame, FrameCipherSuite, FrameDecryptor, FrameDecryptorConfig, FrameDecryptorStats,
     FrameEncryptor, FrameKeyError, HistoryLimits, Layering, OutgoingFrame, Output, ReceiverEvent,
-    RemoteReport, RtpStats, SenderEvent, Stop, StreamId, StreamStats, Tap,
+    RemoteReport, RtpStats, SenderEvent, SharedPacket, SharedPackets, Stop, StreamId, StreamStats, Tap,
 };
 pub use ::srtp::{AuthenticatedRtcp, AuthenticatedRtp, ProtectError, UnprotectError};
 pub use channel::{ChannelInfo, ChannelInit, ChannelState};

@@ -2,6 +2,7 @@
 //! what they make of transceivers. It changes no transport itself.
 
 mod describe;
+mod descriptions;
 mod needed;
 mod numbers;
 mod parameters;
@@ -13,6 +14,7 @@ pub(crate) use placing::Placing;
 pub(crate) use read::Choice;
 pub(crate) use transceivers::check_streams;
 
+use self::descriptions::Descriptions;
 use crypto::Secret;
 use ice::Credentials;
 use sdp::{Attribute, Media, SessionDescription, Setup};
@@ -92,28 +94,6 @@ struct Before {
     associations: Vec<(TransceiverId, Association)>,
     /// Those that it has made.
     made: Vec<TransceiverId>,
-}
-
-/// What was set on one side.
-#[derive(Debug, Default)]
-struct Descriptions {
-    current: Option<(SdpType, SessionDescription)>,
-    pending: Option<(SdpType, SessionDescription)>,
-}
-
-impl Descriptions {
-    const fn latest(&self) -> Option<&(SdpType, SessionDescription)> {
-        match &self.pending {
-            Some(pending) => Some(pending),
-            None => self.current.as_ref(),
-        }
-    }
-
-    fn settle(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            self.current = Some(pending);
-        }
-    }
 }
 
 /// A media section.
@@ -213,8 +193,8 @@ impl Negotiation {
             sections: Vec::new(),
             agreed: Vec::new(),
             created: None,
-            local: Descriptions { current: None, pending: None },
-            remote: Descriptions { current: None, pending: None },
+            local: Descriptions::NONE,
+            remote: Descriptions::NONE,
             transceivers: Vec::new(),
             draws: 0,
             before: None,
@@ -391,7 +371,7 @@ impl Negotiation {
     }
 
     pub(crate) const fn has_local_description(&self) -> bool {
-        self.local.current.is_some() || self.local.pending.is_some()
+        self.local.has_any()
     }
 
     /// The local description set last, with the candidates found since: `found` says of a transport what they are, and
@@ -420,7 +400,7 @@ impl Negotiation {
     }
 
     /// The remote description set last.
-    pub(crate) const fn remote_description(&self) -> Option<&(SdpType, SessionDescription)> {
+    pub(crate) fn remote_description(&self) -> Option<&(SdpType, SessionDescription)> {
         self.remote.latest()
     }
 
@@ -435,6 +415,12 @@ impl Negotiation {
             _ => true,
         };
         is_used.then_some(id)
+    }
+
+    /// Gives back what reading descriptions needed.
+    pub(crate) fn fold_descriptions(&mut self) {
+        self.local.fold();
+        self.remote.fold();
     }
 
     /// Gives back what negotiating needed and having agreed does not.

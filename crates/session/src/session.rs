@@ -28,7 +28,7 @@ use std::time::Duration;
 use connectivity::Relays;
 use crypto::{Rng, Secret, derive_seed};
 use datachannel::{ChannelId, Channels, Incoming, Outgoing};
-use proto::{Arrival, Batch, Instant, Path, Transmit};
+use proto::{Arrival, Batch, Instant, Path, Transmit, sooner};
 
 use crate::channel::{ChannelInfo, ChannelInit};
 use crate::config::{Config, WallClock};
@@ -380,13 +380,12 @@ impl Session {
         if self.transports.is_empty() {
             return relays;
         }
-        let mut due = [ending, relays].into_iter().flatten().min();
+        let mut due = sooner(ending, relays);
         for transport in self.transports.iter() {
             let carries_data = transport.id == self.data && self.channels.has_role();
             let connected = carries_data && transport.dtls_state() == DtlsState::Connected;
             let channels = if connected { self.channels.poll_timeout() } else { None };
-            let next = [transport.poll_timeout(), channels, transport.frames_due()];
-            due = next.into_iter().chain([due]).flatten().min();
+            due = sooner(due, sooner(transport.poll_timeout(), sooner(channels, transport.frames_due())));
         }
         due
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connectivity::Connectivity;
 use crypto::{Secret, derive_seed};
-use proto::{Batch, Instant, Path, Transmit, Writer};
+use proto::{Batch, Instant, Path, Transmit, Writer, sooner};
 
 use crate::fingerprint::Fingerprints;
 use crate::media::engine::Engine;
@@ -281,12 +281,12 @@ impl Transport {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let dtls = self.dtls.as_ref().and_then(dtls::Connection::poll_timeout);
-        [self.connectivity.poll_timeout(), dtls].into_iter().flatten().min()
+        sooner(self.connectivity.poll_timeout(), dtls)
     }
 
     /// One datagram of DTLS's own: handshake or alert.
     pub(crate) fn send_dtls(&mut self, now: Instant, batch: &mut Batch<'_>) -> Option<Transmit> {
-        let connection = self.dtls.as_mut()?;
+        let connection = self.dtls.as_mut().filter(|connection| connection.has_packet())?;
         self.connectivity.selected_path()?;
         self.connectivity.limit(batch);
         let sent = self.connectivity.send_with(now, batch, |out| {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use harness::{Two, config, near};
 use session::{
     Content, Direction, FrameCipherSuite, FrameConfig, FrameDecryptor, FrameEncryptor, MediaKind,
-    OutgoingFrame, Output, SendMediaError, TransceiverError, TransceiverId,
+    OutgoingFrame, Output, SendMediaError, SharedPackets, TransceiverError, TransceiverId,
 };
 
 const SUITE: FrameCipherSuite = FrameCipherSuite::Aes128GcmSha256_128;
@@ -86,7 +86,7 @@ fn frames_come_through_a_server_that_cannot_read_them() {
     let decryptor = FrameDecryptor::new(SUITE);
     decryptor.add_key(5, b"agreed upon by Alice and Bob").unwrap();
     let mut came = [Vec::new(), Vec::new()];
-    let mut forwarded = 0;
+    let (mut forwarded, mut packets) = (0, SharedPackets::default());
     for at in 0..2 {
         assert!(up.session(1).set_output(from[at][1], Output::Packets));
         up.session(0).set_send_transform(from[at][0], Some(Box::new(encryptor.clone()))).unwrap();
@@ -111,7 +111,8 @@ fn frames_come_through_a_server_that_cannot_read_them() {
             let at = from.iter().position(|ids| ids[1] == id).unwrap();
             let theirs = up.session(1).transceiver(id).unwrap().negotiated.unwrap().extensions.clone();
             let now = down.now();
-            down.session(0).forward_rtp(now, to[at][0], 0, (1, number), &packet, &theirs).unwrap();
+            let packet = packets.share(&packet, &theirs).unwrap();
+            down.session(0).forward_rtp(now, to[at][0], 0, (1, number), &packet).unwrap();
             forwarded += 1;
         }
         down.run(Duration::from_millis(10), |_| false);

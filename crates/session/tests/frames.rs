@@ -21,7 +21,7 @@ use rtp::payload::{Payload, telephone_event};
 use session::{
     ChannelInit, Codec, Content, Contribution, Direction, DtmfError, Event, Feedback, FrameConfig,
     MediaConfig, MediaKind, OutgoingFrame, Output, PayloadType, SendEncoding, SendMediaError, SenderEvent,
-    TransceiverId, TransceiverInit,
+    SharedPackets, TransceiverId, TransceiverInit,
 };
 use testkit::Link;
 
@@ -188,20 +188,21 @@ fn packets_come_out_for_whoever_forwards_and_go_on_under_our_own_numbers() {
     let now = two.now();
     let theirs = two.session(1).transceiver(ids[1][1]).unwrap().negotiated.unwrap().extensions.clone();
     let (_, last, sent_last) = packets.last().unwrap().clone();
+    let mut shared = SharedPackets::default();
     for (_, number, packet) in packets {
-        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &packet, &theirs).unwrap();
+        let packet = shared.share(&packet, &theirs).unwrap();
+        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &packet).unwrap();
     }
     // As long as those of browsers is carried; one that no path need carry is refused, and holds nothing up.
-    let forward = |two: &mut Two, number, len| {
+    let mut forward = |two: &mut Two, number, len| {
         let mut memory = vec![0; 1300];
         memory[..sent_last.len()].copy_from_slice(&sent_last);
-        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &memory[..len], &theirs)
+        let packet = shared.share(&memory[..len], &theirs).unwrap();
+        two.session(1).forward_rtp(now, ids[1][1], 0, (1, number), &packet)
     };
     forward(&mut two, last + 1, 1200).unwrap();
     let refused = forward(&mut two, last + 2, 1213);
     assert!(matches!(refused, Err(SendMediaError::Frame(_))), "{refused:?}");
-    let refused = two.session(1).forward_rtp(now, ids[1][1], 0, (1, last + 1), &[0x80], &theirs);
-    assert_eq!(refused, Err(SendMediaError::Malformed));
     let mut frames = 0;
     for _ in 0..600 {
         two.run(Duration::from_millis(10), |_| false);
@@ -447,7 +448,92 @@ fn what_repair_recovers_comes_out_as_frames_and_as_packets() {
     }
 }
 
-const REPAIRS: [&[(&str, u8)]; 2] = [&[("flexfec-03", 118)], &[("flexfec", 119)]];
+const REPAIRS: [&[(&str, u8)]; 3] =
+    [&[("flexfec-03", 118)], &[("flexfec", 119)], &[("red", 116), ("ulpfec", 117)]];
+
+/// Both speak VP8 and H.264, with ULPFEC in RED; what is lost is asked for again.
+fn with_ulpfec(red_rtx: Option<u8>, link: Link) -> (Two, [TransceiverId; 2]) {
+    let configs = [0, 1].map(|side| {
+        let mut config = config(side);
+        config.frames = Some(Arc::new(FrameConfig::default()));
+        let mut media = MediaConfig::default();
+        let mut red = Codec::new(MediaKind::Video, "red", 90_000, 116).unwrap();
+        red.rtx = red_rtx.and_then(PayloadType::new);
+        media.codecs.extend([red, Codec::new(MediaKind::Video, "ulpfec", 90_000, 117).unwrap()]);
+        config.media = Some(Arc::new(media));
+        config
+    });
+    let mut two = Two::with(configs, link);
+    two.world.max_datagram = 1300;
+    let now = two.now();
+    let ids = [0, 1].map(|side| two.session(side).add_track(now, MediaKind::Video, vec![]).unwrap());
+    two.negotiate(0);
+    assert!(two.run(Duration::from_secs(20), Two::is_connected), "{}", two.reports());
+    (two, ids)
+}
+
+#[test]
+fn ulpfec_in_red_and_retransmissions_repair_together() {
+    for red_rtx in [None, Some(115)] {
+        let mut link = near();
+        link.loss = 0.05;
+        let (mut two, ids) = with_ulpfec(red_rtx, link);
+        let frames = one_way(&mut two, ids, 200);
+        let stats = two.session(1).stream_stats(ids[1])[0].1;
+        assert!(stats.recovered > 10 && stats.retransmitted > 5 && stats.repairs > 100, "{stats:?}");
+        // Where the first picture is lost, all wait for the next key frame, 30 later.
+        assert!(frames.len() > 165, "{} frames of 200, {stats:?}", frames.len());
+        let is_whole = |bytes: &Vec<u8>| {
+            (0..200).any(|step| {
+                let mut frame = vp8(step);
+                frame.resize(6000, 1);
+                frame == *bytes
+            })
+        };
+        assert!(frames.iter().all(is_whole), "{red_rtx:?}");
+        let (sent, _) = two.session(0).encoding_stats(ids[0], 0).unwrap();
+        assert!(sent.repairs >= stats.repairs && sent.unrepaired == 0 && sent.retransmitted_packets > 5);
+    }
+}
+
+#[test]
+fn ulpfec_costs_nothing_where_nothing_is_lost() {
+    let (mut two, ids) = with_ulpfec(None, near());
+    let offer = two.session(0).local_description().unwrap().1.to_string();
+    assert!(offer.contains("a=rtpmap:116 red/90000") && !offer.contains("a=fmtp:116"), "{offer}");
+    assert!(one_way(&mut two, ids, 100).len() >= 98);
+    let stats = two.session(1).stream_stats(ids[1])[0].1;
+    assert_eq!((stats.lost, stats.nack.nacks, stats.recovered, stats.track.broken), (0, 0, 0, 0));
+    assert!(stats.repairs > 90 && stats.payload_type.is_some_and(|it| it.get() == 116), "{stats:?}");
+}
+
+/// As libwebrtc has it: without numbers of pictures its packets would be asked for, too.
+#[test]
+fn ulpfec_beside_nack_is_for_codecs_whose_pictures_have_numbers() {
+    let (mut two, ids) = with_ulpfec(None, near());
+    one_way(&mut two, ids, 20);
+    let info = two.session(0).transceiver(ids[0]).unwrap();
+    let codecs = &info.negotiated.unwrap().send;
+    let number = |name: &str| codecs.iter().find(|codec| codec.name == name).unwrap().payload_type;
+    let (vp8, h264) = (number("VP8"), number("H264"));
+    let sent = |two: &mut Two| two.session(0).encoding_stats(ids[0], 0).unwrap().0;
+    let before = sent(&mut two);
+    assert!(before.repairs > 15, "{before:?}");
+    assert!(two.session(0).set_codec(ids[0], h264));
+    let picture = [&[0, 0, 0, 1, 0x65][..], &[1; 6000]].concat();
+    for step in 0..20 {
+        let now = two.now();
+        let frame = OutgoingFrame { bytes: &picture, timestamp: step * 4500, ..OutgoingFrame::default() };
+        two.session(0).write_frame(now, ids[0], 0, &frame).unwrap();
+        two.run(Duration::from_millis(50), |_| false);
+    }
+    assert_eq!(sent(&mut two).repairs, before.repairs);
+    let stats = two.session(1).stream_stats(ids[1])[0].1;
+    assert_eq!((stats.payload_type, stats.lost), (Some(h264), 0));
+    assert!(two.session(0).set_codec(ids[0], vp8));
+    one_way(&mut two, ids, 20);
+    assert!(sent(&mut two).repairs > before.repairs + 15);
+}
 
 #[test]
 fn peers_that_know_remb_alone_are_told_what_the_path_carries() {

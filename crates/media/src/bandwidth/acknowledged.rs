@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{real, whole};
+use crate::later::Blank;
 
 /// How much arrives: bits over short windows by the peer's clock, each weighed by how far it is from what was thought before
 /// (a Bayesian update, so that single bursts do not count for much and lasting changes do).
@@ -13,6 +14,13 @@ pub(super) struct Acknowledged {
     /// In kbit/s.
     estimate: Option<f64>,
     variance: f64,
+}
+
+impl Blank for Acknowledged {
+    fn blank() -> &'static Self {
+        static NEW: Acknowledged = Acknowledged::NEW;
+        &NEW
+    }
 }
 
 impl Acknowledged {

@@ -69,6 +69,7 @@ impl Allocator {
         // Those of higher priority stand first, and of equal ones those that came first.
         let at = self.entries.iter().position(|entry| entry.claim.priority < claim.priority);
         let entry = Entry { claimant, claim, given: 0, told: None, is_open: false };
+        self.entries.reserve_exact(1);
         self.entries.insert(at.unwrap_or(self.entries.len()), entry);
         true
     }

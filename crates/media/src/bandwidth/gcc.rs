@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proto::Instant;
+use proto::{Instant, sooner};
 
 use super::acknowledged::Acknowledged;
 use super::aimd::Aimd;
@@ -11,6 +11,7 @@ use super::probe::{ProbeResults, Prober};
 use super::trend::{Trend, Usage};
 use super::{BandwidthConfig, BandwidthEstimator, FeedbackReader, Marking, PacketResult, Probe, real, whole};
 use crate::SentPacket;
+use crate::later::Later;
 
 /// Google congestion control: draft-ietf-rmcat-gcc-02 and what has become usual since.
 ///
@@ -22,19 +23,19 @@ use crate::SentPacket;
 ///                              REMB ───────┘
 /// ```
 ///
-/// It keeps as many numbers as are written here, however much is sent, and allocates nothing.
+/// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback.
 #[derive(Clone, Debug)]
 pub struct Gcc {
     config: BandwidthConfig,
-    acknowledged: Acknowledged,
+    acknowledged: Later<Acknowledged>,
     alr: Alr,
     alr_ended: Option<Instant>,
-    groups: Groups,
-    trend: Trend,
+    groups: Later<Groups>,
+    trend: Later<Trend>,
     aimd: Aimd,
-    loss: LossBased,
+    loss: Later<LossBased>,
     prober: Prober,
-    probes: ProbeResults,
+    probes: Later<ProbeResults>,
     remote: Option<u64>,
     wanted: Option<u64>,
     target: u64,
@@ -64,15 +65,15 @@ impl Gcc {
         let start = if config.start < config.min { config.min } else { config.start };
         let start = if start > max { max } else { start };
         Self {
-            acknowledged: Acknowledged::NEW,
+            acknowledged: Later::NEW,
             alr: Alr::NEW,
             alr_ended: None,
-            groups: Groups::NEW,
-            trend: Trend::new(),
+            groups: Later::NEW,
+            trend: Later::NEW,
             aimd: Aimd::new(config.min, start, max),
-            loss: LossBased::NEW,
+            loss: Later::NEW,
             prober: Prober::new(max),
-            probes: ProbeResults::NEW,
+            probes: Later::NEW,
             remote: None,
             wanted: None,
             target: start,
@@ -211,7 +212,7 @@ impl BandwidthEstimator for Gcc {
     fn poll_timeout(&self) -> Option<Instant> {
         // Who sends nothing need not look for more.
         let probe = self.prober.due(self.alr.since()).filter(|_| self.unheard.is_some());
-        [self.silence_ends(), probe].into_iter().flatten().min()
+        sooner(self.silence_ends(), probe)
     }
 
     fn poll_probe(&mut self, _now: Instant) -> Option<Probe> {

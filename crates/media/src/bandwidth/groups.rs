@@ -1,3 +1,4 @@
+use crate::later::Blank;
 use proto::Instant;
 
 /// Packets that left together, and how much further apart than they left groups arrive (draft-ietf-rmcat-gcc-02 §5.2).
@@ -22,6 +23,13 @@ pub(super) struct Delta {
     pub(super) arrived: f64,
     /// When the later one arrived, by the peer's clock.
     pub(super) at: i64,
+}
+
+impl Blank for Groups {
+    fn blank() -> &'static Self {
+        static NEW: Groups = Groups::NEW;
+        &NEW
+    }
 }
 
 impl Groups {

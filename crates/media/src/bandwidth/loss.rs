@@ -3,6 +3,7 @@ use std::time::Duration;
 use proto::Instant;
 
 use super::{real, whole};
+use crate::later::Blank;
 
 /// The rate that losses allow (draft-ietf-rmcat-gcc-02 §6): more than a tenth lost cuts it, less than a fiftieth lets it grow.
 #[derive(Clone, Debug)]
@@ -14,6 +15,13 @@ pub(super) struct LossBased {
     limit: Option<f64>,
     updated: Option<Instant>,
     decreased: Option<Instant>,
+}
+
+impl Blank for LossBased {
+    fn blank() -> &'static Self {
+        static NEW: LossBased = LossBased::NEW;
+        &NEW
+    }
 }
 
 impl LossBased {

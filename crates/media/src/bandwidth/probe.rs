@@ -3,6 +3,7 @@ use std::time::Duration;
 use proto::Instant;
 
 use super::{PacketResult, Probe, real, whole};
+use crate::later::Blank;
 
 /// When to look for more than the estimate, and how fast: at the begin, when the application sends less than it may, and after
 /// the rate fell by much.
@@ -142,6 +143,13 @@ struct Cluster {
     last_sent_bytes: u64,
     first_arrived_bytes: u64,
     packets: u32,
+}
+
+impl Blank for ProbeResults {
+    fn blank() -> &'static Self {
+        static NEW: ProbeResults = ProbeResults::NEW;
+        &NEW
+    }
 }
 
 impl ProbeResults {

@@ -1,4 +1,5 @@
 use super::groups::{Delta, fraction};
+use crate::later::Blank;
 
 /// Which way delays go: a line through the last groups' smoothed delays, against a threshold that follows how much it usually rises
 /// (draft-ietf-rmcat-gcc-02 §5.3 to §5.5, with a line in place of the Kalman filter, as its successors have it).
@@ -28,6 +29,13 @@ pub(super) enum Usage {
     Over,
     /// Delays shrink: a queue drains.
     Under,
+}
+
+impl Blank for Trend {
+    fn blank() -> &'static Self {
+        static NEW: Trend = Trend::new();
+        &NEW
+    }
 }
 
 impl Trend {

@@ -103,6 +103,12 @@ impl Buffer {
         (self.next..self.end).find_map(|number| self.slots.get(self.index(number))?.as_ref())
     }
 
+    /// The oldest packet with something in it.
+    pub(crate) fn oldest_media(&self) -> Option<&Slot> {
+        let slots = (self.next..self.end).filter_map(|number| self.slots.get(self.index(number))?.as_ref());
+        slots.into_iter().find(|slot| !slot.is_filler)
+    }
+
     /// The packet whose turn it is, if it is there.
     pub(crate) fn take(&mut self) -> Option<Slot> {
         let at = self.index(self.next);

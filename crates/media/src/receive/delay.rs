@@ -41,6 +41,13 @@ pub struct DelayLimits {
     pub max: Duration,
 }
 
+impl DelayLimits {
+    /// How long frames are held back before anything is known.
+    pub(crate) fn initial(self) -> Duration {
+        INITIAL.max(self.min).min(self.max)
+    }
+}
+
 impl Default for DelayLimits {
     fn default() -> Self {
         Self { min: Duration::ZERO, max: Duration::from_secs(1) }

@@ -4,6 +4,7 @@ mod arrivals;
 mod buffer;
 mod config;
 mod congestion;
+mod continuity;
 mod contributors;
 mod delay;
 mod nack;
@@ -141,7 +142,7 @@ impl Receiver {
     /// now is forgotten with its source.
     pub fn forget_unnamed(&mut self, is_named: impl Fn(Ssrc) -> bool) {
         let is_gone = |stream: &mut Stream| {
-            let has_begun = stream.tracker.is_started() || stream.last.is_some() || stream.rid.is_some();
+            let has_begun = stream.is_proved() || stream.last.is_some() || stream.rid.is_some();
             !has_begun && stream.ssrc.is_some_and(|ssrc| !is_named(ssrc))
         };
         for gone in self.streams.extract_if(.., is_gone) {
@@ -209,7 +210,7 @@ impl Receiver {
                 for ssrc in goodbye.sources() {
                     if let Some(stream) = self.media_stream(ssrc) {
                         stream.ended = true;
-                        stream.missing.clear();
+                        stream.forget_missing();
                         // Another source may take its place at once.
                         stream.last = None;
                     }
@@ -258,7 +259,7 @@ impl Receiver {
     /// News.
     pub fn poll_event(&mut self) -> Option<ReceiverEvent> {
         self.streams.iter_mut().find_map(|stream| {
-            let proved = stream.tracker.is_started();
+            let proved = stream.is_proved();
             if let Some(ssrc) = stream.ssrc.filter(|_| stream.started && proved) {
                 stream.started = false;
                 return Some(ReceiverEvent::Started { stream: stream.id, ssrc, rid: stream.rid });
@@ -299,7 +300,7 @@ impl Receiver {
 
     /// How a stream is received.
     pub fn stats(&self, stream: StreamId) -> Option<StreamStats> {
-        self.streams.iter().find(|other| other.id == stream).map(Stream::stats)
+        self.streams.iter().find(|other| other.id == stream).map(|it| it.stats(&self.config))
     }
 
     /// The source and the name of a stream.
@@ -315,8 +316,8 @@ impl Receiver {
 
     /// A packet of this source came with a mark of the path's.
     pub(crate) fn count_mark(&mut self, ssrc: Ssrc, mark: proto::Ecn) {
-        if let Some(stream) = self.media_stream(ssrc) {
-            stream.count_mark(mark);
+        if let Some(live) = self.media_stream(ssrc).and_then(Stream::live_mut) {
+            live.count_mark(mark);
         }
     }
 
@@ -359,18 +360,18 @@ impl Receiver {
         }
         let (early, late) = if own < theirs { (self, other) } else { (other, self) };
         // What the late one waits for the early one is taken back first.
-        let spare = late.streams.iter().filter_map(|stream| stream.track.as_ref());
-        let spare = spare.map(|track| track.delay().alignment_excess()).min().unwrap_or_default();
+        let spare = late.streams.iter().map(|stream| stream.track().map(|it| it.delay().alignment_excess()));
+        let spare = spare.map(Option::unwrap_or_default).min().unwrap_or_default();
         let back = spare.min(behind);
         late.shift(|delay| delay.saturating_sub(back));
         early.shift(|delay| (delay + (behind - back)).min(MAX_ALIGNMENT));
     }
 
     fn shift(&mut self, change: impl Fn(Duration) -> Duration) {
-        for track in self.streams.iter_mut().filter_map(|stream| stream.track.as_mut()) {
+        let lives = self.streams.iter_mut().filter_map(Stream::live_mut);
+        for track in lives.filter_map(|live| live.track.as_mut()) {
             let delay = track.delay_mut();
-            let current = delay.target();
-            delay.align(change(current));
+            delay.align(change(delay.target()));
         }
     }
 
@@ -450,7 +451,7 @@ impl Receiver {
             |stream: &Stream| stream.ssrc.is_none() || stream.last.is_none_or(|last| now - last >= takeover);
         // A name says that it is the same stream; without one the old source must have fallen silent.
         let found = self.streams.iter().position(|stream| {
-            stream.rid == rid && (rid.is_some() || (is_free(stream) && stream.tracker.is_started()))
+            stream.rid == rid && (rid.is_some() || (is_free(stream) && stream.is_proved()))
         });
         let at = match found {
             Some(at) => at,
@@ -485,14 +486,15 @@ impl Receiver {
             let (now, takeover) = (self.last_now, self.config.takeover);
             let ended = self.streams.iter().position(|stream| match stream.last {
                 Some(last) => now - last >= takeover,
-                None => stream.tracker.is_started(),
+                None => stream.is_proved(),
             })?;
             let id = self.streams.remove(ended).id;
             self.sources.unbind_stream(id);
         }
         let id = StreamId(self.next_stream);
         self.next_stream = self.next_stream.wrapping_add(1);
-        self.streams.push(Stream::new(id, rid, &self.config));
+        self.streams.reserve_exact(1);
+        self.streams.push(Stream::new(id, rid));
         self.streams.len().checked_sub(1)
     }
 
@@ -532,10 +534,11 @@ impl Receiver {
             let is_audio = !self.config.is_video();
             self.contributors.note(now, view, &self.config.extensions, is_audio);
         }
-        if !filler && let Some(recovery) = &mut stream.recovery {
-            recovery.add_packet(view);
+        let live = stream.live(&self.config);
+        if !filler && let Some(recovery) = &mut live.recovery {
+            recovery.add_packet(view, on_path);
         }
-        if let Some(track) = &mut stream.track {
+        if let Some(track) = &mut live.track {
             if let Some(bounds) = self.config.extensions.read::<PlayoutDelay>(view) {
                 track.delay_mut().set_bounds(bounds.min(), bounds.max());
             }
@@ -565,7 +568,7 @@ impl Receiver {
             Err(EditError::NoOriginal) => return Ok(Received::Consumed),
             Err(error) => return Err(error.into()),
         }
-        stream.count_retransmission(packet.as_packet().payload().len());
+        stream.live(&self.config).count_retransmission(packet.as_packet().payload().len());
         match self.config.format(of) {
             Some(Format::Media(_)) => self.media(now, at, packet, false),
             Some(Format::Red) => self.red(now, at, packet, false),
@@ -582,7 +585,7 @@ impl Receiver {
         view: &Packet<'_>,
     ) -> Result<Received<'p>, Discard> {
         let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-        let recovery = stream.recovery.as_mut().ok_or(Discard::UnknownPayloadType)?;
+        let recovery = stream.live(&self.config).recovery.as_mut().ok_or(Discard::UnknownPayloadType)?;
         if view.payload().is_empty() {
             return Ok(Received::Consumed);
         }
@@ -613,7 +616,7 @@ impl Receiver {
             Some(Format::Fec(format)) => {
                 self.place(now, at, &view, on_path, true)?;
                 let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-                if let Some(recovery) = &mut stream.recovery
+                if let Some(recovery) = &mut stream.live(&self.config).recovery
                     && !recovery.add_repair(format, block.data)
                 {
                     return Err(Discard::Payload);
@@ -643,19 +646,18 @@ impl Receiver {
     fn recover(&mut self, now: Instant, at: usize) {
         loop {
             let Some(stream) = self.streams.get_mut(at) else { return };
-            let Some((recovery, ssrc)) = stream.recovery.as_mut().zip(stream.ssrc) else { return };
+            let Some(ssrc) = stream.ssrc else { return };
+            let Some(recovery) = stream.live_mut().and_then(|live| live.recovery.as_mut()) else { return };
             self.scratch.resize(MAX_PACKET, 0);
             let Some(len) = recovery.recover(ssrc, &mut self.scratch) else { return };
             let memory = std::mem::take(&mut self.scratch);
             let bytes = memory.get(..len).unwrap_or_default();
             let placed = Packet::decode(bytes).map_err(Discard::from).and_then(|view| {
-                let known = self.config.format(view.header().payload_type);
-                known
-                    .filter(|format| matches!(format, Format::Media(_)))
-                    .ok_or(Discard::UnknownPayloadType)?;
+                let format = self.config.format(view.header().payload_type);
+                format.filter(|it| matches!(it, Format::Media(_))).ok_or(Discard::UnknownPayloadType)?;
                 let placed = self.place(now, at, &view, false, false)?;
-                if let Some(stream) = self.streams.get_mut(at) {
-                    stream.count_rebuilt(&view);
+                if let Some(live) = self.streams.get_mut(at).and_then(Stream::live_mut) {
+                    live.count_rebuilt(&view);
                 }
                 Ok(placed)
             });
@@ -664,8 +666,8 @@ impl Receiver {
             {
                 if self.recovered.len() < MAX_RECOVERED {
                     self.recovered.push_back((id, number, bytes.to_vec()));
-                } else if let Some(stream) = self.streams.get_mut(at) {
-                    stream.count_unfetched();
+                } else if let Some(live) = self.streams.get_mut(at).and_then(Stream::live_mut) {
+                    live.count_unfetched();
                 }
             }
             self.scratch = memory;

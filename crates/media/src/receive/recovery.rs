@@ -46,6 +46,7 @@ impl Default for RecoveryLimits {
 #[derive(Debug)]
 struct Kept {
     number: SequenceNumber,
+    /// Empty where it came with another header than it was sent with first.
     bytes: Vec<u8>,
 }
 
@@ -66,18 +67,27 @@ impl Recovery {
         }
     }
 
-    /// Keeps a packet of the stream.
-    pub(crate) fn add_packet(&mut self, packet: &Packet<'_>) {
+    /// Keeps a packet of the stream. One that did not come by itself is a retransmission, unless it was recovered here: it is there,
+    /// but its header is another than the one that is protected, so that nothing can be recovered from it.
+    pub(crate) fn add_packet(&mut self, packet: &Packet<'_>, on_path: bool) {
+        let number = packet.header().sequence_number;
+        if on_path {
+            self.add(number, packet.bytes());
+        } else if !self.has(number) {
+            self.add(number, &[]);
+        }
+    }
+
+    fn add(&mut self, number: SequenceNumber, packet: &[u8]) {
         if self.packets.is_empty() {
             let len = self.limits.max_packets.clamp(1, MAX_PACKETS).next_power_of_two();
             self.packets.resize_with(len, || None);
         }
-        let number = packet.header().sequence_number;
         let at = self.index(number);
         let Some(place) = self.packets.get_mut(at) else { return };
         let mut bytes = place.take().map(|kept| kept.bytes).unwrap_or_default();
         bytes.clear();
-        bytes.extend_from_slice(packet.bytes());
+        bytes.extend_from_slice(packet);
         *place = Some(Kept { number, bytes });
     }
 
@@ -101,7 +111,7 @@ impl Recovery {
         true
     }
 
-    /// Writes a packet that can be recovered now, and gives its length. It has to be added like one that came.
+    /// Writes a packet that can be recovered now, and gives its length.
     pub(crate) fn recover(&mut self, ssrc: Ssrc, out: &mut [u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(pending) = self.repairs.get(at) {
@@ -116,14 +126,17 @@ impl Recovery {
                 (Some(_), Some(_)) => at = at.saturating_add(1),
                 (Some(lost), None) => {
                     let others = mask.numbers().filter(|number| *number != lost);
-                    let others = others.filter_map(|number| self.packet(number));
+                    let others =
+                        others.filter_map(|number| self.packet(number)).filter(|bytes| !bytes.is_empty());
                     let mut writer = Writer::new(out);
                     let written = repair.recover(ssrc, lost, others, &mut writer);
                     self.drop_repair(at);
                     if let Ok(len) = written {
                         self.counts.recovered = self.counts.recovered.saturating_add(1);
+                        self.add(lost, out.get(..len).unwrap_or_default());
                         return Some(len);
                     }
+                    self.counts.discarded = self.counts.discarded.saturating_add(1);
                 }
                 (None, _) => {
                     self.counts.discarded = self.counts.discarded.saturating_add(1);
@@ -184,7 +197,7 @@ mod tests {
     }
 
     fn add(recovery: &mut Recovery, number: u16) {
-        recovery.add_packet(&Packet::decode(&packet(number)).unwrap());
+        recovery.add_packet(&Packet::decode(&packet(number)).unwrap(), true);
     }
 
     fn recover(recovery: &mut Recovery) -> Option<Vec<u8>> {
@@ -201,12 +214,29 @@ mod tests {
         assert_eq!(recover(&mut recovery), None);
         assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2])));
         assert_eq!(recover(&mut recovery), Some(packet(2)));
-        add(&mut recovery, 2);
+        recovery.add_packet(&Packet::decode(&packet(2)).unwrap(), false);
         assert_eq!(recover(&mut recovery), Some(packet(3)));
         let counts = recovery.counts();
         assert_eq!((counts.recovered, counts.received, counts.discarded), (2, 2, 0));
         assert!(counts.bytes > 0 && recovery.repairs.is_empty());
         assert!(!recovery.add_repair(Format::Flex03, b"no repair"));
+    }
+
+    #[test]
+    fn nothing_is_recovered_from_retransmissions() {
+        let mut recovery = Recovery::new(RecoveryLimits::default());
+        add(&mut recovery, 1);
+        recovery.add_packet(&Packet::decode(&packet(2)).unwrap(), false);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2, 3])));
+        assert_eq!(recover(&mut recovery), None);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2])));
+        assert_eq!(recover(&mut recovery), None);
+        let counts = recovery.counts();
+        assert_eq!((counts.recovered, counts.discarded, recovery.repairs.len()), (0, 2, 0));
+        // What it is about is in its place, and another may be kept there.
+        add(&mut recovery, 2);
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2, 3])));
+        assert_eq!(recover(&mut recovery), Some(packet(3)));
     }
 
     #[test]

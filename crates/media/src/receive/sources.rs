@@ -19,7 +19,7 @@ pub(crate) struct Source {
     pub(crate) ssrc: Ssrc,
     pub(crate) stream: StreamId,
     pub(crate) role: Role,
-    /// Of a source of repair: what came of it. Those of media have theirs in the stream.
+    /// Of a source of repair, once it was heard: what came of it. Those of media have theirs in the stream.
     tracker: Option<Box<Tracker>>,
     heard: bool,
 }
@@ -47,8 +47,8 @@ impl Sources {
     /// Binds a source. The one that had its place has it no longer.
     pub(crate) fn bind(&mut self, ssrc: Ssrc, stream: StreamId, role: Role) {
         self.entries.retain(|source| source.ssrc != ssrc && (source.stream != stream || source.role != role));
-        let tracker = (role != Role::Media).then(|| Box::new(Tracker::new(0)));
-        self.entries.push(Source { ssrc, stream, role, tracker, heard: false });
+        self.entries.reserve_exact(1);
+        self.entries.push(Source { ssrc, stream, role, tracker: None, heard: false });
     }
 
     /// The source with this role in a stream.
@@ -78,7 +78,8 @@ impl Source {
     /// Counts a packet of a source of repair.
     pub(crate) fn count(&mut self, now: Instant, packet: &rtp::Packet<'_>, clock_rate: u32) {
         self.heard = true;
-        if let Some(tracker) = &mut self.tracker {
+        if self.role != Role::Media {
+            let tracker = self.tracker.get_or_insert_with(|| Box::new(Tracker::new(0)));
             tracker.arrive(packet.header().sequence_number);
             tracker.time(now, packet.header().timestamp, clock_rate);
         }

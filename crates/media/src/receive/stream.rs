@@ -18,16 +18,23 @@ pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) rid: Option<Rid>,
     pub(crate) ssrc: Option<Ssrc>,
-    pub(crate) tracker: Tracker,
-    pub(crate) missing: Missing,
-    pub(crate) recovery: Option<Recovery>,
-    pub(crate) track: Option<Track>,
+    /// Made with the first packet: many streams that are announced never come.
+    live: Option<Box<Live>>,
     pub(crate) clock: SenderClock,
     pub(crate) key_frame: KeyFrameRequest,
     /// News that the program has not heard yet.
     pub(crate) started: bool,
     pub(crate) ended: bool,
     pub(crate) last: Option<Instant>,
+}
+
+/// What a stream has of which packets come.
+#[derive(Debug)]
+pub(crate) struct Live {
+    tracker: Tracker,
+    missing: Missing,
+    pub(crate) recovery: Option<Recovery>,
+    pub(crate) track: Option<Track>,
     /// Whether a packet came since the last report.
     heard: bool,
     stats: StreamStats,
@@ -141,8 +148,8 @@ impl KeyFrameRequest {
     }
 }
 
-impl Stream {
-    pub(crate) fn new(id: StreamId, rid: Option<Rid>, config: &ReceiverConfig) -> Self {
+impl Live {
+    fn new(id: StreamId, probation: u16, config: &ReceiverConfig) -> Self {
         let track = config.output.has_frames().then(|| {
             Track::new(
                 id,
@@ -154,82 +161,13 @@ impl Stream {
             )
         });
         Self {
-            id,
-            rid,
-            ssrc: None,
-            tracker: Tracker::new(0),
+            tracker: Tracker::new(probation),
             missing: Missing::new(config.nack_limits),
             recovery: config.has_fec().then(|| Recovery::new(config.recovery)),
             track,
-            clock: SenderClock::default(),
-            key_frame: KeyFrameRequest::default(),
-            started: false,
-            ended: false,
-            last: None,
             heard: false,
             stats: StreamStats::default(),
         }
-    }
-
-    /// Belongs to another source from now on. What came of the one before goes on being counted.
-    pub(crate) fn adopt(&mut self, ssrc: Ssrc, probation: u16, config: &ReceiverConfig) {
-        let fresh = Self::new(self.id, self.rid, config);
-        let stats = self.stats;
-        *self = Self { ssrc: Some(ssrc), tracker: Tracker::new(probation), started: true, stats, ..fresh };
-    }
-
-    /// Finds the place of a packet, and asks for those before it. Gives its extended number.
-    pub(crate) fn arrive(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        on_path: bool,
-        config: &ReceiverConfig,
-    ) -> Result<u64, Discard> {
-        let header = packet.header();
-        let place = if on_path {
-            self.last = Some(now);
-            self.stats.last_received = Some(now);
-            self.heard = true;
-            self.tracker.arrive(header.sequence_number)
-        } else {
-            self.tracker.recover(header.sequence_number)
-        };
-        let number = match place {
-            Place::Probation => return Err(Discard::Probation),
-            Place::Jump => return Err(Discard::Jump),
-            Place::Duplicate => return Err(Discard::Duplicate),
-            Place::First(number) => {
-                self.missing.clear();
-                if let Some(track) = &mut self.track {
-                    track.restart(number);
-                }
-                number
-            }
-            Place::Next { number, skipped } => {
-                if config.nack && skipped > 0 && !self.missing.add(now, number, skipped) && config.is_video()
-                {
-                    self.key_frame.want();
-                }
-                number
-            }
-            Place::Late(number) => {
-                self.missing.remove(number);
-                self.stats.reordered = self.stats.reordered.saturating_add(u64::from(on_path));
-                number
-            }
-        };
-        if on_path {
-            self.tracker.time(now, header.timestamp, config.clock_rate());
-        }
-        let stats = &mut self.stats;
-        stats.payload_type = Some(header.payload_type);
-        stats.packets = stats.packets.saturating_add(1);
-        let (all, payload) = (packet.bytes().len(), packet.payload().len());
-        stats.bytes = stats.bytes.saturating_add(payload.try_into().unwrap_or(0));
-        let headers = all.saturating_sub(payload);
-        stats.header_bytes = stats.header_bytes.saturating_add(headers.try_into().unwrap_or(0));
-        Ok(number)
     }
 
     /// A retransmission came, with so much payload.
@@ -262,26 +200,157 @@ impl Stream {
         }
     }
 
+    fn stats(&self) -> StreamStats {
+        let counts = self.recovery.as_ref().map(Recovery::counts).unwrap_or_default();
+        let RepairCounts { recovered, received: repairs, bytes: repair_bytes, discarded: repairs_discarded } =
+            counts;
+        StreamStats {
+            repair_bytes,
+            repairs_discarded,
+            lost: self.tracker.lost(),
+            jitter: self.tracker.jitter(),
+            duplicates: self.tracker.duplicates(),
+            recovered,
+            repairs,
+            nack: self.missing.stats(),
+            track: self.track.as_ref().map(Track::stats).unwrap_or_default(),
+            delay: self.track.as_ref().map(|track| track.delay().target()).unwrap_or_default(),
+            ..self.stats
+        }
+    }
+}
+
+impl Stream {
+    /// One of which nothing has come yet.
+    pub(crate) fn new(id: StreamId, rid: Option<Rid>) -> Self {
+        Self {
+            id,
+            rid,
+            ssrc: None,
+            live: None,
+            clock: SenderClock::default(),
+            key_frame: KeyFrameRequest::default(),
+            started: false,
+            ended: false,
+            last: None,
+        }
+    }
+
+    /// What there is of it since its first packet.
+    pub(crate) fn live(&mut self, config: &ReceiverConfig) -> &mut Live {
+        self.live.get_or_insert_with(|| Box::new(Live::new(self.id, 0, config)))
+    }
+
+    /// The same, if there is any yet.
+    pub(crate) fn live_mut(&mut self) -> Option<&mut Live> {
+        self.live.as_deref_mut()
+    }
+
+    /// Its jitter buffer, if there is one yet.
+    pub(crate) fn track(&self) -> Option<&Track> {
+        self.live.as_ref()?.track.as_ref()
+    }
+
+    fn track_mut(&mut self) -> Option<&mut Track> {
+        self.live.as_deref_mut()?.track.as_mut()
+    }
+
+    /// Whether its source has proved itself.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.tracker.is_started())
+    }
+
+    /// What is missing is not asked for any more.
+    pub(crate) fn forget_missing(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.missing.clear();
+        }
+    }
+
+    /// Belongs to another source from now on. What came of the one before goes on being counted.
+    pub(crate) fn adopt(&mut self, ssrc: Ssrc, probation: u16, config: &ReceiverConfig) {
+        let mut live = Box::new(Live::new(self.id, probation, config));
+        if let Some(before) = &self.live {
+            live.stats = before.stats;
+        }
+        *self = Self { ssrc: Some(ssrc), started: true, live: Some(live), ..Self::new(self.id, self.rid) };
+    }
+
+    /// Finds the place of a packet, and asks for those before it. Gives its extended number.
+    pub(crate) fn arrive(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        on_path: bool,
+        config: &ReceiverConfig,
+    ) -> Result<u64, Discard> {
+        let header = packet.header();
+        let live = self.live.get_or_insert_with(|| Box::new(Live::new(self.id, 0, config)));
+        let place = if on_path {
+            self.last = Some(now);
+            live.stats.last_received = Some(now);
+            live.heard = true;
+            live.tracker.arrive(header.sequence_number)
+        } else {
+            live.tracker.recover(header.sequence_number)
+        };
+        let number = match place {
+            Place::Probation => return Err(Discard::Probation),
+            Place::Jump => return Err(Discard::Jump),
+            Place::Duplicate => return Err(Discard::Duplicate),
+            Place::First(number) => {
+                live.missing.clear();
+                if let Some(track) = &mut live.track {
+                    track.restart(number);
+                }
+                number
+            }
+            Place::Next { number, skipped } => {
+                if config.nack && skipped > 0 && !live.missing.add(now, number, skipped) && config.is_video()
+                {
+                    self.key_frame.want();
+                }
+                number
+            }
+            Place::Late(number) => {
+                live.missing.remove(number);
+                live.stats.reordered = live.stats.reordered.saturating_add(u64::from(on_path));
+                number
+            }
+        };
+        if on_path {
+            live.tracker.time(now, header.timestamp, config.clock_rate());
+        }
+        let stats = &mut live.stats;
+        stats.payload_type = Some(header.payload_type);
+        stats.packets = stats.packets.saturating_add(1);
+        let (all, payload) = (packet.bytes().len(), packet.payload().len());
+        stats.bytes = stats.bytes.saturating_add(payload.try_into().unwrap_or(0));
+        let headers = all.saturating_sub(payload);
+        stats.header_bytes = stats.header_bytes.saturating_add(headers.try_into().unwrap_or(0));
+        Ok(number)
+    }
+
     /// The next frame, if it is its turn.
     pub(crate) fn prepare(&mut self, now: Instant) -> bool {
-        let way = Way { missing: &self.missing };
-        let Some(track) = &mut self.track else { return false };
-        let ready = track.prepare(now, way);
+        let Some(Live { track: Some(track), missing, .. }) = self.live.as_deref_mut() else { return false };
+        let ready = track.prepare(now, Way { missing });
         if track.take_wish() {
             self.key_frame.want();
         }
-        self.missing.forget_below(track.next());
+        missing.forget_below(track.next());
         ready
     }
 
     /// Has the frame that is ready transformed. `false`: it is left out.
     pub(crate) fn transform(&mut self, transform: &mut dyn EncodedTransform) -> bool {
-        self.track.as_mut().is_none_or(|track| track.transform(transform))
+        self.track_mut().is_none_or(|track| track.transform(transform))
     }
 
     pub(crate) fn take(&mut self, now: Instant) -> Option<super::Frame<'_>> {
         let clock = self.clock;
-        let frame = self.track.as_mut()?.take(now, |timestamp, rate| clock.ntp(timestamp, rate))?;
+        let track = self.live.as_deref_mut()?.track.as_mut()?;
+        let frame = track.take(now, |timestamp, rate| clock.ntp(timestamp, rate))?;
         if let super::Content::Media { outline, .. } = frame.content
             && outline.key_frame
         {
@@ -292,9 +361,10 @@ impl Stream {
 
     /// Gives up what is too old to come.
     pub(crate) fn expire(&mut self, now: Instant, round_trip: Duration, config: &ReceiverConfig) {
-        let given_up = self.missing.expire(now, round_trip);
+        let Some(live) = &mut self.live else { return };
+        let given_up = live.missing.expire(now, round_trip);
         // A track asks by itself, if a frame needs what is lost.
-        if given_up && self.track.is_none() && config.is_video() {
+        if given_up && live.track.is_none() && config.is_video() {
             self.key_frame.want();
         }
     }
@@ -308,10 +378,11 @@ impl Stream {
         config: &ReceiverConfig,
         out: &mut Encoder<'_, '_>,
     ) -> bool {
-        let Some(media) = self.ssrc.filter(|_| self.tracker.is_started()) else { return false };
+        let live = self.live.as_deref_mut().filter(|live| live.tracker.is_started());
+        let Some((media, live)) = self.ssrc.zip(live) else { return false };
         let asked = config.nack
-            && self.missing.is_due(now)
-            && self.missing.write(now, round_trip, sender, media, out);
+            && live.missing.is_due(now)
+            && live.missing.write(now, round_trip, sender, media, out);
         let fir = !config.pli && config.fir;
         let interval = key_frame_interval(config, round_trip);
         let key = (config.pli || fir) && self.key_frame.write(now, interval, fir, sender, media, out);
@@ -320,8 +391,8 @@ impl Stream {
 
     /// When there is something to ask for.
     pub(crate) fn feedback_due(&self, round_trip: Duration, config: &ReceiverConfig) -> Option<Instant> {
-        self.ssrc.filter(|_| self.tracker.is_started())?;
-        let nack = self.missing.due().filter(|_| config.nack);
+        let live = self.live.as_deref().filter(|live| live.tracker.is_started() && self.ssrc.is_some())?;
+        let nack = live.missing.due().filter(|_| config.nack);
         let asks = config.pli || config.fir;
         let key = self.key_frame.due(key_frame_interval(config, round_trip)).filter(|_| asks);
         [nack, key].into_iter().flatten().min()
@@ -329,48 +400,40 @@ impl Stream {
 
     /// When a frame is due.
     pub(crate) fn frame_due(&self) -> Option<Instant> {
-        self.track.as_ref()?.due(Way { missing: &self.missing })
+        let live = self.live.as_deref()?;
+        live.track.as_ref()?.due(Way { missing: &live.missing })
     }
 
     /// How the stream was received since the last report; `None` if nothing was (RFC 3550 §6.4.1).
     pub(crate) fn report(&mut self, now: Instant) -> Option<ReportBlock> {
-        let ssrc = self.ssrc.filter(|_| self.tracker.is_started())?;
-        std::mem::replace(&mut self.heard, false).then_some(())?;
+        let live = self.live.as_deref_mut().filter(|live| live.tracker.is_started());
+        let (ssrc, live) = self.ssrc.zip(live)?;
+        std::mem::replace(&mut live.heard, false).then_some(())?;
         let (last_sr, delay_since_last_sr) = self.clock.echo(now);
-        Some(ReportBlock { last_sr, delay_since_last_sr, ..self.tracker.report(ssrc) })
+        Some(ReportBlock { last_sr, delay_since_last_sr, ..live.tracker.report(ssrc) })
     }
 
-    pub(crate) fn stats(&self) -> StreamStats {
-        let counts = self.recovery.as_ref().map(Recovery::counts).unwrap_or_default();
-        let RepairCounts { recovered, received: repairs, bytes: repair_bytes, discarded: repairs_discarded } =
-            counts;
+    pub(crate) fn stats(&self, config: &ReceiverConfig) -> StreamStats {
+        let delay = if config.output.has_frames() { config.delay.initial() } else { Duration::ZERO };
+        let untouched = || StreamStats { delay, ..StreamStats::default() };
         StreamStats {
-            repair_bytes,
-            repairs_discarded,
             firs: self.key_frame.firs,
             sender_reports: self.clock.count(),
-            lost: self.tracker.lost(),
-            jitter: self.tracker.jitter(),
-            duplicates: self.tracker.duplicates(),
-            recovered,
-            repairs,
             key_frame_requests: self.key_frame.count,
-            nack: self.missing.stats(),
-            track: self.track.as_ref().map(Track::stats).unwrap_or_default(),
-            delay: self.track.as_ref().map(|track| track.delay().target()).unwrap_or_default(),
-            ..self.stats
+            ..self.live.as_deref().map_or_else(untouched, Live::stats)
         }
     }
 
     /// The delay from capture to playout, by the sender's time of day, in nanoseconds.
     pub(crate) fn capture_to_playout(&self) -> Option<i128> {
         let clock = self.clock;
-        self.track.as_ref()?.capture_to_playout(|timestamp: RtpTimestamp, rate| clock.ntp(timestamp, rate))
+        self.track()?.capture_to_playout(|timestamp: RtpTimestamp, rate| clock.ntp(timestamp, rate))
     }
 
     /// Whether a retransmission of this number would be of use.
     pub(crate) fn misses(&self, number: SequenceNumber) -> bool {
-        self.tracker.is_started() && self.missing.contains(number.extend(self.tracker.highest()))
+        let live = self.live.as_deref().filter(|live| live.tracker.is_started());
+        live.is_some_and(|live| live.missing.contains(number.extend(live.tracker.highest())))
     }
 }
 

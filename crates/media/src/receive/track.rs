@@ -6,6 +6,7 @@ use rtp::{Header, NtpTime, Packet, PayloadType, RtpTimestamp};
 
 use super::StreamId;
 use super::buffer::{Buffer, Refused};
+use super::continuity::Continuity;
 use super::delay::{Delay, DelayLimits};
 use super::nack::Missing;
 use crate::codec::{Codec, Depacketizer};
@@ -26,7 +27,8 @@ use crate::{EncodedFrame, EncodedTransform};
 /// ```
 ///
 /// *Video* comes out as soon as a frame is whole, with the instant at which it is to be shown, since a decoder may take its time. A
-/// gap is waited for as long as its packets are asked for; where nothing is asked for, as long as the delay of playout.
+/// gap is waited for as long as its packets are asked for; where nothing is asked for, as long as the delay of playout. One between
+/// two pictures that follow each other by their own numbers is none.
 ///
 /// *Audio* comes out when it is to be played. What is missing then is told as [`Content::Concealed`], for as long as it lasts.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub(crate) struct Track {
     last: u64,
     step: u64,
     newest: u64,
+    continuity: Continuity,
     concealed: Option<Gap>,
     /// The frame that was put together, and what is known of it.
     bytes: Vec<u8>,
@@ -205,6 +208,7 @@ impl Track {
             last: 0,
             step: 0,
             newest: FIRST_TIMESTAMP,
+            continuity: Continuity::default(),
             concealed: None,
             bytes: Vec::new(),
             ready: None,
@@ -241,7 +245,7 @@ impl Track {
                 }
                 self.newest = self.newest.max(timestamp);
             }
-            Err(Refused::Late) => self.stats.late = self.stats.late.saturating_add(1),
+            Err(Refused::Late) => self.stats.late = self.stats.late.saturating_add((!filler).into()),
             Err(Refused::Duplicate) => {}
             Err(Refused::Full) => {
                 self.stats.overflows = self.stats.overflows.saturating_add(1);
@@ -341,7 +345,7 @@ impl Track {
         if self.is_audio() {
             return Some(self.turn(head.number, head.header));
         }
-        if head.number == self.buffer.next() {
+        if head.number == self.buffer.next() || self.goes_on() {
             return Some(Instant::default());
         }
         // While packets are asked for, that timer leads on.
@@ -449,6 +453,11 @@ impl Track {
                 (self.lost, self.lost_before_frame) = (true, true);
                 return true;
             }
+        } else if gap && self.goes_on() {
+            while self.buffer.next() < number {
+                self.buffer.skip();
+            }
+            return true;
         } else if gap {
             let asked = way.missing.contains(self.buffer.next());
             if asked || (now < arrived + self.patience()) {
@@ -477,6 +486,7 @@ impl Track {
         let limits = self.limits;
         if let Some(format) = self.formats.iter_mut().find(|format| format.payload_type == payload_type) {
             let codec = format.codec;
+            self.continuity.read(codec, marker, &slot.bytes);
             let depacketizer = format.depacketizer.get_or_insert_with(|| Depacketizer::new(codec, limits));
             let after_loss = std::mem::take(&mut self.lost);
             let payload = Payload { bytes: &slot.bytes, timestamp: timestamp.0, marker, after_loss };
@@ -511,8 +521,16 @@ impl Track {
         }
     }
 
+    /// Whether nothing of frames is missing before the oldest packet of video, whatever its number is.
+    fn goes_on(&self) -> bool {
+        let Some(oldest) = self.buffer.oldest_media() else { return false };
+        let codec = self.codec(oldest.header.payload_type);
+        codec.is_some_and(|codec| self.continuity.goes_on_with(codec, &oldest.bytes))
+    }
+
     /// Packets are missing for good.
     fn lose(&mut self) {
+        self.continuity.lose();
         (self.lost, self.lost_before_frame) = (true, true);
         if self.wait_for_key_frame {
             self.needs_key_frame = true;

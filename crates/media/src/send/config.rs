@@ -25,6 +25,10 @@ pub struct SenderConfig {
     pub nack: bool,
     /// Packets of repair.
     pub fec: Option<FecConfig>,
+    /// Packets of frames go inside of RED, and with them ULPFEC, if that is their repair. Not beside FlexFEC, which protects what is
+    /// sent as it is. Packets that are forwarded, and complete payloads, go as they are, and ULPFEC does not protect them: it takes
+    /// numbers between those that it protects, and a forwarder keeps the numbers of others without a gap.
+    pub red: Option<RedConfig>,
     /// Telephone events that the peer takes, with the clock of the codec. Of audio alone.
     pub tones: Option<ToneFormat>,
     /// As many tones wait to be played, at most. 256 by default.
@@ -88,16 +92,54 @@ impl EncodingConfig {
     }
 }
 
-/// Packets of repair with a source of their own.
+/// Redundant payloads (RFC 2198) with one block each, the primary: what browsers put video and its ULPFEC into (RFC 5109 §14).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RedConfig {
+    /// Their payload type.
+    pub payload_type: PayloadType,
+    /// The payload type of retransmissions with RED inside (RFC 4588). Without it what was lost is sent again outside of RED, with
+    /// that of its codec's retransmissions ([`SenderConfig::rtx`]).
+    pub rtx: Option<PayloadType>,
+}
+
+/// Packets of repair: FlexFEC with a source of its own, or ULPFEC in the stream that it protects.
 #[derive(Clone, Copy, Debug)]
 pub struct FecConfig {
-    /// FlexFEC, of either kind; ULPFEC, which needs RED, is received and not sent.
+    /// How they tell what they protect. ULPFEC needs RED, too, and is not sent without.
     pub format: fec::Format,
     /// Their payload type.
     pub payload_type: PayloadType,
-    /// So many packets share one of repair: 2 to 48. Frames of at least half as many have one of their own.
+    /// So many packets share one of repair at most: 2 to 48. Frames of at least half as many have one of their own. ULPFEC follows
+    /// the last packet of a picture, that of all its packets: in a longer one they are divided evenly.
     pub group: usize,
 }
+
+impl FecConfig {
+    /// How many packets share one of repair.
+    pub(super) fn packets(&self) -> usize {
+        self.group.clamp(2, MAX_GROUP)
+    }
+}
+
+impl SenderConfig {
+    /// Repair with a source of its own.
+    pub(super) fn flexfec(&self) -> Option<FecConfig> {
+        self.fec.filter(|fec| fec.format != fec::Format::Ulp)
+    }
+
+    /// Repair inside of RED.
+    pub(super) fn ulpfec(&self) -> Option<(FecConfig, RedConfig)> {
+        self.fec.filter(|fec| fec.format == fec::Format::Ulp).zip(self.red)
+    }
+
+    /// What packets of frames go into.
+    pub(super) fn red(&self) -> Option<RedConfig> {
+        self.red.filter(|_| self.flexfec().is_none())
+    }
+}
+
+/// RFC 5109 §7.3 spans 48 packets.
+const MAX_GROUP: usize = 48;
 
 impl Default for SenderConfig {
     fn default() -> Self {
@@ -109,6 +151,7 @@ impl Default for SenderConfig {
             rtx: None,
             nack: true,
             fec: None,
+            red: None,
             tones: None,
             max_tones: 256,
             encodings: vec![EncodingConfig::default()],

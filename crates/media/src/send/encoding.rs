@@ -1,10 +1,13 @@
 mod adopt;
+mod red;
+mod repair;
 
 use crypto::Rng;
 use proto::{Instant, Writer};
-use rtp::extension::{AudioLevel, Form, Kind, RepairedRid};
+use rtp::extension::{AudioLevel, Kind, RepairedRid};
+use rtp::payload::red::PRIMARY_HEADER;
 use rtp::rtcp::SenderInfo;
-use rtp::{EditError, Encoder, Header, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, fec, rtx};
+use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc, rtx};
 
 use super::forward::{Forward, wire};
 use super::history::{Budget, History};
@@ -12,10 +15,13 @@ use super::key_frame::KeyFrameWish;
 use super::log::{PacketKind, SentLog};
 use super::packetizer::{Layering, Packetizer, Write};
 use super::stats::{EncodingStats, RemoteReport};
-use super::template::{Template, stamp, stamps};
+use super::template::{Stamps, Template, stamp};
 use super::{Numbering, SendError, SenderConfig};
 use crate::breaker::Breaker;
 use crate::clock;
+use crate::later::Later;
+pub(crate) use red::Encapsulation;
+use red::OpenGroup;
 
 /// A frame that is to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,15 +63,20 @@ pub(crate) struct Encoding {
     /// Packets that the next repair is about, and whether it is due before there are as many as may be.
     group: Vec<u64>,
     group_ends: bool,
+    /// The same of repair in the stream itself.
+    ulpfec: OpenGroup,
     /// A packet whose header does not take what is added where it is sent again.
     cannot_pad: Option<u64>,
-    forward: Forward,
-    pub(crate) remote: RemoteReport,
+    forward: Later<Forward>,
+    /// The header of packets of others that have nothing but their payload, with stamps alone; empty until there was one.
+    bare_header: Vec<u8>,
+    stamps: Stamps,
+    pub(crate) remote: Later<RemoteReport>,
     /// Whether a receiver has reported on the retransmissions: then it knows what they repair.
     pub(crate) rtx_is_known: bool,
-    pub(crate) breaker: Breaker,
+    pub(crate) breaker: Later<Breaker>,
     pub(crate) key_frame: KeyFrameWish,
-    pub(crate) stats: EncodingStats,
+    pub(crate) stats: Later<EncodingStats>,
     /// For how many reports more this counts as sending: two after the last packet (RFC 3550 §6.4).
     pub(crate) reports_to_go: u8,
 }
@@ -112,13 +123,16 @@ impl Encoding {
             next_fec,
             group: Vec::new(),
             group_ends: false,
+            ulpfec: OpenGroup::default(),
             cannot_pad: None,
-            forward: Forward::default(),
-            remote: RemoteReport::default(),
+            forward: Later::NEW,
+            bare_header: Vec::new(),
+            stamps: Stamps::of(&config.extensions),
+            remote: Later::NEW,
             rtx_is_known: false,
-            breaker: Breaker::default(),
+            breaker: Later::NEW,
             key_frame: KeyFrameWish::default(),
-            stats: EncodingStats::default(),
+            stats: Later::NEW,
             reports_to_go: 0,
         }
     }
@@ -152,7 +166,7 @@ impl Encoding {
         self.first = self.next;
         self.history.clear();
         self.group.clear();
-        self.remote = RemoteReport::default();
+        self.remote = Later::NEW;
         self.stats.media = (0, 0);
     }
 
@@ -175,10 +189,12 @@ impl Encoding {
         };
         let overhead = template.header_len(config, frame)?;
         // What becomes of it as a retransmission must fit, too, with its name.
-        let reserve = self.wrapping(config).max(self.repair_reserve(config));
-        let max = config.max_packet.saturating_sub(overhead).saturating_sub(reserve);
+        let mut in_red = self.ulpfec.frame(config, &template, frame)?;
+        let reserve = self.wrapping(config, Encapsulation::Red).max(self.repair_reserve(config));
+        let max =
+            config.max_packet.saturating_sub(overhead).saturating_sub(reserve.max(in_red.reserved_bytes()));
         let packets = frame.bytes.len() / (max / 2).max(1) + 2;
-        if !self.history.has_room(packets, frame.bytes.len()) {
+        if !self.history.has_room(packets.saturating_add(in_red.repairs(packets)), frame.bytes.len()) {
             return Err(SendError::Blocked);
         }
         let (history, next) = (&mut self.history, &mut self.next);
@@ -188,6 +204,7 @@ impl Encoding {
             Ok(true) => {
                 *next = next.saturating_add(1);
                 first = false;
+                in_red.extend(*next, history);
                 true
             }
             Ok(false) => false,
@@ -196,7 +213,11 @@ impl Encoding {
                 false
             }
         };
-        self.packetizer.frame(frame.bytes, timestamp.0, frame.layering, max, &mut take)?;
+        let divided = self.packetizer.frame(frame.bytes, timestamp.0, frame.layering, max, &mut take);
+        in_red.end(next, history);
+        self.ulpfec = in_red.group;
+        self.stats.unrepaired = self.stats.unrepaired.saturating_add(in_red.unrepaired);
+        divided?;
         if let Some(error) = failed {
             return Err(error.into());
         }
@@ -244,8 +265,15 @@ impl Encoding {
         last.wrapping_add(clock::ticks(now - at, rate)).0.wrapping_sub(self.timestamp_offset)
     }
 
+    /// Header extensions are others from now on.
+    pub(crate) fn set_extensions(&mut self, config: &SenderConfig) {
+        (self.bare_header, self.stamps) = (Vec::new(), Stamps::of(&config.extensions));
+    }
+
     pub(crate) fn omit(&mut self, source: u32, number: u64) {
-        self.forward.omit(source, number);
+        if let Some(forward) = self.forward.made() {
+            forward.omit(source, number);
+        }
     }
 
     /// A packet that was sent at once.
@@ -297,7 +325,7 @@ impl Encoding {
 
     /// What is sent again where nobody has asked for anything: the newest that the path carries with what is added to it.
     fn padding(&self, config: &SenderConfig) -> Option<u64> {
-        let longest = config.max_forwarded.saturating_sub(self.wrapping(config));
+        let longest = config.max_forwarded.saturating_sub(self.wrapping(config, Encapsulation::Red));
         let newest = self.history.newest_sent(longest).map(|stored| stored.number);
         newest.filter(|number| self.cannot_pad != Some(*number))
     }
@@ -329,8 +357,8 @@ impl Encoding {
         out: &mut Writer<'_>,
     ) -> bool {
         while let Some(stored) = self.history.asked() {
-            let (number, len) = (stored.number, stored.bytes.len());
-            let cost = len.saturating_add(self.wrapping(config));
+            let (number, len, encapsulation) = (stored.number, stored.len(), stored.encapsulation);
+            let cost = len.saturating_add(self.wrapping(config, encapsulation));
             // One that was as long as the path carried then, and is too long now, goes nowhere.
             if cost > config.max_forwarded || !self.budget.spend(cost) {
                 self.history.answered(now, false);
@@ -384,17 +412,32 @@ impl Encoding {
     ) -> bool {
         let transport = log.next();
         let Some(stored) = self.history.front() else { return false };
-        let (number, len, waited) = (stored.number, stored.bytes.len(), now - stored.added);
-        if out.room() < len {
+        if let Encapsulation::Ulpfec { protected, distance } = stored.encapsulation {
+            return self.write_ulpfec(now, config, (protected, distance), log, out);
+        }
+        let (number, len, waited) = (stored.number, stored.len(), now - stored.added);
+        let red = config.red().filter(|_| stored.encapsulation == Encapsulation::Red);
+        let (start, more) = (out.len(), red.map_or(0, |_| PRIMARY_HEADER));
+        if out.room() < len.saturating_add(more) {
             return false;
         }
-        let Ok(mut packet) = PacketMut::decode(&mut stored.bytes, len) else { return false };
-        stamp(&mut packet, &config.extensions, now, transport);
-        let view = packet.as_packet();
-        let (payload, marker) = (view.payload().len(), view.header().marker);
-        if out.put(&stored.bytes).is_err() {
+        let (head, tail) = (stored.head.len(), stored.tail().len());
+        let is_stamped = self.stamps.write(&mut stored.head, now, transport);
+        let Ok(mut packet) = PacketMut::decode(&mut stored.head, head) else { return false };
+        if !is_stamped {
+            stamp(&mut packet, &config.extensions, now, transport);
+        }
+        let (payload, marker) = (packet.payload_len().saturating_add(tail), packet.marker());
+        if !stored.write(out) {
             return false;
         }
+        if let Some(red) = red
+            && red::encapsulate(out, start, red.payload_type).is_err()
+        {
+            out.truncate(start);
+            return false;
+        }
+        let (len, payload) = (len.saturating_add(more), payload.saturating_add(more));
         log.push(now, self.ssrc, wire(number), len, kind_of(config));
         self.history.sent(now);
         self.stats.waited = self.stats.waited.saturating_add(waited);
@@ -414,10 +457,11 @@ impl Encoding {
     ) -> bool {
         let Some(stored) = self.history.get(number) else { return false };
         let start = out.len();
-        let len = stored.bytes.len();
+        let len = stored.len();
         // Its own number, and its name if it has one.
-        if out.room() < len.saturating_add(self.wrapping(config)) || out.put(&stored.bytes).is_err() {
-            out.truncate(start);
+        let (rtx, red) = config.again(stored.encapsulation);
+        let most = len.saturating_add(self.wrapping(config, stored.encapsulation));
+        if out.room() < most || !stored.write(out) {
             return false;
         }
         let spare = out.room().min(MAX_WRAPPING);
@@ -428,7 +472,10 @@ impl Encoding {
         let wrapped = PacketMut::decode(out.written_mut(start), len).ok().and_then(|mut packet| {
             let mut sequence = wire(number);
             let mut ssrc = self.ssrc;
-            if let Some(payload_type) = config.rtx {
+            if let Some(payload_type) = red {
+                rtp::payload::red::encapsulate(&mut packet, payload_type).ok()?;
+            }
+            if let Some(payload_type) = rtx {
                 (sequence, ssrc) = (wire(self.next_rtx), self.rtx_ssrc);
                 // What was sent with its stream's name is no packet of that stream any more.
                 if let Some(id) = config.extensions.id(Kind::Rid) {
@@ -438,8 +485,8 @@ impl Encoding {
                     self.name_retransmission(config, &mut packet).ok()?;
                 }
                 rtx::wrap(&mut packet, rtx::Stream { ssrc, payload_type }, sequence).ok()?;
+                stamp(&mut packet, &config.extensions, now, log.next());
             }
-            stamp(&mut packet, &config.extensions, now, log.next());
             Some((packet.len(), packet.as_packet().payload().len(), sequence, ssrc))
         });
         let Some((len, payload, sequence, ssrc)) = wrapped else {
@@ -447,8 +494,13 @@ impl Encoding {
             return false;
         };
         out.truncate(start.saturating_add(len));
-        self.next_rtx = self.next_rtx.saturating_add(u64::from(config.rtx.is_some()));
-        log.push(now, ssrc, sequence, len, kind);
+        // Under a number of its own; otherwise it is what it was, to the last bit: SRTP protects no other under its number.
+        if rtx.is_some() {
+            self.next_rtx = self.next_rtx.saturating_add(1);
+            log.push(now, ssrc, sequence, len, kind);
+        } else {
+            log.give_up(ssrc, sequence);
+        }
         self.count_headers(len, payload);
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
@@ -477,10 +529,16 @@ impl Encoding {
         config.extensions.write(packet, &RepairedRid(rid)).map(drop)
     }
 
-    /// By how much a packet grows at most when it is sent again: its own number, and its names as long as they are needed.
-    fn wrapping(&self, config: &SenderConfig) -> usize {
+    /// By how much a packet grows at most when it is sent again: what it goes in, its own number, and its names as long as they are
+    /// needed.
+    fn wrapping(&self, config: &SenderConfig, encapsulation: Encapsulation) -> usize {
+        let (rtx, red) = config.again(encapsulation);
+        self.rtx_wrapping(config, rtx).saturating_add(red.map_or(0, |_| PRIMARY_HEADER))
+    }
+
+    fn rtx_wrapping(&self, config: &SenderConfig, rtx: Option<PayloadType>) -> usize {
         let name = |name: Option<usize>| name.map_or(0, |len| len.saturating_add(ELEMENT));
-        match config.rtx {
+        match rtx {
             None => 0,
             Some(_) if self.rtx_is_known => rtx::OVERHEAD,
             Some(_) => {
@@ -489,98 +547,6 @@ impl Encoding {
                 rtx::OVERHEAD.saturating_add(names).saturating_add(ELEMENT)
             }
         }
-    }
-
-    /// A packet of repair over the group; `None` if there is none to be had.
-    fn write_repair(
-        &mut self,
-        now: Instant,
-        config: &SenderConfig,
-        log: &mut SentLog,
-        out: &mut Writer<'_>,
-    ) -> Option<bool> {
-        let fec = config.fec?;
-        let stored = || self.group.iter().filter_map(|number| self.history.get(*number));
-        let longest = stored().map(|stored| stored.bytes.len()).max()?;
-        let most = longest.saturating_add(self.repair_overhead(config));
-        if most > config.max_forwarded {
-            // What it protects is of others, or was divided for a path that carried more.
-            self.stats.unrepaired = self.stats.unrepaired.saturating_add(1);
-            return None;
-        }
-        if out.room() < most {
-            return Some(false);
-        }
-        let header = Header {
-            marker: false,
-            payload_type: fec.payload_type,
-            sequence_number: wire(self.next_fec),
-            timestamp: self.time?.0,
-            ssrc: self.fec_ssrc,
-        };
-        let protected = [self.ssrc];
-        // RFC 8627 §4.2.1: the contributing source is the stream that is protected.
-        let csrcs: &[Ssrc] = if fec.format == fec::Format::Flex { &protected } else { &[] };
-        let start = out.len();
-        let mut encoder = Encoder::new(out, header, csrcs).ok()?;
-        let extensions = &config.extensions;
-        if let Some(mid) = config.mid.filter(|_| self.remote.count == 0) {
-            extensions.encode(&mut encoder, Form::OneByte, &mid).ok()?;
-        }
-        for (id, zeros) in stamps(extensions) {
-            encoder.element(Form::OneByte, id, zeros).ok()?;
-        }
-        let packets = stored().map(|stored| stored.bytes.as_slice());
-        let written = encoder.finish_with(0, |out| fec::protect(fec.format, packets, out).map(drop)).ok()?;
-        let mut payload = 0;
-        if let Ok(mut packet) = PacketMut::decode(out.written_mut(start), written) {
-            stamp(&mut packet, extensions, now, log.next());
-            payload = packet.as_packet().payload().len();
-        }
-        self.next_fec = self.next_fec.saturating_add(1);
-        log.push(now, self.fec_ssrc, header.sequence_number, written, PacketKind::Repair);
-        self.stats.packets = self.stats.packets.saturating_add(1);
-        self.stats.repairs = self.stats.repairs.saturating_add(1);
-        self.count_headers(written, payload);
-        self.stats.bytes = self.stats.bytes.saturating_add(u64::try_from(payload).unwrap_or(0));
-        Some(true)
-    }
-
-    /// By how much a packet of repair is longer at most than the longest that it protects.
-    fn repair_overhead(&self, config: &SenderConfig) -> usize {
-        let Some(fec) = config.fec else { return 0 };
-        let mid = config.mid.filter(|_| self.is_named()).map(|mid| mid.as_bytes().len());
-        let elements = stamps(&config.extensions).map(|(_, zeros)| zeros.len()).chain(mid);
-        let elements = elements.fold(0, |sum, len| len.saturating_add(1).saturating_add(sum));
-        let extensions = if elements == 0 { 0 } else { elements.saturating_add(EXTENSION) };
-        let header = match fec.format {
-            fec::Format::Ulp => 18,
-            fec::Format::Flex03 => 32,
-            // With the one contributing source.
-            fec::Format::Flex => 28,
-        };
-        extensions.saturating_add(header)
-    }
-
-    /// What packets leave free so that the path carries their repair.
-    fn repair_reserve(&self, config: &SenderConfig) -> usize {
-        let spare = config.max_forwarded.saturating_sub(config.max_packet);
-        self.repair_overhead(config).saturating_sub(spare)
-    }
-
-    fn extend_group(&mut self, config: &SenderConfig, number: u64, end: bool) {
-        let Some(fec) = config.fec else { return };
-        let most = fec.group.clamp(2, MAX_GROUP);
-        if self.group.len() < most {
-            self.group.push(number);
-        }
-        // A frame that is too short for a repair of its own leaves its packets to the next.
-        self.group_ends = end && self.group.len() >= most.div_ceil(2);
-    }
-
-    fn group_is_full(&self, config: &SenderConfig) -> bool {
-        let full = |fec: super::FecConfig| self.group.len() >= fec.group.clamp(2, MAX_GROUP);
-        config.fec.is_some_and(|fec| full(fec) || self.group_ends)
     }
 
     fn count_frame(&mut self, bytes: usize) {
@@ -601,6 +567,11 @@ impl Encoding {
     fn count_media(&mut self, len: usize, payload: usize) {
         self.count_headers(len, payload);
         self.budget.earn(len);
+        self.count_of_source(payload);
+    }
+
+    /// A packet under the stream's own source: sender reports count it (RFC 3550 §6.4.1).
+    fn count_of_source(&mut self, payload: usize) {
         self.reports_to_go = 2;
         let stats = &mut self.stats;
         stats.packets = stats.packets.saturating_add(1);
@@ -634,7 +605,3 @@ const FIRST_CYCLE: u64 = 1 << 16;
 const MAX_WRAPPING: usize = 96;
 /// What an element has beside its value: two bytes in front of it, and its part of what fills a word, or of a new header extension.
 const ELEMENT: usize = 4;
-/// The header of header extensions, and what fills the last word.
-const EXTENSION: usize = 7;
-/// RFC 5109 §7.3 spans 48 packets.
-const MAX_GROUP: usize = 48;

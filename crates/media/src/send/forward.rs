@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use proto::Instant;
 use rtp::payload::{vp8, vp9};
 use rtp::{PacketMut, RtpTimestamp, SequenceNumber};
 
+use crate::later::Blank;
 use crate::{Codec, clock};
 
 /// Makes one stream of packets that come from several: numbers without gaps but those of losses, times that go on, pictures that are
@@ -11,7 +13,7 @@ use crate::{Codec, clock};
 ///
 /// Each source has an offset between its numbers and ours, from its first packet on; leaving packets out lowers it for those behind.
 /// Offsets are remembered by where they begin, so that packets that come late get the one of their place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Forward {
     source: Option<u32>,
     /// From which number of the source on, by how much ours is higher; the newest last.
@@ -25,6 +27,13 @@ pub(crate) struct Forward {
     last_picture: Option<u16>,
     base_offset: u8,
     last_base: Option<u8>,
+}
+
+impl Blank for Forward {
+    fn blank() -> &'static Self {
+        static NONE: LazyLock<Forward> = LazyLock::new(Forward::default);
+        &NONE
+    }
 }
 
 impl Forward {
@@ -101,26 +110,20 @@ impl Forward {
     }
 
     fn rewrite_vp8(&mut self, payload: &mut [u8], fresh: bool) {
-        let Ok((descriptor, _)) = vp8::Descriptor::decode(payload) else { return };
-        let picture = descriptor.picture_id.map(|picture| self.picture(picture.value(), fresh));
-        let base = descriptor.tl0_pic_idx.map(|base| self.base(base, fresh));
-        // It was decoded just now.
-        let _ = vp8::rewrite(
-            payload,
-            vp8::Rewrite { picture_id: picture, tl0_pic_idx: base, ..vp8::Rewrite::default() },
-        );
+        // What cannot be read stays as it is: those who decode it will say so.
+        let _ = vp8::rewrite_with(payload, |theirs| vp8::Rewrite {
+            picture_id: theirs.picture_id.map(|picture| self.picture(picture.value(), fresh)),
+            tl0_pic_idx: theirs.tl0_pic_idx.map(|base| self.base(base, fresh)),
+            ..vp8::Rewrite::default()
+        });
     }
 
     fn rewrite_vp9(&mut self, payload: &mut [u8], fresh: bool) {
-        let Ok((descriptor, _)) = vp9::Descriptor::decode(payload) else { return };
-        let picture = descriptor.picture_id.map(|picture| picture.value());
-        let base = descriptor.tl0_pic_idx;
-        let picture = picture.map(|picture| self.picture(picture, fresh));
-        let base = base.map(|base| self.base(base, fresh));
-        let _ = vp9::rewrite(
-            payload,
-            vp9::Rewrite { picture_id: picture, tl0_pic_idx: base, ..vp9::Rewrite::default() },
-        );
+        let _ = vp9::rewrite_with(payload, |theirs| vp9::Rewrite {
+            picture_id: theirs.picture_id.map(|picture| self.picture(picture.value(), fresh)),
+            tl0_pic_idx: theirs.tl0_pic_idx.map(|base| self.base(base, fresh)),
+            ..vp9::Rewrite::default()
+        });
     }
 
     /// Our number of a picture, of 15 bits.

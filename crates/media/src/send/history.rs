@@ -1,7 +1,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use proto::Instant;
+use proto::{Instant, Writer};
+
+use super::encoding::Encapsulation;
+use super::shared::SharedPacket;
 
 /// The packets of a stream: those that wait to be sent, and those that were, for whoever asks for them again.
 ///
@@ -48,12 +51,50 @@ impl Default for HistoryLimits {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) number: u64,
-    pub(crate) bytes: Vec<u8>,
+    /// The packet; of one whose payload is shared what stands in front of that.
+    pub(crate) head: Vec<u8>,
+    tail: Option<Tail>,
     pub(crate) sent: Option<Instant>,
     pub(crate) added: Instant,
     /// When it was sent again, and whether it waits to be.
     again: Option<Instant>,
     is_asked: bool,
+    pub(crate) encapsulation: Encapsulation,
+}
+
+/// The rest of a packet: what is shared with others.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) packet: SharedPacket,
+    /// From where on in its payload.
+    pub(crate) from: usize,
+}
+
+impl Stored {
+    /// Whether it repairs others: only its header is stored, and nobody gets it again.
+    const fn is_repair(&self) -> bool {
+        matches!(self.encapsulation, Encapsulation::Ulpfec { .. })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.head.len().saturating_add(self.tail().len())
+    }
+
+    /// What follows the head.
+    pub(crate) fn tail(&self) -> &[u8] {
+        let Some(Tail { packet, from }) = &self.tail else { return &[] };
+        packet.payload().get(*from..).unwrap_or_default()
+    }
+
+    /// Writes it behind what `out` holds. Gives whether there was room.
+    pub(crate) fn write(&self, out: &mut Writer<'_>) -> bool {
+        let start = out.len();
+        let written = out.put(&self.head).and_then(|()| out.put(self.tail()));
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written.is_ok()
+    }
 }
 
 impl History {
@@ -92,28 +133,62 @@ impl History {
 
     /// Keeps a packet: one that waits, or one that was sent. Gives whether it is new.
     pub(crate) fn add(&mut self, now: Instant, number: u64, bytes: Vec<u8>, sent: Option<Instant>) -> bool {
+        self.add_shared(now, number, bytes, None, sent)
+    }
+
+    /// The same of a packet whose payload is shared.
+    pub(crate) fn add_shared(
+        &mut self,
+        now: Instant,
+        number: u64,
+        head: Vec<u8>,
+        tail: Option<Tail>,
+        sent: Option<Instant>,
+    ) -> bool {
         let Err(at) = self.place(number) else {
-            self.give_back(bytes);
+            self.give_back(head);
             return false;
         };
-        let len = bytes.len();
+        let encapsulation = Encapsulation::None;
+        let stored =
+            Stored { number, head, tail, sent, added: now, again: None, is_asked: false, encapsulation };
+        let len = stored.len();
         self.bytes = self.bytes.saturating_add(len);
-        self.packets.insert(at, Stored { number, bytes, sent, added: now, again: None, is_asked: false });
+        // As a rule it is the newest one.
+        if at == self.packets.len() {
+            self.packets.push_back(stored);
+        } else {
+            self.packets.insert(at, stored);
+        }
         if sent.is_none() {
             self.waiting.push_back(number);
             self.waiting_bytes = self.waiting_bytes.saturating_add(len);
         }
         let limits = self.limits;
-        let is_old = |stored: &Stored| stored.sent.is_some_and(|sent| now - sent > limits.max_age);
-        while self.packets.len() > limits.max_packets
-            || self.bytes > limits.max_bytes
-            || self.packets.front().is_some_and(is_old)
-        {
-            if !self.forget_oldest() {
-                break;
-            }
-        }
+        while (self.packets.len() > limits.max_packets || self.bytes > limits.max_bytes)
+            && self.forget_oldest()
+        {}
+        self.forget_old(now);
         true
+    }
+
+    /// Forgets what nobody waits for any more.
+    pub(crate) fn forget_old(&mut self, now: Instant) {
+        let max_age = self.limits.max_age;
+        let is_old = |stored: &Stored| stored.sent.is_some_and(|sent| now - sent > max_age);
+        while self.packets.front().is_some_and(is_old) && self.forget_oldest() {}
+    }
+
+    /// Forgets all that was sent.
+    pub(crate) fn forget_sent(&mut self) {
+        while self.forget_oldest() {}
+    }
+
+    /// Says what a packet goes in.
+    pub(crate) fn encapsulate(&mut self, number: u64, encapsulation: Encapsulation) {
+        if let Some(stored) = self.get_mut(number) {
+            stored.encapsulation = encapsulation;
+        }
     }
 
     /// The packet that goes next.
@@ -128,7 +203,7 @@ impl History {
             && let Some(stored) = self.get_mut(number)
         {
             stored.sent = Some(now);
-            let len = stored.bytes.len();
+            let len = stored.len();
             self.waiting_bytes = self.waiting_bytes.saturating_sub(len);
         }
     }
@@ -137,10 +212,11 @@ impl History {
         !self.waiting.is_empty()
     }
 
-    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now.
+    /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now, and is no
+    /// repair.
     pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
         let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
-        let Some(stored) = self.get_mut(number) else { return false };
+        let Some(stored) = self.get_mut(number).filter(|stored| !stored.is_repair()) else { return false };
         let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
         // A request that crossed a retransmission on its way asks for what is coming.
         let crossed = stored.again.is_some_and(|again| now - again < round_trip / 2);
@@ -150,6 +226,11 @@ impl History {
         stored.is_asked = true;
         self.again.push_back(number);
         true
+    }
+
+    /// Whether any were asked for that have not gone again.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.again.is_empty()
     }
 
     /// The packet that goes next of those that were asked for.
@@ -178,7 +259,7 @@ impl History {
     /// Of the newest packets that were sent the newest that is no longer than this.
     pub(crate) fn newest_sent(&self, longest: usize) -> Option<&Stored> {
         let sent = self.packets.iter().rev().filter(|stored| stored.sent.is_some());
-        sent.take(LOOK_BACK).find(|stored| stored.bytes.len() <= longest)
+        sent.take(LOOK_BACK).find(|stored| stored.len() <= longest && !stored.is_repair())
     }
 
     /// Bytes that wait.
@@ -222,8 +303,8 @@ impl History {
             return false;
         }
         if let Some(stored) = self.packets.pop_front() {
-            self.bytes = self.bytes.saturating_sub(stored.bytes.len());
-            self.give_back(stored.bytes);
+            self.bytes = self.bytes.saturating_sub(stored.len());
+            self.give_back(stored.head);
         }
         true
     }

@@ -107,6 +107,14 @@ impl SentLog {
         }
     }
 
+    /// A packet is sent again as it was: nobody can tell any more when the first of the two has arrived, so that it says nothing.
+    pub(crate) fn give_up(&mut self, ssrc: Ssrc, sequence: SequenceNumber) {
+        let mut packets = self.packets.iter_mut().rev();
+        if let Some(packet) = packets.find(|packet| packet.ssrc == ssrc && packet.sequence == sequence) {
+            packet.told = true;
+        }
+    }
+
     /// All bytes that were sent.
     pub const fn bytes(&self) -> u64 {
         self.bytes
@@ -181,5 +189,10 @@ mod tests {
         assert!(log.by_transport(SequenceNumber(5)).is_none());
         assert_eq!(log.by_stream(Ssrc(1), SequenceNumber(9)).unwrap().transport, 131_075);
         assert!(log.by_stream(Ssrc(2), SequenceNumber(9)).is_none());
+        log.give_up(Ssrc(1), SequenceNumber(9));
+        assert!(
+            log.tell_transport(SequenceNumber(3)).is_none()
+                && log.tell_transport(SequenceNumber(2)).is_some()
+        );
     }
 }

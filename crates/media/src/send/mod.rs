@@ -7,16 +7,18 @@ mod history;
 mod key_frame;
 mod log;
 mod packetizer;
+mod shared;
 mod stats;
 mod template;
 mod tones;
 
-pub use config::{EncodingConfig, FecConfig, Numbering, SenderConfig};
+pub use config::{EncodingConfig, FecConfig, Numbering, RedConfig, SenderConfig};
 pub(crate) use encoding::Class;
 pub use encoding::OutgoingFrame;
 pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
 pub use packetizer::Layering;
+pub use shared::{SharedPacket, SharedPackets};
 pub use stats::{EncodingStats, RemoteReport};
 pub use tones::{ToneError, ToneFormat};
 
@@ -28,12 +30,13 @@ use proto::{Instant, Writer};
 use rtp::extension::ExtensionMap;
 use rtp::payload::FrameError;
 use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
-use rtp::{EditError, NtpTime, Packet, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
+use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
 use self::tones::Tones;
-use crate::breaker::{Circumstances, Stop};
+use crate::breaker::{Breaker, Circumstances, Stop};
 use crate::transform::Outgoing;
+use crate::transport::turns;
 use crate::{EncodedFrame, EncodedTransform, clock};
 
 /// Why something was not sent.
@@ -50,8 +53,6 @@ pub enum SendError {
     TooLong,
     /// The packet is older than what is forwarded of its source.
     Late,
-    /// What is to be forwarded is no packet of RTP.
-    Malformed,
     /// The transform has left the frame out.
     Refused,
     /// The frame cannot be divided.
@@ -80,7 +81,6 @@ impl fmt::Display for SendError {
             Self::Inactive => "the stream is not active",
             Self::TooLong => "the payload is longer than a packet",
             Self::Late => "the packet is older than what is forwarded of its source",
-            Self::Malformed => "it is no packet of RTP",
             Self::Refused => "the transform has left the frame out",
             Self::Frame(error) => return error.fmt(f),
             Self::Edit(error) => return error.fmt(f),
@@ -190,9 +190,20 @@ impl Sender {
         }
     }
 
+    /// The section was negotiated anew, or frames are of another codec: how what is sent from now on is repaired. What was sent
+    /// in other RED, or in none, is not sent again.
+    pub fn set_repair(&mut self, fec: Option<FecConfig>, red: Option<RedConfig>) {
+        let before = self.config.red().map(|red| red.payload_type);
+        (self.config.fec, self.config.red) = (fec, red);
+        if self.config.red().map(|red| red.payload_type) != before {
+            self.encodings.iter_mut().for_each(|encoding| encoding.history.forget_sent());
+        }
+    }
+
     /// The header extensions were negotiated anew.
     pub fn set_extensions(&mut self, mid: Option<rtp::Mid>, extensions: ExtensionMap) {
         (self.config.mid, self.config.extensions) = (mid, extensions);
+        self.encodings.iter_mut().for_each(|encoding| encoding.set_extensions(&self.config));
     }
 
     /// The longest packet, without what SRTP adds: what the path carries.
@@ -230,8 +241,9 @@ impl Sender {
     /// Lets a stream that its circuit breaker has stopped go on: RFC 8083 §4.5 leaves that to the user, or to a program that knows
     /// that the path is another.
     pub fn resume(&mut self, encoding: usize) {
-        if let Some(encoding) = self.encodings.get_mut(encoding) {
-            encoding.breaker.close();
+        let breaker = self.encodings.get_mut(encoding).and_then(|encoding| encoding.breaker.made());
+        if let Some(breaker) = breaker {
+            breaker.close();
         }
     }
 
@@ -287,9 +299,9 @@ impl Sender {
         encoding.send_payload(now, config, payload_type, marker, frame)
     }
 
-    /// Forwards a packet of somebody else: a copy of it becomes one of this stream, and waits. `source` tells streams apart that take
-    /// turns, as the layers of simulcast do; `number` is the packet's in its stream, as a receiver gives it, and `theirs` what
-    /// identifiers of its header extensions mean. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
+    /// Forwards a packet of somebody else: it becomes one of this stream, and waits. Its payload stays where it is, and is there for
+    /// others, too. `source` tells streams apart that take turns, as the layers of simulcast do, and has the packet's number in its
+    /// stream, as a receiver gives it. To send it at once, see [`Rtp::forward`](crate::Rtp::forward).
     ///
     /// # Errors
     ///
@@ -298,31 +310,15 @@ impl Sender {
         &mut self,
         now: Instant,
         encoding: usize,
-        source: u32,
-        number: u64,
-        packet: &[u8],
-        theirs: &ExtensionMap,
+        source: (u32, u64),
+        packet: &SharedPacket,
     ) -> Result<(), SendError> {
         let now = self.advance(now);
         let (config, encoding) = self.active(encoding)?;
-        if !encoding.history.has_room(1, packet.len()) {
+        if !encoding.history.has_room(1, packet.payload().len()) {
             return Err(SendError::Blocked);
         }
-        let packet = Packet::decode(packet).map_err(|_| SendError::Malformed)?;
-        let mut memory = encoding.history.memory(0);
-        match encoding.adopt_copy(now, config, (source, number), &packet, theirs, &mut memory) {
-            Ok(number) => {
-                if encoding.history.add(now, number, memory, None) {
-                    Ok(())
-                } else {
-                    Err(SendError::Late)
-                }
-            }
-            Err(error) => {
-                encoding.history.give_back(memory);
-                Err(error)
-            }
-        }
+        encoding.adopt_shared(now, config, source, packet)
     }
 
     /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
@@ -334,12 +330,12 @@ impl Sender {
 
     /// What was sent of a stream.
     pub fn stats(&self, encoding: usize) -> Option<EncodingStats> {
-        self.encodings.get(encoding).map(|encoding| encoding.stats)
+        self.encodings.get(encoding).map(|encoding| *encoding.stats)
     }
 
     /// What a receiver said last of a stream.
     pub fn remote(&self, encoding: usize) -> Option<RemoteReport> {
-        self.encodings.get(encoding).map(|encoding| encoding.remote)
+        self.encodings.get(encoding).map(|encoding| *encoding.remote)
     }
 
     /// What peers want the bitrate to stay below, if they want that.
@@ -380,8 +376,9 @@ impl Sender {
         let now = self.advance(now);
         for at in 0..self.encodings.len() {
             let Some(encoding) = self.encodings.get_mut(at) else { continue };
+            encoding.history.forget_old(now);
             if self.config.circuit_breaker
-                && let Some(reason) = encoding.breaker.handle_timeout(now)
+                && let Some(reason) = encoding.breaker.made().and_then(|it| it.handle_timeout(now))
             {
                 self.stop(at, reason);
             }
@@ -394,10 +391,10 @@ impl Sender {
     pub(crate) fn handle_rtcp(&mut self, now: Instant, ntp: NtpTime, interval: Duration, packet: &Rtcp<'_>) {
         let now = self.advance(now);
         if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
-            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.heard(now));
+            self.breakers().for_each(|breaker| breaker.heard(now));
         }
         if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
-            self.encodings.iter_mut().for_each(|encoding| encoding.breaker.fed(now));
+            self.breakers().for_each(|breaker| breaker.fed(now));
         }
         match packet {
             Rtcp::SenderReport(report) => {
@@ -454,7 +451,7 @@ impl Sender {
         let at = self.encodings.iter().position(|encoding| encoding.ssrc == block.ssrc);
         let Some((at, encoding)) = at.and_then(|at| Some((at, self.encodings.get_mut(at)?))) else { return };
         let round_trip = clock::round_trip(ntp, block.last_sr, block.delay_since_last_sr);
-        let remote = &mut encoding.remote;
+        let remote = &mut *encoding.remote;
         remote.block = block;
         remote.round_trip = round_trip.or(remote.round_trip);
         if let Some(trip) = round_trip {
@@ -509,6 +506,11 @@ impl Sender {
         self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
     }
 
+    /// Whether packets wait that were asked for again.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.history.is_asked())
+    }
+
     /// Whether what is sent is video, which waits for its turn; audio goes at once.
     pub(crate) const fn is_video(&self) -> bool {
         self.config.codec.is_video()
@@ -533,13 +535,11 @@ impl Sender {
         out: &mut Writer<'_>,
     ) -> bool {
         let now = self.advance(now);
-        let count = self.encodings.len();
-        for step in 0..count {
-            let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
+        for at in turns(self.turn, self.encodings.len()) {
             let Some(encoding) = self.encodings.get_mut(at) else { continue };
             if encoding.poll_packet(now, &self.config, class, log, out) {
                 encoding.breaker.sent(now);
-                self.turn = at.wrapping_add(1);
+                self.turn = at.saturating_add(1);
                 return true;
             }
         }
@@ -632,6 +632,11 @@ impl Sender {
 
     fn active(&mut self, encoding: usize) -> Result<(&SenderConfig, &mut Encoding), SendError> {
         Ok((&self.config, active(&mut self.encodings, encoding)?))
+    }
+
+    /// Those of streams that have sent.
+    fn breakers(&mut self) -> impl Iterator<Item = &mut Breaker> {
+        self.encodings.iter_mut().filter_map(|encoding| encoding.breaker.made())
     }
 
     fn advance(&mut self, now: Instant) -> Instant {

@@ -1,6 +1,9 @@
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rtp::rtcp::ReportBlock;
+
+use crate::later::Blank;
 
 /// What a receiver said last of a stream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -60,6 +63,20 @@ pub struct EncodingStats {
     pub plis: u64,
     /// See there.
     pub firs: u64,
-    /// Packets of media alone, and bytes of their payloads: what sender reports tell.
+    /// Packets under the source of the stream, and bytes of their payloads: what sender reports tell.
     pub(super) media: (u32, u32),
+}
+
+impl Blank for RemoteReport {
+    fn blank() -> &'static Self {
+        static NONE: LazyLock<RemoteReport> = LazyLock::new(RemoteReport::default);
+        &NONE
+    }
+}
+
+impl Blank for EncodingStats {
+    fn blank() -> &'static Self {
+        static NONE: LazyLock<EncodingStats> = LazyLock::new(EncodingStats::default);
+        &NONE
+    }
 }

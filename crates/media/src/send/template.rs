@@ -10,6 +10,7 @@ use super::packetizer::Write;
 use super::{OutgoingFrame, SenderConfig};
 
 /// What the packets of a frame have in common.
+#[derive(Debug)]
 pub(super) struct Template {
     pub(super) now: Instant,
     pub(super) ssrc: Ssrc,
@@ -82,6 +83,9 @@ impl Template {
     ) -> Result<(), EditError> {
         let map = &config.extensions;
         let form = form(config, frame);
+        for (id, zeros) in stamps(map) {
+            encoder.element(form, id, zeros)?;
+        }
         if self.named {
             if let Some(mid) = &config.mid {
                 map.encode(encoder, form, mid)?;
@@ -89,9 +93,6 @@ impl Template {
             if let Some(rid) = &self.rid {
                 map.encode(encoder, form, rid)?;
             }
-        }
-        for (id, zeros) in stamps(map) {
-            encoder.element(form, id, zeros)?;
         }
         if let Some(level) = &frame.audio_level {
             map.encode(encoder, form, level)?;
@@ -109,7 +110,7 @@ impl Template {
 }
 
 /// One-byte elements, unless one does not go into that form.
-fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
+pub(super) fn form(config: &SenderConfig, frame: &OutgoingFrame<'_>) -> Form {
     let values =
         frame.extensions.iter().filter_map(|(kind, value)| Some((config.extensions.id(*kind)?, *value)));
     form_of(config, values)
@@ -133,25 +134,73 @@ pub(super) fn is_stamp(kind: Kind) -> bool {
     STAMPS.iter().any(|(stamp, _)| *stamp == kind)
 }
 
+/// What is written when packets leave that have it in front of their other elements, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stamps {
+    ids: [Option<u8>; STAMPS.len()],
+}
+
+impl Stamps {
+    pub(super) fn of(map: &ExtensionMap) -> Self {
+        Self { ids: STAMPS.map(|(kind, _)| map.id(kind)) }
+    }
+
+    /// Writes them, as far as they stand where they are expected. Gives whether all did: a packet that was written before other
+    /// header extensions were agreed upon may have others.
+    pub(super) fn write(self, packet: &mut [u8], now: Instant, transport: u64) -> bool {
+        if self.ids == [None; STAMPS.len()] {
+            return true;
+        }
+        let Some(first) = packet.first().filter(|first| **first & EXTENSION != 0) else { return false };
+        let begin = FIXED_HEADER.saturating_add(usize::from(*first & CSRC_COUNT).saturating_mul(4));
+        let Some(([p0, p1, _, _], mut elements)) =
+            packet.get_mut(begin..).and_then(|rest| rest.split_first_chunk_mut())
+        else {
+            return false;
+        };
+        let is_small = u16::from_be_bytes([*p0, *p1]) == Form::OneByte.profile();
+        let form = if is_small { Form::OneByte } else { Form::TwoByte };
+        for ((kind, zeros), id) in STAMPS.into_iter().zip(self.ids) {
+            let Some(id) = id else { continue };
+            let Some((header, rest)) = elements.split_at_mut_checked(form.header_len()) else { return false };
+            let Some((value, rest)) = rest.split_at_mut_checked(zeros.len()) else { return false };
+            if Some(&*header) != form.element_header(id, zeros.len()).get(..form.header_len()) {
+                return false;
+            }
+            stamp_value(kind, value, now, transport);
+            elements = rest;
+        }
+        true
+    }
+}
+
 /// Writes what is known when a packet leaves over what stands in its place.
 pub(super) fn stamp(packet: &mut PacketMut<'_>, map: &ExtensionMap, now: Instant, transport: u64) {
-    packet.change_elements(|id, value| match map.kind(id) {
-        Some(Kind::TransportSequence | Kind::TransportSequence2) => {
-            if let Some(place) = value.first_chunk_mut() {
-                *place = wire(transport).0.to_be_bytes();
-            }
+    packet.change_elements(|id, value| {
+        if let Some(kind) = map.kind(id) {
+            stamp_value(kind, value, now, transport);
         }
-        Some(Kind::AbsSendTime) => {
-            if let Some(place) = value.first_chunk_mut::<3>() {
-                let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
-                *place = time;
-            }
-        }
-        _ => {}
     });
+}
+
+fn stamp_value(kind: Kind, value: &mut [u8], now: Instant, transport: u64) {
+    if matches!(kind, Kind::TransportSequence | Kind::TransportSequence2) {
+        if let Some(place) = value.first_chunk_mut() {
+            *place = wire(transport).0.to_be_bytes();
+        }
+    } else if kind == Kind::AbsSendTime
+        && let Some(place) = value.first_chunk_mut::<3>()
+    {
+        let [_, time @ ..] = AbsSendTime::from_duration(now.since_epoch()).units().to_be_bytes();
+        *place = time;
+    }
 }
 
 const STAMPS: [(Kind, &[u8]); 3] =
     [(Kind::TransportSequence, &[0; 2]), (Kind::TransportSequence2, &[0; 2]), (Kind::AbsSendTime, &[0; 3])];
+/// RFC 3550 §5.1.
+const FIXED_HEADER: usize = 12;
+const CSRC_COUNT: u8 = 0x0f;
+const EXTENSION: u8 = 0x10;
 /// All header extensions together.
 const MAX_HEADER: usize = 1024;

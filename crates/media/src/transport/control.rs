@@ -141,12 +141,15 @@ impl Rtp {
         }
     }
 
-    /// The packet that was logged last was sent.
-    pub(super) fn control_sent(&mut self, now: Instant) {
-        let (Some(control), Some(packet)) = (&mut self.control, self.log.last()) else { return };
-        control.estimator.handle_sent(now, packet);
+    /// A packet of so many bytes was sent: the one that was logged last, if it has the place `next`. What is sent again as it was has
+    /// its place already.
+    pub(super) fn control_sent(&mut self, now: Instant, bytes: usize, next: u64) {
+        let Some(control) = &mut self.control else { return };
+        if let Some(packet) = self.log.last().filter(|packet| packet.transport == next) {
+            control.estimator.handle_sent(now, packet);
+        }
         let waiting = self.senders.iter().flatten().map(Sender::waiting_bytes).sum();
-        control.pacer.sent(now, packet.bytes, control.estimator.target(), waiting);
+        control.pacer.sent(now, bytes, control.estimator.target(), waiting);
     }
 
     /// Writes the packet whose turn it is, if it may go.
@@ -163,17 +166,27 @@ impl Rtp {
         let (is_open, pads) =
             (control.pacer.is_open(now), control.pacer.pads().is_some_and(|due| due <= now));
         let is_video = Sender::is_video;
-        self.poll_senders(now, |sender| !is_video(sender), Class::Any, out)
-            || is_open && (self.poll_senders(now, is_video, Class::Again, out) || self.poll_video(now, out))
+        let (mut has_audio, mut is_asked) = (false, false);
+        let mut urgencies: Option<(u8, u8)> = None;
+        for sender in self.senders.iter().flatten() {
+            has_audio |= !sender.is_video();
+            if sender.is_video() {
+                is_asked |= sender.is_asked();
+                let urgency = sender.urgency();
+                let (lowest, highest) = urgencies.unwrap_or((urgency, urgency));
+                urgencies = Some((lowest.min(urgency), highest.max(urgency)));
+            }
+        }
+        has_audio && self.poll_senders(now, |sender| !is_video(sender), Class::Any, out)
+            || is_open
+                && (is_asked && self.poll_senders(now, is_video, Class::Again, out)
+                    || urgencies.is_some_and(|urgencies| self.poll_video(now, urgencies, out)))
             || pads && is_open && self.poll_senders(now, is_video, Class::Padding, out)
     }
 
     /// Writes the next packet of video: senders of one urgency take turns, and lower ones wait for higher ones.
-    fn poll_video(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
-        let urgencies = self.senders.iter().flatten().filter(|it| it.is_video()).map(Sender::urgency);
-        let (Some(mut urgency), Some(lowest)) = (urgencies.clone().max(), urgencies.min()) else {
-            return false;
-        };
+    fn poll_video(&mut self, now: Instant, (lowest, highest): (u8, u8), out: &mut Writer<'_>) -> bool {
+        let mut urgency = highest;
         loop {
             let is_it = |sender: &Sender| sender.is_video() && sender.urgency() == urgency;
             if self.poll_senders(now, is_it, Class::Fresh, out) {

@@ -12,7 +12,7 @@ pub use stats::RtpStats;
 use std::time::Duration;
 
 use crypto::Rng;
-use proto::{Ecn, Instant, Writer};
+use proto::{Ecn, Instant, Writer, sooner};
 use rtp::extension::{AbsSendTime, ExtensionMap, TransportSequence, TransportSequence2};
 use rtp::rtcp::{Compound, Encoder, Packet as Rtcp};
 use rtp::{DecodeError, Mid, Packet, PacketMut, Ssrc};
@@ -358,8 +358,9 @@ impl Rtp {
         self.schedule.start(now);
         let sender = self.senders.get_mut(sender.0).and_then(Option::as_mut);
         let sender = sender.ok_or(SendError::UnknownEncoding)?;
+        let next = self.log.next();
         sender.forward(now, encoding, source, packet, theirs, &mut self.log)?;
-        self.control_sent(now);
+        self.control_sent(now, packet.len(), next);
         if let Some(tap) = &mut self.tap {
             tap.rtp_out(now, packet);
         }
@@ -371,9 +372,10 @@ impl Rtp {
     /// for it.
     pub fn poll_rtp(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
         let now = self.advance(now);
+        let (start, next) = (out.len(), self.log.next());
         let written = self.poll_class(now, out);
         if written {
-            self.control_sent(now);
+            self.control_sent(now, out.len().saturating_sub(start), next);
         }
         written
     }
@@ -386,13 +388,11 @@ impl Rtp {
         class: Class,
         out: &mut Writer<'_>,
     ) -> bool {
-        let count = self.senders.len();
         let start = out.len();
-        for step in 0..count {
-            let at = self.turn.wrapping_add(step).checked_rem(count).unwrap_or(0);
+        for at in turns(self.turn, self.senders.len()) {
             let Some(sender) = self.senders.get_mut(at).and_then(Option::as_mut) else { continue };
             if which(sender) && sender.poll_packet(now, class, &mut self.log, out) {
-                self.turn = at.wrapping_add(1);
+                self.turn = at.saturating_add(1);
                 self.schedule.start(now);
                 if let Some(tap) = &mut self.tap {
                     tap::outgoing(tap.as_mut(), now, start, out);
@@ -451,7 +451,7 @@ impl Rtp {
     /// When something is due: a frame, a datagram, news.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let frames = self.receivers.iter().flatten().filter_map(Receiver::frame_due).min();
-        [frames, self.poll_due()].into_iter().flatten().min()
+        sooner(frames, self.poll_due())
     }
 
     /// When something other than a frame is due: for whoever asks each receiver [when a frame is](Receiver::frame_due).
@@ -462,7 +462,7 @@ impl Rtp {
         let packets = self.packets_due();
         let senders = self.senders.iter().flatten().filter_map(Sender::poll_timeout).min();
         let wanted = self.feedback_wanted_at().and_then(|at| Some(at.max(self.schedule.feedback_due()?)));
-        [packets, senders, wanted, self.schedule.due()].into_iter().flatten().min()
+        sooner(sooner(packets, senders), sooner(wanted, self.schedule.due()))
     }
 
     /// News.
@@ -639,12 +639,18 @@ impl Rtp {
         let asked = self.receivers.iter().flatten().filter_map(Receiver::feedback_due).min();
         let told = self.senders.iter().flatten().any(Sender::has_notification).then_some(self.last_now);
         let rate = self.received_rate.as_ref().and_then(|rate| rate.due());
-        [asked, told, self.feedback_due, rate].into_iter().flatten().min()
+        sooner(sooner(asked, told), sooner(self.feedback_due, rate))
     }
 
     fn wants_feedback(&self, now: Instant) -> bool {
         self.feedback_wanted_at().is_some_and(|at| at <= now)
     }
+}
+
+/// All places, from the one whose turn it is on.
+pub(crate) fn turns(turn: usize, count: usize) -> impl Iterator<Item = usize> {
+    let turn = if turn < count { turn } else { 0 };
+    (turn..count).chain(0..turn)
 }
 
 const fn arrival_limits(config: &RtpConfig) -> StreamArrivalLimits {
@@ -659,6 +665,8 @@ fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
     if places.len() >= limit {
         return None;
     }
+    // They are large, there are few, and none is added often.
+    places.reserve_exact(1);
     places.push(None);
     places.len().checked_sub(1)
 }

@@ -115,17 +115,29 @@ impl Pacer {
     }
 
     fn rate(&self, target: u64, waiting: usize) -> u64 {
-        let usual = u128::from(target).saturating_mul(self.config.percent.into()) / 100;
-        let bits = u128::try_from(waiting).unwrap_or(0).saturating_mul(8000);
-        let needed = bits.checked_div(self.config.max_queue.as_millis()).unwrap_or(0);
-        u64::try_from(usual.max(needed)).unwrap_or(u64::MAX)
+        let usual = scale(target, self.config.percent, 100);
+        if waiting == 0 {
+            return usual;
+        }
+        let millis = u64::try_from(self.config.max_queue.as_millis()).unwrap_or(u64::MAX);
+        let needed = scale(u64::try_from(waiting).unwrap_or(u64::MAX), 8000, millis);
+        usual.max(needed)
     }
 }
 
 /// How long so many bytes take.
 fn span(bytes: u64, rate: u64) -> Duration {
-    let nanos = u128::from(bytes).saturating_mul(8_000_000_000) / u128::from(rate.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Duration::from_nanos(scale(bytes, 8_000_000_000, rate.max(1)))
+}
+
+/// `value * factor / divisor`; 0 without a divisor.
+fn scale(value: u64, factor: u64, divisor: u64) -> u64 {
+    // Usual values need no division of 128 bits, which takes several times as long.
+    if let Some(product) = value.checked_mul(factor) {
+        return product.checked_div(divisor).unwrap_or(0);
+    }
+    let product = u128::from(value).saturating_mul(factor.into());
+    u64::try_from(product.checked_div(divisor.into()).unwrap_or(0)).unwrap_or(u64::MAX)
 }
 
 /// What goes at once, as audio and what is forwarded do, keeps the rest waiting no longer than this.

@@ -1,10 +1,11 @@
 //! Packets on their way from one connection to others.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use proto::Instant;
-use session::{MediaKind, Negotiated, PayloadType, SendMediaError, StreamId, TransceiverId};
+use session::{
+    MediaKind, Negotiated, PayloadType, SendMediaError, SharedPacket, SharedPackets, StreamId, TransceiverId,
+};
 
 use super::{Errand, Viewer};
 use crate::connection::{Core, Handle};
@@ -13,13 +14,14 @@ use crate::transceiver::KnownCodec;
 /// Packets that came in one turn and are to be forwarded.
 #[derive(Debug, Default)]
 pub(crate) struct Passing {
-    bytes: Vec<u8>,
     packets: Vec<PassingPacket>,
+    /// Makes those, and others that programs forward.
+    pub memory: SharedPackets,
 }
 
 #[derive(Debug)]
 struct PassingPacket {
-    place: Range<usize>,
+    packet: SharedPacket,
     stream: StreamId,
     number: u64,
     begins_key_frame: bool,
@@ -36,25 +38,20 @@ impl Passing {
     /// Forwards all of them; to be called while no connection is locked. `touched` hears of each connection by which
     /// something goes out.
     pub(crate) fn forward(&mut self, mut touched: impl FnMut(&Handle)) {
-        let Self { bytes, packets } = self;
-        for train in packets.chunk_by(|one, next| Arc::ptr_eq(&one.viewers, &next.viewers)) {
+        for train in self.packets.chunk_by(|one, next| Arc::ptr_eq(&one.viewers, &next.viewers)) {
             let viewers = train.first().map(|packet| packet.viewers.clone()).unwrap_or_default();
             for viewer in viewers.iter() {
                 let Some(handle) = viewer.handle.upgrade() else { continue };
                 let wish = handle.with(|core| {
                     // The clock is read after the lock is taken, so that time never goes back for a session.
                     let now = handle.now();
-                    train.iter().fold(None, |wish, packet| {
-                        let bytes = bytes.get(packet.place.clone()).unwrap_or_default();
-                        core.forward_passing(now, viewer, packet, bytes).or(wish)
-                    })
+                    train.iter().fold(None, |wish, packet| core.forward_passing(now, viewer, packet).or(wish))
                 });
                 touched(&handle);
                 wish.into_iter().for_each(Errand::run);
             }
         }
-        packets.clear();
-        bytes.clear();
+        self.packets.clear();
     }
 }
 
@@ -65,20 +62,18 @@ impl Core {
         now: Instant,
         id: TransceiverId,
         (stream, number): (StreamId, u64),
-        packet: &[u8],
+        packet: &SharedPacket,
         passing: &mut Passing,
     ) -> bool {
         let audience = self.media.get_mut(&id).and_then(|slot| slot.audience.as_deref_mut());
         let Some(audience) = audience else { return false };
-        let (viewers, rates) = (audience.viewers.clone(), audience.layers.count(now, stream, packet.len()));
+        let bytes = packet.bytes();
+        let (viewers, rates) = (audience.viewers.clone(), audience.layers.count(now, stream, bytes.len()));
         let Some(info) = self.session.transceiver(id) else { return false };
         let Some(negotiated) = info.negotiated.cloned() else { return false };
-        let begins_key_frame = begins_key_frame(info.kind, &negotiated, packet);
-        let start = passing.bytes.len();
-        passing.bytes.extend_from_slice(packet);
-        let place = start..passing.bytes.len();
+        let begins_key_frame = begins_key_frame(info.kind, &negotiated, bytes);
         passing.packets.push(PassingPacket {
-            place,
+            packet: packet.clone(),
             stream,
             number,
             begins_key_frame,
@@ -90,13 +85,7 @@ impl Core {
     }
 
     /// Forwards a packet by a transceiver, if it still wants those of this source, and it is of the stream that goes out there.
-    fn forward_passing(
-        &mut self,
-        now: Instant,
-        viewer: &Viewer,
-        packet: &PassingPacket,
-        bytes: &[u8],
-    ) -> Option<Errand> {
+    fn forward_passing(&mut self, now: Instant, viewer: &Viewer, packet: &PassingPacket) -> Option<Errand> {
         let id = viewer.id;
         let slot = self.media.get_mut(&id)?;
         let (turn, target) = (slot.turn, slot.target.map(|(bitrate, _)| bitrate));
@@ -106,7 +95,7 @@ impl Core {
             // Each change begins another source, so that its numbers go on from where the last one's have ended.
             let turn = turn.wrapping_add(u32::from(step.is_change));
             let source = (BY_ITSELF | turn, packet.number);
-            let sent = self.forward(now, id, 0, source, bytes, &packet.negotiated);
+            let sent = self.forward(now, id, 0, source, &packet.packet, &packet.negotiated);
             let slot = self.media_slot(id);
             match (sent, &mut slot.feed) {
                 (Ok(()), Some(feed)) if step.is_change => {
@@ -132,21 +121,20 @@ impl Core {
         id: TransceiverId,
         encoding: usize,
         source: (u32, u64),
-        packet: &[u8],
+        packet: &SharedPacket,
         theirs: &Arc<Negotiated>,
     ) -> Result<(), SendMediaError> {
-        self.follow_codec(id, packet, theirs)?;
-        self.session.forward_rtp(now, id, encoding, source, packet, &theirs.extensions)
+        self.follow_codec(id, packet.header().payload_type, theirs)?;
+        self.session.forward_rtp(now, id, encoding, source, packet)
     }
 
     /// Has a transceiver send what a packet is of, under the payload type that its own peer knows it by.
     fn follow_codec(
         &mut self,
         id: TransceiverId,
-        packet: &[u8],
+        payload_type: PayloadType,
         theirs: &Arc<Negotiated>,
     ) -> Result<(), SendMediaError> {
-        let payload_type = payload_type(packet).ok_or(SendMediaError::Malformed)?;
         let info = self.session.transceiver(id).ok_or(SendMediaError::Stopped)?;
         let ours = info.negotiated.ok_or(SendMediaError::NotSending)?;
         let known = self.media.get(&id).and_then(|slot| slot.codec.as_ref());
@@ -174,7 +162,7 @@ impl Core {
 const BY_ITSELF: u32 = 1 << 31;
 
 /// Which codec a packet is of.
-pub(crate) fn payload_type(packet: &[u8]) -> Option<PayloadType> {
+fn payload_type(packet: &[u8]) -> Option<PayloadType> {
     packet.get(1).and_then(|byte| PayloadType::new(byte & 0x7f))
 }
 

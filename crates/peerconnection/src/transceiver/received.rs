@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use session::{MediaKind, Negotiated, PayloadType, Rid, StreamId};
+use session::{MediaKind, Negotiated, PayloadType, Rid, SharedPacket, StreamId};
 
-use crate::forwarding::{begins_key_frame, payload_type};
+use crate::forwarding::begins_key_frame;
 
 /// A frame that came.
 #[derive(Clone, Debug)]
@@ -71,26 +71,25 @@ pub struct RtpPacket {
     /// Its number there, which does not wrap.
     pub number: u64,
     pub(crate) kind: MediaKind,
-    pub(crate) bytes: Bytes,
-    pub(crate) negotiated: Option<Arc<Negotiated>>,
+    pub(crate) packet: SharedPacket,
+    pub(crate) negotiated: Arc<Negotiated>,
 }
 
 impl RtpPacket {
     /// The packet (RFC 3550 §5.1).
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub fn bytes(&self) -> &[u8] {
+        self.packet.bytes()
     }
 
     /// Which codec it is of, among those that its sender may use.
-    pub fn payload_type(&self) -> Option<PayloadType> {
-        payload_type(&self.bytes)
+    pub fn payload_type(&self) -> PayloadType {
+        self.packet.header().payload_type
     }
 
     /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.
     /// Every packet of audio is such a one.
     pub fn begins_key_frame(&self) -> bool {
-        let negotiated = self.negotiated.as_ref();
-        negotiated.is_some_and(|negotiated| begins_key_frame(self.kind, negotiated, &self.bytes))
+        begins_key_frame(self.kind, &self.negotiated, self.bytes())
     }
 }
 

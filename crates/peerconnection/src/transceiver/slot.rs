@@ -85,21 +85,24 @@ pub const MAX_PACKETS: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use session::{EncoderLimits, MediaKind, StreamId};
+    use std::sync::Arc;
+
+    use session::{EncoderLimits, MediaKind, Negotiated, SharedPackets, StreamId};
 
     use super::*;
 
     #[test]
     fn as_many_packets_wait_as_the_limit_and_of_requests_the_latest() {
         let mut slot = MediaSlot::default();
+        let packet = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let shared = SharedPackets::default().share(&packet, &Negotiated::default().extensions).unwrap();
         let packet = |number| RtpPacket {
             stream: StreamId(0),
             rid: None,
             number,
             kind: MediaKind::Video,
-            bytes: Bytes::new(),
-            negotiated: None,
+            packet: shared.clone(),
+            negotiated: Arc::default(),
         };
         for number in 0..MAX_PACKETS as u64 {
             slot.add_packet(packet(number));

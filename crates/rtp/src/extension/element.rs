@@ -9,7 +9,8 @@ pub enum Form {
 }
 
 impl Form {
-    pub(crate) const fn profile(self) -> u16 {
+    /// The number in front of extensions of this form (RFC 8285 §4.2, §4.3).
+    pub const fn profile(self) -> u16 {
         match self {
             Self::OneByte => ONE_BYTE,
             Self::TwoByte => TWO_BYTE,
@@ -25,7 +26,8 @@ impl Form {
         }
     }
 
-    pub(crate) const fn header_len(self) -> usize {
+    /// How many bytes stand in front of each value.
+    pub const fn header_len(self) -> usize {
         match self {
             Self::OneByte => 1,
             Self::TwoByte => 2,
@@ -45,7 +47,7 @@ impl Form {
     }
 
     /// The first [`header_len`](Self::header_len) bytes of an element that goes into this form.
-    pub(crate) fn element_header(self, id: u8, value_len: usize) -> [u8; 2] {
+    pub fn element_header(self, id: u8, value_len: usize) -> [u8; 2] {
         let len = u8::try_from(value_len).unwrap_or_default();
         match self {
             Self::OneByte => [id << 4 | len.saturating_sub(1) & 0x0f, 0],

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Form, Value};
 use crate::{EditError, Encoder, Packet, PacketMut};
@@ -112,8 +113,8 @@ impl Kind {
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ExtensionMap {
-    /// By identifier.
-    entries: Vec<(u8, Kind)>,
+    /// By identifier. Whoever has the same map shares them.
+    entries: Option<Arc<[(u8, Kind)]>>,
 }
 
 impl ExtensionMap {
@@ -127,32 +128,38 @@ impl ExtensionMap {
         if matches!(id, 0 | 15) {
             return Err(MapError::Id);
         }
-        if self.entries.iter().any(|entry| (entry.0 == id) != (entry.1 == kind)) {
+        let entries = self.entries();
+        if entries.iter().any(|entry| (entry.0 == id) != (entry.1 == kind)) {
             return Err(MapError::Taken);
         }
-        match self.entries.binary_search_by_key(&id, |entry| entry.0) {
+        match entries.binary_search_by_key(&id, |entry| entry.0) {
             Ok(_) => Ok(()),
-            Err(_) if self.entries.len() >= MAX_EXTENSIONS => Err(MapError::Full),
+            Err(_) if entries.len() >= MAX_EXTENSIONS => Err(MapError::Full),
             Err(place) => {
-                self.entries.insert(place, (id, kind));
+                let (before, behind) = entries.split_at(place);
+                self.entries = Some([before, &[(id, kind)], behind].concat().into());
                 Ok(())
             }
         }
     }
 
+    fn entries(&self) -> &[(u8, Kind)] {
+        self.entries.as_deref().unwrap_or_default()
+    }
+
     /// What `id` stands for.
     pub fn kind(&self, id: u8) -> Option<Kind> {
-        self.entries.iter().find(|entry| entry.0 == id).map(|entry| entry.1)
+        self.entries().iter().find(|entry| entry.0 == id).map(|entry| entry.1)
     }
 
     /// What stands for `kind`.
     pub fn id(&self, kind: Kind) -> Option<u8> {
-        self.entries.iter().find(|entry| entry.1 == kind).map(|entry| entry.0)
+        self.entries().iter().find(|entry| entry.1 == kind).map(|entry| entry.0)
     }
 
     /// All of them, by identifier.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (u8, Kind)> + '_ {
-        self.entries.iter().copied()
+        self.entries().iter().copied()
     }
 
     /// The value of an extension in a packet. `None` if the extension was not agreed on, the packet has

@@ -1,7 +1,7 @@
 //! Redundant data ([RFC 2198]): several encodings in one payload.
 //!
 //! Browsers send audio so, each frame with the ones before it, and video with ULPFEC ([RFC 5109] §14.1), where every payload has the
-//! primary block alone: [`write_primary`] and [`blocks`] serve for that.
+//! primary block alone: [`write_primary`], [`encapsulate`] and [`blocks`] serve for that.
 //!
 //! [RFC 2198]: https://www.rfc-editor.org/rfc/rfc2198
 //! [RFC 5109]: https://www.rfc-editor.org/rfc/rfc5109
@@ -13,6 +13,7 @@ use proto::{NoSpace, Reader, Writer};
 use super::assembly::{Assembly, Ending};
 use super::single::outline_of_audio;
 use super::{Broken, Discard, Frame, FrameError, Limits, Payload, Stats, Written, whole};
+use crate::{EditError, PacketMut, PayloadType};
 
 /// One encoding in a payload (RFC 2198 §3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,6 +67,19 @@ pub fn write_primary(payload_type: u8, data: &[u8], out: &mut Writer<'_>) -> Res
         out.put_u8(payload_type & !MORE)?;
         out.put(data)
     })?;
+    Ok(())
+}
+
+/// Puts the payload of a packet, where it stands, into a redundant payload with the primary block alone, which has the packet's
+/// payload type until then; the packet gets `payload_type`. It grows by [`PRIMARY_HEADER`] bytes.
+///
+/// # Errors
+///
+/// There is no room: nothing is changed.
+pub fn encapsulate(packet: &mut PacketMut<'_>, payload_type: PayloadType) -> Result<(), EditError> {
+    let block = packet.as_packet().header().payload_type;
+    packet.prepend(&[block.get()])?;
+    packet.set_payload_type(payload_type);
     Ok(())
 }
 
@@ -240,7 +254,8 @@ pub const MAX_DEPTH: usize = 8;
 /// F: another header follows.
 const MORE: u8 = 0x80;
 const REDUNDANT_HEADER: usize = 4;
-const PRIMARY_HEADER: usize = 1;
+/// By how much the header of the primary block makes a payload longer.
+pub const PRIMARY_HEADER: usize = 1;
 /// A redundant block's length has 10 bits, and its timestamp offset 14.
 const MAX_LEN: usize = 0x3ff;
 const MAX_OFFSET: u32 = 0x3fff;

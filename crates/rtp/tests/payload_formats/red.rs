@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 use proto::Writer;
 use rtp::payload::red::{
-    Block, Depacketizer, MAX_BLOCKS, Packetizer, blocks, map_payload_types, write_primary,
+    Block, Depacketizer, MAX_BLOCKS, Packetizer, blocks, encapsulate, map_payload_types, write_primary,
 };
 use rtp::payload::{Discard, FrameError, Limits};
+use rtp::{EditError, Packet, PacketMut, PayloadType};
 
 use crate::support::{noise, payload, receive, send};
 
@@ -144,6 +145,27 @@ fn the_primary_block_alone_carries_video_and_ulpfec() {
     );
     assert!(write_primary(100, &[0; 5], &mut out).is_err());
     assert_eq!(out.len(), 4);
+}
+
+#[test]
+fn a_packet_goes_into_red_where_it_stands() {
+    let plain =
+        b"\xb0\xe4\x00\x07\x00\x00\x03\xc0\x11\x22\x33\x44\xbe\xde\x00\x01\x10\x05\x00\x00data\x00\x02";
+    let red = PayloadType::new(116).unwrap();
+    let mut memory = [&plain[..], &[0]].concat();
+    let mut packet = PacketMut::decode(&mut memory, plain.len()).unwrap();
+    encapsulate(&mut packet, red).unwrap();
+    let wrapped = Packet::decode(packet.bytes()).unwrap();
+    let before = Packet::decode(plain).unwrap();
+    assert_eq!(wrapped.header(), rtp::Header { payload_type: red, ..before.header() });
+    assert_eq!(
+        (wrapped.payload(), wrapped.padding(), wrapped.element(1)),
+        (&b"\x64data"[..], 2, Some(&[5][..]))
+    );
+    // There is no room for more.
+    let bytes = packet.bytes().to_vec();
+    assert_eq!(encapsulate(&mut packet, red), Err(EditError::NoRoom));
+    assert_eq!(packet.bytes(), bytes);
 }
 
 #[test]

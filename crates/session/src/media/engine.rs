@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ::media::{
     Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Numbering, Output,
-    ReceiverConfig, ReceiverId, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
+    ReceiverConfig, ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
 };
-use proto::{Instant, Ssrc};
+use proto::{Instant, Ssrc, sooner};
 use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
@@ -224,6 +224,8 @@ impl Engine {
         line.kept.payload_type = Some(payload_type);
         if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
             sender.set_codec(codec.payload_type, format, codec.rtx);
+            let (fec, red) = repair(&line.negotiated, codec);
+            sender.set_repair(fec, red);
             sender.set_tones(tone_format(&line.negotiated, format.clock_rate()));
         }
         true
@@ -237,7 +239,7 @@ impl Engine {
     /// When something is due; frames that it was told of are not counted, but for those that nobody fetches. Without a path
     /// what is to be sent waits, for however long.
     pub(crate) fn due(&self, has_path: bool) -> Option<Instant> {
-        [self.sends.filter(|_| has_path), self.frames].into_iter().flatten().min()
+        sooner(self.sends.filter(|_| has_path), self.frames)
     }
 
     /// To be called after every change.
@@ -252,7 +254,7 @@ impl Engine {
                 line.told.is_none() && due.is_some_and(|due| due <= now) && receiver.has_frame(now);
             if !line.is_ready {
                 let due = if line.told.is_none() { receiver.frame_due() } else { due };
-                self.frames = [self.frames, due].into_iter().flatten().min();
+                self.frames = sooner(self.frames, due);
             }
         }
         self.sends = self.rtp.poll_due();
@@ -317,6 +319,8 @@ impl Engine {
         let fresh =
             || Kept { output: self.config.output, payload_type: None, made: [0; 2], numbers: Vec::new() };
         let kept = transceiver.kept.take().map_or_else(fresh, |kept| *kept);
+        // Descriptions add them one by one, and not often.
+        self.lines.reserve_exact(1);
         self.lines.push(Line {
             id: transceiver.id,
             kind: transceiver.kind,
@@ -378,11 +382,13 @@ impl Engine {
             line.told_rates.clear();
             line.end_sender(&mut self.rtp);
         }
-        line.encodings.clone_from(encodings);
+        line.encodings = encodings.clone();
         let mid = mid_of(transceiver);
         match line.sender.and_then(|id| self.rtp.sender(id)) {
             Some(sender) => {
                 sender.set_codec(codec.payload_type, format, codec.rtx);
+                let (fec, red) = repair(negotiated, codec);
+                sender.set_repair(fec, red);
                 sender.set_extensions(mid, negotiated.extensions.clone());
             }
             None => {
@@ -391,7 +397,7 @@ impl Engine {
                 config.extensions = negotiated.extensions.clone();
                 (config.payload_type, config.codec, config.rtx) = (codec.payload_type, format, codec.rtx);
                 config.nack = codec.feedback.contains(Feedback::NACK);
-                config.fec = repair(negotiated);
+                (config.fec, config.red) = repair(negotiated, codec);
                 config.encodings = encodings.iter().map(|it| encoding_config(it, &line.kept)).collect();
                 (config.max_packet, config.max_forwarded) = (self.max_packet, self.max_forwarded);
                 config.history = self.config.history;
@@ -404,6 +410,7 @@ impl Engine {
                 }
             }
         }
+        line.told_rates.reserve_exact(encodings.len().saturating_sub(line.told_rates.len()));
         line.told_rates.resize(encodings.len(), None);
         let (Some(id), kind) = (line.sender, line.kind) else { return };
         if let Some(sender) = self.rtp.sender(id) {
@@ -519,6 +526,7 @@ fn receiver_config(
             config.formats.push((rtx, ::media::Format::Rtx { of: codec.payload_type }));
         }
     }
+    config.formats.shrink_to_fit();
     let has = |wanted: Feedback| codecs.iter().any(|codec| codec.feedback.contains(wanted));
     config.output = output;
     (config.nack, config.pli, config.fir) =
@@ -576,13 +584,27 @@ pub(super) fn format(codec: &CodecParameters, kind: MediaKind) -> Option<::media
     })
 }
 
-/// Repair that was agreed upon, and can be sent.
-fn repair(negotiated: &Negotiated) -> Option<FecConfig> {
-    negotiated.send.iter().find_map(|codec| {
-        let ::media::Format::Fec(format) = format(codec, MediaKind::Video)? else { return None };
-        let group = REPAIR_GROUP;
-        (format != fec::Format::Ulp).then_some(FecConfig { format, payload_type: codec.payload_type, group })
-    })
+/// How frames of `codec` are repaired, of what was agreed upon: by FlexFEC before ULPFEC in RED. That is not for codecs whose pictures
+/// have no numbers if lost packets are asked for again: receivers would ask for its packets, too (libwebrtc,
+/// `ShouldDisableRedAndUlpfec`).
+fn repair(negotiated: &Negotiated, codec: &CodecParameters) -> (Option<FecConfig>, Option<RedConfig>) {
+    let formats = || negotiated.send.iter().filter_map(|it| Some((it, format(it, MediaKind::Video)?)));
+    let fec = |wanted: fn(fec::Format) -> bool| {
+        formats().find_map(|(it, format)| {
+            let ::media::Format::Fec(format) = format else { return None };
+            let config = FecConfig { format, payload_type: it.payload_type, group: REPAIR_GROUP };
+            wanted(format).then_some(config)
+        })
+    };
+    if let Some(flexfec) = fec(|format| format != fec::Format::Ulp) {
+        return (Some(flexfec), None);
+    }
+    let has_pictures = ["VP8", "VP9"].iter().any(|name| codec.name.eq_ignore_ascii_case(name));
+    let ulpfec = fec(|format| format == fec::Format::Ulp)
+        .filter(|_| has_pictures || !codec.feedback.contains(Feedback::NACK));
+    let red = formats().find(|(_, format)| *format == ::media::Format::Red).map(|(it, _)| it);
+    let red = red.map(|it| RedConfig { payload_type: it.payload_type, rtx: it.rtx });
+    ulpfec.zip(red).map_or((None, None), |(ulpfec, red)| (Some(ulpfec), Some(red)))
 }
 
 /// What a stream can use of the bandwidth.

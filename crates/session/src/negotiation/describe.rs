@@ -86,7 +86,7 @@ impl Negotiation {
                 }
                 SectionKind::Media(_) | SectionKind::Refused(_) => match self.transceiver_at(plan, index) {
                     Some(transceiver) => {
-                        let current = self.local.current.as_ref();
+                        let current = self.local.current();
                         let own = current.filter(|_| was_agreed).and_then(|(_, it)| it.media().nth(index));
                         let content = offered_section(parameters.media, transceiver, own, &mut numbers);
                         let line = Line {
@@ -412,13 +412,13 @@ fn describe_codecs(builder: &mut Builder, content: &MediaSection<'_>) {
             builder.attribute(Attribute::RtcpFeedback(RtcpFeedback { payload_type, value }));
         }
         let format = row.payload_type.to_string();
-        // RFC 2198 §5: redundant audio names what it is around.
+        // RFC 2198 §5: redundant audio names what it is around. Browsers refuse video whose RED does: that is around ULPFEC, too.
         let around = content.codecs.iter().find(|it| {
             !it.name.eq_ignore_ascii_case("red")
                 && (it.clock_rate, it.channels) == (row.clock_rate, row.channels)
         });
         let redundant = around
-            .filter(|_| row.name.eq_ignore_ascii_case("red"))
+            .filter(|_| row.name.eq_ignore_ascii_case("red") && row.clock_rate != VIDEO_CLOCK_RATE)
             .map(|it| format!("{0}/{0}", it.payload_type))
             .unwrap_or_default();
         let parameters = if redundant.is_empty() { row.parameters } else { &redundant };
@@ -508,3 +508,5 @@ impl Transceiver {
 const SCTP_PORT: u16 = 5000;
 /// RFC 8841 §4.3.
 const DATA_FORMAT: &str = "webrtc-datachannel";
+/// Ticks a second of all video (RFC 3551 §5).
+const VIDEO_CLOCK_RATE: u32 = 90_000;

@@ -21,10 +21,10 @@ impl Negotiation {
             .section
             .filter(|index| self.agreed.get(*index).and_then(Section::transceiver) == Some(transceiver.id));
         let Some(index) = agreed else { return true };
-        let Some((kind, local)) = &self.local.current else { return true };
+        let Some((kind, local)) = self.local.current() else { return true };
         let Some(local) = local.media().nth(index) else { return true };
         let direction = |media: &Media<'_>| media.direction().unwrap_or(Direction::SendRecv);
-        let remote = self.remote.current.as_ref().and_then(|(_, remote)| remote.media().nth(index));
+        let remote = self.remote.current().and_then(|(_, remote)| remote.media().nth(index));
         if transceiver.direction.sends() && !has_streams(&local, &transceiver.streams) {
             return true;
         }

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use ::media::{
     Claimant, Contribution, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats,
-    SendError, StreamId, StreamStats, Tap,
+    SendError, SharedPacket, StreamId, StreamStats, Tap,
 };
 use crypto::derive_seed;
 use proto::Instant;
 use rtp::PayloadType;
-use rtp::extension::ExtensionMap;
 
 use super::Session;
 use crate::media::TransceiverId;
@@ -56,9 +55,9 @@ impl Session {
         self.send_by(now, id, |sender, now| sender.send_payload(now, 0, payload_type, is_marked, payload))
     }
 
-    /// Forwards a packet of another session's: a copy of it is changed to what the peer expects, and waits for its turn.
-    /// `source` tells streams apart that take turns, as the layers of simulcast do; `number` is the packet's in its stream, as
-    /// [`Received::Packet`](crate::Received::Packet) has it, and `theirs` what identifiers of its header extensions mean.
+    /// Forwards a packet of another session's: it gets the header that the peer expects, and waits for its turn. Its payload is there
+    /// for other sessions, too. `source` tells streams apart that take turns, as the layers of simulcast do, and has the packet's
+    /// number in its stream, as [`Received::Packet`](crate::Received::Packet) has it.
     ///
     /// # Errors
     ///
@@ -68,11 +67,10 @@ impl Session {
         now: Instant,
         id: TransceiverId,
         encoding: usize,
-        (source, number): (u32, u64),
-        packet: &[u8],
-        theirs: &ExtensionMap,
+        source: (u32, u64),
+        packet: &SharedPacket,
     ) -> Result<(), SendMediaError> {
-        self.send_by(now, id, |sender, now| sender.write_rtp(now, encoding, source, number, packet, theirs))
+        self.send_by(now, id, |sender, now| sender.write_rtp(now, encoding, source, packet))
     }
 
     /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
@@ -218,13 +216,13 @@ impl Session {
             return Err(SendMediaError::NotSending);
         }
         // What nobody can take is not kept.
-        let transport = self.transports.get(transceiver.association.transport);
-        let limits = transport.and_then(Transport::packet_limits);
-        let (own, forwarded) = limits.ok_or(SendMediaError::NotConnected)?;
+        let transport = self.transports.get_mut(transceiver.association.transport);
+        let transport = transport.ok_or(SendMediaError::NotConnected)?;
+        let (own, forwarded) = transport.packet_limits().ok_or(SendMediaError::NotConnected)?;
         if self.ending != super::Ending::No {
             return Err(SendMediaError::NotConnected);
         }
-        let engine = self.engine_of(id).ok_or(SendMediaError::UnknownEncoding)?;
+        let engine = transport.engine_mut().ok_or(SendMediaError::UnknownEncoding)?;
         engine.set_max_packet(own, forwarded);
         let sender = engine.sender(id).and_then(|id| engine.rtp.sender(id));
         let sender = sender.ok_or(SendMediaError::UnknownEncoding)?;
@@ -238,7 +236,6 @@ impl Session {
             SendError::Blocked => SendMediaError::Blocked,
             SendError::UnknownEncoding => SendMediaError::UnknownEncoding,
             SendError::Inactive => SendMediaError::Inactive,
-            SendError::Malformed => SendMediaError::Malformed,
             SendError::Refused => SendMediaError::LeftOut,
             SendError::TooLong | SendError::Late | SendError::Frame(_) | SendError::Edit(_) | _ => {
                 SendMediaError::Frame(error)

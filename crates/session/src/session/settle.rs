@@ -8,6 +8,7 @@ impl Session {
     /// Carries news from part to part until there is none.
     pub(super) fn settle(&mut self) {
         self.end_when_given_back();
+        self.negotiation.fold_descriptions();
         let (mut is_lost, mut is_up) = (false, false);
         for place in 0..self.transports.len() {
             is_lost |= self.settle_connectivity(place);

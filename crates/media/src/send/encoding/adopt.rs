@@ -2,11 +2,15 @@
 
 use proto::{Instant, Writer};
 use rtp::extension::{ExtensionMap, Kind};
-use rtp::{EditError, Encoder, Header, Packet, PacketMut, Ssrc};
+use rtp::payload::vp9;
+use rtp::{EditError, Encoder, Header, PacketMut};
 
 use super::Encoding;
+use crate::Codec;
 use crate::send::forward::wire;
-use crate::send::template::{form_of, is_stamp, stamps};
+use crate::send::history::Tail;
+use crate::send::shared::SharedPacket;
+use crate::send::template::{form_of, stamps};
 use crate::send::{SendError, SenderConfig};
 
 impl Encoding {
@@ -42,47 +46,91 @@ impl Encoding {
         Ok(number)
     }
 
-    /// Writes what [`adopt`](Self::adopt) makes of a packet to `memory`, in place of what is there: a header of ours, and its
-    /// payload. Gives its number.
-    pub(crate) fn adopt_copy(
+    /// Keeps what [`adopt`](Self::adopt) makes of a packet, which waits for its turn: a header of ours, and the payload, which stays
+    /// where it is but for its beginning. `source` tells streams apart, and has the packet's number there.
+    pub(crate) fn adopt_shared(
+        &mut self,
+        now: Instant,
+        config: &SenderConfig,
+        source: (u32, u64),
+        packet: &SharedPacket,
+    ) -> Result<(), SendError> {
+        let mut head = self.history.memory(0);
+        match self.write_head(now, config, source, packet, &mut head) {
+            Ok((number, from)) => {
+                let tail = (from < packet.payload().len()).then(|| Tail { packet: packet.clone(), from });
+                let is_new = self.history.add_shared(now, number, head, tail, None);
+                if is_new { Ok(()) } else { Err(SendError::Late) }
+            }
+            Err(error) => {
+                self.history.give_back(head);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a header of ours to `memory`, and behind it what is not shared. Gives the packet's number here, and how much of the
+    /// payload was written.
+    fn write_head(
         &mut self,
         now: Instant,
         config: &SenderConfig,
         (source, number): (u32, u64),
-        packet: &Packet<'_>,
-        theirs: &ExtensionMap,
+        packet: &SharedPacket,
         memory: &mut Vec<u8>,
-    ) -> Result<u64, SendError> {
-        memory.clear();
-        memory.resize(packet.bytes().len().saturating_add(ROOM), 0);
-        let mut out = Writer::new(memory);
-        // Number and time are known once it is sure that there is a packet.
-        let csrcs = Csrcs::of(packet);
-        let mut encoder = Encoder::new(&mut out, Header::default(), csrcs.as_slice())?;
-        self.extend(&mut encoder, config, packet, theirs)?;
-        let len = encoder.finish(packet.payload(), packet.padding()).map_err(EditError::from)?;
+    ) -> Result<(u64, usize), SendError> {
+        let from = own_part(config, packet);
+        let (own, shared) = packet.payload().split_at_checked(from).unwrap_or_default();
+        if packet.is_bare() && !self.is_named() {
+            if self.bare_header.is_empty() {
+                let mut header = Vec::new();
+                self.encode_head(config, packet, &[], &mut header)?;
+                self.bare_header = header;
+            }
+            memory.extend_from_slice(&self.bare_header);
+            memory.extend_from_slice(own);
+        } else {
+            self.encode_head(config, packet, own, memory)?;
+        }
         // Others send what their path carries; one that is too long for ours would wait for room for ever.
-        if len > config.max_forwarded {
+        if memory.len().saturating_add(shared.len()) > config.max_forwarded {
             return Err(SendError::TooLong);
         }
         let (number, fresh) = self.forward.place(source, number, self.next).ok_or(SendError::Late)?;
-        let timestamp = self.forward.timestamp(now, packet.header().timestamp, config.codec, fresh);
-        let behind = packet.payload().len().saturating_add(packet.padding().into());
-        let body = memory.get_mut(len.saturating_sub(behind)..len).unwrap_or_default();
-        let payload = body.get_mut(..packet.payload().len()).unwrap_or_default();
+        let Header { marker, timestamp, .. } = packet.header();
+        let timestamp = self.forward.timestamp(now, timestamp, config.codec, fresh);
+        let end = memory.len().saturating_sub(packet.padding().into());
+        let payload = memory.get_mut(end.saturating_sub(own.len())..end).unwrap_or_default();
         self.forward.rewrite_payload(payload, config.codec, fresh);
-        Header {
-            marker: packet.header().marker,
-            payload_type: config.payload_type,
-            sequence_number: wire(number),
-            timestamp,
-            ssrc: self.ssrc,
-        }
-        .patch(memory);
-        memory.truncate(len);
+        let (payload_type, ssrc) = (config.payload_type, self.ssrc);
+        Header { marker, payload_type, sequence_number: wire(number), timestamp, ssrc }.patch(memory);
         self.next = self.next.max(number.saturating_add(1));
         self.time = Some((timestamp, now));
-        Ok(number)
+        Ok((number, from))
+    }
+
+    /// Writes the header of a packet and `own`, in place of what `memory` holds: numbers and times are known once it is sure that
+    /// there is a packet.
+    fn encode_head(
+        &self,
+        config: &SenderConfig,
+        packet: &SharedPacket,
+        own: &[u8],
+        memory: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let elements = packet.elements().map(|(_, value)| value.len().saturating_add(MAX_ELEMENT_HEADER));
+        let elements = elements.fold(0, usize::saturating_add);
+        let sources = packet.csrcs().len().saturating_mul(4);
+        let carried = own.len().saturating_add(packet.padding().into());
+        let len = elements.saturating_add(sources).saturating_add(carried).saturating_add(ROOM);
+        memory.clear();
+        memory.resize(len, 0);
+        let mut out = Writer::new(memory);
+        let mut encoder = Encoder::new(&mut out, Header::default(), packet.csrcs())?;
+        self.extend(&mut encoder, config, packet)?;
+        let len = encoder.finish(own, packet.padding()).map_err(EditError::from)?;
+        memory.truncate(len);
+        Ok(())
     }
 
     /// The header extensions: those of ours, and theirs that are passed on.
@@ -90,15 +138,10 @@ impl Encoding {
         &self,
         encoder: &mut Encoder<'_, '_>,
         config: &SenderConfig,
-        packet: &Packet<'_>,
-        theirs: &ExtensionMap,
+        packet: &SharedPacket,
     ) -> Result<(), EditError> {
         let map = &config.extensions;
-        let elements = packet.extension().map(|extension| extension.elements());
-        let is_ours = |id: u8| theirs.kind(id).is_some_and(is_stamp);
-        let elements = elements.into_iter().flatten().filter(|element| !is_ours(element.id));
-        let elements =
-            elements.filter_map(|element| Some((passed_on(theirs, config, element.id)?, element.value)));
+        let elements = packet.elements().filter_map(|(kind, value)| Some((map.id(kind)?, value)));
         let (mid, rid) = (config.mid.filter(|_| self.is_named()), self.rid.filter(|_| self.is_named()));
         let names = [
             mid.as_ref().and_then(|mid| Some((map.id(Kind::Mid)?, mid.as_bytes()))),
@@ -129,23 +172,28 @@ fn passed_on(theirs: &ExtensionMap, config: &SenderConfig, id: u8) -> Option<u8>
     config.extensions.id(kind).filter(|_| !is_name)
 }
 
-/// The contributing sources of a packet: at most 15 (RFC 3550 §5.1).
-struct Csrcs {
-    sources: [Ssrc; 15],
-    count: usize,
+/// How much of a packet's payload is each stream's own: what is rewritten. All of it where padding or repair is made of the packet.
+fn own_part(config: &SenderConfig, packet: &SharedPacket) -> usize {
+    let payload = packet.payload();
+    if config.fec.is_some() || packet.padding() > 0 {
+        return payload.len();
+    }
+    if config.codec == Codec::Vp8 {
+        return payload.len().min(VP8_DESCRIPTOR);
+    }
+    if config.codec != Codec::Vp9 {
+        return 0;
+    }
+    let start = payload.get(..VP9_DESCRIPTOR).filter(|start| vp9::Descriptor::decode(start).is_ok());
+    // One that describes many layers and pictures is longer.
+    start.map_or(payload.len(), <[u8]>::len)
 }
 
-impl Csrcs {
-    fn of(packet: &Packet<'_>) -> Self {
-        let mut csrcs = Self { sources: [Ssrc(0); 15], count: packet.csrcs().len() };
-        csrcs.sources.iter_mut().zip(packet.csrcs()).for_each(|(place, source)| *place = source);
-        csrcs
-    }
-
-    fn as_slice(&self) -> &[Ssrc] {
-        self.sources.get(..self.count).unwrap_or_default()
-    }
-}
-
-/// By how much a packet may grow: header extensions that it lacks.
-const ROOM: usize = 64;
+/// What a header takes beside contributing sources and elements of theirs: names and stamps of ours, and what fills a word.
+const ROOM: usize = 128;
+/// In the form with more.
+const MAX_ELEMENT_HEADER: usize = 2;
+/// More than its longest descriptor (RFC 7741 §4.2), so that some of the picture follows it.
+const VP8_DESCRIPTOR: usize = 8;
+/// More than usual descriptors (RFC 9628 §4.2).
+const VP9_DESCRIPTOR: usize = 64;

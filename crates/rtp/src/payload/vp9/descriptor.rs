@@ -153,7 +153,13 @@ pub struct Rewrite {
 
 /// Writes over the fields of a payload in place. Its length stays, and a field that is not there is not made.
 pub fn rewrite(payload: &mut [u8], new: Rewrite) -> Result<(), Discard> {
-    let (_, places, _) = walk(payload)?;
+    rewrite_with(payload, |_| new)
+}
+
+/// The same, with fields that follow from the ones that are there.
+pub fn rewrite_with(payload: &mut [u8], new: impl FnOnce(&Descriptor<'_>) -> Rewrite) -> Result<(), Discard> {
+    let (descriptor, places, _) = walk(payload)?;
+    let new = new(&descriptor);
     if let (Some(value), Some(field)) =
         (new.picture_id, places.picture_id.and_then(|at| payload.get_mut(at..)))
     {

@@ -10,7 +10,7 @@ mod structure;
 
 use proto::{NoSpace, Writer};
 
-pub use self::descriptor::{Descriptor, Layer, References, Rewrite, rewrite};
+pub use self::descriptor::{Descriptor, Layer, References, Rewrite, rewrite, rewrite_with};
 pub use self::structure::{GroupPicture, Resolution, Structure};
 use super::assembly::{Assembly, Ending};
 use super::pieces::Pieces;
