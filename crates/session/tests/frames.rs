@@ -371,16 +371,23 @@ fn repaired(extra: &[(&'static str, u8)], link: Link) -> (Two, [TransceiverId; 2
 
 /// Both speak VP8 with this feedback, and this beside it.
 fn speaking_vp8(feedback: Feedback, extra: &[(&'static str, u8)], link: Link) -> (Two, [TransceiverId; 2]) {
-    let configs = [0, 1].map(|side| {
-        let mut config = config(side);
-        config.frames = Some(Arc::new(FrameConfig::default()));
-        let mut media = MediaConfig::default();
+    speaking(link, |media| {
         media.codecs.retain(|codec| codec.name == "VP8");
         for codec in &mut media.codecs {
             (codec.rtx, codec.feedback) = (None, feedback);
         }
         let repair = extra.iter().map(|(name, number)| Codec::new(MediaKind::Video, *name, 90_000, *number));
         media.codecs.extend(repair.map(Option::unwrap));
+    })
+}
+
+/// Both send video, with these formats.
+fn speaking(link: Link, formats: impl Fn(&mut MediaConfig)) -> (Two, [TransceiverId; 2]) {
+    let configs = [0, 1].map(|side| {
+        let mut config = config(side);
+        config.frames = Some(Arc::new(FrameConfig::default()));
+        let mut media = MediaConfig::default();
+        formats(&mut media);
         config.media = Some(Arc::new(media));
         config
     });
@@ -453,23 +460,11 @@ const REPAIRS: [&[(&str, u8)]; 3] =
 
 /// Both speak VP8 and H.264, with ULPFEC in RED; what is lost is asked for again.
 fn with_ulpfec(red_rtx: Option<u8>, link: Link) -> (Two, [TransceiverId; 2]) {
-    let configs = [0, 1].map(|side| {
-        let mut config = config(side);
-        config.frames = Some(Arc::new(FrameConfig::default()));
-        let mut media = MediaConfig::default();
+    speaking(link, |media| {
         let mut red = Codec::new(MediaKind::Video, "red", 90_000, 116).unwrap();
         red.rtx = red_rtx.and_then(PayloadType::new);
         media.codecs.extend([red, Codec::new(MediaKind::Video, "ulpfec", 90_000, 117).unwrap()]);
-        config.media = Some(Arc::new(media));
-        config
-    });
-    let mut two = Two::with(configs, link);
-    two.world.max_datagram = 1300;
-    let now = two.now();
-    let ids = [0, 1].map(|side| two.session(side).add_track(now, MediaKind::Video, vec![]).unwrap());
-    two.negotiate(0);
-    assert!(two.run(Duration::from_secs(20), Two::is_connected), "{}", two.reports());
-    (two, ids)
+    })
 }
 
 #[test]

@@ -1,5 +1,5 @@
 /// Lines as descriptions have them, in the order in which they usually stand: what browsers write besides, and then an offer of the
-/// codecs that most peers speak.
+/// codecs that most peers speak. What each section and each codec repeats stands here as often, so that one reference covers many lines.
 pub(super) const USUAL: &str = "\
     a=extmap:14 urn:ietf:params:rtp-hdrext:toffset\r\n\
     a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n\
