@@ -393,6 +393,9 @@ fn what_is_sent_again_without_a_format_of_its_own_is_what_it_was_to_the_last_bit
     let asked = sent[4].clone();
     assert_eq!(ask_again(&mut rtp, now, &Packet::decode(&asked).unwrap()), asked);
     assert_eq!(rtp.sent().next(), next, "it keeps its place on the transport");
+    let place = u16::from_be_bytes(Packet::decode(&asked).unwrap().element(5).unwrap().try_into().unwrap());
+    let logged = rtp.sent().by_transport(rtp::SequenceNumber(place)).unwrap();
+    assert!(logged.told, "which of the two has arrived cannot be told");
 }
 
 #[test]
@@ -437,8 +440,10 @@ fn packets_whose_payload_is_shared_are_each_streams_own_and_are_repaired() {
             }
             assert_eq!(packet.bytes(), bytes, "what all share is not written to");
         }
-        for (at, (rtp, _, sent)) in viewers.iter_mut().enumerate() {
+        for (at, (rtp, id, sent)) in viewers.iter_mut().enumerate() {
             assert_eq!(sent.len(), 8);
+            let repairs = rtp.sender(*id).unwrap().stats(0).unwrap().repairs;
+            assert_eq!(repairs, if fec { 2 } else { 0 }, "each group of four");
             for (number, sent) in (1..).zip(sent.iter()) {
                 let (sent, came) = (Packet::decode(sent).unwrap(), packet(number, codec));
                 let came = Packet::decode(&came).unwrap();

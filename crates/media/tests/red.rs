@@ -754,7 +754,8 @@ fn what_went_inside_of_red_does_not_go_again_without_it() {
     config.rtx = None;
     let mut alice = support::rtp("alice", 16);
     let id = alice.add_sender(config).unwrap();
-    send(&mut alice, id, 0, 3000);
+    // Half of it may be sent again.
+    send(&mut alice, id, 0, 9000);
     let sent = drain(&mut alice, epoch(), 1500);
     let first = header(&sent[0]);
     assert_eq!(first.payload_type, RED);

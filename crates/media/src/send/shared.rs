@@ -169,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_longer_than_networks_carry_is_let_go() {
+        let mut packets = SharedPackets::default();
+        for (len, remembered) in [(MAX_REMEMBERED_BYTES, 1), (MAX_REMEMBERED_BYTES + 1, 0)] {
+            let mut packet = vec![0; len];
+            packet[0] = 0x80;
+            let _held = packets.share(&packet, &ExtensionMap::default()).unwrap();
+            assert_eq!(packets.made.len(), remembered, "{len}");
+        }
+    }
+
+    #[test]
     fn as_many_are_remembered_as_the_limit_and_after_a_burst_fewer() {
         let mut packets = SharedPackets::default();
         let mut held: Vec<_> = (0..MAX_REMEMBERED + 10).map(|_| share(&mut packets)).collect();
