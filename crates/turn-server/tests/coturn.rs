@@ -22,13 +22,17 @@ impl Drop for Peer {
 }
 
 /// Where everything is: on loopback, the server and the peers at addresses of their own, because nobody is
-/// relayed to the server's.
+/// relayed to the server's, and each server at its own, so that none finds a port taken by another one's relay.
 struct Place {
     server: IpAddr,
     peer: IpAddr,
 }
 
-const V4: fn() -> Place = || Place { server: [127, 0, 0, 2].into(), peer: [127, 0, 0, 3].into() };
+/// The next server's.
+fn next_place() -> Place {
+    let number = SERVERS.fetch_add(1, Ordering::Relaxed);
+    Place { server: [127, 0, 2, number].into(), peer: [127, 0, 0, 3].into() }
+}
 
 fn is_there(tool: &str) -> bool {
     let found = Command::new(tool).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
@@ -122,7 +126,7 @@ async fn all(options: &[&'static [&'static str]], packets: u64) {
     let mut runs = tokio::task::JoinSet::new();
     for extra in options {
         let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
-        runs.spawn(async move { relays_everything(&V4(), &all, packets).await });
+        runs.spawn(async move { relays_everything(&next_place(), &all, packets).await });
     }
     while let Some(run) = runs.join_next().await {
         run.unwrap();
@@ -143,7 +147,7 @@ async fn real_clients_over_tcp_lose_nothing() {
 async fn real_clients_over_tls_lose_nothing() {
     let Some(certificate) = support::Certificate::new() else { return };
     for extra in [&["-t", "-S"][..], &["-t", "-S", "-s", "-l", "1200"]] {
-        let place = V4();
+        let place = next_place();
         let mut config = config(&place);
         (config.tls, config.udp, config.tcp) = (std::mem::take(&mut config.tcp), Vec::new(), Vec::new());
         config.certificate = Some(certificate.server());
@@ -163,12 +167,13 @@ async fn real_clients_of_tcp_relays_lose_nothing() {
     {
         let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
         runs.spawn(async move {
-            let mut config = config(&V4());
+            let place = next_place();
+            let mut config = config(&place);
             (config.turn.tcp_relays, config.workers) = (true, workers);
             // Each of them connects to each other one.
             (config.turn.max_connections_per_allocation, config.turn.max_connections_per_user) = (64, 1000);
             config.max_connections_per_source = 1000;
-            let (said, stats) = uclient(&V4(), config, &all).await?;
+            let (said, stats) = uclient(&place, config, &all).await?;
             Some((said, stats, workers))
         });
     }
@@ -188,7 +193,7 @@ async fn real_clients_of_tcp_relays_lose_nothing() {
 #[tokio::test]
 async fn real_clients_of_tcp_relays_over_tls_lose_nothing() {
     let Some(certificate) = support::Certificate::new() else { return };
-    let place = V4();
+    let place = next_place();
     let mut config = config(&place);
     (config.tls, config.udp, config.tcp) = (std::mem::take(&mut config.tcp), Vec::new(), Vec::new());
     config.certificate = Some(certificate.server());
@@ -213,7 +218,7 @@ async fn real_clients_over_dtls_lose_nothing() {
         (vec!["-S", "-c"], 3),
         (vec!["-S", "-E", &believed], 3),
     ] {
-        let place = V4();
+        let place = next_place();
         let mut config = config(&place);
         (config.dtls, config.udp, config.tcp) = (std::mem::take(&mut config.udp), Vec::new(), Vec::new());
         config.dtls_certificate = Some(certificate.dtls());
@@ -246,7 +251,7 @@ async fn real_clients_that_move_lose_nothing() {
     let mut runs = tokio::task::JoinSet::new();
     for extra in [&["-M"][..], &["-M", "-t"], &["-M", "-s"]] {
         let all = [&USER[..], &["-n", "10", "-m", "2"], extra].concat();
-        runs.spawn(async move { relays_everything(&V4(), &all, 20).await });
+        runs.spawn(async move { relays_everything(&next_place(), &all, 20).await });
     }
     while let Some(run) = runs.join_next().await {
         let Some(stats) = run.unwrap() else { continue };
@@ -257,7 +262,7 @@ async fn real_clients_that_move_lose_nothing() {
 /// Under load it rests before it looks at its sockets again; what comes meanwhile waits there.
 #[tokio::test]
 async fn real_clients_of_a_server_that_rests_lose_nothing() {
-    let place = V4();
+    let place = next_place();
     let mut config = config(&place);
     config.coalesce = Duration::from_millis(5);
     let options = [&USER[..], &["-n", "50", "-m", "40", "-z", "2", "-l", "1000"]].concat();
@@ -271,7 +276,7 @@ async fn real_clients_of_a_server_that_rests_lose_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_clients_of_several_workers_lose_nothing() {
     for extra in [&["-y"][..], &["-t", "-y"], &[]] {
-        let place = V4();
+        let place = next_place();
         let mut config = config(&place);
         config.workers = 3;
         let options = [&USER[..], &["-n", "10", "-m", "20"], extra].concat();
@@ -284,7 +289,7 @@ async fn real_clients_of_several_workers_lose_nothing() {
 
 #[tokio::test]
 async fn real_names_that_end_are_taken_and_wrong_ones_are_not() {
-    let place = V4();
+    let place = next_place();
     let rest = ["-u", "u", "-W", "north", "-n", "10", "-m", "2"];
     relays_everything(&place, &rest, 20).await;
     for wrong in [["-u", "u", "-w", "q"], ["-u", "v", "-w", "p"], ["-u", "u", "-W", "south"]] {
@@ -304,7 +309,7 @@ async fn real_relays_of_the_other_family_lose_nothing() {
     }
     // Clients come over IPv4, and their relays and peers are at ::1: there is one loopback address only, so
     // that the peer is another client of the server's.
-    let place = V4();
+    let place = next_place();
     let mut config = config(&place);
     config.turn.relays.push(RelayAddress { local: v6, external: v6 });
     let options = [&USER[..], &["-n", "10", "-m", "2", "-x", "-y"]].concat();
@@ -320,12 +325,13 @@ async fn real_hostile_clients_leave_nothing_behind() {
     let mut runs = tokio::task::JoinSet::new();
     for extra in [&["-N"][..], &["-R"], &["-N", "-R", "-t"], &["-O"], &["-O", "-t"], &["-B"], &["-B", "-t"]] {
         runs.spawn(async move {
-            let mut config = config(&V4());
+            let place = next_place();
+            let mut config = config(&place);
             (config.turn.default_lifetime, config.turn.max_lifetime) = (SHORT, SHORT);
             let server = Server::bind(config).await.unwrap();
             // Without `-c` pairs of ports are asked for, and the second is kept for half a minute.
             let options = [&USER[..], &["-c", "-n", "10", "-m", "3"], extra].concat();
-            client_of(&server, &V4(), &options).await?;
+            client_of(&server, &place, &options).await?;
             // The last allocation may be as young as the end of the client.
             let mut stats = server.stats().await.unwrap();
             for _ in 0..100 {
@@ -350,7 +356,8 @@ async fn real_hostile_clients_leave_nothing_behind() {
     assert!(ran == 0 || allocated > 5, "{allocated} allocations in {ran} runs");
 }
 
-/// The last byte of the next client's address.
+/// The last byte of the next server's address, and of the next client's.
+static SERVERS: AtomicU8 = AtomicU8::new(1);
 static CLIENTS: AtomicU8 = AtomicU8::new(1);
 /// Of an allocation.
 const SHORT: Duration = Duration::from_secs(2);
@@ -360,7 +367,7 @@ async fn real_stunclient_learns_its_address() {
     if !is_there("turnutils_stunclient") {
         return;
     }
-    let place = V4();
+    let place = next_place();
     let server = Server::bind(config(&place)).await.unwrap();
     let mut client = Command::new("turnutils_stunclient");
     client.args(["-p", &server.local_addr().port().to_string(), &place.server.to_string()]);

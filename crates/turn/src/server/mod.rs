@@ -167,8 +167,8 @@ impl Server {
 
     /// The socket of [`Event::Open`] cannot be bound: another port is tried, a few times.
     pub fn relay_failed(&mut self, now: Instant, relay: SocketAddr) {
-        self.advance(now);
-        if let Some(reply) = self.table.failed(&mut self.rng, relay) {
+        let now = self.advance(now);
+        if let Some(reply) = self.table.failed(now, &mut self.rng, relay) {
             self.push(reply);
         }
     }

@@ -9,7 +9,7 @@ use slab::Slab;
 use stun::Authenticated;
 use stun::wire::{AddressFamily, Method, TransactionId};
 
-use super::allocation::Allocation;
+use super::allocation::{Allocation, Relay};
 use super::config::Config;
 use super::connections::Connections;
 use super::event::{Event, Usage};
@@ -172,15 +172,9 @@ impl Table {
             None => ledger.take(rng, wish.family, wish.parity)?,
         };
         if wish.parity == Parity::EvenAndNext {
-            let token = ledger.reserve(rng, first)?;
-            allocation.token = Some(token);
-            if self.reservations.len() >= self.max_reservations {
-                self.reservations.retain(|(_, token)| ledger.is_reserved(*token));
-            }
-            self.reservations.push_back((now + RESERVATION_LIFETIME, token));
-        } else if wish.token.is_none() {
-            allocation.parity = Some(wish.parity);
+            allocation.token = Some(self.reserve(ledger, now, rng, first)?);
         }
+        allocation.parity = wish.token.is_none().then_some(wish.parity);
         let second = match wish.additional.then(|| ledger.take(rng, AddressFamily::V6, Parity::Any)) {
             None => None,
             Some(Ok(relay)) => Some(relay),
@@ -191,6 +185,22 @@ impl Table {
         };
         allocation.relays = [Some(first), second];
         Ok(())
+    }
+
+    /// Keeps the port behind `relay`, which was taken with it, for whoever shows what this gives.
+    fn reserve(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+        rng: &mut Rng,
+        relay: Relay,
+    ) -> Result<[u8; 8], u16> {
+        let token = ledger.reserve(rng, relay)?;
+        if self.reservations.len() >= self.max_reservations {
+            self.reservations.retain(|(_, token)| ledger.is_reserved(*token));
+        }
+        self.reservations.push_back((now + RESERVATION_LIFETIME, token));
+        Ok(token)
     }
 
     /// A relay's socket is there; the answer to the client when it was the last one.
@@ -209,7 +219,7 @@ impl Table {
     }
 
     /// A relay's socket cannot be had: the port stays taken while others are tried.
-    pub(super) fn failed(&mut self, rng: &mut Rng, local: SocketAddr) -> Option<Reply> {
+    pub(super) fn failed(&mut self, now: Instant, rng: &mut Rng, local: SocketAddr) -> Option<Reply> {
         let key = *self.by_relay.get(&local)?;
         let allocation = self.allocations.get(key)?;
         if allocation.relays.iter().flatten().any(|relay| relay.local == local && relay.is_open) {
@@ -221,24 +231,30 @@ impl Table {
         let is_first = allocation.relays.first().copied().flatten().is_some_and(|relay| relay.local == local);
         let parity = if is_first { allocation.parity } else { Some(Parity::Any) };
         let parity = parity.filter(|_| tried < MAX_TRIES);
-        let mut ledger = self.shared.ledger();
-        let other = parity.and_then(|parity| ledger.take(rng, family, parity).ok());
+        let kept = allocation.token;
+        let shared = self.shared.clone();
+        let mut ledger = shared.ledger();
+        let mut other = parity.and_then(|parity| ledger.take(rng, family, parity).ok());
         ledger.give(local);
+        // Of the next port's token nobody has heard.
+        if let Some(token) = kept {
+            ledger.forget(token);
+        }
+        let mut token = None;
+        if parity == Some(Parity::EvenAndNext) {
+            token = other.and_then(|relay| self.reserve(&mut ledger, now, rng, relay).ok());
+            other = other.filter(|_| token.is_some());
+        }
         drop(ledger);
         self.by_relay.remove(&local);
         let Some(other) = other else {
-            let allocation = self.allocations.get(key)?;
-            let (reply, token) = (allocation.reply(Content::Error(508)), allocation.token);
+            let reply = self.allocations.get(key)?.reply(Content::Error(508));
             self.remove(key);
-            // Of the next port's token nobody has heard.
-            if let Some(token) = token {
-                self.shared.ledger().forget(token);
-            }
             return Some(reply);
         };
         let allocation = self.allocations.get_mut(key)?;
         let transport = allocation.transport;
-        allocation.tried = tried;
+        (allocation.tried, allocation.token) = (tried, token);
         for relay in allocation.relays.iter_mut().flatten().filter(|relay| relay.local == local) {
             self.shared.set_external(relay.external, transport, false);
             *relay = other;
