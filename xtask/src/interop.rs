@@ -57,12 +57,15 @@ fn run_driver(peer: &str, scenarios: &str, argument: &str) -> Result {
     run_command(&mut driver)
 }
 
+/// Our side, as cargo builds it.
+pub(crate) const BUILD: &str = "build --profile counted --locked -p peerline-cli --bin interop-peer";
+
 pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
     if !root().join("../shared/interop/driver.py").exists() {
         println!("interop is skipped: the rig is not at ../shared/interop");
         return Ok(());
     }
-    cargo("build --profile counted --locked -p peerline-cli --bin interop-peer")?;
+    cargo(BUILD)?;
     let scenarios = if scenarios.is_empty() { "*".to_owned() } else { scenarios.join(",") };
     run_driver(peer, &scenarios, "")
 }
