@@ -16,21 +16,26 @@ use crate::ends::{Ends, WALL_CLOCK};
 
 /// By the machines of media: copies are kept for whoever asks for them again, and leave at the path's pace.
 pub(crate) fn kept() -> Box<dyn FnMut()> {
-    forward(true, TRAIN)
+    forward(true, TRAIN, 1)
+}
+
+/// The same over connections with 50 sections, as viewers of large rooms have.
+pub(crate) fn among_50() -> Box<dyn FnMut()> {
+    forward(true, TRAIN, 50)
 }
 
 /// The same of a packet that comes alone, as those of audio do.
 pub(crate) fn singly() -> Box<dyn FnMut()> {
-    forward(true, 1)
+    forward(true, 1, 1)
 }
 
 /// Within the turn in which they came.
 pub(crate) fn at_once() -> Box<dyn FnMut()> {
-    forward(false, TRAIN)
+    forward(false, TRAIN, 1)
 }
 
-fn forward(kept: bool, packets: usize) -> Box<dyn FnMut()> {
-    let mut room = Room::new(kept, packets);
+fn forward(kept: bool, packets: usize, sections: usize) -> Box<dyn FnMut()> {
+    let mut room = Room::new(kept, packets, sections);
     (0..WARM_UP_TURNS).for_each(|_| room.turn(|operation| operation()));
     Box::new(move || room.turn(counted))
 }
@@ -44,7 +49,7 @@ struct Line {
 }
 
 impl Line {
-    fn connected(number: u8, kept: bool) -> (Self, proto::Instant) {
+    fn connected(number: u8, kept: bool, sections: usize) -> (Self, proto::Instant) {
         let mut ids = None;
         let mut ends = Ends::negotiated(
             [0, 1].map(|end| {
@@ -59,7 +64,10 @@ impl Line {
                 let seed = [number * 2 + u8::from(end == 1); 32];
                 Session::new(testkit::epoch(), WALL_CLOCK, config, seed).expect("a certificate")
             }),
-            |now, offering| ids = Some(offering.add_track(now, MediaKind::Video, vec![]).expect("room")),
+            |now, offering| {
+                let mut add = || offering.add_track(now, MediaKind::Video, vec![]).expect("room");
+                ids = Some((0..sections).map(|_| add()).last().expect("one at least"));
+            },
         );
         while ends.sessions.iter().any(|session| session.max_media_packet().is_none()) {
             ends.introduce();
@@ -67,7 +75,7 @@ impl Line {
         }
         let Ends { sessions, now, .. } = ends;
         let ours = ids.expect("it was added");
-        let theirs = sessions[1].transceivers().next().expect("one").0;
+        let theirs = sessions[1].transceivers().last().expect("one").0;
         let info = sessions[0].transceiver(ours).expect("it is there");
         let ssrc = info.encodings[0].ssrc.0.to_be_bytes();
         let payload_type = info.negotiated.expect("agreed").send[0].payload_type.get();
@@ -92,10 +100,10 @@ struct Room {
 }
 
 impl Room {
-    fn new(kept: bool, count: usize) -> Self {
+    fn new(kept: bool, count: usize, sections: usize) -> Self {
         let mut latest = testkit::epoch();
         let mut line = |number| {
-            let (line, now) = Line::connected(number, kept);
+            let (line, now) = Line::connected(number, kept, sections);
             latest = latest.max(now);
             line
         };

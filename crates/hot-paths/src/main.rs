@@ -42,6 +42,7 @@ const PATHS: &[(&str, Prepare)] = &[
 const ONE_SIDE: &[(&str, Prepare)] = &[
     ("forward-8-to-10-at-once", forward::at_once),
     ("forward-8-to-10-kept", forward::kept),
+    ("forward-8-to-10-of-50-sections", forward::among_50),
     ("forward-1-to-10-kept", forward::singly),
 ];
 

@@ -297,8 +297,8 @@ impl Encoding {
     }
 
     /// Whether anything waits to be sent.
-    pub(crate) fn is_waiting(&mut self, config: &SenderConfig) -> bool {
-        self.history.is_waiting() || self.history.asked().is_some() || self.group_is_full(config)
+    pub(crate) fn is_waiting(&self, config: &SenderConfig) -> bool {
+        self.history.is_waiting() || self.history.is_asked() || self.group_is_full(config)
     }
 
     /// Writes the next packet behind what `out` holds. Gives whether there was one, and room for it.

@@ -228,9 +228,9 @@ impl History {
         true
     }
 
-    /// Whether any were asked for that have not gone again.
+    /// Whether any were asked for that have not gone again, and are still there.
     pub(crate) fn is_asked(&self) -> bool {
-        !self.again.is_empty()
+        self.again.iter().any(|number| self.get(*number).is_some())
     }
 
     /// The packet that goes next of those that were asked for.

@@ -501,9 +501,13 @@ impl Sender {
     }
 
     /// Whether anything waits to be sent.
-    pub fn is_waiting(&mut self) -> bool {
-        let config = &self.config;
-        self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
+    pub fn is_waiting(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.is_waiting(&self.config))
+    }
+
+    /// Whether nothing is to be sent or told before it is changed, or [something is due](Self::poll_timeout).
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.notify && self.waiting_bytes() == 0 && !self.is_waiting()
     }
 
     /// Whether packets wait that were asked for again.

@@ -1,12 +1,15 @@
-use proto::{Instant, Writer};
+use proto::{Instant, Writer, sooner};
 use rtp::rtcp::Packet as Rtcp;
 
 use super::pacer::{Pacer, PacerConfig};
+use super::sections::Sections;
 use super::{Event, Rtp, SenderId};
 use crate::bandwidth::{
     Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
 };
+use crate::later::Later;
 use crate::send::{Class, Sender};
+use crate::tap;
 
 /// How the rate of a transport is controlled.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +34,7 @@ impl Default for ControlConfig {
 pub(super) struct Control {
     estimator: Box<dyn BandwidthEstimator>,
     pacer: Pacer,
-    reader: FeedbackReader,
+    reader: Later<FeedbackReader>,
     allocator: Allocator,
     divided: u64,
     told: u64,
@@ -42,7 +45,7 @@ impl Control {
         Self {
             estimator: Box::new(Gcc::new(config.bandwidth)),
             pacer: Pacer::new(config.pacer),
-            reader: FeedbackReader::default(),
+            reader: Later::NEW,
             allocator: Allocator::new(config.max_claims),
             divided: 0,
             told: 0,
@@ -112,7 +115,7 @@ impl Rtp {
             Rtcp::TransportCc(feedback) => control.reader.transport_wide(feedback, &mut self.log),
             Rtcp::CongestionControl(feedback) => control.reader.streams(feedback, &mut self.log),
             Rtcp::Remb(remb) => {
-                let is_ours = |ssrc| self.senders.iter().flatten().any(|sender| sender.owns(ssrc));
+                let is_ours = |ssrc| self.senders.iter().any(|(_, sender)| sender.owns(ssrc));
                 if remb.sources().any(is_ours) {
                     control.estimator.set_remote_limit(Some(remb.bitrate));
                 }
@@ -148,7 +151,7 @@ impl Rtp {
         if let Some(packet) = self.log.last().filter(|packet| packet.transport == next) {
             control.estimator.handle_sent(now, packet);
         }
-        let waiting = self.senders.iter().flatten().map(Sender::waiting_bytes).sum();
+        let waiting = self.senders.stirred().map(Sender::waiting_bytes).sum();
         control.pacer.sent(now, bytes, control.estimator.target(), waiting);
     }
 
@@ -168,7 +171,7 @@ impl Rtp {
         let is_video = Sender::is_video;
         let (mut has_audio, mut is_asked) = (false, false);
         let mut urgencies: Option<(u8, u8)> = None;
-        for sender in self.senders.iter().flatten() {
+        for sender in self.senders.stirred() {
             has_audio |= !sender.is_video();
             if sender.is_video() {
                 is_asked |= sender.is_asked();
@@ -184,6 +187,39 @@ impl Rtp {
             || pads && is_open && self.poll_senders(now, is_video, Class::Padding, out)
     }
 
+    /// Writes the next packet of a class of those senders.
+    fn poll_senders(
+        &mut self,
+        now: Instant,
+        which: impl Fn(&Sender) -> bool,
+        class: Class,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        let (start, count) = (out.len(), self.senders.len());
+        let turn = if self.turn < count { self.turn } else { 0 };
+        // Whoever is at rest has packets to pad with at most.
+        let next = |senders: &Sections<Sender>, from, until| match class {
+            Class::Padding => (from < until).then_some(from),
+            Class::Any | Class::Again | Class::Fresh => senders.next_stirred(from, until),
+        };
+        for (mut from, until) in [(turn, count), (0, turn)] {
+            while let Some(at) = next(&self.senders, from, until) {
+                from = at.saturating_add(1);
+                let sender = self.senders.peek_mut(at).filter(|sender| which(sender));
+                if sender.is_some_and(|sender| sender.poll_packet(now, class, &mut self.log, out)) {
+                    self.senders.stir(at);
+                    self.turn = from;
+                    self.schedule.start(now);
+                    if let Some(tap) = &mut self.tap {
+                        tap::outgoing(tap.as_mut(), now, start, out);
+                    }
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Writes the next packet of video: senders of one urgency take turns, and lower ones wait for higher ones.
     fn poll_video(&mut self, now: Instant, (lowest, highest): (u8, u8), out: &mut Writer<'_>) -> bool {
         let mut urgency = highest;
@@ -195,7 +231,7 @@ impl Rtp {
             if urgency == lowest {
                 return false;
             }
-            let lower = self.senders.iter().flatten().filter(|it| it.is_video() && it.urgency() < urgency);
+            let lower = self.senders.stirred().filter(|it| it.is_video() && it.urgency() < urgency);
             urgency = lower.map(Sender::urgency).max().unwrap_or(lowest);
         }
     }
@@ -204,21 +240,19 @@ impl Rtp {
     pub(super) fn packets_due(&mut self) -> Option<Instant> {
         let now = self.last_now;
         let Some(control) = &self.control else {
-            return self.senders.iter_mut().flatten().any(Sender::is_waiting).then_some(now);
+            return self.senders.stirred().any(Sender::is_waiting).then_some(now);
         };
         let opens = control.pacer.opens().map_or(now, |opens| opens.max(now));
         let pads = control.pacer.pads().map(|due| due.max(now));
-        let timeout = control.estimator.poll_timeout();
-        let mut due = timeout;
-        let mut earlier = |at: Instant| due = Some(due.map_or(at, |due| due.min(at)));
-        for sender in self.senders.iter_mut().flatten() {
-            if sender.is_waiting() {
-                earlier(if sender.is_video() { opens } else { now });
-            }
-            // Video alone pads.
-            if let Some(pads) = pads.filter(|_| sender.is_video() && sender.can_pad()) {
-                earlier(pads.max(opens));
-            }
+        let mut due = control.estimator.poll_timeout();
+        for sender in self.senders.stirred().filter(|sender| sender.is_waiting()) {
+            due = sooner(due, Some(if sender.is_video() { opens } else { now }));
+        }
+        // Video alone pads.
+        if let Some(pads) = pads
+            && self.senders.iter().any(|(_, sender)| sender.is_video() && sender.can_pad())
+        {
+            due = sooner(due, Some(pads.max(opens)));
         }
         due
     }

@@ -230,7 +230,7 @@ impl Session {
         let was_waiting = sender.is_waiting();
         let sent = send(sender, now);
         if !was_waiting {
-            engine.refresh(now);
+            engine.refresh_sends();
         }
         sent.map_err(|error| match error {
             SendError::Blocked => SendMediaError::Blocked,

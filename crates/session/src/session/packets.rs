@@ -327,7 +327,7 @@ fn receive_frame<'b>(
     let len = bytes.len();
     let packet = PacketMut::decode(bytes, len).map_err(|_| Discard::Malformed)?;
     let received = engine.rtp.handle_rtp_of(now, ecn, receiver, packet);
-    engine.refresh(now);
+    engine.refresh_receiver(now, transceiver);
     Ok(match received.map_err(Discard::Media)? {
         ::media::Received::Consumed => Received::Frames,
         ::media::Received::Packet { stream, number, packet } => {
