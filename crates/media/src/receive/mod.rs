@@ -7,6 +7,7 @@ mod congestion;
 mod continuity;
 mod contributors;
 mod delay;
+mod hollows;
 mod nack;
 mod recovery;
 mod sources;
@@ -84,8 +85,8 @@ pub enum ReceiverEvent {
 /// that is new is bound by what its first packets say, in this order: that it was announced ([`announce`](Self::announce)), its
 /// name in a header extension (RFC 8852), and its payload type. A stream's source may change; a source is never of two streams.
 ///
-/// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, and those that were
-/// recovered by [`poll_recovered`](Self::poll_recovered). What is to be told the sender is written by [`Rtp`](crate::Rtp), which
+/// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, those that were
+/// recovered by [`poll_recovered`](Self::poll_recovered), and numbers without media by [`poll_omitted`](Self::poll_omitted). What is to be told the sender is written by [`Rtp`](crate::Rtp), which
 /// knows when it may be.
 #[derive(Debug)]
 pub struct Receiver {
@@ -95,6 +96,7 @@ pub struct Receiver {
     next_stream: u32,
     round_trip: Duration,
     recovered: VecDeque<(StreamId, u64, Vec<u8>)>,
+    omitted: VecDeque<(StreamId, u64)>,
     scratch: Vec<u8>,
     transform: Option<Box<dyn EncodedTransform>>,
     contributors: Contributors,
@@ -113,6 +115,7 @@ impl Receiver {
             next_stream: 0,
             round_trip: INITIAL_ROUND_TRIP,
             recovered: VecDeque::new(),
+            omitted: VecDeque::new(),
             scratch: Vec::new(),
             transform: None,
             last_now: Instant::default(),
@@ -251,9 +254,17 @@ impl Receiver {
         self.recovered.pop_front()
     }
 
-    /// Whether [`poll_recovered`](Self::poll_recovered) would give a packet.
-    pub fn has_recovered(&self) -> bool {
-        !self.recovered.is_empty()
+    /// A number of a stream that forwarders leave out ([`Sender::omit_rtp`](crate::Sender::omit_rtp)), as it holds nothing for those to
+    /// whom they forward: repair inside of RED (RFC 5109 §14), or an empty packet. To be drained after each packet, before that goes
+    /// on. Repair that was lost is told, too, where numbers of pictures show that nothing else is missing; a number below others that
+    /// went on already may come, when that is known late.
+    pub fn poll_omitted(&mut self) -> Option<(StreamId, u64)> {
+        self.omitted.pop_front()
+    }
+
+    /// Whether [`poll_recovered`](Self::poll_recovered) or [`poll_omitted`](Self::poll_omitted) would give anything.
+    pub fn has_asides(&self) -> bool {
+        !self.recovered.is_empty() || !self.omitted.is_empty()
     }
 
     /// News.
@@ -512,8 +523,9 @@ impl Receiver {
     ) -> Result<Received<'p>, Discard> {
         let view = packet.as_packet();
         let (id, number) = self.place(now, at, &view, on_path, false)?;
+        // Of an empty one forwarders hear as of repair.
+        let is_forwarded = self.config.output.has_packets() && !view.payload().is_empty();
         self.recover(now, at);
-        let is_forwarded = self.config.output.has_packets();
         Ok(if is_forwarded { Received::Packet { stream: id, number, packet } } else { Received::Consumed })
     }
 
@@ -534,9 +546,19 @@ impl Receiver {
             let is_audio = !self.config.is_video();
             self.contributors.note(now, view, &self.config.extensions, is_audio);
         }
+        let id = stream.id;
         let live = stream.live(&self.config);
         if !filler && let Some(recovery) = &mut live.recovery {
             recovery.add_packet(view, on_path);
+        }
+        if self.config.output.has_packets() {
+            let omitted = &mut self.omitted;
+            let media = (!filler).then_some((view, &self.config));
+            live.note_held(number, media, |number| {
+                if omitted.len() < MAX_OMITTED {
+                    omitted.push_back((id, number));
+                }
+            });
         }
         if let Some(track) = &mut live.track {
             if let Some(bounds) = self.config.extensions.read::<PlayoutDelay>(view) {
@@ -549,7 +571,7 @@ impl Receiver {
         {
             stream.key_frame.satisfy();
         }
-        Ok((stream.id, number))
+        Ok((id, number))
     }
 }
 
@@ -567,6 +589,8 @@ fn protected(packet: &Packet<'_>, format: Format) -> Option<Ssrc> {
 }
 
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// Numbers to be left out that wait for a forwarder; more are gaps for those behind it.
+const MAX_OMITTED: usize = 64;
 /// ITU-R BT.1359: less is not noticed.
 const MIN_SKEW: Duration = Duration::from_millis(20);
 const MAX_ALIGNMENT: Duration = Duration::from_secs(2);

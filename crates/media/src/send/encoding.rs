@@ -270,12 +270,6 @@ impl Encoding {
         (self.bare_header, self.stamps) = (Vec::new(), Stamps::of(&config.extensions));
     }
 
-    pub(crate) fn omit(&mut self, source: u32, number: u64) {
-        if let Some(forward) = self.forward.made() {
-            forward.omit(source, number);
-        }
-    }
-
     /// A packet that was sent at once.
     pub(crate) fn record(
         &mut self,

@@ -271,6 +271,11 @@ impl History {
         self.packets.get(self.place(number).ok()?)
     }
 
+    /// The number of the oldest packet.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.packets.front().map(|stored| stored.number)
+    }
+
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
         self.packets.clear();

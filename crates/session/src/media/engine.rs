@@ -19,7 +19,7 @@ use super::{
     CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
 };
 use crate::transports::TransportId;
-use crate::{Event, RecoveredPacket};
+use crate::{Event, OmittedPacket, RecoveredPacket};
 
 /// The machines of a transport's media.
 #[derive(Debug)]
@@ -297,10 +297,27 @@ impl Engine {
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
     }
 
-    /// Whether a packet of a transceiver was recovered that is to be forwarded.
-    pub(crate) fn has_recovered(&self, id: TransceiverId) -> bool {
-        let receiver = self.receiver(id).and_then(|id| self.rtp.peek_receiver(id));
-        receiver.is_some_and(::media::Receiver::has_recovered)
+    /// Whether there is anything for those who forward a transceiver beside the packets that come.
+    pub(crate) fn has_asides_of(&self, id: TransceiverId) -> bool {
+        self.receiver(id).is_some_and(|id| self.has_asides_by(id))
+    }
+
+    /// The same of all.
+    pub(crate) fn has_asides(&self) -> bool {
+        self.lines.iter().filter_map(|line| line.receiver).any(|id| self.has_asides_by(id))
+    }
+
+    fn has_asides_by(&self, id: ReceiverId) -> bool {
+        self.rtp.peek_receiver(id).is_some_and(::media::Receiver::has_asides)
+    }
+
+    /// A number that is to be left out where it is forwarded.
+    pub(crate) fn poll_omitted(&mut self) -> Option<OmittedPacket> {
+        let Self { rtp, lines, .. } = self;
+        lines.iter().find_map(|line| {
+            let (stream, number) = rtp.receiver(line.receiver?)?.poll_omitted()?;
+            Some(OmittedPacket { transceiver: line.id, stream, number })
+        })
     }
 
     /// A packet that was recovered, and whose it is.
