@@ -76,6 +76,11 @@ impl Stored {
         matches!(self.encapsulation, Encapsulation::Ulpfec { .. })
     }
 
+    /// Whether it has the marker.
+    pub(crate) fn ends_frame(&self) -> bool {
+        self.head.get(1).is_some_and(|second| second & MARKER != 0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.head.len().saturating_add(self.tail().len())
     }
@@ -195,6 +200,12 @@ impl History {
     pub(crate) fn front(&mut self) -> Option<&mut Stored> {
         let number = *self.waiting.front()?;
         self.get_mut(number)
+    }
+
+    /// Whether one of so many packets that go next ends a frame.
+    pub(crate) fn next_ends_frame(&self, count: usize) -> bool {
+        let mut next = self.waiting.iter().take(count).filter_map(|number| self.get(*number));
+        next.any(Stored::ends_frame)
     }
 
     /// The packet that goes next was sent.
@@ -347,6 +358,8 @@ const MAX_SPARE: usize = 256;
 
 /// As far it is looked for a packet that pads: frames end with a short one.
 const LOOK_BACK: usize = 16;
+/// The marker's bit in the second byte of a packet (RFC 3550 §5.1).
+const MARKER: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {
