@@ -20,8 +20,6 @@ pub(crate) struct Forward {
     /// From which number of the source on, by how much ours is higher; the newest last. By how much each is lower than the one before,
     /// so many numbers in front of where it begins were left out.
     offsets: VecDeque<(u64, i64)>,
-    /// What is lower than this belongs to the time before the source was chosen.
-    first: u64,
     /// The highest number of the source that has got one of ours.
     highest: u64,
     timestamp_offset: u32,
@@ -48,7 +46,7 @@ impl Forward {
         if fresh {
             let offset = i64::try_from(next).ok()?.checked_sub(i64::try_from(number).ok()?)?;
             self.source = Some(source);
-            (self.first, self.highest) = (number, number);
+            self.highest = number;
             self.offsets.clear();
             self.offsets.push_back((number, offset));
         }
@@ -91,13 +89,21 @@ impl Forward {
 
     /// By how much our number of a packet is higher, and where that is kept; `None` if it has no place.
     fn offset(&self, number: u64) -> Option<(usize, i64)> {
+        let (from, offset) = *self.offsets.back()?;
+        // As a rule it is one of the newest.
+        if from <= number { Some((self.offsets.len().checked_sub(1)?, offset)) } else { self.earlier(number) }
+    }
+
+    /// The same of one that is older than the last that was left out.
+    #[cold]
+    fn earlier(&self, number: u64) -> Option<(usize, i64)> {
         let mut behind: Option<(u64, i64)> = None;
         for (at, &(from, offset)) in self.offsets.iter().enumerate().rev() {
             if from <= number {
                 let omitted =
                     behind.and_then(|(next, lower)| next.checked_add_signed(lower.checked_sub(offset)?));
                 let is_omitted = omitted.is_some_and(|omitted| omitted <= number);
-                return (number >= self.first && !is_omitted).then_some((at, offset));
+                return (!is_omitted).then_some((at, offset));
             }
             behind = Some((from, offset));
         }
