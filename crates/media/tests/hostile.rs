@@ -223,24 +223,40 @@ fn as_many_sources_say_goodbye_as_one_packet_has() {
     assert_eq!(gone.len(), 31);
 }
 
+fn packet(ssrc: u32, number: u16, payload_type: u8, payload: &[u8]) -> Vec<u8> {
+    let mut memory = [0; 300];
+    let mut out = Writer::new(&mut memory);
+    let header = rtp::Header {
+        payload_type: support::pt(payload_type),
+        sequence_number: SequenceNumber(number),
+        ssrc: Ssrc(ssrc),
+        ..rtp::Header::default()
+    };
+    rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
+    out.written().to_vec()
+}
+
+#[test]
+fn as_many_numbers_to_be_left_out_wait_for_a_forwarder_as_the_limit() {
+    let mut config = video_receiver();
+    (config.output, config.probation) = (media::Output::Packets, 0);
+    let mut receiver = media::Receiver::new(config);
+    for number in 0..=64 {
+        let mut empty = packet(5, number, 96, &[]);
+        let len = empty.len();
+        receiver.handle_rtp(epoch(), PacketMut::decode(&mut empty, len).unwrap()).unwrap();
+    }
+    let numbers: Vec<u64> =
+        std::iter::from_fn(|| receiver.poll_omitted()).map(|(_, number)| number).collect();
+    assert!(numbers.len() == 64 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+}
+
 #[test]
 fn as_many_recovered_packets_wait_for_a_forwarder_as_the_limit() {
     let mut config = video_receiver();
     (config.output, config.probation) = (media::Output::Packets, 0);
     config.formats.push((support::pt(99), media::Format::Fec(rtp::fec::Format::Flex03)));
     let mut receiver = media::Receiver::new(config);
-    let packet = |ssrc: u32, number: u16, payload_type: u8, payload: &[u8]| {
-        let mut memory = [0; 300];
-        let mut out = Writer::new(&mut memory);
-        let header = rtp::Header {
-            payload_type: support::pt(payload_type),
-            sequence_number: SequenceNumber(number),
-            ssrc: Ssrc(ssrc),
-            ..rtp::Header::default()
-        };
-        rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
-        out.written().to_vec()
-    };
     let mut first = packet(5, 0, 96, &[0x10, 1]);
     let len = first.len();
     receiver.handle_rtp(epoch(), PacketMut::decode(&mut first, len).unwrap()).unwrap();

@@ -76,6 +76,11 @@ impl Stored {
         matches!(self.encapsulation, Encapsulation::Ulpfec { .. })
     }
 
+    /// Whether it has the marker.
+    pub(crate) fn ends_frame(&self) -> bool {
+        self.head.get(1).is_some_and(|second| second & MARKER != 0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.head.len().saturating_add(self.tail().len())
     }
@@ -197,6 +202,12 @@ impl History {
         self.get_mut(number)
     }
 
+    /// Whether one of so many packets that go next ends a frame.
+    pub(crate) fn next_ends_frame(&self, count: usize) -> bool {
+        let mut next = self.waiting.iter().take(count).filter_map(|number| self.get(*number));
+        next.any(Stored::ends_frame)
+    }
+
     /// The packet that goes next was sent.
     pub(crate) fn sent(&mut self, now: Instant) {
         if let Some(number) = self.waiting.pop_front()
@@ -271,6 +282,11 @@ impl History {
         self.packets.get(self.place(number).ok()?)
     }
 
+    /// The number of the oldest packet.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.packets.front().map(|stored| stored.number)
+    }
+
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
         self.packets.clear();
@@ -342,6 +358,8 @@ const MAX_SPARE: usize = 256;
 
 /// As far it is looked for a packet that pads: frames end with a short one.
 const LOOK_BACK: usize = 16;
+/// The marker's bit in the second byte of a packet (RFC 3550 §5.1).
+const MARKER: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {

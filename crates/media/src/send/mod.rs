@@ -321,10 +321,14 @@ impl Sender {
         encoding.adopt_shared(now, config, source, packet)
     }
 
-    /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
-    pub fn omit_rtp(&mut self, encoding: usize, source: u32, number: u64) {
-        if let Some(encoding) = self.encodings.get_mut(encoding) {
-            encoding.omit(source, number);
+    /// A forwarder leaves a packet out, as of a layer that is too much for a receiver, or one that holds no media
+    /// ([`Receiver::poll_omitted`](crate::Receiver::poll_omitted)): no gap shall tell of it. `source` is that of
+    /// [`write_rtp`](Self::write_rtp). Where packets behind it were forwarded already, an empty packet is sent in its place.
+    pub fn omit_rtp(&mut self, now: Instant, encoding: usize, source: (u32, u64)) {
+        let now = self.advance(now);
+        let Self { config, encodings, .. } = self;
+        if let Some(encoding) = encodings.get_mut(encoding) {
+            encoding.omit(now, config, source);
         }
     }
 

@@ -82,8 +82,9 @@ pub struct Rtp {
     turn: usize,
     log: SentLog,
     control: Option<Control>,
-    arrivals: Arrivals,
-    stream_arrivals: StreamArrivals,
+    /// What has come that feedback is to be given on, by either kind of it.
+    arrivals: Option<Box<Arrivals>>,
+    stream_arrivals: Option<Box<StreamArrivals>>,
     /// What peers are told that cannot find it out themselves.
     received_rate: Option<Box<ReceivedRate>>,
     feedback_due: Option<Instant>,
@@ -134,8 +135,8 @@ impl Rtp {
             turn: 0,
             log: SentLog::new(config.max_sent, u16::from_be_bytes([first, second])),
             control: config.control.map(Control::new),
-            arrivals: Arrivals::new(config.max_arrivals),
-            stream_arrivals: StreamArrivals::new(arrival_limits(&config)),
+            arrivals: None,
+            stream_arrivals: None,
             received_rate: None,
             feedback_due: None,
             received_bytes: 0,
@@ -228,8 +229,7 @@ impl Rtp {
             return;
         }
         self.config.feedback = feedback;
-        self.arrivals = Arrivals::new(self.config.max_arrivals);
-        self.stream_arrivals = StreamArrivals::new(arrival_limits(&self.config));
+        (self.arrivals, self.stream_arrivals) = (None, None);
         (self.received_rate, self.feedback_due) = (None, None);
     }
 
@@ -501,8 +501,9 @@ impl Rtp {
 
     /// Figures so far.
     pub fn stats(&self) -> RtpStats {
-        let dropped = self.arrivals.dropped().saturating_add(self.stream_arrivals.dropped());
-        RtpStats { feedback_dropped: dropped, ..self.stats }
+        let transport_wide = self.arrivals.as_ref().map(|arrivals| arrivals.dropped());
+        let streams = self.stream_arrivals.as_ref().map(|arrivals| arrivals.dropped());
+        RtpStats { feedback_dropped: transport_wide.or(streams).unwrap_or(0), ..self.stats }
     }
 
     /// All sources of ours say goodbye with the next datagram.
@@ -566,11 +567,15 @@ impl Rtp {
                 let one = map.read::<TransportSequence>(packet).map(|it| it.0);
                 let sequence = one.or_else(|| Some(map.read::<TransportSequence2>(packet)?.sequence));
                 let Some(sequence) = sequence else { return };
-                self.arrivals.add(now, sequence);
+                let max = self.config.max_arrivals;
+                self.arrivals.get_or_insert_with(|| Box::new(Arrivals::new(max))).add(now, sequence);
             }
             TransportFeedback::Streams => {
                 let header = packet.header();
-                self.stream_arrivals.add(now, header.ssrc, header.sequence_number, ecn);
+                let limits = arrival_limits(&self.config);
+                let arrivals =
+                    self.stream_arrivals.get_or_insert_with(|| Box::new(StreamArrivals::new(limits)));
+                arrivals.add(now, header.ssrc, header.sequence_number, ecn);
             }
             TransportFeedback::Remb => {
                 let Some(receiver) = self.receivers.get(at) else { return };

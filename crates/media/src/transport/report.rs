@@ -162,15 +162,19 @@ impl Rtp {
                 self.receivers.iter().find_map(|(_, receiver)| receiver.any_source()).unwrap_or_default();
             wrote |= match self.config.feedback {
                 TransportFeedback::None | TransportFeedback::Remb => false,
-                TransportFeedback::TransportWide => self.arrivals.write(reporter, media, out),
+                TransportFeedback::TransportWide => {
+                    self.arrivals.as_mut().is_some_and(|arrivals| arrivals.write(reporter, media, out))
+                }
                 TransportFeedback::Streams => {
                     let ntp = self.config.clock.ntp(now);
-                    let written = self.stream_arrivals.write(now, ntp, reporter, out);
+                    let arrivals = self.stream_arrivals.as_mut();
+                    let written = arrivals.is_some_and(|arrivals| arrivals.write(now, ntp, reporter, out));
                     self.stats.ccfb_sent = self.stats.ccfb_sent.saturating_add(written.into());
                     written
                 }
             };
-            let rest = !self.arrivals.is_empty() || !self.stream_arrivals.is_empty();
+            let rest = self.arrivals.as_ref().is_some_and(|arrivals| !arrivals.is_empty())
+                || self.stream_arrivals.as_ref().is_some_and(|arrivals| !arrivals.is_empty());
             // What had no room goes at once, and what comes next begins a new interval.
             self.feedback_due = rest.then_some(now);
         }

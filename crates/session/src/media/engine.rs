@@ -19,7 +19,7 @@ use super::{
     CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
 };
 use crate::transports::TransportId;
-use crate::{Event, RecoveredPacket};
+use crate::{Event, OmittedPacket, RecoveredPacket};
 
 /// The machines of a transport's media.
 #[derive(Debug)]
@@ -307,19 +307,31 @@ impl Engine {
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
     }
 
-    /// Whether a packet of a transceiver was recovered that is to be forwarded.
-    pub(crate) fn has_recovered(&self, id: TransceiverId) -> bool {
-        let receiver = self.receiver(id).and_then(|id| self.rtp.peek_receiver(id));
-        receiver.is_some_and(Receiver::has_recovered)
+    /// Whether there is anything for those who forward a transceiver beside the packets that come.
+    pub(crate) fn has_asides_of(&self, id: TransceiverId) -> bool {
+        let line = self.place(id).and_then(|at| self.lines.get(at));
+        line.is_some_and(|line| line.with_asides(&self.rtp).is_some())
+    }
+
+    /// The same of all.
+    pub(crate) fn has_asides(&self) -> bool {
+        self.lines.iter().any(|line| line.with_asides(&self.rtp).is_some())
+    }
+
+    /// A number that is to be left out where it is forwarded.
+    pub(crate) fn poll_omitted(&mut self) -> Option<OmittedPacket> {
+        let Self { rtp, lines, .. } = self;
+        lines.iter().find_map(|line| {
+            let (stream, number) = rtp.receiver(line.with_asides(rtp)?)?.poll_omitted()?;
+            Some(OmittedPacket { transceiver: line.id, stream, number })
+        })
     }
 
     /// A packet that was recovered, and whose it is.
     pub(crate) fn poll_recovered(&mut self) -> Option<RecoveredPacket> {
         let Self { rtp, lines, .. } = self;
         lines.iter().find_map(|line| {
-            let receiver =
-                line.receiver.filter(|id| rtp.peek_receiver(*id).is_some_and(Receiver::has_recovered))?;
-            let (stream, number, bytes) = rtp.receiver(receiver)?.poll_recovered()?;
+            let (stream, number, bytes) = rtp.receiver(line.with_asides(rtp)?)?.poll_recovered()?;
             Some(RecoveredPacket { transceiver: line.id, stream, number, bytes })
         })
     }
@@ -467,6 +479,11 @@ impl Engine {
 }
 
 impl Line {
+    /// What receives, if there is anything beside packets for those who forward it.
+    fn with_asides(&self, rtp: &Rtp) -> Option<ReceiverId> {
+        self.receiver.filter(|id| rtp.peek_receiver(*id).is_some_and(Receiver::has_asides))
+    }
+
     /// Looks whether there is a frame, or when there may be one.
     fn look(&mut self, now: Instant, rtp: &mut Rtp) {
         self.due = None;

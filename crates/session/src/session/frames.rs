@@ -73,6 +73,26 @@ impl Session {
         self.send_by(now, id, |sender, now| sender.write_rtp(now, encoding, source, packet))
     }
 
+    /// A forwarder leaves a packet out, as [`poll_omitted`](Self::poll_omitted) tells it to, or as it chooses: no gap shall tell the peer
+    /// of it. `source` is that of [`forward_rtp`](Self::forward_rtp). Where packets behind it were forwarded already, an empty packet is
+    /// sent in its place.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn omit_rtp(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        encoding: usize,
+        source: (u32, u64),
+    ) -> Result<(), SendMediaError> {
+        self.send_by(now, id, |sender, now| {
+            sender.omit_rtp(now, encoding, source);
+            Ok(())
+        })
+    }
+
     /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
     pub fn set_codec(&mut self, id: TransceiverId, payload_type: PayloadType) -> bool {
         self.engine_of(id).is_some_and(|engine| engine.set_codec(id, payload_type))
