@@ -62,7 +62,7 @@ pub(crate) struct Encoding {
     next_rtx: u64,
     next_fec: u64,
     /// Packets that the next repair is about.
-    group: Group,
+    group: Later<Group>,
     /// The same of repair in the stream itself.
     ulpfec: OpenGroup,
     /// A packet whose header does not take what is added where it is sent again.
@@ -121,7 +121,7 @@ impl Encoding {
             budget: Budget::new(config.retransmission_percent, config.retransmission_burst),
             next_rtx,
             next_fec,
-            group: Group::default(),
+            group: Later::NEW,
             ulpfec: OpenGroup::default(),
             cannot_pad: None,
             forward: Later::NEW,
@@ -164,7 +164,7 @@ impl Encoding {
         self.ssrc = ssrc;
         self.first = self.next;
         self.history.clear();
-        self.group.clear();
+        self.group = Later::NEW;
         self.remote = Later::NEW;
         self.stats.media = (0, 0);
     }

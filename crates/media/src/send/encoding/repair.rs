@@ -1,11 +1,13 @@
 //! FlexFEC: packets of repair that have a source of their own.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proto::{Instant, Writer};
 use rtp::{Encoder, Header, PacketMut, Ssrc, fec};
 
 use super::Encoding;
+use crate::later::Blank;
 use crate::send::SenderConfig;
 use crate::send::forward::wire;
 use crate::send::history::Stored;
@@ -18,7 +20,7 @@ use crate::send::template::{form_of, stamp, stamps};
 /// (`UlpfecGenerator`: with the end of a frame, once there are enough packets or frames): a frame of at least half a group has repair of
 /// its own, and a shorter one shares it with the next ones only while that is in time. What that costs more of small frames is less of
 /// large ones: a frame that ends soon after a group is full ends it, where the rest would have waited for the next frame.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     numbers: Vec<u64>,
     is_due: bool,
@@ -26,6 +28,13 @@ pub(super) struct Group {
     since: Instant,
     /// When the frame before ended.
     frame_ended: Option<Instant>,
+}
+
+impl Blank for Group {
+    fn blank() -> &'static Self {
+        static NONE: LazyLock<Group> = LazyLock::new(Group::default);
+        &NONE
+    }
 }
 
 impl Group {
@@ -156,7 +165,7 @@ impl Encoding {
 
     /// Whether the group has its repair next.
     pub(super) fn group_is_due(&self, config: &SenderConfig) -> bool {
-        self.group.is_due && config.flexfec().is_some()
+        config.flexfec().is_some() && self.group.is_due
     }
 }
 
