@@ -3,8 +3,8 @@ use std::time::Duration;
 use proto::{Instant, sooner};
 
 use super::acknowledged::Acknowledged;
-use super::aimd::Aimd;
 use super::alr::Alr;
+use super::delay::DelayBased;
 use super::groups::Groups;
 use super::loss::LossBased;
 use super::probe::{ProbeResults, Prober};
@@ -16,11 +16,11 @@ use crate::later::Later;
 /// Google congestion control: draft-ietf-rmcat-gcc-02 and what has become usual since.
 ///
 /// ```text
-///             ┌▶ groups ─▶ trend ─▶ aimd ──┐
+///             ┌▶ groups ─▶ trend ─▶ delays ┐
 ///   feedback ─┼▶ acknowledged ────▲ ▲     ├─ least ─▶ target
-///             ├▶ probes, marks ──────┘     │
-///             └▶ losses ───────────────────┤
-///                              REMB ───────┘
+///             ├▶ probes, marks ─────┘     │
+///             └▶ losses ──────────────────┤
+///                              REMB ──────┘
 /// ```
 ///
 /// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback.
@@ -32,7 +32,7 @@ pub struct Gcc {
     alr_ended: Option<Instant>,
     groups: Later<Groups>,
     trend: Later<Trend>,
-    aimd: Aimd,
+    delays: DelayBased,
     loss: Later<LossBased>,
     prober: Prober,
     probes: Later<ProbeResults>,
@@ -70,7 +70,7 @@ impl Gcc {
             alr_ended: None,
             groups: Later::NEW,
             trend: Later::NEW,
-            aimd: Aimd::new(config.min, start, max),
+            delays: DelayBased::new(config.min, start, max),
             loss: Later::NEW,
             prober: Prober::new(max),
             probes: Later::NEW,
@@ -101,8 +101,8 @@ impl Gcc {
         self.alr.since().is_some()
     }
 
-    /// Answers marks, at most once a round trip. Gives what the rate is to be.
-    fn answer_marks(&mut self, now: Instant) -> Option<u64> {
+    /// Answers marks, at most once a round trip. Gives by what the rate is to be multiplied.
+    fn answer_marks(&mut self, now: Instant) -> Option<f64> {
         if now - self.marks.since < self.round_trip || self.marks.all == 0 {
             return None;
         }
@@ -116,13 +116,13 @@ impl Gcc {
             Marking::Classic => CLASSIC,
             Marking::Scalable => 1.0 - average / 2.0,
         };
-        marked.then(|| whole(real(self.target) * factor))
+        marked.then_some(factor)
     }
 
     fn set_target(&mut self, now: Instant) {
         let before = self.target;
         let least = [self.loss.limit(self.config.min), self.remote].into_iter().flatten().min();
-        let target = least.map_or_else(|| self.aimd.rate(), |least| least.min(self.aimd.rate()));
+        let target = least.map_or_else(|| self.delays.rate(), |least| least.min(self.delays.rate()));
         self.target = target.clamp(self.config.min, self.config.max);
         self.prober.dropped(now, before, self.target);
     }
@@ -168,15 +168,15 @@ impl BandwidthEstimator for Gcc {
             self.marks.marked = self.marks.marked.saturating_add(result.congestion.into());
         }
         let (usage, arriving) = (self.trend.usage(), self.acknowledged.bitrate());
-        self.aimd.update(now, usage, arriving, self.round_trip, quiet);
+        self.delays.update(now, (usage, self.trend.queue()), arriving, self.round_trip, quiet);
         if let Some(probed) = probed {
-            if usage != Usage::Over && probed > self.aimd.rate() {
-                self.aimd.set(now, probed);
+            if usage != Usage::Over && probed > self.delays.rate() {
+                self.delays.set(now, probed);
             }
             self.prober.found(now, probed, self.wanted);
         }
-        if let Some(rate) = self.answer_marks(now) {
-            self.aimd.set(now, rate.min(self.aimd.rate()));
+        if let Some(factor) = self.answer_marks(now) {
+            self.delays.answer_marks(now, self.target, factor);
         }
         self.loss.update(now, self.target, self.round_trip);
         self.set_target(now);
@@ -189,8 +189,8 @@ impl BandwidthEstimator for Gcc {
         {
             // A peer that tells nothing else estimates for us. From what has come nobody can tell of more than twice as much.
             self.unheard = None;
-            self.aimd.set(self.last_sent, limit.min(self.target.saturating_mul(2)));
-            self.target = self.aimd.rate();
+            self.delays.set(self.last_sent, limit.min(self.target.saturating_mul(2)));
+            self.target = self.delays.rate();
         }
         self.target = limit.map_or(self.target, |limit| self.target.min(limit).max(self.config.min));
     }
@@ -203,7 +203,7 @@ impl BandwidthEstimator for Gcc {
         if self.silence_ends().is_some_and(|ends| ends <= now) {
             // Nobody says that anything arrives: what was known of the path is less and less true.
             self.unheard = Some(now);
-            self.aimd.set(now, whole(real(self.aimd.rate()) * SILENT));
+            self.delays.set(now, whole(real(self.delays.rate()) * SILENT));
             self.set_target(now);
         }
         self.prober.update(now, self.target, self.alr.since(), self.alr.ended(), self.wanted);
@@ -379,6 +379,14 @@ mod tests {
             assert!((900_000..2_300_000).contains(&found), "{marking:?} {found}");
             assert!(path.queued < Duration::from_millis(80), "{marking:?} {:?}", path.queued);
         }
+    }
+
+    #[test]
+    fn what_has_become_free_is_found_within_seven_seconds() {
+        let mut path = Path::new(BandwidthConfig::default());
+        path.run(30, 1_000_000, u64::MAX);
+        let found = path.run(7, 2_500_000, u64::MAX);
+        assert!(found > 2_000_000, "{found}");
     }
 
     #[test]

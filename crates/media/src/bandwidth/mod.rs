@@ -1,9 +1,9 @@
 //! What a path carries, estimated by who sends on it.
 
 mod acknowledged;
-mod aimd;
 mod allocator;
 mod alr;
+mod delay;
 mod feedback;
 mod gcc;
 mod groups;
