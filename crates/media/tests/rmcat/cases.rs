@@ -140,7 +140,7 @@ pub static CASES: &[Case] = &[
         what: "one flow; 1 Mbit/s, 5 % lost at random",
         seconds: 60,
         run: random_loss,
-        floors: floors(45.0, 50, 0.5, 0.90),
+        floors: floors(80.0, 70, 0.5, 0.90),
     },
 ];
 
