@@ -7,6 +7,7 @@ use super::alr::Alr;
 use super::delay::DelayBased;
 use super::groups::Groups;
 use super::loss::LossBased;
+use super::marks::Marks;
 use super::probe::{ProbeResults, Prober};
 use super::trend::{Trend, Usage};
 use super::{BandwidthConfig, BandwidthEstimator, FeedbackReader, Marking, PacketResult, Probe, real, whole};
@@ -22,6 +23,10 @@ use crate::later::Later;
 ///             └▶ losses ──────────────────┤
 ///                              REMB ──────┘
 /// ```
+///
+/// Where it goes beyond the draft: the rate comes back after a cut as a CUBIC window does (RFC 9438), the cut is the deeper the longer
+/// the queue is, losses are judged by whether they go with the rate, as the second loss-based estimator of libwebrtc does, and marks
+/// of L4S are answered in proportion (RFC 8257, RFC 9331).
 ///
 /// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback.
 #[derive(Clone, Debug)]
@@ -48,16 +53,6 @@ pub struct Gcc {
     marks: Marks,
 }
 
-/// Marks of congestion of about a round trip.
-#[derive(Clone, Copy, Debug)]
-struct Marks {
-    marked: u32,
-    all: u32,
-    /// The average share of marked packets.
-    average: f64,
-    since: Instant,
-}
-
 impl Gcc {
     /// One that knows nothing of the path.
     pub const fn new(config: BandwidthConfig) -> Self {
@@ -81,7 +76,7 @@ impl Gcc {
             unheard: None,
             has_feedback: false,
             last_sent: Instant::from_nanos(0),
-            marks: Marks { marked: 0, all: 0, average: 1.0, since: Instant::from_nanos(0) },
+            marks: Marks::NEW,
             config: BandwidthConfig { max, start, ..config },
         }
     }
@@ -99,24 +94,6 @@ impl Gcc {
     /// Whether the application sends much less than it may.
     pub const fn is_application_limited(&self) -> bool {
         self.alr.since().is_some()
-    }
-
-    /// Answers marks, at most once a round trip. Gives by what the rate is to be multiplied.
-    fn answer_marks(&mut self, now: Instant) -> Option<f64> {
-        if now - self.marks.since < self.round_trip || self.marks.all == 0 {
-            return None;
-        }
-        let share = f64::from(self.marks.marked) / f64::from(self.marks.all);
-        let marked = self.marks.marked > 0;
-        // As with DCTCP (RFC 8257 §3.3) the first mark counts in full, and the average follows by a sixteenth.
-        let average = self.marks.average + (share - self.marks.average) / 16.0;
-        let average = if marked || self.marks.average < 1.0 { average } else { 1.0 };
-        self.marks = Marks { marked: 0, all: 0, average, since: now };
-        let factor = match self.config.marking {
-            Marking::Classic => CLASSIC,
-            Marking::Scalable => 1.0 - average / 2.0,
-        };
-        marked.then_some(factor)
     }
 
     fn set_target(&mut self, now: Instant) {
@@ -164,8 +141,7 @@ impl BandwidthEstimator for Gcc {
                 self.trend.add(delta);
             }
             probed = self.probes.add(result).or(probed);
-            self.marks.all = self.marks.all.saturating_add(1);
-            self.marks.marked = self.marks.marked.saturating_add(result.congestion.into());
+            self.marks.add(result);
         }
         let (usage, arriving) = (self.trend.usage(), self.acknowledged.bitrate());
         self.delays.update(now, (usage, self.trend.queue()), arriving, self.round_trip, quiet);
@@ -175,7 +151,7 @@ impl BandwidthEstimator for Gcc {
             }
             self.prober.found(now, probed, self.wanted);
         }
-        if let Some(factor) = self.answer_marks(now) {
+        if let Some(factor) = self.marks.answer(now, self.round_trip, self.config.marking) {
             self.delays.answer_marks(now, self.target, factor);
         }
         self.loss.update(now, self.delays.rate(), arriving);
@@ -222,6 +198,13 @@ impl BandwidthEstimator for Gcc {
     fn target(&self) -> u64 {
         self.target
     }
+
+    fn pacing(&self) -> Option<u64> {
+        match self.config.marking {
+            Marking::Scalable => Some(SCALABLE_PACING),
+            Marking::Classic => self.marks.are_there().then_some(CLASSIC_PACING),
+        }
+    }
 }
 
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(200);
@@ -230,8 +213,11 @@ const MAX_ROUND_TRIP: Duration = Duration::from_secs(3);
 const SILENCE: Duration = Duration::from_millis(500);
 /// The same where the peer tells once a second what it thinks (REMB).
 const OLD_SILENCE: Duration = Duration::from_secs(3);
+/// Where short queues are marked a frame must not make one by itself: marks of L4S begin at a millisecond or a few, and RFC 9331 §4.3
+/// has bursts limited. The other is what SCReAMv2 has (draft-johansson-ccwg-rfc8298bis-screamv2).
+const SCALABLE_PACING: u64 = 110;
+const CLASSIC_PACING: u64 = 150;
 const SILENT: f64 = 0.8;
-const CLASSIC: f64 = 0.85;
 
 #[cfg(test)]
 mod tests {
@@ -371,15 +357,29 @@ mod tests {
     }
 
     #[test]
-    fn marks_hold_the_queue_shorter_than_delays_do() {
+    fn frames_are_spread_where_the_path_marks() {
+        let of = |marking, mark| {
+            let mut path = Path::new(BandwidthConfig { marking, ..BandwidthConfig::default() });
+            path.mark = mark;
+            path.run(20, 2_000_000, u64::MAX);
+            path.gcc.pacing()
+        };
+        let mark = Some(Duration::from_millis(5));
+        assert_eq!(of(Marking::Classic, None), None);
+        assert_eq!(of(Marking::Classic, mark), Some(150));
+        assert_eq!(of(Marking::Scalable, None), Some(110), "before the first mark, too");
+    }
+
+    #[test]
+    fn marks_hold_the_queue_shorter_than_delays_do_and_leave_little_unused() {
         for marking in [Marking::Classic, Marking::Scalable] {
             let mut path = Path::new(BandwidthConfig { marking, ..BandwidthConfig::default() });
             path.mark = Some(Duration::from_millis(5));
             path.run(20, 2_000_000, u64::MAX);
             path.queued = Duration::ZERO;
-            let found = path.run(20, 2_000_000, u64::MAX);
-            assert!((900_000..2_300_000).contains(&found), "{marking:?} {found}");
-            assert!(path.queued < Duration::from_millis(80), "{marking:?} {:?}", path.queued);
+            let mean = (0..60).map(|_| path.run(1, 2_000_000, u64::MAX)).sum::<u64>() / 60;
+            assert!((1_650_000..2_100_000).contains(&mean), "{marking:?} {mean}");
+            assert!(path.queued < Duration::from_millis(60), "{marking:?} {:?}", path.queued);
         }
     }
 

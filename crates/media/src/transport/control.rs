@@ -149,6 +149,7 @@ impl Rtp {
             control.estimator.handle_sent(now, packet);
         }
         let waiting = self.senders.iter().flatten().map(Sender::waiting_bytes).sum();
+        control.pacer.set_most(control.estimator.pacing());
         control.pacer.sent(now, bytes, control.estimator.target(), waiting);
     }
 

@@ -119,14 +119,14 @@ pub static CASES: &[Case] = &[
         what: "one flow; 1 Mbit/s, marked above 20 ms of queue, answered as losses",
         seconds: 60,
         run: marks,
-        floors: floors(50.0, 40, 0.5, 0.90),
+        floors: floors(83.0, 35, 0.1, 0.95),
     },
     Case {
         name: "6.2 marks, scalable",
         what: "the same above 5 ms, answered in proportion",
         seconds: 60,
         run: marks_scalable,
-        floors: floors(15.0, 20, 0.5, 0.90),
+        floors: floors(90.0, 15, 0.1, 0.95),
     },
     Case {
         name: "path change",
