@@ -4,6 +4,7 @@ use proto::Instant;
 
 use super::trend::Usage;
 use super::{real, whole};
+use crate::later::{Blank, Later};
 
 /// The rate that delays allow: a cut below what arrives when delays grow (draft-ietf-rmcat-gcc-02 §5.5), and a climb that goes by the
 /// time since then (RFC 9438 §4.2), in place of the draft's two increases.
@@ -22,7 +23,9 @@ pub(super) struct DelayBased {
     increasing: bool,
     changed: Option<Instant>,
     decreased: Option<Instant>,
-    link: LinkCapacity,
+    link: Later<LinkCapacity>,
+    /// Whether less was carried at the last cut than before, so that others are to have room (fast convergence, RFC 9438 §4.7).
+    gives_way: bool,
     /// Since the last cut, once it has begun.
     climb: Option<Climb>,
 }
@@ -32,6 +35,13 @@ pub(super) struct DelayBased {
 struct LinkCapacity {
     estimate: Option<f64>,
     deviation: f64,
+}
+
+impl Blank for LinkCapacity {
+    fn blank() -> &'static Self {
+        static NEW: LinkCapacity = LinkCapacity::NONE;
+        &NEW
+    }
 }
 
 impl LinkCapacity {
@@ -88,7 +98,8 @@ impl DelayBased {
             increasing: false,
             changed: None,
             decreased: None,
-            link: LinkCapacity::NONE,
+            link: Later::NEW,
+            gives_way: false,
             climb: None,
         }
     }
@@ -137,7 +148,8 @@ impl DelayBased {
         let seconds = elapsed.as_secs_f64().min(1.0) * (1.0 - queue / LONG).clamp(SLOWEST, 1.0);
         let rate = self.rate;
         if self.climb.is_none() {
-            self.climb = self.link.rate().map(|full| Climb::new(rate, full.max(rate)));
+            let share = if self.gives_way { (1.0 + BACKOFF) / 2.0 } else { 1.0 };
+            self.climb = self.link.rate().map(|full| Climb::new(rate, (full * share).max(rate)));
         }
         let fastest = rate * (1.0 + FASTEST * seconds);
         let next = self.climb.as_mut().map_or(fastest, |climb| climb.advance(seconds).min(fastest));
@@ -169,6 +181,7 @@ impl DelayBased {
     /// Sets the rate where the link was full and carried so much.
     fn cut(&mut self, now: Instant, full: f64, rate: f64) {
         self.rate = rate.clamp(self.min, self.max);
+        self.gives_way = self.link.rate().is_some_and(|known| full < known);
         self.link.add(full);
         (self.climb, self.increasing) = (None, false);
         (self.changed, self.decreased) = (Some(now), Some(now));
@@ -260,6 +273,19 @@ mod tests {
             run.delays.rate()
         };
         assert_eq!([0.0, 75.0, 150.0, 1000.0].map(cut), [850_000, 850_000, 700_000, 600_000]);
+    }
+
+    #[test]
+    fn who_has_less_than_before_is_slow_from_lower_on() {
+        let grown = |second| {
+            let mut run = Run::new(1_100_000);
+            assert!(run.step(Usage::Over, 20.0, Some(1_000_000)));
+            run.grow(60);
+            assert!(run.step(Usage::Over, 20.0, Some(second)));
+            run.grow(14)
+        };
+        let (less, more) = (grown(990_000), grown(1_010_000));
+        assert!((910_000..940_000).contains(&less) && more > 960_000, "{less} {more}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct Gcc {
     /// Whether anything was told of packets, and when one was sent last.
     has_feedback: bool,
     last_sent: Instant,
-    marks: Marks,
+    marks: Later<Marks>,
 }
 
 impl Gcc {
@@ -76,7 +76,7 @@ impl Gcc {
             unheard: None,
             has_feedback: false,
             last_sent: Instant::from_nanos(0),
-            marks: Marks::NEW,
+            marks: Later::NEW,
             config: BandwidthConfig { max, start, ..config },
         }
     }

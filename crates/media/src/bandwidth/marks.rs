@@ -3,6 +3,7 @@ use std::time::Duration;
 use proto::Instant;
 
 use super::{Marking, PacketResult};
+use crate::later::Blank;
 
 /// How marks of congestion are answered: once for what was sent between one answer's effect and the next.
 ///
@@ -21,6 +22,13 @@ pub(super) struct Marks {
     is_new: bool,
     /// When feedback told of a mark last, as long as that is not long ago.
     last: Option<Instant>,
+}
+
+impl Blank for Marks {
+    fn blank() -> &'static Self {
+        static NEW: Marks = Marks::NEW;
+        &NEW
+    }
 }
 
 impl Marks {

@@ -8,6 +8,7 @@ use super::{Event, Rtp, SenderId};
 use crate::bandwidth::{
     Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
 };
+use crate::later::{Blank, Later};
 use crate::send::{Class, PacketKind, Sender};
 
 /// How the rate of a transport is controlled.
@@ -37,18 +38,27 @@ pub(super) struct Control {
     allocator: Allocator,
     divided: u64,
     told: u64,
-    repeats: Repeats,
+    repeats: Later<Repeats>,
 }
 
 /// How much is sent again, in bit/s: it is part of the target, and so of what is left to be divided.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 struct Repeats {
     bits: u64,
     since: Instant,
     rate: u64,
 }
 
+impl Blank for Repeats {
+    fn blank() -> &'static Self {
+        static NONE: Repeats = Repeats::NONE;
+        &NONE
+    }
+}
+
 impl Repeats {
+    const NONE: Self = Self { bits: 0, since: Instant::from_nanos(0), rate: 0 };
+
     const fn add(&mut self, bytes: usize) {
         self.bits = self.bits.saturating_add((bytes as u64).saturating_mul(8));
     }
@@ -81,7 +91,7 @@ impl Control {
             allocator: Allocator::new(config.max_claims),
             divided: 0,
             told: 0,
-            repeats: Repeats::default(),
+            repeats: Later::NEW,
         }
     }
 
@@ -157,7 +167,9 @@ impl Rtp {
             _ => return,
         };
         control.estimator.handle_feedback(now, results);
-        control.repeats.update(now);
+        if let Some(repeats) = control.repeats.made() {
+            repeats.update(now);
+        }
     }
 
     pub(super) fn control_timeout(&mut self, now: Instant) {
@@ -271,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_again_is_taken_off_up_to_half() {
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats::NONE;
         assert_eq!(repeats.leave(1_000_000), 1_000_000);
         let mut now = Instant::default();
         let mut run = |repeats: &mut Repeats, bytes: usize| {
