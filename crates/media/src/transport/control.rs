@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proto::{Instant, Writer, sooner};
 use rtp::rtcp::Packet as Rtcp;
 
@@ -7,8 +9,8 @@ use super::{Event, Rtp, SenderId};
 use crate::bandwidth::{
     Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
 };
-use crate::later::Later;
-use crate::send::{Class, Sender};
+use crate::later::{Blank, Later};
+use crate::send::{Class, PacketKind, Sender};
 use crate::tap;
 
 /// How the rate of a transport is controlled.
@@ -38,7 +40,49 @@ pub(super) struct Control {
     allocator: Allocator,
     divided: u64,
     told: u64,
+    repeats: Later<Repeats>,
 }
+
+/// How much is sent again, in bit/s: it is part of the target, and so of what is left to be divided.
+#[derive(Clone, Debug)]
+struct Repeats {
+    bits: u64,
+    since: Instant,
+    rate: u64,
+}
+
+impl Blank for Repeats {
+    fn blank() -> &'static Self {
+        static NONE: Repeats = Repeats::NONE;
+        &NONE
+    }
+}
+
+impl Repeats {
+    const NONE: Self = Self { bits: 0, since: Instant::from_nanos(0), rate: 0 };
+
+    const fn add(&mut self, bytes: usize) {
+        self.bits = self.bits.saturating_add((bytes as u64).saturating_mul(8));
+    }
+
+    /// Looks at the span that has passed, if it is long enough: the rate follows by half of it.
+    fn update(&mut self, now: Instant) {
+        let span = now - self.since;
+        if span >= REPEATS_SPAN {
+            let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+            let rate = self.bits.saturating_mul(1000).checked_div(millis).unwrap_or(0);
+            self.rate = u64::midpoint(self.rate, rate);
+            (self.bits, self.since) = (0, now);
+        }
+    }
+
+    /// What is left of a rate: half of it at least.
+    fn leave(&self, target: u64) -> u64 {
+        target.saturating_sub(self.rate.min(target / 2))
+    }
+}
+
+const REPEATS_SPAN: Duration = Duration::from_millis(100);
 
 impl Control {
     pub(super) fn new(config: ControlConfig) -> Self {
@@ -49,20 +93,21 @@ impl Control {
             allocator: Allocator::new(config.max_claims),
             divided: 0,
             told: 0,
+            repeats: Later::NEW,
         }
     }
 
     fn divide(&mut self) {
-        let target = self.estimator.target();
-        if target != self.divided {
-            self.divided = target;
-            self.allocator.allocate(target);
+        let left = self.repeats.leave(self.estimator.target());
+        if left != self.divided {
+            self.divided = left;
+            self.allocator.allocate(left);
         }
     }
 
     fn poll_event(&mut self) -> Option<Event> {
         self.divide();
-        let target = self.divided;
+        let target = self.estimator.target();
         if self.told.abs_diff(target) > self.told / 20 {
             self.told = target;
             return Some(Event::Bandwidth(target));
@@ -124,6 +169,9 @@ impl Rtp {
             _ => return,
         };
         control.estimator.handle_feedback(now, results);
+        if let Some(repeats) = control.repeats.made() {
+            repeats.update(now);
+        }
     }
 
     pub(super) fn control_timeout(&mut self, now: Instant) {
@@ -150,8 +198,12 @@ impl Rtp {
         let Some(control) = &mut self.control else { return };
         if let Some(packet) = self.log.last().filter(|packet| packet.transport == next) {
             control.estimator.handle_sent(now, packet);
+            if packet.kind == PacketKind::Retransmission {
+                control.repeats.add(packet.bytes);
+            }
         }
         let waiting = self.senders.stirred().map(Sender::waiting_bytes).sum();
+        control.pacer.set_most(control.estimator.pacing());
         control.pacer.sent(now, bytes, control.estimator.target(), waiting);
     }
 
@@ -255,5 +307,31 @@ impl Rtp {
             due = sooner(due, Some(pads.max(opens)));
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_again_is_taken_off_up_to_half() {
+        let mut repeats = Repeats::NONE;
+        assert_eq!(repeats.leave(1_000_000), 1_000_000);
+        let mut now = Instant::default();
+        let mut run = |repeats: &mut Repeats, bytes: usize| {
+            for _ in 0..20 {
+                (0..10).for_each(|_| repeats.add(bytes / 10));
+                now += Duration::from_millis(100);
+                repeats.update(now);
+                repeats.update(now);
+            }
+        };
+        run(&mut repeats, 2500);
+        assert!(repeats.leave(1_000_000).abs_diff(800_000) < 10, "{}", repeats.leave(1_000_000));
+        run(&mut repeats, 25_000);
+        assert_eq!(repeats.leave(1_000_000), 500_000);
+        run(&mut repeats, 0);
+        assert!(repeats.leave(1_000_000) > 999_990);
     }
 }
