@@ -99,6 +99,10 @@ impl LossBased {
 
     fn judge(&mut self, now: Instant, delays: f64, arriving: Option<f64>) {
         let share = self.share();
+        if share <= 0.0 && self.limit.is_none() {
+            // Then the candidate that allows the most is the likeliest, and it is what delays allow.
+            return;
+        }
         let before = self.limit.unwrap_or(delays).min(delays);
         // What has just been cut has not shown its effect.
         let rests = self.decreased.is_some_and(|at| now - at < PAUSE);
