@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::command::root;
 use crate::{Result, callgrind, chores, demo_smoke, fuzz, graph, interop, nat_matrix, spec, tidy};
@@ -48,29 +48,39 @@ pub(crate) fn run() -> Result {
 }
 
 /// Tests wait for timers and for other programs more often than they compute: beside them, with what they leave of the
-/// cores, the programs of the later steps are built.
+/// cores, the programs of the later steps are built. Where tests fail there are no later steps.
 fn test() -> Result {
-    let is_over = AtomicBool::new(false);
+    let (is_over, has_failed) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
-            let counted = [callgrind::BUILD, demo_smoke::BUILD, interop::BUILD].map(|build| (build, None));
-            for (build, environment) in counted.into_iter().chain([("fuzz build", Some(fuzz::ENVIRONMENT))]) {
+            let counted = [callgrind::BUILD, demo_smoke::BUILD].map(|build| (build, None));
+            let interop = interop::is_possible().then_some((interop::BUILD, None));
+            let fuzz = ("fuzz build", Some(fuzz::ENVIRONMENT));
+            for (build, environment) in counted.into_iter().chain(interop).chain([fuzz]) {
                 if !is_over.load(Ordering::Relaxed) {
-                    build_ahead(build, environment);
+                    build_ahead(build, environment, &has_failed);
                 }
             }
         });
         let result = chores::test();
+        has_failed.store(result.is_err(), Ordering::Relaxed);
         is_over.store(true, Ordering::Relaxed);
         result
     })
 }
 
 /// What does not work here is said by the step that needs it.
-fn build_ahead(arguments: &str, environment: Option<(&str, &str)>) {
+fn build_ahead(arguments: &str, environment: Option<(&str, &str)>, is_in_vain: &AtomicBool) {
     let mut command = Command::new("nice");
     command.args(["-n", "19", "cargo"]).args(arguments.split_whitespace()).envs(environment);
-    let _ = command.current_dir(root()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    command.current_dir(root()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut build) = command.spawn() else { return };
+    while let Ok(None) = build.try_wait() {
+        if is_in_vain.load(Ordering::Relaxed) {
+            let _ = build.kill();
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// What all of it may take on two cores.

@@ -1,5 +1,5 @@
-//! Forwarding: a train of packets of one session's, or a single packet, goes out by ten others. The side that forwards is counted, with what it
-//! takes of feedback; the ends are not.
+//! Forwarding: a train of packets of one session's, or a single packet, goes out by ten others. The side that forwards is counted,
+//! with what it takes of feedback; the ends are not.
 
 use std::sync::Arc;
 use std::time::Duration;

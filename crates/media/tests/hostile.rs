@@ -8,7 +8,7 @@ use std::time::Duration;
 use media::{Event, SenderEvent, Stop};
 use proptest::prelude::*;
 use proto::{NoSpace, Writer};
-use rtp::rtcp::{Compound, Encoder, FirEntry, MaxBitrate, Packet, ReportBlock};
+use rtp::rtcp::{Arrived, Compound, Encoder, FirEntry, MaxBitrate, Packet, ReportBlock, TransportFeedback};
 use rtp::{PacketMut, SequenceNumber, Ssrc};
 use support::{Call, audio_receiver, rtp, video_receiver, video_sender};
 use testkit::{Link, epoch};
@@ -135,6 +135,39 @@ fn tmmbn(bytes: &[u8]) -> Vec<(Ssrc, u64)> {
         Ok(_) | Err(_) => None,
     });
     read.flatten().collect()
+}
+
+/// RFC 8083 §5: feedback without reports is a sign that somebody is there.
+#[test]
+fn the_circuit_breaker_hears_feedback_on_the_path() {
+    for is_fed in [true, false] {
+        let mut alice = rtp("alice", 6);
+        let sender = alice.add_sender(video_sender()).unwrap();
+        let (mut now, mut stopped, mut memory) = (epoch(), None, [0; 1500]);
+        for step in 0..400_u32 {
+            now += Duration::from_millis(100);
+            let bytes = support::vp8(step, false, 500);
+            let frame = media::OutgoingFrame { bytes: &bytes, timestamp: step * 9000, ..Default::default() };
+            let _ = alice.sender(sender).unwrap().send_frame(now, 0, &frame);
+            while alice.poll_rtp(now, &mut Writer::new(&mut memory)) {}
+            while alice.poll_rtcp(now, &mut Writer::new(&mut memory)) {}
+            if is_fed {
+                let about = TransportFeedback { sender: Ssrc(9), media: Ssrc(8), feedback_count: 0 };
+                let arrived = [Arrived { sequence: SequenceNumber(1), ticks: 1 }];
+                let feedback = rtcp(|out| out.transport_cc(about, arrived.into_iter()).map(drop));
+                alice.handle_rtcp(now, &feedback).unwrap();
+            }
+            if alice.poll_timeout().is_some_and(|due| due <= now) {
+                alice.handle_timeout(now);
+            }
+            while let Some(event) = alice.poll_event(now) {
+                if let Event::Sender(_, SenderEvent::Stopped { reason, .. }) = event {
+                    stopped.get_or_insert(reason);
+                }
+            }
+        }
+        assert_eq!(stopped, (!is_fed).then_some(Stop::RtcpTimeout));
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub struct Session {
     data: TransportId,
     /// The one that `finish_rtp` is asked about.
     written: TransportId,
-    /// Whether packets may have been recovered that nobody has fetched.
+    /// Whether packets may have been recovered, or numbers be left out, that nobody has fetched.
     has_asides: bool,
     /// Relays that no transport has: after a rollback, and while they are given back at the end.
     relays: Option<Box<Relays>>,

@@ -121,6 +121,11 @@ impl DelayBased {
         self.cut(now, full, full * factor);
     }
 
+    /// The rate is to be no more than this either.
+    pub(super) fn limit(&mut self, rate: u64) {
+        self.rate = self.rate.min(real(rate)).clamp(self.min, self.max);
+    }
+
     /// Feedback says how full the path is, how much arrives in bit/s, and how many milliseconds of `queue` stand there. Gives whether
     /// the rate was cut. `quiet` is whether the application sends less than it may.
     pub(super) fn update(

@@ -28,7 +28,7 @@ use crate::later::Later;
 /// the queue is, losses are judged by whether they go with the rate, as the second loss-based estimator of libwebrtc does, and marks
 /// of L4S are answered in proportion (RFC 8257, RFC 9331).
 ///
-/// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback.
+/// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback, and a first cut of the rate.
 #[derive(Clone, Debug)]
 pub struct Gcc {
     config: BandwidthConfig,
@@ -144,14 +144,22 @@ impl BandwidthEstimator for Gcc {
             self.marks.add(result);
         }
         let (usage, arriving) = (self.trend.usage(), self.acknowledged.bitrate());
-        self.delays.update(now, (usage, self.trend.queue()), arriving, self.round_trip, quiet);
+        let before = self.delays.rate().min(self.target);
+        let is_cut = self.delays.update(now, (usage, self.trend.queue()), arriving, self.round_trip, quiet);
         if let Some(probed) = probed {
             if usage != Usage::Over && probed > self.delays.rate() {
                 self.delays.set(now, probed);
             }
             self.prober.found(now, probed, self.wanted);
         }
-        if let Some(factor) = self.marks.answer(now, self.round_trip, self.config.marking) {
+        let answer = self.marks.answer(now, self.round_trip, self.config.marking);
+        if is_cut {
+            // Delays and marks speak of one queue: the deeper cut is the answer to both.
+            self.marks.has_answer(now);
+            if let Some(factor) = answer {
+                self.delays.limit(whole(real(before) * factor));
+            }
+        } else if let Some(factor) = answer {
             self.delays.answer_marks(now, self.target, factor);
         }
         self.loss.update(now, self.delays.rate(), arriving);

@@ -181,7 +181,7 @@ impl LossBased {
     }
 }
 
-/// The last five seconds count, the newest most.
+/// The last twenty observations count, the newest most: five seconds of 80 packets a second and more, or as long as 400 packets take.
 const WINDOW: usize = 20;
 const FADING: f64 = 0.9;
 /// Seconds and packets of an observation, and how many of those make a judgement.

@@ -78,8 +78,13 @@ impl Marks {
         if !std::mem::take(&mut self.is_new) {
             return None;
         }
-        self.since = now + RESPONSE;
+        self.has_answer(now);
         Some(factor)
+    }
+
+    /// The rate was cut: what left before that has its effect speaks of the rate before.
+    pub(super) fn has_answer(&mut self, now: Instant) {
+        (self.since, self.is_new) = (now + RESPONSE, false);
     }
 }
 

@@ -64,10 +64,12 @@ impl Hollows {
         {
             self.empty(before.saturating_add(1)..number, &mut tell);
         }
+        // What follows was forwarded already, so that forwarders have to fill what is told now.
         if ends
             && let Some((behind, part)) = self.nearest(number.saturating_add(1)..=last)
             && part.begins
             && part.picture == Some(picture.next())
+            && behind - number <= MAX_LATE
         {
             self.empty(number.saturating_add(1)..behind, &mut tell);
         }
@@ -110,6 +112,8 @@ fn place(number: u64) -> usize {
 const SPAN: usize = 512;
 /// How far apart two pictures are at most, with repair between them: RFC 5109 §7.3 spans 48 packets, and each may have one.
 const MAX_DISTANCE: u64 = 64;
+/// The same where a packet comes late: each number between costs an empty packet for each viewer.
+const MAX_LATE: u64 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -162,6 +166,9 @@ mod tests {
         assert_eq!(told(&[(70, Some((1, true, false))), (73, all(2)), (71, end)]), [72]);
         let begin = Some((2, true, false));
         assert_eq!(told(&[(70, all(1)), (73, Some((2, false, true))), (72, begin)]), [71]);
+        // Not of as many as a hostile one likes: each costs viewers an empty packet.
+        let late = |behind| told(&[(70, Some((1, true, false))), (behind, all(2)), (71, end)]).len();
+        assert_eq!((late(87), late(88)), (15, 0));
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub struct StreamId(pub u32);
 pub enum Received<'p> {
     /// It was used: a frame may have come of it, or a repair.
     Consumed,
-    /// It is for a forwarder ([`Output::Packets`], [`Output::Both`]): as its sender sent it, also if it was retransmitted or came inside of RED.
+    /// It is for a forwarder ([`Output::Packets`], [`Output::Both`]): as its sender sent it, also if it was retransmitted or came inside
+    /// of RED.
     Packet {
         /// Whose it is.
         stream: StreamId,
@@ -86,7 +87,8 @@ pub enum ReceiverEvent {
 /// name in a header extension (RFC 8852), and its payload type. A stream's source may change; a source is never of two streams.
 ///
 /// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, those that were
-/// recovered by [`poll_recovered`](Self::poll_recovered), and numbers without media by [`poll_omitted`](Self::poll_omitted). What is to be told the sender is written by [`Rtp`](crate::Rtp), which
+/// recovered by [`poll_recovered`](Self::poll_recovered), and numbers without media by [`poll_omitted`](Self::poll_omitted). What is to
+/// be told the sender is written by [`Rtp`](crate::Rtp), which
 /// knows when it may be.
 #[derive(Debug)]
 pub struct Receiver {

@@ -22,6 +22,8 @@ pub(crate) struct Forward {
     offsets: VecDeque<(u64, i64)>,
     /// The highest number of the source that has got one of ours.
     highest: u64,
+    /// Those below it that an empty packet stands for, the newest last.
+    filled: VecDeque<u64>,
     timestamp_offset: u32,
     last_timestamp: RtpTimestamp,
     last_at: Option<Instant>,
@@ -48,7 +50,11 @@ impl Forward {
             self.source = Some(source);
             self.highest = number;
             self.offsets.clear();
+            self.filled.clear();
             self.offsets.push_back((number, offset));
+        }
+        if self.filled.contains(&number) {
+            return None;
         }
         let (_, offset) = self.offset(number)?;
         self.highest = self.highest.max(number);
@@ -85,6 +91,14 @@ impl Forward {
             self.offsets.pop_front();
         }
         None
+    }
+
+    /// An empty packet stands for this one of the source, whose number nothing else may have.
+    pub(crate) fn fill(&mut self, number: u64) {
+        if self.filled.len() >= MAX_FILLED {
+            self.filled.pop_front();
+        }
+        self.filled.push_back(number);
     }
 
     /// By how much our number of a packet is higher, and where that is kept; `None` if it has no place.
@@ -198,6 +212,8 @@ pub(crate) fn wire(number: u64) -> SequenceNumber {
 
 /// Places where something was left out, of which neighbours share one: as many as the frames of two seconds, with repair behind each.
 const MAX_OFFSETS: usize = 128;
+/// Empty packets that are remembered: none comes so late behind as many others.
+const MAX_FILLED: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +258,21 @@ mod tests {
         assert_eq!((forward.omit(1, 502), forward.omit(1, 501)), (Some(70_001), None));
         assert_eq!(forward.place(1, 505, 0), Some((70_004, false)), "as if it had been sent");
         assert_eq!(forward.place(1, 503, 0), Some((70_002, false)));
+        forward.fill(502);
+        assert_eq!(forward.place(1, 502, 0), None, "an empty packet has its number");
+        assert_eq!(forward.place(2, 502, 70_005), Some((70_005, true)), "it is another one's");
+        assert_eq!(forward.place(2, 503, 0), Some((70_006, false)));
+    }
+
+    #[test]
+    fn as_many_empty_packets_are_remembered_as_the_limit_and_not_one_more() {
+        let mut forward = Forward::default();
+        forward.place(1, 500, 70_000);
+        (501..629).for_each(|number| forward.fill(number));
+        assert_eq!((forward.place(1, 501, 0), forward.place(1, 628, 0)), (None, None));
+        forward.fill(629);
+        assert_eq!(forward.place(1, 501, 0), Some((70_001, false)));
+        assert_eq!((forward.place(1, 502, 0), forward.place(1, 629, 0)), (None, None));
     }
 
     #[test]

@@ -226,6 +226,12 @@ impl History {
     /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now, and is no
     /// repair.
     pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
+        if self.again.len() >= self.limits.max_retransmissions {
+            // What was forgotten since is not waited for.
+            let mut again = std::mem::take(&mut self.again);
+            again.retain(|number| self.get(*number).is_some());
+            self.again = again;
+        }
         let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
         let Some(stored) = self.get_mut(number).filter(|stored| !stored.is_repair()) else { return false };
         let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
@@ -421,6 +427,10 @@ mod tests {
         assert!((0..4).all(|number| history.add(at(0), number, vec![0; 10], Some(at(0)))));
         let asked = (0..4).filter(|number| history.ask(at(1), *number, Duration::ZERO));
         assert_eq!(asked.count(), 3);
+        // What is forgotten leaves its place.
+        history.forget_old(at(5000));
+        assert!(!history.is_asked() && history.add(at(5000), 4, vec![0; 10], Some(at(5000))));
+        assert!(history.ask(at(5001), 4, Duration::ZERO) && history.is_asked());
     }
 
     #[test]

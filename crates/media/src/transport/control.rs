@@ -61,7 +61,10 @@ impl Blank for Repeats {
 impl Repeats {
     const NONE: Self = Self { bits: 0, since: Instant::from_nanos(0), rate: 0 };
 
-    const fn add(&mut self, bytes: usize) {
+    fn add(&mut self, now: Instant, bytes: usize) {
+        if (self.bits, self.rate) == (0, 0) {
+            self.since = now;
+        }
         self.bits = self.bits.saturating_add((bytes as u64).saturating_mul(8));
     }
 
@@ -169,14 +172,12 @@ impl Rtp {
             _ => return,
         };
         control.estimator.handle_feedback(now, results);
-        if let Some(repeats) = control.repeats.made() {
-            repeats.update(now);
-        }
     }
 
     pub(super) fn control_timeout(&mut self, now: Instant) {
         if let Some(control) = &mut self.control {
             control.estimator.handle_timeout(now);
+            control.repeats.made().into_iter().for_each(|repeats| repeats.update(now));
         }
     }
 
@@ -196,12 +197,14 @@ impl Rtp {
     /// its place already.
     pub(super) fn control_sent(&mut self, now: Instant, bytes: usize, next: u64) {
         let Some(control) = &mut self.control else { return };
-        if let Some(packet) = self.log.last().filter(|packet| packet.transport == next) {
+        let logged = self.log.last().filter(|packet| packet.transport == next);
+        if let Some(packet) = logged {
             control.estimator.handle_sent(now, packet);
-            if packet.kind == PacketKind::Retransmission {
-                control.repeats.add(packet.bytes);
-            }
         }
+        if logged.is_none_or(|packet| packet.kind == PacketKind::Retransmission) {
+            control.repeats.add(now, bytes);
+        }
+        control.repeats.made().into_iter().for_each(|repeats| repeats.update(now));
         let waiting = self.senders.stirred().map(Sender::waiting_bytes).sum();
         control.pacer.set_most(control.estimator.pacing());
         control.pacer.sent(now, bytes, control.estimator.target(), waiting);
@@ -321,7 +324,7 @@ mod tests {
         let mut now = Instant::default();
         let mut run = |repeats: &mut Repeats, bytes: usize| {
             for _ in 0..20 {
-                (0..10).for_each(|_| repeats.add(bytes / 10));
+                (0..10).for_each(|_| repeats.add(now, bytes / 10));
                 now += Duration::from_millis(100);
                 repeats.update(now);
                 repeats.update(now);

@@ -154,7 +154,11 @@ impl Rtp {
 
     /// Adds a section that is received. `None` if there are as many as the limit.
     pub fn add_receiver(&mut self, config: ReceiverConfig) -> Option<ReceiverId> {
-        self.receivers.insert(Receiver::new(config), self.config.max_sections).map(ReceiverId)
+        let mut receiver = Receiver::new(config);
+        if let Some(round_trip) = self.stats.round_trip {
+            receiver.set_round_trip(round_trip);
+        }
+        self.receivers.insert(receiver, self.config.max_sections).map(ReceiverId)
     }
 
     /// Adds a section that is sent. `None` if there are as many as the limit.
@@ -336,8 +340,9 @@ impl Rtp {
                 self.stats.ccfb_received = self.stats.ccfb_received.saturating_add(1);
             }
             self.handle_path_feedback(now, &packet);
-            // That is about no section, and comes more often than all else.
+            // That is about no section, and comes more often than all else. Nothing is due any sooner by it.
             if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
+                self.senders.each_at_rest(|sender| sender.handle_path_feedback(now));
                 continue;
             }
             for receiver in self.receivers.iter_mut() {
@@ -676,3 +681,22 @@ const MIN_RTCP: usize = 400;
 /// How often those are looked at that have nothing to do.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_is_added_later_knows_the_round_trip() {
+        let clock = crate::NtpClock::new(Instant::default(), Duration::ZERO);
+        let mut rtp = Rtp::new(RtpConfig::new(clock, "name"), [1; 32]);
+        let trip = Duration::from_millis(321);
+        let first = rtp.add_receiver(ReceiverConfig::default()).unwrap();
+        rtp.set_round_trip(trip);
+        let second = rtp.add_receiver(ReceiverConfig::default()).unwrap();
+        for id in [first, second] {
+            let receiver = format!("{:?}", rtp.peek_receiver(id).unwrap());
+            assert!(receiver.contains("round_trip: 321ms"), "{receiver}");
+        }
+    }
+}

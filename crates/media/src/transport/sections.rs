@@ -93,6 +93,11 @@ impl<T> Sections<T> {
         self.places.iter_mut().flatten()
     }
 
+    /// All of them, for a change that gives none of them anything to do sooner than it had.
+    pub(super) fn each_at_rest(&mut self, change: impl FnMut(&mut T)) {
+        self.places.iter_mut().flatten().for_each(change);
+    }
+
     /// Those that were stirred.
     pub(super) fn stirred(&self) -> impl Iterator<Item = &T> {
         let mut from = 0;

@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(slot.requests.len(), 3);
         assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99, limits });
     }
+
     #[test]
     fn numbers_that_are_left_out_are_told_with_the_next_packet_of_their_stream() {
         let mut slot = MediaSlot::default();

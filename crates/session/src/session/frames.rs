@@ -75,7 +75,7 @@ impl Session {
 
     /// A forwarder leaves a packet out, as [`poll_omitted`](Self::poll_omitted) tells it to, or as it chooses: no gap shall tell the peer
     /// of it. `source` is that of [`forward_rtp`](Self::forward_rtp). Where packets behind it were forwarded already, an empty packet is
-    /// sent in its place.
+    /// sent in its place, as long as what was sent around it is remembered.
     ///
     /// # Errors
     ///
@@ -148,6 +148,9 @@ impl Session {
         if let (Some(one), Some(other)) = (found.next(), found.next()) {
             one.synchronize(other);
         }
+        drop(found);
+        let now = self.now;
+        self.transports.iter_mut().filter_map(Transport::engine_mut).for_each(|engine| engine.refresh(now));
     }
 
     /// Lets `tap` see and alter packets of media on their way, in place of the one before: on the transport of a transceiver.

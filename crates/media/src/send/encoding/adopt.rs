@@ -161,8 +161,8 @@ impl Encoding {
 
     /// A packet of somebody else's is left out. Where what follows it has its number already, an empty packet fills the gap, so that
     /// nobody asks for it.
-    pub(crate) fn omit(&mut self, now: Instant, config: &SenderConfig, (source, number): (u32, u64)) {
-        let gap = self.forward.made().and_then(|forward| forward.omit(source, number));
+    pub(crate) fn omit(&mut self, now: Instant, config: &SenderConfig, (source, theirs): (u32, u64)) {
+        let gap = self.forward.made().and_then(|forward| forward.omit(source, theirs));
         let Some(number) = gap.filter(|_| self.active && !self.breaker.is_open()) else { return };
         // What is older than all that is remembered may have been sent.
         let is_known = self.history.oldest().is_some_and(|oldest| number > oldest);
@@ -180,7 +180,9 @@ impl Encoding {
         let mut payload = |_: &mut Writer<'_>| Ok(Some(Written { len: 0, marker: false }));
         // Without room for the header there was none for what it stands beside.
         let (frame, history) = (OutgoingFrame::default(), &mut self.history);
-        let _ = template.write(config, &frame, false, number, history, &mut payload);
+        if template.write(config, &frame, false, number, history, &mut payload).is_ok() {
+            self.forward.fill(theirs);
+        }
     }
 
     /// Until the peer has shown that it knows the stream, packets tell whose it is (RFC 9143 §9.1).

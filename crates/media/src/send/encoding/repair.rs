@@ -52,6 +52,10 @@ impl Group {
         max_delay: Duration,
         (ends, ends_soon): (bool, bool),
     ) {
+        if now - self.since >= STALE {
+            // What stands for so long is forgotten, and nobody waits for it.
+            self.numbers.clear();
+        }
         if self.numbers.is_empty() {
             self.since = now;
         }
@@ -84,7 +88,7 @@ impl Encoding {
         let stored = || self.group.numbers.iter().filter_map(|number| self.history.get(*number));
         // What is shared with others went without repair, which was agreed upon since.
         let is_whole = stored().all(|stored| stored.tail().is_empty());
-        let longest = stored().map(Stored::len).max()?;
+        let longest = stored().map(Stored::len).max().filter(|_| stored().count() >= MIN_PACKETS)?;
         let most = longest.saturating_add(self.repair_overhead(config));
         if most > config.max_forwarded || !is_whole {
             // What it protects is of others, or was divided for a path that carried more.
@@ -174,6 +178,8 @@ impl Encoding {
 const MAX_DELAY: Duration = Duration::from_millis(45);
 /// Repair of one packet would be that packet again.
 const MIN_PACKETS: usize = 2;
+/// A receiver plays what came so long ago, or has given it up.
+const STALE: Duration = Duration::from_secs(1);
 /// The header of header extensions, and what fills the last word.
 const EXTENSION: usize = 7;
 
@@ -223,10 +229,13 @@ mod tests {
     fn a_packet_alone_has_no_repair() {
         let mut group = Group::default();
         group.extend(at(0), 1, 10, Duration::ZERO, (true, false));
-        group.extend(at(5000), 2, 10, Duration::ZERO, (true, false));
+        group.extend(at(1000), 2, 10, Duration::ZERO, (true, false));
+        assert!(!group.is_due, "the one before is gone");
+        group.extend(at(1999), 3, 10, Duration::ZERO, (true, false));
         assert!(group.is_due);
+        assert_eq!(group.numbers, [2, 3]);
         group.clear();
-        group.extend(at(9000), 3, 10, Duration::ZERO, (true, false));
+        group.extend(at(2100), 4, 10, Duration::ZERO, (true, false));
         assert!(!group.is_due);
     }
 }
