@@ -118,6 +118,27 @@ fn another_source_takes_over_when_the_old_one_is_silent_and_not_before() {
     assert!(!receiver.has_source(Ssrc(5)) && receiver.has_source(Ssrc(6)));
 }
 
+/// Forwarders know streams and not their sources: numbers that fell would be of packets that come late.
+#[test]
+fn numbers_rise_when_another_source_takes_over() {
+    let mut config = config();
+    (config.output, config.probation) = (Output::Packets, 0);
+    let mut receiver = Receiver::new(config);
+    let mut number_of = |now, ssrc, number| {
+        let mut bytes = packet(ssrc, number, 96, &frame(number, true));
+        let len = bytes.len();
+        match receiver.handle_rtp(now, PacketMut::decode(&mut bytes, len).unwrap()) {
+            Ok(Received::Packet { stream: StreamId(0), number, .. }) => number,
+            other => panic!("{other:?}"),
+        }
+    };
+    let before = number_of(at(0), 5, 60_000);
+    assert_eq!(number_of(at(1), 5, 60_001), before + 1);
+    let after = number_of(at(501), 7, 10);
+    assert!(after > before + 1, "{after} {before}");
+    assert_eq!(number_of(at(502), 7, 12), after + 2);
+}
+
 #[test]
 fn there_are_as_many_streams_as_the_limit_and_not_one_more() {
     let mut config = config();

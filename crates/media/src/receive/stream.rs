@@ -306,6 +306,8 @@ impl Stream {
         let mut live = Box::new(Live::new(self.id, probation, config));
         if let Some(before) = &self.live {
             live.stats = before.stats;
+            // Forwarders know streams and not their sources.
+            live.tracker = Tracker::following(probation, &before.tracker);
         }
         *self = Self { ssrc: Some(ssrc), started: true, live: Some(live), ..Self::new(self.id, self.rid) };
     }

@@ -49,6 +49,11 @@ impl Tracker {
         Self { probation, ..Self::default() }
     }
 
+    /// The same of a source in place of `before`, whose numbers it counts on.
+    pub(crate) fn following(probation: u16, before: &Self) -> Self {
+        Self { probation, highest: before.highest, ..Self::default() }
+    }
+
     /// Takes the number of a packet that came on the source's own path.
     pub(crate) fn arrive(&mut self, number: SequenceNumber) -> Place {
         if !self.started {
@@ -153,7 +158,9 @@ impl Tracker {
         let lost = interval.saturating_sub(arrived);
         let fraction = lost.saturating_mul(256).checked_div(interval).unwrap_or(0);
         let cumulative = self.lost().clamp(i64::from(i32::MIN), i64::from(i32::MAX));
-        let [.., a, b, c, d] = self.highest.wrapping_sub(FIRST_CYCLE).to_be_bytes();
+        // The source's own cycles, not those of another before it.
+        let cycle = self.base & !0xffff;
+        let [.., a, b, c, d] = self.highest.wrapping_sub(cycle).to_be_bytes();
         ReportBlock {
             ssrc,
             fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
@@ -191,9 +198,11 @@ impl Tracker {
     }
 
     fn begin(&mut self, number: SequenceNumber) {
-        let first = FIRST_CYCLE.saturating_add(number.0.into());
-        // One that begins anew is counted on from where it was, so that numbers only rise.
-        let first = if self.started { number.extend(self.highest.saturating_add(0x1_0000)) } else { first };
+        // One that begins anew, or in place of another, is counted on from where that was, so that numbers only rise.
+        let first = match self.highest {
+            0 => FIRST_CYCLE.saturating_add(number.0.into()),
+            highest => number.extend(highest.saturating_add(0x1_0000)),
+        };
         *self = Self {
             started: true,
             base: first,
@@ -313,6 +322,31 @@ mod tests {
             matches!(tracker.arrive(SequenceNumber(40_001)), Place::First(number) if number > bad.highest())
         );
         assert_eq!((tracker.received(), tracker.lost()), (1, 0));
+    }
+
+    #[test]
+    fn a_source_in_place_of_another_counts_on_and_reports_what_is_its_own() {
+        let mut before = Tracker::new(0);
+        before.arrive(SequenceNumber(60_000));
+        let mut tracker = Tracker::following(1, &before);
+        assert_eq!(tracker.arrive(SequenceNumber(100)), Place::Probation);
+        assert_eq!(tracker.recover(SequenceNumber(101)), Place::Probation);
+        assert!(!tracker.is_started());
+        assert!(
+            matches!(tracker.arrive(SequenceNumber(101)), Place::First(number) if number > before.highest() && number % 65_536 == 101)
+        );
+        assert_eq!(
+            tracker.arrive(SequenceNumber(103)),
+            Place::Next { number: tracker.highest(), skipped: 1 }
+        );
+        let report = tracker.report(Ssrc(1));
+        assert_eq!((report.highest_sequence, report.cumulative_lost), (103, 1));
+        // And so does one in place of that one, before it has proved itself.
+        let unproved = Tracker::following(1, &tracker);
+        let mut third = Tracker::following(0, &unproved);
+        assert!(
+            matches!(third.arrive(SequenceNumber(1)), Place::First(number) if number > tracker.highest())
+        );
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Forward {
     /// Where a packet of `source` with the number `number` goes: our number, which is `next` for the first of a new source. `None` if
     /// it has no place: it is older than the source's first, or was left out.
     pub(crate) fn place(&mut self, source: u32, number: u64, next: u64) -> Option<(u64, bool)> {
-        let fresh = self.source != Some(source);
+        let fresh = self.is_another(source, number);
         if fresh {
             let offset = i64::try_from(next).ok()?.checked_sub(i64::try_from(number).ok()?)?;
             self.source = Some(source);
@@ -64,7 +64,7 @@ impl Forward {
     /// A packet of the source is left out. Behind what has got its number already no gap can be closed: gives our number of the packet
     /// then, which is to be an empty one.
     pub(crate) fn omit(&mut self, source: u32, number: u64) -> Option<u64> {
-        if self.source != Some(source) {
+        if self.is_another(source, number) {
             return None;
         }
         // What was left out already has no place.
@@ -91,6 +91,11 @@ impl Forward {
             self.offsets.pop_front();
         }
         None
+    }
+
+    /// Whether it is another source, or the same one that has begun anew, or under another SSRC: with other numbers, times and pictures.
+    fn is_another(&self, source: u32, number: u64) -> bool {
+        self.source != Some(source) || number.saturating_sub(self.highest) >= LEAP
     }
 
     /// An empty packet stands for this one of the source, whose number nothing else may have.
@@ -210,6 +215,8 @@ pub(crate) fn wire(number: u64) -> SequenceNumber {
     SequenceNumber::from(number)
 }
 
+/// Numbers of a stream leap so far where its source begins anew (`receive/tracker.rs`), and nowhere else.
+const LEAP: u64 = 1 << 15;
 /// Places where something was left out, of which neighbours share one: as many as the frames of two seconds, with repair behind each.
 const MAX_OFFSETS: usize = 128;
 /// Empty packets that are remembered: none comes so late behind as many others.
@@ -232,6 +239,12 @@ mod tests {
         assert_eq!(forward.place(2, 9000, 70_004), Some((70_004, true)));
         assert_eq!(forward.place(2, 9001, 70_005), Some((70_005, false)));
         assert_eq!(forward.place(2, 8999, 70_006), None);
+        // One that begins anew is another one, without a gap and with times of its own.
+        assert_eq!(forward.place(2, 9001 + 0x7fff, 70_006), Some((70_005 + 0x7fff, false)));
+        let next = 70_006 + 0x7fff;
+        assert_eq!(forward.omit(2, 9001 + 0x7fff + 0x8000), None, "nobody knows it yet");
+        assert_eq!(forward.place(2, 9001 + 0x7fff + 0x8000, next), Some((next, true)));
+        assert_eq!(forward.place(2, 9001 + 0x7fff + 0x8001, next + 1), Some((next + 1, false)));
     }
 
     #[test]
