@@ -11,6 +11,15 @@ pub(crate) fn fmt(check: bool) -> Result {
     cargo(if check { "fmt --all --check" } else { "fmt --all" })
 }
 
+/// The packages outside of the workspace have lock files of their own, which what changes in the workspace makes stale: that is better
+/// told at once than by the steps that build them.
+pub(crate) fn locks() -> Result {
+    for package in ["fuzz", "crates/bench-peers", "crates/crypto-ring", "crates/webrtc-util-compat"] {
+        cargo(&format!("tree --locked --quiet --depth 0 --manifest-path {package}/Cargo.toml"))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn lint() -> Result {
     cargo("clippy --workspace --all-targets --locked -- -D warnings")
 }

@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("graph", graph::check),
     ("tidy", tidy::check),
     ("spec", spec::check),
+    ("locks", chores::locks),
     ("lint", chores::lint),
     ("deny", chores::deny),
     ("doc", chores::doc),

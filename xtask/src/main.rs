@@ -51,7 +51,9 @@ enum Task {
     Tidy,
     /// Every test, and each crate by itself.
     Test,
-    /// Our layers against those of webrtc-rs 0.17, in one process.
+    /// The lock files of packages outside of the workspace are up to date.
+    Locks,
+    /// Our layers against those of webrtc-rs 0.17, in one process, and ring behind our traits.
     Compat,
     /// Each requirement of docs/rfc has a test that exists, or a reason.
     Spec,
@@ -174,6 +176,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Fmt { check } => chores::fmt(check),
         Task::Lint => chores::lint(),
+        Task::Locks => chores::locks(),
         Task::Graph => graph::check(),
         Task::Tidy => tidy::check(),
         Task::Test => chores::test(),
