@@ -15,7 +15,7 @@ pub(crate) fn fmt(check: bool) -> Result {
 /// told at once than by the steps that build them.
 pub(crate) fn locks() -> Result {
     for package in ["fuzz", "crates/bench-peers", "crates/crypto-ring", "crates/webrtc-util-compat"] {
-        cargo(&format!("tree --locked --quiet --depth 0 --manifest-path {package}/Cargo.toml"))?;
+        cargo(&format!("update --workspace --locked --quiet --manifest-path {package}/Cargo.toml"))?;
     }
     Ok(())
 }
