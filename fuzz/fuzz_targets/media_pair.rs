@@ -150,7 +150,9 @@ fn drain(end: &mut Rtp, now: Instant) {
     for at in 0..CODECS.len() {
         let Some(receiver) = end.receiver(ReceiverId(at)) else { continue };
         while receiver.poll_frame(now).is_some() {}
+        while receiver.poll_omitted().is_some() {}
         while receiver.poll_recovered().is_some() {}
+        assert!(!receiver.has_asides());
     }
     while end.poll_event(now).is_some() {}
 }

@@ -11,12 +11,15 @@ use std::process::Command;
 use crate::Result;
 use crate::command::{cargo, exists, root};
 
+/// What is counted, as cargo builds it.
+pub(crate) const BUILD: &str = "build --quiet --locked --profile counted -p peerline-hot-paths";
+
 /// Counts every path and compares with the baseline; `bless` makes what was counted the new one.
 pub(crate) fn run(bless: bool, only: &str) -> Result {
     if !exists("valgrind") {
         return Err("valgrind is missing: `apt-get install valgrind`".into());
     }
-    cargo("build --quiet --locked --profile counted -p peerline-hot-paths")?;
+    cargo(BUILD)?;
     let names = names()?;
     let baseline = Baseline::read()?;
     let compiler = compiler()?;

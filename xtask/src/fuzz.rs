@@ -134,7 +134,7 @@ fn run_target(target: &str, seconds: u64) -> Result<u64> {
         "-verbosity=0",
         "-print_final_stats=1",
     ]);
-    command.env("RUSTC_BOOTSTRAP", "1").current_dir(root()).stderr(Stdio::piped());
+    command.envs([ENVIRONMENT]).current_dir(root()).stderr(Stdio::piped());
     let output = command.output().map_err(|error| format!("cannot run cargo fuzz: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -160,8 +160,7 @@ fn children_seconds() -> f64 {
 fn cargo_fuzz(arguments: &[&str], target: Option<&str>) -> Result {
     let mut command = Command::new("cargo");
     command.arg("fuzz").args(arguments).args(target);
-    // The sanitizers need unstable flags, which this variable allows on any toolchain.
-    run_command(command.env("RUSTC_BOOTSTRAP", "1"))
+    run_command(command.envs([ENVIRONMENT]))
 }
 
 fn targets() -> Result<Vec<String>> {
@@ -176,6 +175,8 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The sanitizers need unstable flags, which this variable allows on any toolchain.
+pub(crate) const ENVIRONMENT: (&str, &str) = ("RUSTC_BOOTSTRAP", "1");
 /// How long a target runs before the next one has its turn.
 const TURN_SECONDS: u64 = 240;
 /// However little is left.

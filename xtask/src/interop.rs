@@ -57,12 +57,20 @@ fn run_driver(peer: &str, scenarios: &str, argument: &str) -> Result {
     run_command(&mut driver)
 }
 
+/// Our side, as cargo builds it.
+pub(crate) const BUILD: &str = "build --profile counted --locked -p peerline-cli --bin interop-peer";
+
+/// Whether the rig is there.
+pub(crate) fn is_possible() -> bool {
+    root().join("../shared/interop/driver.py").exists()
+}
+
 pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
-    if !root().join("../shared/interop/driver.py").exists() {
+    if !is_possible() {
         println!("interop is skipped: the rig is not at ../shared/interop");
         return Ok(());
     }
-    cargo("build --profile counted --locked -p peerline-cli --bin interop-peer")?;
+    cargo(BUILD)?;
     let scenarios = if scenarios.is_empty() { "*".to_owned() } else { scenarios.join(",") };
     run_driver(peer, &scenarios, "")
 }
@@ -70,7 +78,7 @@ pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
 /// What CI runs: those few, and some where this side is ICE-lite, or can be reached over TCP alone.
 pub(crate) fn run_in_ci(peer: &str) -> Result {
     run(peer, &in_ci())?;
-    if root().join("../shared/interop/driver.py").exists() {
+    if is_possible() {
         for argument in [" --ice-lite", " --tcp-only"] {
             run_driver(peer, "dc-basic,dc-bulk,ice-restart", argument)?;
         }

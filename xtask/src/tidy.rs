@@ -15,8 +15,8 @@ const CRYPTOGRAPHIC: &[&str] = &[
 /// Crates that know tokio, or are not protocols.
 const MAY_BE_ASYNC: &[&str] = &["net", "turn-server", "peerconnection", "cli"];
 
-/// Packages that are not of the workspace, and name what they compare us with.
-const OUTSIDE: &[&str] = &["bench-peers", "webrtc-util-compat"];
+/// Packages that are not of the workspace, and name what they compare us with, or what is chosen in place of our own.
+const OUTSIDE: &[&str] = &["bench-peers", "crypto-ring", "webrtc-util-compat"];
 
 pub(crate) fn check() -> Result {
     let mut problems = Vec::new();

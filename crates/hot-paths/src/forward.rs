@@ -1,12 +1,13 @@
-//! Forwarding: a train of packets of one session's goes out by ten others. The side that forwards is counted, with what it
-//! takes of feedback; the ends are not.
+//! Forwarding: a train of packets of one session's, or a single packet, goes out by ten others. The side that forwards is counted,
+//! with what it takes of feedback; the ends are not.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use proto::{Arrival, Batch};
 use session::{
-    Config, FrameConfig, MediaKind, Output, Received, Session, SharedPacket, SharedPackets, TransceiverId,
+    Config, Discard, FrameConfig, MediaKind, Output, Received, Session, SharedPacket, SharedPackets,
+    TransceiverId,
 };
 use testkit::null_provider;
 
@@ -15,16 +16,26 @@ use crate::ends::{Ends, WALL_CLOCK};
 
 /// By the machines of media: copies are kept for whoever asks for them again, and leave at the path's pace.
 pub(crate) fn kept() -> Box<dyn FnMut()> {
-    forward(true)
+    forward(true, TRAIN, 1)
+}
+
+/// The same over connections with 50 sections, as viewers of large rooms have.
+pub(crate) fn among_50() -> Box<dyn FnMut()> {
+    forward(true, TRAIN, 50)
+}
+
+/// The same of a packet that comes alone, as those of audio do.
+pub(crate) fn singly() -> Box<dyn FnMut()> {
+    forward(true, 1, 1)
 }
 
 /// Within the turn in which they came.
 pub(crate) fn at_once() -> Box<dyn FnMut()> {
-    forward(false)
+    forward(false, TRAIN, 1)
 }
 
-fn forward(kept: bool) -> Box<dyn FnMut()> {
-    let mut room = Room::new(kept);
+fn forward(kept: bool, packets: usize, sections: usize) -> Box<dyn FnMut()> {
+    let mut room = Room::new(kept, packets, sections);
     (0..WARM_UP_TURNS).for_each(|_| room.turn(|operation| operation()));
     Box::new(move || room.turn(counted))
 }
@@ -38,7 +49,7 @@ struct Line {
 }
 
 impl Line {
-    fn connected(number: u8, kept: bool) -> (Self, proto::Instant) {
+    fn connected(number: u8, kept: bool, sections: usize) -> (Self, proto::Instant) {
         let mut ids = None;
         let mut ends = Ends::negotiated(
             [0, 1].map(|end| {
@@ -53,7 +64,10 @@ impl Line {
                 let seed = [number * 2 + u8::from(end == 1); 32];
                 Session::new(testkit::epoch(), WALL_CLOCK, config, seed).expect("a certificate")
             }),
-            |now, offering| ids = Some(offering.add_track(now, MediaKind::Video, vec![]).expect("room")),
+            |now, offering| {
+                let mut add = || offering.add_track(now, MediaKind::Video, vec![]).expect("room");
+                ids = Some((0..sections).map(|_| add()).last().expect("one at least"));
+            },
         );
         while ends.sessions.iter().any(|session| session.max_media_packet().is_none()) {
             ends.introduce();
@@ -61,7 +75,7 @@ impl Line {
         }
         let Ends { sessions, now, .. } = ends;
         let ours = ids.expect("it was added");
-        let theirs = sessions[1].transceivers().next().expect("one").0;
+        let theirs = sessions[1].transceivers().last().expect("one").0;
         let info = sessions[0].transceiver(ours).expect("it is there");
         let ssrc = info.encodings[0].ssrc.0.to_be_bytes();
         let payload_type = info.negotiated.expect("agreed").send[0].payload_type.get();
@@ -76,6 +90,8 @@ struct Room {
     now: proto::Instant,
     number: u16,
     kept: bool,
+    /// That come together.
+    count: usize,
     memory: Vec<u8>,
     train: Vec<u8>,
     packets: SharedPackets,
@@ -84,10 +100,10 @@ struct Room {
 }
 
 impl Room {
-    fn new(kept: bool) -> Self {
+    fn new(kept: bool, count: usize, sections: usize) -> Self {
         let mut latest = testkit::epoch();
         let mut line = |number| {
-            let (line, now) = Line::connected(number, kept);
+            let (line, now) = Line::connected(number, kept, sections);
             latest = latest.max(now);
             line
         };
@@ -98,6 +114,7 @@ impl Room {
             now: latest,
             number: 0,
             kept,
+            count,
             memory: vec![0; 65_000],
             train: vec![0; 65_000],
             packets: SharedPackets::default(),
@@ -107,13 +124,13 @@ impl Room {
 
     /// `count` runs what is to be counted.
     fn turn(&mut self, count: fn(&mut dyn FnMut())) {
-        self.now += Duration::from_millis(10);
+        self.now += INTERVAL;
         let now = self.now;
         let size = self.send(now);
         let Self { sender, viewers, memory, train, packets, shared, .. } = self;
         let theirs = sender.sessions[1].transceiver(sender.transceivers[1]).expect("it is there");
         let theirs = theirs.negotiated.expect("agreed").clone();
-        let mut taken = [(0, 0); TRAIN];
+        let mut taken = vec![(0, 0); self.count];
         shared.clear();
         let mut receive = || {
             for (datagram, taken) in train.chunks_mut(size).zip(&mut taken) {
@@ -137,11 +154,11 @@ impl Room {
             let mut out = (0, 0);
             count(&mut || {
                 let mut batch = Batch::new(memory, TRAIN, 1500);
-                for (packet, (_, number)) in shared.iter().zip(taken) {
-                    ours.forward_rtp(now, *id, 0, (0, number), packet).expect("room");
+                for (packet, (_, number)) in shared.iter().zip(&taken) {
+                    ours.forward_rtp(now, *id, 0, (0, *number), packet).expect("room");
                 }
-                for (packet, (len, _)) in train.chunks_mut(size).zip(taken) {
-                    let packet = &mut packet[..len];
+                for (packet, (len, _)) in train.chunks_mut(size).zip(&taken) {
+                    let packet = &mut packet[..*len];
                     if !kept {
                         packet[1] = packet[1] & 0x80 | *payload_type;
                         packet[8..12].copy_from_slice(ssrc);
@@ -155,7 +172,7 @@ impl Room {
             });
             deliver(now, 1, end, &mut memory[..out.0], out.1);
             for step in 0..5 {
-                let now = now + Duration::from_millis(2) * step;
+                let now = now + INTERVAL / 5 * step;
                 // Woken by what came, and then when something is due.
                 let mut is_awake = step == 0;
                 loop {
@@ -190,7 +207,7 @@ impl Room {
     fn send(&mut self, now: proto::Instant) -> usize {
         let Self { sender, train, .. } = self;
         let mut batch = Batch::new(train, TRAIN, 1500);
-        for _ in 0..TRAIN {
+        for _ in 0..self.count {
             self.number = self.number.wrapping_add(1);
             let mut packet = vec![0x80, sender.payload_type];
             packet.extend(self.number.to_be_bytes());
@@ -202,7 +219,7 @@ impl Room {
             sender.sessions[0].write_rtp(now, sender.transceivers[0], &packet, &mut batch).expect("room");
         }
         let transmit = sender.sessions[0].finish_rtp(&batch).expect("packets");
-        transmit.segment_size.expect("of one size")
+        transmit.segment_size.unwrap_or(transmit.len)
     }
 }
 
@@ -210,11 +227,15 @@ impl Room {
 fn deliver(now: proto::Instant, end: usize, to: &mut Session, datagrams: &mut [u8], size: usize) {
     let arrival = Arrival { path: Ends::path(end), ecn: None, at: now };
     for datagram in datagrams.chunks_mut(size.max(1)) {
-        to.handle_datagram(arrival, datagram).expect("it is of the peer's");
+        // Probes of the path are packets that came already.
+        let refused = to.handle_datagram(arrival, datagram).err();
+        assert!(refused.is_none_or(|refused| matches!(refused, Discard::Media(_))), "{refused:?}");
     }
 }
 
 const VIEWERS: u8 = 10;
+/// Between trains, or single packets.
+const INTERVAL: Duration = Duration::from_millis(10);
 /// Packets of a frame, which come together.
 const TRAIN: usize = 8;
 /// Until what is kept for whoever asks again is as much as is ever kept.

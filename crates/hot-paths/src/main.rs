@@ -39,8 +39,12 @@ const PATHS: &[(&str, Prepare)] = &[
 ];
 
 /// Paths that are warm, and call [`counted`] themselves for the side that is of interest.
-const ONE_SIDE: &[(&str, Prepare)] =
-    &[("forward-8-to-10-at-once", forward::at_once), ("forward-8-to-10-kept", forward::kept)];
+const ONE_SIDE: &[(&str, Prepare)] = &[
+    ("forward-8-to-10-at-once", forward::at_once),
+    ("forward-8-to-10-kept", forward::kept),
+    ("forward-8-to-10-of-50-sections", forward::among_50),
+    ("forward-1-to-10-kept", forward::singly),
+];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use media::{Event, SenderEvent, Stop};
 use proptest::prelude::*;
 use proto::{NoSpace, Writer};
-use rtp::rtcp::{Compound, Encoder, FirEntry, MaxBitrate, Packet, ReportBlock};
+use rtp::rtcp::{Arrived, Compound, Encoder, FirEntry, MaxBitrate, Packet, ReportBlock, TransportFeedback};
 use rtp::{PacketMut, SequenceNumber, Ssrc};
 use support::{Call, audio_receiver, rtp, video_receiver, video_sender};
 use testkit::{Link, epoch};
@@ -137,6 +137,39 @@ fn tmmbn(bytes: &[u8]) -> Vec<(Ssrc, u64)> {
     read.flatten().collect()
 }
 
+/// RFC 8083 §5: feedback without reports is a sign that somebody is there.
+#[test]
+fn the_circuit_breaker_hears_feedback_on_the_path() {
+    for is_fed in [true, false] {
+        let mut alice = rtp("alice", 6);
+        let sender = alice.add_sender(video_sender()).unwrap();
+        let (mut now, mut stopped, mut memory) = (epoch(), None, [0; 1500]);
+        for step in 0..400_u32 {
+            now += Duration::from_millis(100);
+            let bytes = support::vp8(step, false, 500);
+            let frame = media::OutgoingFrame { bytes: &bytes, timestamp: step * 9000, ..Default::default() };
+            let _ = alice.sender(sender).unwrap().send_frame(now, 0, &frame);
+            while alice.poll_rtp(now, &mut Writer::new(&mut memory)) {}
+            while alice.poll_rtcp(now, &mut Writer::new(&mut memory)) {}
+            if is_fed {
+                let about = TransportFeedback { sender: Ssrc(9), media: Ssrc(8), feedback_count: 0 };
+                let arrived = [Arrived { sequence: SequenceNumber(1), ticks: 1 }];
+                let feedback = rtcp(|out| out.transport_cc(about, arrived.into_iter()).map(drop));
+                alice.handle_rtcp(now, &feedback).unwrap();
+            }
+            if alice.poll_timeout().is_some_and(|due| due <= now) {
+                alice.handle_timeout(now);
+            }
+            while let Some(event) = alice.poll_event(now) {
+                if let Event::Sender(_, SenderEvent::Stopped { reason, .. }) = event {
+                    stopped.get_or_insert(reason);
+                }
+            }
+        }
+        assert_eq!(stopped, (!is_fed).then_some(Stop::RtcpTimeout));
+    }
+}
+
 #[test]
 fn the_circuit_breaker_stops_a_stream_of_which_nothing_arrives() {
     let mut call = Call::new(&near(), 5);
@@ -223,24 +256,40 @@ fn as_many_sources_say_goodbye_as_one_packet_has() {
     assert_eq!(gone.len(), 31);
 }
 
+fn packet(ssrc: u32, number: u16, payload_type: u8, payload: &[u8]) -> Vec<u8> {
+    let mut memory = [0; 300];
+    let mut out = Writer::new(&mut memory);
+    let header = rtp::Header {
+        payload_type: support::pt(payload_type),
+        sequence_number: SequenceNumber(number),
+        ssrc: Ssrc(ssrc),
+        ..rtp::Header::default()
+    };
+    rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
+    out.written().to_vec()
+}
+
+#[test]
+fn as_many_numbers_to_be_left_out_wait_for_a_forwarder_as_the_limit() {
+    let mut config = video_receiver();
+    (config.output, config.probation) = (media::Output::Packets, 0);
+    let mut receiver = media::Receiver::new(config);
+    for number in 0..=64 {
+        let mut empty = packet(5, number, 96, &[]);
+        let len = empty.len();
+        receiver.handle_rtp(epoch(), PacketMut::decode(&mut empty, len).unwrap()).unwrap();
+    }
+    let numbers: Vec<u64> =
+        std::iter::from_fn(|| receiver.poll_omitted()).map(|(_, number)| number).collect();
+    assert!(numbers.len() == 64 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+}
+
 #[test]
 fn as_many_recovered_packets_wait_for_a_forwarder_as_the_limit() {
     let mut config = video_receiver();
     (config.output, config.probation) = (media::Output::Packets, 0);
     config.formats.push((support::pt(99), media::Format::Fec(rtp::fec::Format::Flex03)));
     let mut receiver = media::Receiver::new(config);
-    let packet = |ssrc: u32, number: u16, payload_type: u8, payload: &[u8]| {
-        let mut memory = [0; 300];
-        let mut out = Writer::new(&mut memory);
-        let header = rtp::Header {
-            payload_type: support::pt(payload_type),
-            sequence_number: SequenceNumber(number),
-            ssrc: Ssrc(ssrc),
-            ..rtp::Header::default()
-        };
-        rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
-        out.written().to_vec()
-    };
     let mut first = packet(5, 0, 96, &[0x10, 1]);
     let len = first.len();
     receiver.handle_rtp(epoch(), PacketMut::decode(&mut first, len).unwrap()).unwrap();

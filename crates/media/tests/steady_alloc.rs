@@ -24,11 +24,16 @@ fn frames_are_sent_lost_repaired_received_and_reported_without_allocation() {
 
 #[test]
 fn frames_inside_of_red_are_recovered_by_ulpfec_without_allocation() {
+    let (sending, receiving) = with_ulpfec();
+    flow_without_allocation(sending, receiving);
+}
+
+fn with_ulpfec() -> (SenderConfig, ReceiverConfig) {
     let (mut sending, mut receiving) = (video_sender(), video_receiver());
     sending.fec = Some(FecConfig { format: fec::Format::Ulp, payload_type: pt(99), group: 5 });
     sending.red = Some(RedConfig { payload_type: pt(98), rtx: None });
     receiving.formats.extend([(pt(98), Format::Red), (pt(99), Format::Fec(fec::Format::Ulp))]);
-    flow_without_allocation(sending, receiving);
+    (sending, receiving)
 }
 
 fn flow_without_allocation(sending: SenderConfig, receiving: ReceiverConfig) {
@@ -160,17 +165,27 @@ fn controlled(feedback: TransportFeedback) -> Rtp {
 
 #[test]
 fn packets_are_forwarded_without_allocation() {
+    forward_without_allocation(video_sender(), video_receiver());
+}
+
+#[test]
+fn packets_are_forwarded_without_their_repair_and_without_allocation() {
+    let (sending, receiving) = with_ulpfec();
+    forward_without_allocation(sending, receiving);
+}
+
+fn forward_without_allocation(sending: SenderConfig, mut receiving: ReceiverConfig) {
     let (mut alice, mut middle) = (rtp("alice", 1), rtp("middle", 2));
-    let sending = alice.add_sender(video_sender()).unwrap();
-    let mut config = video_receiver();
-    config.output = Output::Packets;
-    middle.add_receiver(config).unwrap();
+    let has_repair = sending.red.is_some();
+    let sending = alice.add_sender(sending).unwrap();
+    receiving.output = Output::Packets;
+    let incoming = middle.add_receiver(receiving).unwrap();
     let onward = middle.add_sender(video_sender()).unwrap();
     let theirs = extensions();
     let picture = vp8(1, false, 5000);
     let mut now = epoch();
     let mut memory = [0; 1500];
-    let mut forwarded = 0;
+    let (mut forwarded, mut omitted) = (0, 0);
     let mut run = |from: u32, to: u32| {
         for number in from..to {
             now += Duration::from_millis(33);
@@ -185,6 +200,10 @@ fn packets_are_forwarded_without_allocation() {
                 let len = out.len();
                 let packet = PacketMut::decode(&mut memory, len).unwrap();
                 let (_, received) = middle.handle_rtp(now, None, packet).unwrap();
+                while let Some((stream, number)) = middle.receiver(incoming).unwrap().poll_omitted() {
+                    middle.sender(onward).unwrap().omit_rtp(now, 0, (stream.0, number));
+                    omitted += 1;
+                }
                 let Received::Packet { stream, number, mut packet } = received else { continue };
                 middle.forward(now, onward, 0, (stream.0, number), &mut packet, &theirs).unwrap();
                 forwarded += 1;
@@ -195,7 +214,7 @@ fn packets_are_forwarded_without_allocation() {
     };
     run(0, 2000);
     let info = measure(|| run(2000, 2500));
-    assert!(forwarded > 5000);
+    assert!(forwarded > 5000 && (omitted > 2000) == has_repair);
     assert_eq!(info.count_total, 0, "{info:?}");
 }
 

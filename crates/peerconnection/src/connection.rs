@@ -377,9 +377,11 @@ impl Core {
 
     /// Gives the session a datagram; what it refuses it counts itself. What is to be forwarded lies in `passing` then.
     pub(crate) fn handle_datagram(&mut self, arrival: Arrival, datagram: &mut [u8], passing: &mut Passing) {
-        if let Ok(Received::Packet { transceiver, stream, number, packet }) =
-            self.session.handle_datagram(arrival, datagram)
-        {
+        let received = self.session.handle_datagram(arrival, datagram);
+        while let Some(omitted) = self.session.poll_omitted() {
+            self.pass_omitted(omitted, passing);
+        }
+        if let Ok(Received::Packet { transceiver, stream, number, packet }) = received {
             let packet = packet.as_packet();
             self.take_packet(arrival.at, transceiver, (stream, number), packet.bytes(), passing);
         }
@@ -408,8 +410,9 @@ impl Core {
             return;
         }
         let rid = self.session.stream_source(transceiver, stream).and_then(|(_, rid)| rid);
-        let packet = RtpPacket { stream, rid, number, kind, packet, negotiated };
-        self.media_slot(transceiver).add_packet(packet);
+        let slot = self.media_slot(transceiver);
+        let omitted = slot.take_omitted(stream, number);
+        slot.add_packet(RtpPacket { stream, rid, number, kind, omitted, packet, negotiated });
     }
 
     /// What is to be done at other connections, while this one is not locked.

@@ -355,10 +355,29 @@ impl Transceiver {
     pub fn write_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
         let now = self.handle.now();
         let (source, theirs) = ((packet.stream.0, packet.number), &packet.negotiated);
-        let sent =
-            self.handle.with(|core| core.forward(now, self.id, encoding, source, &packet.packet, theirs));
+        let sent = self.handle.with(|core| {
+            core.omit_before(now, self.id, encoding, packet);
+            core.forward(now, self.id, encoding, source, &packet.packet, theirs)
+        });
         self.handle.notify();
         sent
+    }
+
+    /// Leaves out a packet that [`write_rtp`](Self::write_rtp) would forward, as of a temporal layer that is too much for the peer: no gap
+    /// shall tell it of that. What holds no media, as repair does, is left out without it. Packets of streams of which nothing was
+    /// forwarded yet need not be told of.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn omit_rtp(&self, encoding: usize, packet: &RtpPacket) -> Result<(), SendMediaError> {
+        let now = self.handle.now();
+        let omitted = self.handle.with(|core| {
+            core.omit_before(now, self.id, encoding, packet);
+            core.session.omit_rtp(now, self.id, encoding, (packet.stream.0, packet.number))
+        });
+        self.handle.notify();
+        omitted
     }
 
     /// What the peer or the path wants of what is sent; `None` once the transceiver is stopped or the connection closed.

@@ -13,19 +13,27 @@
 mod harness;
 #[path = "harness/media.rs"]
 mod tracks;
+#[path = "harness/wire.rs"]
+mod wire;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::endpoint;
 use peerline::{
-    Configuration, Direction, MAX_VIEWERS, MediaKind, OutgoingFrame, SendEncoding, SenderRequest,
-    Transceiver, TransceiverInit,
+    Codec, Configuration, Direction, Endpoint, MAX_VIEWERS, MediaConfig, MediaKind, OutgoingFrame,
+    SendEncoding, SenderRequest, Transceiver, TransceiverInit,
 };
-use tracks::{Two, linked, pump, pump_filled, two, vp8};
+use tracks::{Two, linked, pump, pump_filled, two, two_at, vp8};
+use wire::Wire;
 
 /// One that sends and one that shows, at other endpoints than the camera's.
 async fn viewer() -> (Two, Transceiver, Transceiver) {
-    let mut viewer = two().await;
+    viewer_of(two().await).await
+}
+
+async fn viewer_of(mut viewer: Two) -> (Two, Transceiver, Transceiver) {
     let mut init = TransceiverInit::default();
     init.direction = Direction::SendOnly;
     let outgoing = viewer[0].0.add_transceiver(MediaKind::Video, init).unwrap();
@@ -250,5 +258,84 @@ async fn real_frames_come_beside_what_is_forwarded_where_they_are_fetched() {
     incoming.stop_forwarding_to(&outgoing);
     for _ in 0..10 {
         within("a frame afterwards", incoming.recv()).await.unwrap();
+    }
+}
+
+/// An endpoint whose wire can lose what is sent.
+async fn lossy() -> (Endpoint, Arc<Wire>) {
+    let wire = Arc::new(Wire::single());
+    (Endpoint::builder().transport(wire.clone()).bind().await.unwrap(), wire)
+}
+
+/// VP8, with ULPFEC inside of RED or without.
+fn speaking_vp8(has_repair: bool) -> Configuration {
+    let mut media = MediaConfig::default();
+    media.codecs.retain(|codec| codec.name == "VP8");
+    let repair = [("red", 116), ("ulpfec", 117)];
+    let repair = repair.map(|(name, number)| Codec::new(MediaKind::Video, name, 90_000, number).unwrap());
+    media.codecs.extend(repair.into_iter().filter(|_| has_repair));
+    let mut configuration = Configuration::default();
+    configuration.media = Some(Arc::new(media));
+    configuration
+}
+
+/// Two viewers: by one the connection forwards, by the other the program does.
+#[tokio::test]
+async fn real_viewers_do_not_miss_repair_that_is_for_the_forwarder_alone() {
+    let (endpoint_of_camera, first_leg) = lossy().await;
+    let mut camera = two_at([endpoint_of_camera, endpoint().await], &speaking_vp8(true));
+    let source = camera[0].0.add_track(MediaKind::Video, &[]).unwrap();
+    let incoming = linked(&mut camera).recv().await.unwrap();
+    let (room, second_leg) = lossy().await;
+    let plain = speaking_vp8(false);
+    let mut viewers = Vec::new();
+    for _ in 0..2 {
+        viewers.push(viewer_of(two_at([room.clone(), endpoint().await], &plain)).await);
+    }
+    incoming.forward_to(&viewers[0].1).unwrap();
+    let (taken, by_program) = (incoming.clone(), viewers[1].1.clone());
+    tokio::spawn(async move {
+        let mut has_begun = false;
+        while let Some(packet) = taken.recv_rtp().await {
+            has_begun |= packet.begins_key_frame();
+            if has_begun {
+                let _ = by_program.write_rtp(0, &packet);
+            }
+        }
+    });
+    tokio::spawn(pump(source));
+    for one_in in [None, Some(17)] {
+        let mut numbers = [BTreeSet::new(), BTreeSet::new()];
+        for (numbers, (_, _, shown)) in numbers.iter_mut().zip(&viewers) {
+            // The first ones may have been sent before the viewer was there.
+            within("a packet", shown.recv_rtp()).await.unwrap();
+            first_leg.lose(one_in);
+            second_leg.lose(one_in);
+            while numbers.len() < 200 {
+                numbers.insert(within("a packet", shown.recv_rtp()).await.unwrap().number);
+            }
+        }
+        first_leg.lose(None);
+        second_leg.lose(None);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let repairs = incoming.stream_stats()[0].2.repairs;
+        assert!(repairs > 20, "{repairs}");
+        for (numbers, (_, outgoing, shown)) in numbers.iter_mut().zip(&viewers) {
+            // What was missing at the end comes behind others.
+            while let Ok(packet) = tokio::time::timeout(Duration::ZERO, shown.recv_rtp()).await {
+                numbers.insert(packet.unwrap().number);
+            }
+            let (first, last) = (*numbers.first().unwrap(), *numbers.last().unwrap());
+            let gaps: Vec<u64> = (first..last).filter(|number| !numbers.contains(number)).collect();
+            let nack = shown.stream_stats()[0].2.nack;
+            let refused = outgoing.encoding_stats()[0].0.refused;
+            println!("{one_in:?}: {} packets, {nack:?}, {refused} refused, gaps {gaps:?}", numbers.len());
+            if one_in.is_none() {
+                assert_eq!((gaps.len(), nack.missing, refused), (0, 0, 0), "{gaps:?}");
+            } else {
+                // Of repair that was lost beside media an empty packet takes the place, which is none to be read here.
+                assert!(gaps.len() <= 2 && nack.missing > 10, "{gaps:?} {nack:?}");
+            }
+        }
     }
 }

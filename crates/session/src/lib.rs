@@ -129,8 +129,8 @@ pub use rtp::payload::Outline;
 pub use rtp::{PayloadType, Rid};
 pub use sdp::{Direction, ParseError, SessionDescription};
 pub use session::{
-    ReceiveParameters, Received, RecoveredPacket, RtcpParameters, SendParameters, Session, SocketRequest,
-    TcpRequest,
+    OmittedPacket, ReceiveParameters, Received, RecoveredPacket, RtcpParameters, SendParameters, Session,
+    SocketRequest, TcpRequest,
 };
 pub use state::Route;
 pub use statistics::{

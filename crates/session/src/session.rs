@@ -15,7 +15,7 @@ mod without_sdp;
 use self::leaving::{AllLeaving, Leaving};
 pub use self::media::{ReceiveParameters, RtcpParameters, SendParameters};
 pub(crate) use self::packets::Media;
-pub use self::packets::{Received, RecoveredPacket};
+pub use self::packets::{OmittedPacket, Received, RecoveredPacket};
 pub use self::sockets::SocketRequest;
 use self::sockets::SocketRequests;
 pub use self::tcp::TcpRequest;
@@ -68,8 +68,8 @@ pub struct Session {
     data: TransportId,
     /// The one that `finish_rtp` is asked about.
     written: TransportId,
-    /// Whether packets may have been recovered that nobody has fetched.
-    has_recovered: bool,
+    /// Whether packets may have been recovered, or numbers be left out, that nobody has fetched.
+    has_asides: bool,
     /// Relays that no transport has: after a rollback, and while they are given back at the end.
     relays: Option<Box<Relays>>,
     /// Those of transports with sockets of their own, which are given back before the sockets are closed.
@@ -161,7 +161,7 @@ impl Session {
             negotiation: Negotiation::new(session_id),
             transports: Transports::default(),
             data: TransportId::default(),
-            has_recovered: false,
+            has_asides: false,
             written: TransportId::default(),
             relays: None,
             leaving: None,

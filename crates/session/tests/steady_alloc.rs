@@ -242,9 +242,11 @@ fn an_idle_peer_with_audio_and_video_keeps_little() {
         let each = connected(crypto::rust_crypto());
         let what =
             format!("with machines of frames: {}, with a data channel: {has_channel}", frames.is_some());
+        println!("{each} bytes, {what}");
         assert!(each <= limits[0], "{each} bytes, {what}");
         if let Some(provider) = crypto::accelerated() {
             let each = connected(provider);
+            println!("{each} bytes by the accelerated provider, {what}");
             assert!(each <= limits[1], "{each} bytes by the accelerated provider, {what}");
         }
     }

@@ -15,6 +15,9 @@ use crate::Result;
 use crate::browser::{Browser, free_port};
 use crate::command::{cargo, root};
 
+/// The program, as cargo builds it.
+pub(crate) const BUILD: &str = "build --profile counted --locked -p peerline-cli --bin peerline";
+
 pub(crate) fn run(
     mib: usize,
     screenshots: Option<&Path>,
@@ -24,7 +27,7 @@ pub(crate) fn run(
     let program = match program {
         Some(program) => program,
         None => {
-            cargo("build --profile counted --locked -p peerline-cli --bin peerline")?;
+            cargo(BUILD)?;
             root().join("target/counted/peerline")
         }
     };

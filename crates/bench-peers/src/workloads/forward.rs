@@ -87,13 +87,13 @@ fn clock_cost() -> u64 {
 // Ours.
 
 /// Two sessions, of which `a` sends video to `b`.
-struct Line {
-    a: Session,
-    b: Session,
-    transceiver: TransceiverId,
-    at_b: TransceiverId,
-    ssrc: [u8; 4],
-    payload_type: u8,
+pub(super) struct Line {
+    pub(super) a: Session,
+    pub(super) b: Session,
+    pub(super) transceiver: TransceiverId,
+    pub(super) at_b: TransceiverId,
+    pub(super) ssrc: [u8; 4],
+    pub(super) payload_type: u8,
 }
 
 struct Ours {
@@ -116,13 +116,13 @@ fn address(is_a: bool) -> std::net::SocketAddr {
     if is_a { ([10, 0, 0, 1], 1000).into() } else { ([10, 0, 0, 2], 2000).into() }
 }
 
-fn arrival(at_a: bool, at: proto::Instant) -> Arrival {
+pub(super) fn arrival(at_a: bool, at: proto::Instant) -> Arrival {
     let path = Path { carrier: Carrier::Udp, local: address(at_a), remote: address(!at_a) };
     Arrival { path, ecn: None, at }
 }
 
 impl Line {
-    fn connected(now: &mut proto::Instant, number: u8, kept: bool) -> Self {
+    pub(super) fn connected(now: &mut proto::Instant, number: u8, kept: bool) -> Self {
         let session = |is_a: bool| {
             let mut config = Config::new(crypto::default_provider());
             config.local_addresses = vec![address(is_a)];
@@ -323,8 +323,7 @@ impl Ours {
                         receivers.iter_mut().zip(&mut is_awake).zip(batches.iter_mut())
                     {
                         let mut batch = Batch::new(memory, 40, 1500);
-                        let transmit =
-                            if *is_awake { line.a.poll_transmit(now, &mut batch) } else { None };
+                        let transmit = if *is_awake { line.a.poll_transmit(now, &mut batch) } else { None };
                         *is_awake = transmit.is_some();
                         sent.push(transmit);
                     }
@@ -359,7 +358,7 @@ impl Ours {
 }
 
 /// Timers and what they send, with the worker's share measured.
-fn keep(
+pub(super) fn keep(
     now: proto::Instant,
     spent: &mut u64,
     worker: &mut Session,
@@ -396,11 +395,11 @@ fn keep(
 
 // str0m, as in its RTP mode for forwarders.
 
-struct End {
+pub(super) struct End {
     rtc: Rtc,
     is_a: bool,
-    waiting: VecDeque<Vec<u8>>,
-    packets: Vec<RtpPacket>,
+    pub(super) waiting: VecDeque<Vec<u8>>,
+    pub(super) packets: Vec<RtpPacket>,
 }
 
 struct Str0m {
@@ -423,7 +422,7 @@ impl End {
         Self { rtc, is_a, waiting: VecDeque::new(), packets: Vec::new() }
     }
 
-    fn pair(now: &mut Instant) -> [Self; 2] {
+    pub(super) fn pair(now: &mut Instant) -> [Self; 2] {
         let (mut a, mut b) = (Self::new(true, *now), Self::new(false, *now));
         {
             let (mut x, mut y) = (a.rtc.direct_api(), b.rtc.direct_api());
@@ -455,6 +454,12 @@ impl End {
         panic!("no connection");
     }
 
+    /// VP8's.
+    pub(super) fn payload_type(&self) -> Pt {
+        let mut codecs = self.rtc.codec_config().iter();
+        codecs.find(|it| it.spec().codec == str0m::format::Codec::Vp8).expect("VP8").pt()
+    }
+
     fn poll(&mut self) {
         loop {
             match self.rtc.poll_output().expect("no failure") {
@@ -466,19 +471,25 @@ impl End {
         }
     }
 
-    fn handle(&mut self, now: Instant, datagram: &[u8]) {
+    pub(super) fn handle(&mut self, now: Instant, datagram: &[u8]) {
         let (from, to) = (address(!self.is_a), address(self.is_a));
         let received = Receive::new(Protocol::Udp, from, to, datagram).expect("a datagram of its kind");
         self.rtc.handle_input(Input::Receive(now, received)).expect("no failure");
         self.poll();
     }
 
-    fn timeout(&mut self, now: Instant) {
+    pub(super) fn timeout(&mut self, now: Instant) {
         self.rtc.handle_input(Input::Timeout(now)).expect("no failure");
         self.poll();
     }
 
-    fn write(&mut self, now: Instant, (pt, number, time): (Pt, u64, u32), payload: Arc<[u8]>, kept: bool) {
+    pub(super) fn write(
+        &mut self,
+        now: Instant,
+        (pt, number, time): (Pt, u64, u32),
+        payload: Arc<[u8]>,
+        kept: bool,
+    ) {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx(&SSRC.into()).expect("declared");
         stream.write_rtp(RtpWrite::new(pt, number.into(), time, now, payload).nackable(kept));
@@ -508,8 +519,7 @@ impl Str0m {
         };
         let sender = pair();
         let receivers = (0..receivers).map(|_| pair()).collect();
-        let mut codecs = sender[0].rtc.codec_config().find(|it| it.spec().codec == str0m::format::Codec::Vp8);
-        let payload_type = codecs.take().expect("VP8").pt();
+        let payload_type = sender[0].payload_type();
         Self { sender, receivers, now: latest, payload_type, number: 1000, kept }
     }
 
@@ -554,7 +564,7 @@ impl Str0m {
     }
 }
 
-fn exchange_measured(now: Instant, spent: &mut u64, worker: &mut End, remote: &mut End) {
+pub(super) fn exchange_measured(now: Instant, spent: &mut u64, worker: &mut End, remote: &mut End) {
     while !worker.waiting.is_empty() || !remote.waiting.is_empty() {
         while let Some(datagram) = worker.waiting.pop_front() {
             remote.handle(now, &datagram);

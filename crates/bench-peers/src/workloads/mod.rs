@@ -3,9 +3,9 @@
 mod connection;
 mod dtls;
 mod forward;
+mod forward_singly;
 mod loopback;
 mod relay;
-mod ring_provider;
 mod sdp;
 mod srtp;
 mod stun;
@@ -262,5 +262,23 @@ pub const ALL: &[Workload] = &[
         aim: Goal::Figure(1.2),
         aim_times: 5.0,
         run: forward::to_100,
+    },
+    Workload {
+        name: "Forwarding to 10 receivers, a packet at a time",
+        unit: "µs a packet",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(0.9),
+        aim_times: 5.0,
+        run: forward_singly::to_10,
+    },
+    Workload {
+        name: "Forwarding to 100 receivers, a packet at a time",
+        unit: "µs a packet",
+        better: Better::Lower,
+        floor: Goal::Times(1.0),
+        aim: Goal::Figure(1.2),
+        aim_times: 5.0,
+        run: forward_singly::to_100,
     },
 ];

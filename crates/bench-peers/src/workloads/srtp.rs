@@ -13,7 +13,6 @@ use rtc_crypto::RTCCryptoProvider;
 use srtp::{Config, Inbound, MasterKeys, Outbound, Profile};
 use str0m_proto::crypto as str0m_crypto;
 
-use super::ring_provider::Ring;
 use crate::measure::{Effort, Figure, OURS, Random, Side, in_turn, thread_cpu};
 
 pub(super) fn protect_gcm(effort: Effort) -> Vec<Figure> {
@@ -180,10 +179,10 @@ fn protect(effort: Effort, profile: Profile) -> Vec<Figure> {
     let mut sides = vec![
         ours("Peerline", crypto::default_provider()),
         ours("Peerline (RustCrypto)", crypto::rust_crypto()),
-        ours("Peerline (ring)", &Ring),
+        ours("Peerline (ring)", crypto_ring::provider()),
         bare("bare seal", work, given, crypto::default_provider(), Bare::seal),
         bare("bare seal (RustCrypto)", work, given, crypto::rust_crypto(), Bare::seal),
-        bare("bare seal (ring)", work, given, &Ring, Bare::seal),
+        bare("bare seal (ring)", work, given, crypto_ring::provider(), Bare::seal),
         side(
             ("rtc-srtp (ring)", "rtc-srtp"),
             given,
@@ -222,10 +221,10 @@ fn unprotect(effort: Effort, profile: Profile) -> Vec<Figure> {
     let mut sides = vec![
         ours("Peerline", crypto::default_provider()),
         ours("Peerline (RustCrypto)", crypto::rust_crypto()),
-        ours("Peerline (ring)", &Ring),
+        ours("Peerline (ring)", crypto_ring::provider()),
         bare("bare open", work, given, crypto::default_provider(), Bare::open),
         bare("bare open (RustCrypto)", work, given, crypto::rust_crypto(), Bare::open),
-        bare("bare open (ring)", work, given, &Ring, Bare::open),
+        bare("bare open (ring)", work, given, crypto_ring::provider(), Bare::open),
         side(
             ("rtc-srtp (ring)", "rtc-srtp"),
             given,

@@ -3,9 +3,10 @@ use rtp::rtcp::{CongestionControl, PacketStatus, TICKS_PER_REFERENCE, TransportC
 
 use super::PacketResult;
 use crate::SentLog;
+use crate::later::Blank;
 
 /// Joins what peers say of arrivals with what was sent. Memory is used again; of each packet the first word counts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FeedbackReader {
     results: Vec<PacketResult>,
     statuses: Vec<PacketStatus>,
@@ -13,6 +14,12 @@ pub(crate) struct FeedbackReader {
     reference: Option<i64>,
     /// The last time of feedback on streams, without wrapping, in units of 2⁻¹⁶ s.
     timestamp: Option<i64>,
+}
+
+impl Blank for FeedbackReader {
+    fn blank() -> &'static Self {
+        const { &Self { results: Vec::new(), statuses: Vec::new(), reference: None, timestamp: None } }
+    }
 }
 
 impl FeedbackReader {

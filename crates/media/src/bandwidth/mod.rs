@@ -1,13 +1,14 @@
 //! What a path carries, estimated by who sends on it.
 
 mod acknowledged;
-mod aimd;
 mod allocator;
 mod alr;
+mod delay;
 mod feedback;
 mod gcc;
 mod groups;
 mod loss;
+mod marks;
 mod probe;
 mod received;
 mod trend;
@@ -55,6 +56,12 @@ pub trait BandwidthEstimator: fmt::Debug + Send {
 
     /// At what rate may be sent.
     fn target(&self) -> u64;
+
+    /// At how many hundredths of the target packets may leave at most, and without bursts, where the path answers short queues.
+    /// `None`: as the pacer is set.
+    fn pacing(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What became of a packet.
@@ -104,12 +111,12 @@ impl Default for BandwidthConfig {
 /// What a mark of congestion means: that follows from how packets are marked when they leave.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Marking {
-    /// ECT(0), or no mark: CE says what a loss says (RFC 3168 §5). The rate is cut to 85 % once a round trip (RFC 8511 §3 has the
-    /// cut for a mark milder than for a loss).
+    /// ECT(0), or no mark: CE says what a loss says (RFC 3168 §5). The rate is cut to 85 % (RFC 8511 §3 has the cut for a mark milder
+    /// than for a loss), and not again for what left before that had its effect (RFC 3168 §6.1.2).
     #[default]
     Classic,
-    /// ECT(1) (L4S, RFC 9331 §4.3): marks are frequent and each says little. Once a round trip the rate is cut by half the average
-    /// share of marked packets, as DCTCP does (RFC 8257 §3.3).
+    /// ECT(1) (L4S, RFC 9331 §4.3): marks are frequent and each says little. As often as with the other, the rate is cut by half the
+    /// average share of marked packets, as DCTCP does (RFC 8257 §3.3).
     Scalable,
 }
 

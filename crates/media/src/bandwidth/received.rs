@@ -5,7 +5,7 @@ use rtp::extension::AbsSendTime;
 
 use super::BandwidthConfig;
 use super::acknowledged::Acknowledged;
-use super::aimd::Aimd;
+use super::delay::DelayBased;
 use super::groups::Groups;
 use super::trend::{Trend, Usage};
 
@@ -13,7 +13,7 @@ use super::trend::{Trend, Usage};
 /// (draft-ietf-rmcat-gcc-02 §2, draft-alvestrand-rmcat-remb-03). When packets left is known by `abs-send-time`.
 ///
 /// ```text
-///   arrivals ─┬▶ groups ─▶ trend ─▶ aimd ─▶ what the peer is told
+///   arrivals ─┬▶ groups ─▶ trend ─▶ delays ─▶ what the peer is told
 ///             └▶ how much arrives ────▲
 /// ```
 ///
@@ -23,7 +23,7 @@ pub(crate) struct ReceivedRate {
     groups: Groups,
     trend: Trend,
     arriving: Acknowledged,
-    aimd: Aimd,
+    delays: DelayBased,
     /// When the last packet left by its sender's clock, as it stands in packets and without wrapping.
     sent: Option<(u32, u64)>,
     began: Option<Instant>,
@@ -40,7 +40,7 @@ impl ReceivedRate {
             groups: Groups::NEW,
             trend: Trend::new(),
             arriving: Acknowledged::NEW,
-            aimd: Aimd::new(config.min, config.start.clamp(config.min, config.max), config.max),
+            delays: DelayBased::new(config.min, config.start.clamp(config.min, config.max), config.max),
             sent: None,
             began: None,
             last: Instant::default(),
@@ -62,7 +62,7 @@ impl ReceivedRate {
         if let Some(delta) = delta {
             self.trend.add(delta);
             let (usage, arriving) = (self.trend.usage(), self.arriving.bitrate());
-            let cut = self.aimd.update(now, usage, arriving, round_trip, false);
+            let cut = self.delays.update(now, (usage, self.trend.queue()), arriving, round_trip, false);
             self.is_known |= cut && usage == Usage::Over;
         }
         if !self.is_known
@@ -70,14 +70,14 @@ impl ReceivedRate {
             && let Some(arriving) = self.arriving.bitrate()
         {
             // Nothing has piled up: as much as has come can come.
-            self.aimd.set(now, arriving);
+            self.delays.set(now, arriving);
             self.is_known = true;
         }
     }
 
     /// What the peer should stay below, in bit/s.
     pub(crate) const fn rate(&self) -> u64 {
-        self.aimd.rate()
+        self.delays.rate()
     }
 
     /// When the peer is to be told: at once of less, and of the rest each second, as long as something comes.
@@ -92,7 +92,7 @@ impl ReceivedRate {
 
     /// It was.
     pub(crate) const fn told(&mut self, now: Instant) {
-        self.told = Some((now, self.aimd.rate()));
+        self.told = Some((now, self.delays.rate()));
         self.is_new = false;
     }
 

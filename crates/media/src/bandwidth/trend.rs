@@ -17,6 +17,9 @@ pub(super) struct Trend {
     /// For how long, in milliseconds, and how often in a row it has been too steep.
     above: Option<(f64, u32)>,
     usage: Usage,
+    /// The smoothed delays that were the least of this span and of the one before, and when this one began.
+    least: [f64; 2],
+    least_since: f64,
 }
 
 /// How full the path is.
@@ -51,6 +54,23 @@ impl Trend {
             updated: 0.0,
             above: None,
             usage: Usage::Normal,
+            least: [f64::INFINITY; 2],
+            least_since: 0.0,
+        }
+    }
+
+    /// By how many milliseconds delays lie above the least of late: what stands in the queue.
+    pub(super) fn queue(&self) -> f64 {
+        let least = self.least.iter().copied().fold(self.smoothed, f64::min);
+        self.smoothed - least
+    }
+
+    fn keep_least(&mut self, at: f64) {
+        let [now, before] = self.least;
+        if at - self.least_since > LEAST_SPAN {
+            (self.least, self.least_since) = ([self.smoothed, now], at);
+        } else {
+            self.least = [now.min(self.smoothed), before];
         }
     }
 
@@ -63,6 +83,9 @@ impl Trend {
         let at = fraction(delta.at.saturating_sub(first));
         self.delay += delta.arrived - delta.sent;
         self.smoothed = SMOOTHING * self.smoothed + (1.0 - SMOOTHING) * self.delay;
+        if self.count >= WINDOW {
+            self.keep_least(at);
+        }
         let place = self.count.checked_rem(WINDOW).unwrap_or(0);
         if let Some(point) = self.points.get_mut(place) {
             *point = (at, self.smoothed);
@@ -122,6 +145,8 @@ impl Trend {
 }
 
 const WINDOW: usize = 20;
+/// So many milliseconds, twice, a least delay is remembered: routes change, and clocks drift apart.
+const LEAST_SPAN: f64 = 10_000.0;
 const SMOOTHING: f64 = 0.9;
 const GAIN: f64 = 4.0;
 const MAX_WEIGHT: usize = 60;
@@ -156,5 +181,18 @@ mod tests {
         assert_eq!(trend.usage(), Usage::Normal);
         run(&mut trend, 190, 30, -1.0);
         assert_eq!(trend.usage(), Usage::Under);
+    }
+
+    #[test]
+    fn what_stands_in_the_queue_is_what_lies_above_the_least_delay_of_late() {
+        let mut trend = Trend::new();
+        run(&mut trend, 0, 100, 0.0);
+        assert!(trend.queue() < 0.1);
+        run(&mut trend, 100, 60, 1.0);
+        run(&mut trend, 160, 100, 0.0);
+        assert!((59.0..61.0).contains(&trend.queue()), "{}", trend.queue());
+        // A longer way looks the same, until the shorter one is forgotten.
+        run(&mut trend, 260, 2500, 0.0);
+        assert!(trend.queue() < 1.0, "{}", trend.queue());
     }
 }

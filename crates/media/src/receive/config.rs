@@ -133,6 +133,11 @@ impl ReceiverConfig {
         self.formats.iter().any(|(_, format)| matches!(format, Format::Fec(_)))
     }
 
+    /// Whether repair takes numbers of streams that are forwarded.
+    pub(crate) fn forwards_around_repair(&self) -> bool {
+        self.output.has_packets() && self.has_fec() && self.formats.iter().any(|(_, it)| *it == Format::Red)
+    }
+
     pub(crate) fn is_video(&self) -> bool {
         self.codecs().next().is_some_and(|(_, codec)| codec.is_video())
     }

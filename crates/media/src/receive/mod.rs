@@ -7,12 +7,14 @@ mod congestion;
 mod continuity;
 mod contributors;
 mod delay;
+mod hollows;
 mod nack;
 mod recovery;
 mod sources;
 mod stream;
 mod track;
 mod tracker;
+mod unwrap;
 
 pub(crate) use arrivals::{Arrivals, interval as transport_feedback_interval};
 pub use config::{Format, Output, ReceiverConfig};
@@ -29,9 +31,8 @@ use std::time::Duration;
 
 use proto::Instant;
 use rtp::extension::{PlayoutDelay, RepairedRid};
-use rtp::payload::red;
 use rtp::rtcp::{Encoder, Packet as Rtcp, ReportBlock, SenderInfo};
-use rtp::{EditError, Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, fec, rtx};
+use rtp::{Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, fec};
 
 use self::contributors::Contributors;
 use self::sources::{Role, Sources};
@@ -47,7 +48,8 @@ pub struct StreamId(pub u32);
 pub enum Received<'p> {
     /// It was used: a frame may have come of it, or a repair.
     Consumed,
-    /// It is for a forwarder ([`Output::Packets`], [`Output::Both`]): as its sender sent it, also if it was retransmitted or came inside of RED.
+    /// It is for a forwarder ([`Output::Packets`], [`Output::Both`]): as its sender sent it, also if it was retransmitted or came inside
+    /// of RED.
     Packet {
         /// Whose it is.
         stream: StreamId,
@@ -84,8 +86,9 @@ pub enum ReceiverEvent {
 /// that is new is bound by what its first packets say, in this order: that it was announced ([`announce`](Self::announce)), its
 /// name in a header extension (RFC 8852), and its payload type. A stream's source may change; a source is never of two streams.
 ///
-/// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, and those that were
-/// recovered by [`poll_recovered`](Self::poll_recovered). What is to be told the sender is written by [`Rtp`](crate::Rtp), which
+/// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, those that were
+/// recovered by [`poll_recovered`](Self::poll_recovered), and numbers without media by [`poll_omitted`](Self::poll_omitted). What is to
+/// be told the sender is written by [`Rtp`](crate::Rtp), which
 /// knows when it may be.
 #[derive(Debug)]
 pub struct Receiver {
@@ -95,6 +98,7 @@ pub struct Receiver {
     next_stream: u32,
     round_trip: Duration,
     recovered: VecDeque<(StreamId, u64, Vec<u8>)>,
+    omitted: VecDeque<(StreamId, u64)>,
     scratch: Vec<u8>,
     transform: Option<Box<dyn EncodedTransform>>,
     contributors: Contributors,
@@ -113,6 +117,7 @@ impl Receiver {
             next_stream: 0,
             round_trip: INITIAL_ROUND_TRIP,
             recovered: VecDeque::new(),
+            omitted: VecDeque::new(),
             scratch: Vec::new(),
             transform: None,
             last_now: Instant::default(),
@@ -251,9 +256,17 @@ impl Receiver {
         self.recovered.pop_front()
     }
 
-    /// Whether [`poll_recovered`](Self::poll_recovered) would give a packet.
-    pub fn has_recovered(&self) -> bool {
-        !self.recovered.is_empty()
+    /// A number of a stream that forwarders leave out ([`Sender::omit_rtp`](crate::Sender::omit_rtp)), as it holds nothing for those to
+    /// whom they forward: repair inside of RED (RFC 5109 §14), or an empty packet. To be drained after each packet, before that goes
+    /// on. Repair that was lost is told, too, where numbers of pictures show that nothing else is missing; a number below others that
+    /// went on already may come, when that is known late.
+    pub fn poll_omitted(&mut self) -> Option<(StreamId, u64)> {
+        self.omitted.pop_front()
+    }
+
+    /// Whether [`poll_recovered`](Self::poll_recovered) or [`poll_omitted`](Self::poll_omitted) would give anything.
+    pub fn has_asides(&self) -> bool {
+        !self.recovered.is_empty() || !self.omitted.is_empty()
     }
 
     /// News.
@@ -385,6 +398,11 @@ impl Receiver {
         any
     }
 
+    /// Whether no packet is missed that time could give up.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.streams.iter().all(Stream::misses_nothing)
+    }
+
     pub(crate) fn feedback_due(&self) -> Option<Instant> {
         let due = |stream: &Stream| stream.feedback_due(self.round_trip, &self.config);
         self.streams.iter().filter_map(due).min()
@@ -512,8 +530,9 @@ impl Receiver {
     ) -> Result<Received<'p>, Discard> {
         let view = packet.as_packet();
         let (id, number) = self.place(now, at, &view, on_path, false)?;
+        // Of an empty one forwarders hear as of repair.
+        let is_forwarded = self.config.output.has_packets() && !view.payload().is_empty();
         self.recover(now, at);
-        let is_forwarded = self.config.output.has_packets();
         Ok(if is_forwarded { Received::Packet { stream: id, number, packet } } else { Received::Consumed })
     }
 
@@ -534,9 +553,19 @@ impl Receiver {
             let is_audio = !self.config.is_video();
             self.contributors.note(now, view, &self.config.extensions, is_audio);
         }
+        let id = stream.id;
         let live = stream.live(&self.config);
         if !filler && let Some(recovery) = &mut live.recovery {
             recovery.add_packet(view, on_path);
+        }
+        if self.config.output.has_packets() {
+            let omitted = &mut self.omitted;
+            let media = (!filler).then_some((view, &self.config));
+            live.note_held(number, media, |number| {
+                if omitted.len() < MAX_OMITTED {
+                    omitted.push_back((id, number));
+                }
+            });
         }
         if let Some(track) = &mut live.track {
             if let Some(bounds) = self.config.extensions.read::<PlayoutDelay>(view) {
@@ -549,129 +578,7 @@ impl Receiver {
         {
             stream.key_frame.satisfy();
         }
-        Ok((stream.id, number))
-    }
-
-    /// RFC 4588 §4: the original comes out, as if it had come late.
-    fn retransmission<'p>(
-        &mut self,
-        now: Instant,
-        at: usize,
-        of: PayloadType,
-        mut packet: PacketMut<'p>,
-    ) -> Result<Received<'p>, Discard> {
-        let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-        let ssrc = stream.ssrc.ok_or(Discard::UnknownStream)?;
-        match rtx::unwrap(&mut packet, rtx::Stream { ssrc, payload_type: of }) {
-            Ok(_) => {}
-            // Padding, which probes the path.
-            Err(EditError::NoOriginal) => return Ok(Received::Consumed),
-            Err(error) => return Err(error.into()),
-        }
-        stream.live(&self.config).count_retransmission(packet.as_packet().payload().len());
-        match self.config.format(of) {
-            Some(Format::Media(_)) => self.media(now, at, packet, false),
-            Some(Format::Red) => self.red(now, at, packet, false),
-            _ => Err(Discard::UnknownPayloadType),
-        }
-    }
-
-    /// A packet of repair with a source of its own.
-    fn repair<'p>(
-        &mut self,
-        now: Instant,
-        at: usize,
-        format: fec::Format,
-        view: &Packet<'_>,
-    ) -> Result<Received<'p>, Discard> {
-        let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-        let recovery = stream.live(&self.config).recovery.as_mut().ok_or(Discard::UnknownPayloadType)?;
-        if view.payload().is_empty() {
-            return Ok(Received::Consumed);
-        }
-        if !recovery.add_repair(format, view.payload()) {
-            return Err(Discard::Payload);
-        }
-        self.recover(now, at);
-        Ok(Received::Consumed)
-    }
-
-    /// Media or repair inside of RED (RFC 2198, RFC 5109 §14.1): one block, since video repeats nothing.
-    fn red<'p>(
-        &mut self,
-        now: Instant,
-        at: usize,
-        packet: PacketMut<'p>,
-        on_path: bool,
-    ) -> Result<Received<'p>, Discard> {
-        let view = packet.as_packet();
-        if view.payload().is_empty() {
-            self.place(now, at, &view, on_path, true)?;
-            return Ok(Received::Consumed);
-        }
-        let block =
-            red::blocks(view.payload()).map_err(|_| Discard::Payload)?.last().ok_or(Discard::Payload)?;
-        let payload_type = PayloadType::new(block.payload_type).ok_or(Discard::Payload)?;
-        match self.config.format(payload_type) {
-            Some(Format::Fec(format)) => {
-                self.place(now, at, &view, on_path, true)?;
-                let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-                if let Some(recovery) = &mut stream.live(&self.config).recovery
-                    && !recovery.add_repair(format, block.data)
-                {
-                    return Err(Discard::Payload);
-                }
-                self.recover(now, at);
-                Ok(Received::Consumed)
-            }
-            Some(Format::Media(_)) => {
-                let (header_len, len) = (view.header_len(), block.data.len());
-                let (header, before) = (view.header(), view.payload().len().saturating_sub(len));
-                let memory = packet.into_bytes();
-                let from = header_len.saturating_add(before);
-                memory.copy_within(from..from.saturating_add(len), header_len);
-                if let Some(first) = memory.first_mut() {
-                    *first &= !PADDING;
-                }
-                let mut packet = PacketMut::decode(memory, header_len.saturating_add(len))?;
-                packet.set_marker(header.marker);
-                packet.set_payload_type(payload_type);
-                self.media(now, at, packet, on_path)
-            }
-            _ => Err(Discard::UnknownPayloadType),
-        }
-    }
-
-    /// Recovers what can be.
-    fn recover(&mut self, now: Instant, at: usize) {
-        loop {
-            let Some(stream) = self.streams.get_mut(at) else { return };
-            let Some(ssrc) = stream.ssrc else { return };
-            let Some(recovery) = stream.live_mut().and_then(|live| live.recovery.as_mut()) else { return };
-            self.scratch.resize(MAX_PACKET, 0);
-            let Some(len) = recovery.recover(ssrc, &mut self.scratch) else { return };
-            let memory = std::mem::take(&mut self.scratch);
-            let bytes = memory.get(..len).unwrap_or_default();
-            let placed = Packet::decode(bytes).map_err(Discard::from).and_then(|view| {
-                let format = self.config.format(view.header().payload_type);
-                format.filter(|it| matches!(it, Format::Media(_))).ok_or(Discard::UnknownPayloadType)?;
-                let placed = self.place(now, at, &view, false, false)?;
-                if let Some(live) = self.streams.get_mut(at).and_then(Stream::live_mut) {
-                    live.count_rebuilt(&view);
-                }
-                Ok(placed)
-            });
-            if let Ok((id, number)) = placed
-                && self.config.output.has_packets()
-            {
-                if self.recovered.len() < MAX_RECOVERED {
-                    self.recovered.push_back((id, number, bytes.to_vec()));
-                } else if let Some(live) = self.streams.get_mut(at).and_then(Stream::live_mut) {
-                    live.count_unfetched();
-                }
-            }
-            self.scratch = memory;
-        }
+        Ok((id, number))
     }
 }
 
@@ -689,11 +596,8 @@ fn protected(packet: &Packet<'_>, format: Format) -> Option<Ssrc> {
 }
 
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
-/// A packet of IP is no longer.
-const MAX_PACKET: usize = 65_535;
-/// Recovered packets that wait for a forwarder.
-const MAX_RECOVERED: usize = 64;
-const PADDING: u8 = 0x20;
+/// Numbers to be left out that wait for a forwarder; more are gaps for those behind it.
+const MAX_OMITTED: usize = 64;
 /// ITU-R BT.1359: less is not noticed.
 const MIN_SKEW: Duration = Duration::from_millis(20);
 const MAX_ALIGNMENT: Duration = Duration::from_secs(2);

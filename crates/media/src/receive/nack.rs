@@ -112,6 +112,17 @@ impl Missing {
         }
     }
 
+    /// A packet that was missing is of no use.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        if let Ok(at) = self.entries.binary_search_by_key(&number, |entry| entry.number) {
+            self.entries.remove(at);
+            self.stats.abandoned = self.stats.abandoned.saturating_add(1);
+            if self.entries.is_empty() {
+                self.due = None;
+            }
+        }
+    }
+
     /// Whether there is hope that this packet still comes.
     pub(crate) fn contains(&self, number: u64) -> bool {
         self.entries.binary_search_by_key(&number, |entry| entry.number).is_ok()

@@ -4,11 +4,12 @@ use proto::Instant;
 use rtp::rtcp::{Encoder, FirEntry, ReportBlock};
 use rtp::{Packet, PayloadType, Rid, RtpTimestamp, SequenceNumber, Ssrc};
 
+use super::hollows::Hollows;
 use super::nack::{Missing, NackStats};
 use super::recovery::{Recovery, RepairCounts};
 use super::track::{Track, TrackStats, Way};
 use super::tracker::{Place, Tracker};
-use super::{ReceiverConfig, StreamId};
+use super::{Format, ReceiverConfig, StreamId};
 use crate::clock::SenderClock;
 use crate::{Discard, EncodedTransform};
 
@@ -35,6 +36,8 @@ pub(crate) struct Live {
     missing: Missing,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) track: Option<Track>,
+    /// Where repair is in the stream, and that is forwarded.
+    hollows: Option<Box<Hollows>>,
     /// Whether a packet came since the last report.
     heard: bool,
     stats: StreamStats,
@@ -165,8 +168,39 @@ impl Live {
             missing: Missing::new(config.nack_limits),
             recovery: config.has_fec().then(|| Recovery::new(config.recovery)),
             track,
+            hollows: config.forwards_around_repair().then(Box::default),
             heard: false,
             stats: StreamStats::default(),
+        }
+    }
+
+    /// A number holds this packet of media, or none. `tell` hears of numbers that forwarders leave out; nobody asks for those any more.
+    pub(crate) fn note_held(
+        &mut self,
+        number: u64,
+        media: Option<(&Packet<'_>, &ReceiverConfig)>,
+        mut tell: impl FnMut(u64),
+    ) {
+        let Self { hollows, missing, .. } = self;
+        match (media, hollows) {
+            (Some((packet, config)), Some(hollows)) => {
+                let header = packet.header();
+                let codec = match config.format(header.payload_type) {
+                    Some(Format::Media(codec)) => Some(codec),
+                    _ => None,
+                };
+                let picture = codec.and_then(|codec| codec.picture(packet.payload()));
+                hollows.media(number, picture, header.marker, |number| {
+                    missing.give_up(number);
+                    tell(number);
+                });
+            }
+            (Some(_), None) => {}
+            (None, hollows) => {
+                if hollows.as_mut().is_none_or(|hollows| hollows.hollow(number)) {
+                    tell(number);
+                }
+            }
         }
     }
 
@@ -387,6 +421,11 @@ impl Stream {
         let interval = key_frame_interval(config, round_trip);
         let key = (config.pli || fir) && self.key_frame.write(now, interval, fir, sender, media, out);
         asked || key
+    }
+
+    /// Whether no packet is missed that may still come.
+    pub(crate) fn misses_nothing(&self) -> bool {
+        self.live.as_deref().is_none_or(|live| live.missing.due().is_none())
     }
 
     /// When there is something to ask for.

@@ -109,8 +109,12 @@ pub struct FecConfig {
     pub format: fec::Format,
     /// Their payload type.
     pub payload_type: PayloadType,
-    /// So many packets share one of repair at most: 2 to 48. Frames of at least half as many have one of their own. ULPFEC follows
-    /// the last packet of a picture, that of all its packets: in a longer one they are divided evenly.
+    /// So many packets share one of repair: 2 to 48. Frames of at least half as many have one of their own.
+    ///
+    /// FlexFEC follows the end of a frame: up to half as many more share a repair where that ends with them, and shorter frames share
+    /// one within 45 ms, or a round trip where lost packets are asked for again. So repair is one packet of at least two, and of
+    /// large frames one of ten to fourteen where this is 10. ULPFEC follows the last packet of a picture, that of all its packets: in
+    /// a longer one they are divided evenly.
     pub group: usize,
 }
 

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::later::Later;
 pub(crate) use red::Encapsulation;
 use red::OpenGroup;
+use repair::Group;
 
 /// A frame that is to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,9 +61,8 @@ pub(crate) struct Encoding {
     budget: Budget,
     next_rtx: u64,
     next_fec: u64,
-    /// Packets that the next repair is about, and whether it is due before there are as many as may be.
-    group: Vec<u64>,
-    group_ends: bool,
+    /// Packets that the next repair is about.
+    group: Later<Group>,
     /// The same of repair in the stream itself.
     ulpfec: OpenGroup,
     /// A packet whose header does not take what is added where it is sent again.
@@ -121,8 +121,7 @@ impl Encoding {
             budget: Budget::new(config.retransmission_percent, config.retransmission_burst),
             next_rtx,
             next_fec,
-            group: Vec::new(),
-            group_ends: false,
+            group: Later::NEW,
             ulpfec: OpenGroup::default(),
             cannot_pad: None,
             forward: Later::NEW,
@@ -165,7 +164,7 @@ impl Encoding {
         self.ssrc = ssrc;
         self.first = self.next;
         self.history.clear();
-        self.group.clear();
+        self.group = Later::NEW;
         self.remote = Later::NEW;
         self.stats.media = (0, 0);
     }
@@ -270,12 +269,6 @@ impl Encoding {
         (self.bare_header, self.stamps) = (Vec::new(), Stamps::of(&config.extensions));
     }
 
-    pub(crate) fn omit(&mut self, source: u32, number: u64) {
-        if let Some(forward) = self.forward.made() {
-            forward.omit(source, number);
-        }
-    }
-
     /// A packet that was sent at once.
     pub(crate) fn record(
         &mut self,
@@ -293,12 +286,12 @@ impl Encoding {
         log.push(now, self.ssrc, wire(number), bytes.len(), kind_of(config));
         self.history.add(now, number, memory, Some(now));
         self.count_media(bytes.len(), payload);
-        self.extend_group(config, number, packet.as_packet().header().marker);
+        self.extend_group(now, config, number, packet.as_packet().header().marker);
     }
 
     /// Whether anything waits to be sent.
-    pub(crate) fn is_waiting(&mut self, config: &SenderConfig) -> bool {
-        self.history.is_waiting() || self.history.asked().is_some() || self.group_is_full(config)
+    pub(crate) fn is_waiting(&self, config: &SenderConfig) -> bool {
+        self.history.is_waiting() || self.history.is_asked() || self.group_is_due(config)
     }
 
     /// Writes the next packet behind what `out` holds. Gives whether there was one, and room for it.
@@ -390,11 +383,10 @@ impl Encoding {
         log: &mut SentLog,
         out: &mut Writer<'_>,
     ) -> bool {
-        if self.group_is_full(config) {
+        if self.group_is_due(config) {
             let written = self.write_repair(now, config, log, out);
             if written != Some(false) {
                 self.group.clear();
-                self.group_ends = false;
             }
             if let Some(written) = written {
                 return written;
@@ -442,7 +434,7 @@ impl Encoding {
         self.history.sent(now);
         self.stats.waited = self.stats.waited.saturating_add(waited);
         self.count_media(len, payload);
-        self.extend_group(config, number, marker);
+        self.extend_group(now, config, number, marker);
         true
     }
 

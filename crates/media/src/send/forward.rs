@@ -11,15 +11,19 @@ use crate::{Codec, clock};
 /// Makes one stream of packets that come from several: numbers without gaps but those of losses, times that go on, pictures that are
 /// counted on.
 ///
-/// Each source has an offset between its numbers and ours, from its first packet on; leaving packets out lowers it for those behind.
-/// Offsets are remembered by where they begin, so that packets that come late get the one of their place.
+/// Each source has an offset between its numbers and ours, from its first packet on; leaving packets out lowers it for those behind, as
+/// long as none of those has got its number. Offsets are remembered by where they begin, so that packets that come late get the one of
+/// their place.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forward {
     source: Option<u32>,
-    /// From which number of the source on, by how much ours is higher; the newest last.
+    /// From which number of the source on, by how much ours is higher; the newest last. By how much each is lower than the one before,
+    /// so many numbers in front of where it begins were left out.
     offsets: VecDeque<(u64, i64)>,
-    /// What is lower than this belongs to the time before the source was chosen.
-    first: u64,
+    /// The highest number of the source that has got one of ours.
+    highest: u64,
+    /// Those below it that an empty packet stands for, the newest last.
+    filled: VecDeque<u64>,
     timestamp_offset: u32,
     last_timestamp: RtpTimestamp,
     last_at: Option<Instant>,
@@ -38,37 +42,86 @@ impl Blank for Forward {
 
 impl Forward {
     /// Where a packet of `source` with the number `number` goes: our number, which is `next` for the first of a new source. `None` if
-    /// it has no place: it is older than the source's first.
+    /// it has no place: it is older than the source's first, or was left out.
     pub(crate) fn place(&mut self, source: u32, number: u64, next: u64) -> Option<(u64, bool)> {
         let fresh = self.source != Some(source);
         if fresh {
-            self.source = Some(source);
-            self.first = number;
-            self.offsets.clear();
             let offset = i64::try_from(next).ok()?.checked_sub(i64::try_from(number).ok()?)?;
+            self.source = Some(source);
+            self.highest = number;
+            self.offsets.clear();
+            self.filled.clear();
             self.offsets.push_back((number, offset));
         }
-        if number < self.first {
+        if self.filled.contains(&number) {
             return None;
         }
-        let offset = self.offsets.iter().rev().find(|(from, _)| *from <= number)?.1;
+        let (_, offset) = self.offset(number)?;
+        self.highest = self.highest.max(number);
         Some((number.checked_add_signed(offset)?, fresh))
     }
 
-    /// A packet of the source is left out.
-    pub(crate) fn omit(&mut self, source: u32, number: u64) {
-        let Some((from, offset)) = self.offsets.back().copied() else { return };
-        if self.source != Some(source) || number < from {
-            return;
+    /// A packet of the source is left out. Behind what has got its number already no gap can be closed: gives our number of the packet
+    /// then, which is to be an empty one.
+    pub(crate) fn omit(&mut self, source: u32, number: u64) -> Option<u64> {
+        if self.source != Some(source) {
+            return None;
         }
-        let next = number.saturating_add(1);
-        if from == next {
-            return;
+        // What was left out already has no place.
+        let (at, offset) = self.offset(number)?;
+        if number <= self.highest {
+            return number.checked_add_signed(offset);
         }
-        if self.offsets.len() >= MAX_OFFSETS {
+        let (behind, next) = (at.saturating_add(1), number.saturating_add(1));
+        let begin = |(from, lower): &(u64, i64)| from.checked_add_signed(lower.checked_sub(offset)?);
+        let lowered = if self.offsets.get(behind).and_then(begin) == Some(next) {
+            // Neighbours that are left out share an offset.
+            behind
+        } else if let Some((from, lower)) = self.offsets.get_mut(at).filter(|(from, _)| *from == number) {
+            (*from, *lower) = (next, lower.saturating_sub(1));
+            behind
+        } else {
+            self.offsets.insert(behind, (next, offset.saturating_sub(1)));
+            behind.saturating_add(1)
+        };
+        for (_, lower) in self.offsets.iter_mut().skip(lowered) {
+            *lower = lower.saturating_sub(1);
+        }
+        if self.offsets.len() > MAX_OFFSETS {
             self.offsets.pop_front();
         }
-        self.offsets.push_back((next, offset.saturating_sub(1)));
+        None
+    }
+
+    /// An empty packet stands for this one of the source, whose number nothing else may have.
+    pub(crate) fn fill(&mut self, number: u64) {
+        if self.filled.len() >= MAX_FILLED {
+            self.filled.pop_front();
+        }
+        self.filled.push_back(number);
+    }
+
+    /// By how much our number of a packet is higher, and where that is kept; `None` if it has no place.
+    fn offset(&self, number: u64) -> Option<(usize, i64)> {
+        let (from, offset) = *self.offsets.back()?;
+        // As a rule it is one of the newest.
+        if from <= number { Some((self.offsets.len().checked_sub(1)?, offset)) } else { self.earlier(number) }
+    }
+
+    /// The same of one that is older than the last that was left out.
+    #[cold]
+    fn earlier(&self, number: u64) -> Option<(usize, i64)> {
+        let mut behind: Option<(u64, i64)> = None;
+        for (at, &(from, offset)) in self.offsets.iter().enumerate().rev() {
+            if from <= number {
+                let omitted =
+                    behind.and_then(|(next, lower)| next.checked_add_signed(lower.checked_sub(offset)?));
+                let is_omitted = omitted.is_some_and(|omitted| omitted <= number);
+                return (!is_omitted).then_some((at, offset));
+            }
+            behind = Some((from, offset));
+        }
+        None
     }
 
     /// Changes time and picture of a packet. `fresh`: it is the first of its source.
@@ -157,10 +210,17 @@ pub(crate) fn wire(number: u64) -> SequenceNumber {
     SequenceNumber::from(number)
 }
 
-const MAX_OFFSETS: usize = 64;
+/// Places where something was left out, of which neighbours share one: as many as the frames of two seconds, with repair behind each.
+const MAX_OFFSETS: usize = 128;
+/// Empty packets that are remembered: none comes so late behind as many others.
+const MAX_FILLED: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -177,24 +237,90 @@ mod tests {
     #[test]
     fn what_is_left_out_leaves_no_gap_and_late_packets_find_their_place() {
         let mut forward = Forward::default();
+        assert_eq!(forward.omit(1, 499), None, "nothing was forwarded");
         forward.place(1, 500, 70_000);
-        forward.omit(1, 502);
+        assert_eq!((forward.omit(1, 502), forward.omit(2, 501), forward.omit(1, 502)), (None, None, None));
         assert_eq!(forward.place(1, 503, 0), Some((70_002, false)));
         assert_eq!(forward.place(1, 501, 0), Some((70_001, false)), "it came late");
+        assert_eq!(forward.place(1, 502, 0), None, "it was left out");
         forward.omit(1, 504);
         forward.omit(1, 505);
         assert_eq!(forward.place(1, 506, 0), Some((70_003, false)));
+        assert_eq!((forward.place(1, 504, 0), forward.place(1, 505, 0)), (None, None));
+    }
+
+    #[test]
+    fn of_what_is_left_out_too_late_the_gap_is_told() {
+        let mut forward = Forward::default();
+        forward.place(1, 500, 70_000);
+        forward.omit(1, 501);
+        assert_eq!(forward.place(1, 504, 0), Some((70_003, false)));
+        assert_eq!((forward.omit(1, 502), forward.omit(1, 501)), (Some(70_001), None));
+        assert_eq!(forward.place(1, 505, 0), Some((70_004, false)), "as if it had been sent");
+        assert_eq!(forward.place(1, 503, 0), Some((70_002, false)));
+        forward.fill(502);
+        assert_eq!(forward.place(1, 502, 0), None, "an empty packet has its number");
+        assert_eq!(forward.place(2, 502, 70_005), Some((70_005, true)), "it is another one's");
+        assert_eq!(forward.place(2, 503, 0), Some((70_006, false)));
+    }
+
+    #[test]
+    fn as_many_empty_packets_are_remembered_as_the_limit_and_not_one_more() {
+        let mut forward = Forward::default();
+        forward.place(1, 500, 70_000);
+        (501..629).for_each(|number| forward.fill(number));
+        assert_eq!((forward.place(1, 501, 0), forward.place(1, 628, 0)), (None, None));
+        forward.fill(629);
+        assert_eq!(forward.place(1, 501, 0), Some((70_001, false)));
+        assert_eq!((forward.place(1, 502, 0), forward.place(1, 629, 0)), (None, None));
     }
 
     #[test]
     fn as_many_offsets_are_remembered_as_the_limit_and_not_one_more() {
         let mut forward = Forward::default();
         forward.place(1, 500, 70_000);
-        (0..63).for_each(|step| forward.omit(1, 510 + step * 10));
+        (0..127).for_each(|step| assert_eq!(forward.omit(1, 510 + step * 10), None));
         assert_eq!(forward.place(1, 501, 0), Some((70_001, false)));
-        forward.omit(1, 1140);
-        assert_eq!(forward.place(1, 501, 0), None, "it is too late for that");
+        // What lies beside another that is left out needs none of its own.
+        forward.omit(1, 1771);
+        assert_eq!(forward.place(1, 502, 0), Some((70_002, false)));
+        forward.omit(1, 1780);
+        assert_eq!(forward.place(1, 503, 0), None, "it is too late for that");
         assert_eq!(forward.place(1, 511, 0), Some((70_010, false)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        /// Packets and what is left out, in any order: our numbers follow theirs, each is used once, and none is missing.
+        #[test]
+        fn our_numbers_are_those_of_a_simple_model(
+            kinds in prop::collection::vec(any::<bool>(), 1..80),
+            keys in prop::collection::vec(0_u64..12, 80),
+        ) {
+            let mut forward = Forward::default();
+            forward.place(1, 1000, 70_000);
+            let mut ours = BTreeMap::from([(1000, 70_000)]);
+            let mut order: Vec<(u64, bool)> = (1001..).zip(kinds).collect();
+            // Some are overtaken by a few others.
+            order.sort_by_key(|(number, _)| number + keys[usize::try_from(number - 1001).unwrap()]);
+            for (number, is_omitted) in order {
+                let highest = *ours.last_key_value().unwrap().0;
+                let placed = if is_omitted {
+                    let gap = forward.omit(1, number);
+                    prop_assert_eq!(gap.is_some(), number < highest);
+                    gap
+                } else {
+                    Some(forward.place(1, number, 0).unwrap().0)
+                };
+                if let Some(placed) = placed {
+                    prop_assert!(ours.insert(number, placed).is_none());
+                }
+            }
+            let numbers: Vec<u64> = ours.values().copied().collect();
+            let all: Vec<u64> = (70_000..).take(numbers.len()).collect();
+            prop_assert_eq!(numbers, all);
+        }
     }
 
     #[test]

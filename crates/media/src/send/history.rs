@@ -76,6 +76,11 @@ impl Stored {
         matches!(self.encapsulation, Encapsulation::Ulpfec { .. })
     }
 
+    /// Whether it has the marker.
+    pub(crate) fn ends_frame(&self) -> bool {
+        self.head.get(1).is_some_and(|second| second & MARKER != 0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.head.len().saturating_add(self.tail().len())
     }
@@ -197,6 +202,12 @@ impl History {
         self.get_mut(number)
     }
 
+    /// Whether one of so many packets that go next ends a frame.
+    pub(crate) fn next_ends_frame(&self, count: usize) -> bool {
+        let mut next = self.waiting.iter().take(count).filter_map(|number| self.get(*number));
+        next.any(Stored::ends_frame)
+    }
+
     /// The packet that goes next was sent.
     pub(crate) fn sent(&mut self, now: Instant) {
         if let Some(number) = self.waiting.pop_front()
@@ -215,6 +226,12 @@ impl History {
     /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now, and is no
     /// repair.
     pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
+        if self.again.len() >= self.limits.max_retransmissions {
+            // What was forgotten since is not waited for.
+            let mut again = std::mem::take(&mut self.again);
+            again.retain(|number| self.get(*number).is_some());
+            self.again = again;
+        }
         let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
         let Some(stored) = self.get_mut(number).filter(|stored| !stored.is_repair()) else { return false };
         let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
@@ -228,9 +245,9 @@ impl History {
         true
     }
 
-    /// Whether any were asked for that have not gone again.
+    /// Whether any were asked for that have not gone again, and are still there.
     pub(crate) fn is_asked(&self) -> bool {
-        !self.again.is_empty()
+        self.again.iter().any(|number| self.get(*number).is_some())
     }
 
     /// The packet that goes next of those that were asked for.
@@ -269,6 +286,11 @@ impl History {
 
     pub(crate) fn get(&self, number: u64) -> Option<&Stored> {
         self.packets.get(self.place(number).ok()?)
+    }
+
+    /// The number of the oldest packet.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.packets.front().map(|stored| stored.number)
     }
 
     /// Drops what waits.
@@ -342,6 +364,8 @@ const MAX_SPARE: usize = 256;
 
 /// As far it is looked for a packet that pads: frames end with a short one.
 const LOOK_BACK: usize = 16;
+/// The marker's bit in the second byte of a packet (RFC 3550 §5.1).
+const MARKER: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {
@@ -403,6 +427,10 @@ mod tests {
         assert!((0..4).all(|number| history.add(at(0), number, vec![0; 10], Some(at(0)))));
         let asked = (0..4).filter(|number| history.ask(at(1), *number, Duration::ZERO));
         assert_eq!(asked.count(), 3);
+        // What is forgotten leaves its place.
+        history.forget_old(at(5000));
+        assert!(!history.is_asked() && history.add(at(5000), 4, vec![0; 10], Some(at(5000))));
+        assert!(history.ask(at(5001), 4, Duration::ZERO) && history.is_asked());
     }
 
     #[test]

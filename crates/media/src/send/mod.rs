@@ -321,10 +321,15 @@ impl Sender {
         encoding.adopt_shared(now, config, source, packet)
     }
 
-    /// A forwarder leaves a packet out, as of a layer that is too much for a receiver: no gap shall tell of it.
-    pub fn omit_rtp(&mut self, encoding: usize, source: u32, number: u64) {
-        if let Some(encoding) = self.encodings.get_mut(encoding) {
-            encoding.omit(source, number);
+    /// A forwarder leaves a packet out, as of a layer that is too much for a receiver, or one that holds no media
+    /// ([`Receiver::poll_omitted`](crate::Receiver::poll_omitted)): no gap shall tell of it. `source` is that of
+    /// [`write_rtp`](Self::write_rtp). Where packets behind it were forwarded already, an empty packet is sent in its place, as
+    /// long as what was sent around it is remembered.
+    pub fn omit_rtp(&mut self, now: Instant, encoding: usize, source: (u32, u64)) {
+        let now = self.advance(now);
+        let Self { config, encodings, .. } = self;
+        if let Some(encoding) = encodings.get_mut(encoding) {
+            encoding.omit(now, config, source);
         }
     }
 
@@ -393,9 +398,6 @@ impl Sender {
         if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
             self.breakers().for_each(|breaker| breaker.heard(now));
         }
-        if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
-            self.breakers().for_each(|breaker| breaker.fed(now));
-        }
         match packet {
             Rtcp::SenderReport(report) => {
                 report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
@@ -430,6 +432,12 @@ impl Sender {
             }
             _ => {}
         }
+    }
+
+    /// Somebody gives feedback on the path, which is about no stream.
+    pub(crate) fn handle_path_feedback(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.breakers().for_each(|breaker| breaker.fed(now));
     }
 
     /// RFC 5104 §4.2.1.2: the last request of a peer is the one that counts.
@@ -501,9 +509,13 @@ impl Sender {
     }
 
     /// Whether anything waits to be sent.
-    pub fn is_waiting(&mut self) -> bool {
-        let config = &self.config;
-        self.encodings.iter_mut().any(|encoding| encoding.is_waiting(config))
+    pub fn is_waiting(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.is_waiting(&self.config))
+    }
+
+    /// Whether nothing is to be sent or told before it is changed, or [something is due](Self::poll_timeout).
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.notify && self.waiting_bytes() == 0 && !self.is_waiting()
     }
 
     /// Whether packets wait that were asked for again.

@@ -1,12 +1,17 @@
-use proto::{Instant, Writer};
+use std::time::Duration;
+
+use proto::{Instant, Writer, sooner};
 use rtp::rtcp::Packet as Rtcp;
 
 use super::pacer::{Pacer, PacerConfig};
+use super::sections::Sections;
 use super::{Event, Rtp, SenderId};
 use crate::bandwidth::{
     Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
 };
-use crate::send::{Class, Sender};
+use crate::later::{Blank, Later};
+use crate::send::{Class, PacketKind, Sender};
+use crate::tap;
 
 /// How the rate of a transport is controlled.
 #[derive(Clone, Copy, Debug)]
@@ -31,35 +36,81 @@ impl Default for ControlConfig {
 pub(super) struct Control {
     estimator: Box<dyn BandwidthEstimator>,
     pacer: Pacer,
-    reader: FeedbackReader,
+    reader: Later<FeedbackReader>,
     allocator: Allocator,
     divided: u64,
     told: u64,
+    repeats: Later<Repeats>,
 }
+
+/// How much is sent again, in bit/s: it is part of the target, and so of what is left to be divided.
+#[derive(Clone, Debug)]
+struct Repeats {
+    bits: u64,
+    since: Instant,
+    rate: u64,
+}
+
+impl Blank for Repeats {
+    fn blank() -> &'static Self {
+        static NONE: Repeats = Repeats::NONE;
+        &NONE
+    }
+}
+
+impl Repeats {
+    const NONE: Self = Self { bits: 0, since: Instant::from_nanos(0), rate: 0 };
+
+    fn add(&mut self, now: Instant, bytes: usize) {
+        if (self.bits, self.rate) == (0, 0) {
+            self.since = now;
+        }
+        self.bits = self.bits.saturating_add((bytes as u64).saturating_mul(8));
+    }
+
+    /// Looks at the span that has passed, if it is long enough: the rate follows by half of it.
+    fn update(&mut self, now: Instant) {
+        let span = now - self.since;
+        if span >= REPEATS_SPAN {
+            let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+            let rate = self.bits.saturating_mul(1000).checked_div(millis).unwrap_or(0);
+            self.rate = u64::midpoint(self.rate, rate);
+            (self.bits, self.since) = (0, now);
+        }
+    }
+
+    /// What is left of a rate: half of it at least.
+    fn leave(&self, target: u64) -> u64 {
+        target.saturating_sub(self.rate.min(target / 2))
+    }
+}
+
+const REPEATS_SPAN: Duration = Duration::from_millis(100);
 
 impl Control {
     pub(super) fn new(config: ControlConfig) -> Self {
         Self {
             estimator: Box::new(Gcc::new(config.bandwidth)),
             pacer: Pacer::new(config.pacer),
-            reader: FeedbackReader::default(),
+            reader: Later::NEW,
             allocator: Allocator::new(config.max_claims),
             divided: 0,
             told: 0,
+            repeats: Later::NEW,
         }
     }
 
     fn divide(&mut self) {
-        let target = self.estimator.target();
-        if target != self.divided {
-            self.divided = target;
-            self.allocator.allocate(target);
+        let left = self.repeats.leave(self.estimator.target());
+        if left != self.divided {
+            self.divided = left;
+            self.allocator.allocate(left);
         }
     }
 
     fn poll_event(&mut self) -> Option<Event> {
         self.divide();
-        let target = self.divided;
+        let target = self.estimator.target();
         if self.told.abs_diff(target) > self.told / 20 {
             self.told = target;
             return Some(Event::Bandwidth(target));
@@ -112,7 +163,7 @@ impl Rtp {
             Rtcp::TransportCc(feedback) => control.reader.transport_wide(feedback, &mut self.log),
             Rtcp::CongestionControl(feedback) => control.reader.streams(feedback, &mut self.log),
             Rtcp::Remb(remb) => {
-                let is_ours = |ssrc| self.senders.iter().flatten().any(|sender| sender.owns(ssrc));
+                let is_ours = |ssrc| self.senders.iter().any(|(_, sender)| sender.owns(ssrc));
                 if remb.sources().any(is_ours) {
                     control.estimator.set_remote_limit(Some(remb.bitrate));
                 }
@@ -126,6 +177,7 @@ impl Rtp {
     pub(super) fn control_timeout(&mut self, now: Instant) {
         if let Some(control) = &mut self.control {
             control.estimator.handle_timeout(now);
+            control.repeats.made().into_iter().for_each(|repeats| repeats.update(now));
         }
     }
 
@@ -145,10 +197,16 @@ impl Rtp {
     /// its place already.
     pub(super) fn control_sent(&mut self, now: Instant, bytes: usize, next: u64) {
         let Some(control) = &mut self.control else { return };
-        if let Some(packet) = self.log.last().filter(|packet| packet.transport == next) {
+        let logged = self.log.last().filter(|packet| packet.transport == next);
+        if let Some(packet) = logged {
             control.estimator.handle_sent(now, packet);
         }
-        let waiting = self.senders.iter().flatten().map(Sender::waiting_bytes).sum();
+        if logged.is_none_or(|packet| packet.kind == PacketKind::Retransmission) {
+            control.repeats.add(now, bytes);
+        }
+        control.repeats.made().into_iter().for_each(|repeats| repeats.update(now));
+        let waiting = self.senders.stirred().map(Sender::waiting_bytes).sum();
+        control.pacer.set_most(control.estimator.pacing());
         control.pacer.sent(now, bytes, control.estimator.target(), waiting);
     }
 
@@ -168,7 +226,7 @@ impl Rtp {
         let is_video = Sender::is_video;
         let (mut has_audio, mut is_asked) = (false, false);
         let mut urgencies: Option<(u8, u8)> = None;
-        for sender in self.senders.iter().flatten() {
+        for sender in self.senders.stirred() {
             has_audio |= !sender.is_video();
             if sender.is_video() {
                 is_asked |= sender.is_asked();
@@ -184,6 +242,39 @@ impl Rtp {
             || pads && is_open && self.poll_senders(now, is_video, Class::Padding, out)
     }
 
+    /// Writes the next packet of a class of those senders.
+    fn poll_senders(
+        &mut self,
+        now: Instant,
+        which: impl Fn(&Sender) -> bool,
+        class: Class,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        let (start, count) = (out.len(), self.senders.len());
+        let turn = if self.turn < count { self.turn } else { 0 };
+        // Whoever is at rest has packets to pad with at most.
+        let next = |senders: &Sections<Sender>, from, until| match class {
+            Class::Padding => (from < until).then_some(from),
+            Class::Any | Class::Again | Class::Fresh => senders.next_stirred(from, until),
+        };
+        for (mut from, until) in [(turn, count), (0, turn)] {
+            while let Some(at) = next(&self.senders, from, until) {
+                from = at.saturating_add(1);
+                let sender = self.senders.peek_mut(at).filter(|sender| which(sender));
+                if sender.is_some_and(|sender| sender.poll_packet(now, class, &mut self.log, out)) {
+                    self.senders.stir(at);
+                    self.turn = from;
+                    self.schedule.start(now);
+                    if let Some(tap) = &mut self.tap {
+                        tap::outgoing(tap.as_mut(), now, start, out);
+                    }
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Writes the next packet of video: senders of one urgency take turns, and lower ones wait for higher ones.
     fn poll_video(&mut self, now: Instant, (lowest, highest): (u8, u8), out: &mut Writer<'_>) -> bool {
         let mut urgency = highest;
@@ -195,7 +286,7 @@ impl Rtp {
             if urgency == lowest {
                 return false;
             }
-            let lower = self.senders.iter().flatten().filter(|it| it.is_video() && it.urgency() < urgency);
+            let lower = self.senders.stirred().filter(|it| it.is_video() && it.urgency() < urgency);
             urgency = lower.map(Sender::urgency).max().unwrap_or(lowest);
         }
     }
@@ -204,22 +295,46 @@ impl Rtp {
     pub(super) fn packets_due(&mut self) -> Option<Instant> {
         let now = self.last_now;
         let Some(control) = &self.control else {
-            return self.senders.iter_mut().flatten().any(Sender::is_waiting).then_some(now);
+            return self.senders.stirred().any(Sender::is_waiting).then_some(now);
         };
         let opens = control.pacer.opens().map_or(now, |opens| opens.max(now));
         let pads = control.pacer.pads().map(|due| due.max(now));
-        let timeout = control.estimator.poll_timeout();
-        let mut due = timeout;
-        let mut earlier = |at: Instant| due = Some(due.map_or(at, |due| due.min(at)));
-        for sender in self.senders.iter_mut().flatten() {
-            if sender.is_waiting() {
-                earlier(if sender.is_video() { opens } else { now });
-            }
-            // Video alone pads.
-            if let Some(pads) = pads.filter(|_| sender.is_video() && sender.can_pad()) {
-                earlier(pads.max(opens));
-            }
+        let mut due = control.estimator.poll_timeout();
+        for sender in self.senders.stirred().filter(|sender| sender.is_waiting()) {
+            due = sooner(due, Some(if sender.is_video() { opens } else { now }));
+        }
+        // Video alone pads.
+        if let Some(pads) = pads
+            && self.senders.iter().any(|(_, sender)| sender.is_video() && sender.can_pad())
+        {
+            due = sooner(due, Some(pads.max(opens)));
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_again_is_taken_off_up_to_half() {
+        let mut repeats = Repeats::NONE;
+        assert_eq!(repeats.leave(1_000_000), 1_000_000);
+        let mut now = Instant::default();
+        let mut run = |repeats: &mut Repeats, bytes: usize| {
+            for _ in 0..20 {
+                (0..10).for_each(|_| repeats.add(now, bytes / 10));
+                now += Duration::from_millis(100);
+                repeats.update(now);
+                repeats.update(now);
+            }
+        };
+        run(&mut repeats, 2500);
+        assert!(repeats.leave(1_000_000).abs_diff(800_000) < 10, "{}", repeats.leave(1_000_000));
+        run(&mut repeats, 25_000);
+        assert_eq!(repeats.leave(1_000_000), 500_000);
+        run(&mut repeats, 0);
+        assert!(repeats.leave(1_000_000) > 999_990);
     }
 }

@@ -2,6 +2,7 @@ mod config;
 mod control;
 mod pacer;
 mod report;
+mod sections;
 mod stats;
 
 pub use config::{RtpConfig, TransportFeedback};
@@ -18,15 +19,17 @@ use rtp::rtcp::{Compound, Encoder, Packet as Rtcp};
 use rtp::{DecodeError, Mid, Packet, PacketMut, Ssrc};
 
 use self::control::Control;
+use self::sections::Sections;
 use crate::Discard;
 use crate::bandwidth::{Claimant, ReceivedRate};
+use crate::later::{Blank, Later};
 use crate::receive::{
     Arrivals, Received, Receiver, ReceiverConfig, ReceiverEvent, STREAM_FEEDBACK_INTERVAL,
     StreamArrivalLimits, StreamArrivals, transport_feedback_interval,
 };
 use crate::schedule::Schedule;
-use crate::send::{Class, SendError, Sender, SenderConfig, SenderEvent, SentLog};
-use crate::tap::{self, Tap};
+use crate::send::{SendError, Sender, SenderConfig, SenderEvent, SentLog};
+use crate::tap::Tap;
 
 /// A receiver of a transport.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -72,28 +75,45 @@ pub struct Rtp {
     rng: Rng,
     /// Who reports while nothing is sent.
     own: Ssrc,
-    senders: Vec<Option<Sender>>,
-    receivers: Vec<Option<Receiver>>,
+    senders: Sections<Sender>,
+    receivers: Sections<Receiver>,
     /// Where the last packet's section was.
     cached: usize,
     turn: usize,
     log: SentLog,
     control: Option<Control>,
-    arrivals: Arrivals,
-    stream_arrivals: StreamArrivals,
+    /// What has come that feedback is to be given on, by either kind of it.
+    arrivals: Option<Box<Arrivals>>,
+    stream_arrivals: Option<Box<StreamArrivals>>,
     /// What peers are told that cannot find it out themselves.
     received_rate: Option<Box<ReceivedRate>>,
     feedback_due: Option<Instant>,
     received_bytes: u64,
     rate: (Instant, u64, u64),
     schedule: Schedule,
-    /// Peers' reference times, and when they came.
-    references: Vec<(Ssrc, u32, Instant)>,
-    goodbyes: Vec<Ssrc>,
-    collisions: Vec<Ssrc>,
+    asides: Later<Asides>,
     tap: Option<Box<dyn Tap>>,
     stats: RtpStats,
+    /// When those were looked at last that have nothing to do.
+    swept: Instant,
     last_now: Instant,
+}
+
+/// What is said rarely.
+#[derive(Clone, Debug, Default)]
+struct Asides {
+    /// Peers' reference times, and when they came.
+    references: Vec<(Ssrc, u32, Instant)>,
+    /// Sources that leave.
+    goodbyes: Vec<Ssrc>,
+    /// Those that were given up, of which nobody was told.
+    collisions: Vec<Ssrc>,
+}
+
+impl Blank for Asides {
+    fn blank() -> &'static Self {
+        const { &Self { references: Vec::new(), goodbyes: Vec::new(), collisions: Vec::new() } }
+    }
 }
 
 impl Rtp {
@@ -109,24 +129,23 @@ impl Rtp {
         let [first, second, ..] = rng.u32().to_be_bytes();
         Self {
             own: Ssrc(rng.u32()),
-            senders: Vec::new(),
-            receivers: Vec::new(),
+            senders: Sections::default(),
+            receivers: Sections::default(),
             cached: 0,
             turn: 0,
             log: SentLog::new(config.max_sent, u16::from_be_bytes([first, second])),
             control: config.control.map(Control::new),
-            arrivals: Arrivals::new(config.max_arrivals),
-            stream_arrivals: StreamArrivals::new(arrival_limits(&config)),
+            arrivals: None,
+            stream_arrivals: None,
             received_rate: None,
             feedback_due: None,
             received_bytes: 0,
             rate: (Instant::default(), 0, 0),
             schedule,
-            references: Vec::new(),
-            goodbyes: Vec::new(),
-            collisions: Vec::new(),
+            asides: Later::NEW,
             tap: None,
             stats: RtpStats::default(),
+            swept: Instant::default(),
             last_now: Instant::default(),
             config,
             rng,
@@ -135,66 +154,64 @@ impl Rtp {
 
     /// Adds a section that is received. `None` if there are as many as the limit.
     pub fn add_receiver(&mut self, config: ReceiverConfig) -> Option<ReceiverId> {
-        let at = place(&mut self.receivers, self.config.max_sections)?;
-        *self.receivers.get_mut(at)? = Some(Receiver::new(config));
-        Some(ReceiverId(at))
+        let mut receiver = Receiver::new(config);
+        if let Some(round_trip) = self.stats.round_trip {
+            receiver.set_round_trip(round_trip);
+        }
+        self.receivers.insert(receiver, self.config.max_sections).map(ReceiverId)
     }
 
     /// Adds a section that is sent. `None` if there are as many as the limit.
     pub fn add_sender(&mut self, config: SenderConfig) -> Option<SenderId> {
-        let at = place(&mut self.senders, self.config.max_sections)?;
-        *self.senders.get_mut(at)? = Some(Sender::new(config, self.rng.array()));
-        Some(SenderId(at))
+        self.senders.insert(Sender::new(config, self.rng.array()), self.config.max_sections).map(SenderId)
     }
 
     /// A receiver.
     pub fn receiver(&mut self, id: ReceiverId) -> Option<&mut Receiver> {
-        self.receivers.get_mut(id.0)?.as_mut()
+        self.receivers.get_mut(id.0)
     }
 
     /// A sender.
     pub fn sender(&mut self, id: SenderId) -> Option<&mut Sender> {
-        self.senders.get_mut(id.0)?.as_mut()
+        self.senders.get_mut(id.0)
     }
 
     /// A receiver, to be looked at.
     pub fn peek_receiver(&self, id: ReceiverId) -> Option<&Receiver> {
-        self.receivers.get(id.0)?.as_ref()
+        self.receivers.get(id.0)
     }
 
     /// A sender, to be looked at.
     pub fn peek_sender(&self, id: SenderId) -> Option<&Sender> {
-        self.senders.get(id.0)?.as_ref()
+        self.senders.get(id.0)
     }
 
     /// How a section is received.
     pub fn receiver_config(&self, id: ReceiverId) -> Option<&ReceiverConfig> {
-        self.receivers.get(id.0)?.as_ref().map(Receiver::config)
+        self.receivers.get(id.0).map(Receiver::config)
     }
 
     /// Two receivers of one sender are played together (lip-sync): call it about once a second.
     pub fn synchronize(&mut self, one: ReceiverId, other: ReceiverId) {
-        let Some(mut first) = self.receivers.get_mut(one.0).and_then(Option::take) else { return };
+        let Some(mut first) = self.receivers.take(one.0) else { return };
         if let Some(second) = self.receiver(other) {
             first.synchronize(second);
         }
-        if let Some(place) = self.receivers.get_mut(one.0) {
-            *place = Some(first);
-        }
+        self.receivers.put_back(one.0, first);
     }
 
     /// Removes a receiver.
     pub fn remove_receiver(&mut self, id: ReceiverId) {
-        self.receivers.get_mut(id.0).and_then(Option::take);
+        self.receivers.take(id.0);
     }
 
     /// Removes a sender; its sources say goodbye.
     pub fn remove_sender(&mut self, id: SenderId) {
-        let Some(sender) = self.senders.get_mut(id.0).and_then(Option::take) else { return };
+        let Some(sender) = self.senders.take(id.0) else { return };
         self.forget_claims(id);
         let sources = sender.sources().map(|(_, ssrc, ..)| ssrc);
-        let room = MAX_GOODBYES.saturating_sub(self.goodbyes.len());
-        self.goodbyes.extend(sources.take(room));
+        let room = MAX_GOODBYES.saturating_sub(self.asides.goodbyes.len());
+        self.asides.goodbyes.extend(sources.take(room));
     }
 
     /// Lets `tap` see what passes, in place of the one before.
@@ -216,8 +233,7 @@ impl Rtp {
             return;
         }
         self.config.feedback = feedback;
-        self.arrivals = Arrivals::new(self.config.max_arrivals);
-        self.stream_arrivals = StreamArrivals::new(arrival_limits(&self.config));
+        (self.arrivals, self.stream_arrivals) = (None, None);
         (self.received_rate, self.feedback_due) = (None, None);
     }
 
@@ -277,7 +293,7 @@ impl Rtp {
         }
         let view = packet.as_packet();
         let ssrc = view.header().ssrc;
-        if self.senders.iter().flatten().any(|sender| sender.owns(ssrc)) {
+        if self.senders.iter().any(|(_, sender)| sender.owns(ssrc)) {
             self.resolve_collision(ssrc);
             return Err(Discard::Collision);
         }
@@ -286,7 +302,7 @@ impl Rtp {
         }
         let at = section.or_else(|| self.section(&view)).ok_or(Discard::UnknownSection)?;
         self.note_arrival(now, ecn, at, &view);
-        let receiver = self.receivers.get_mut(at).and_then(Option::as_mut).ok_or(Discard::UnknownSection)?;
+        let receiver = self.receivers.get_mut(at).ok_or(Discard::UnknownSection)?;
         self.schedule.start(now);
         let received = receiver.handle_rtp(now, packet);
         if let Some(mark) = ecn.filter(|_| received.is_ok()) {
@@ -324,14 +340,20 @@ impl Rtp {
                 self.stats.ccfb_received = self.stats.ccfb_received.saturating_add(1);
             }
             self.handle_path_feedback(now, &packet);
-            for receiver in self.receivers.iter_mut().flatten() {
+            // That is about no section, and comes more often than all else. Nothing is due any sooner by it.
+            if matches!(packet, Rtcp::TransportCc(_) | Rtcp::CongestionControl(_)) {
+                self.senders.each_at_rest(|sender| sender.handle_path_feedback(now));
+                continue;
+            }
+            for receiver in self.receivers.iter_mut() {
                 receiver.handle_rtcp(now, &packet);
             }
-            for sender in self.senders.iter_mut().flatten() {
+            for sender in self.senders.iter_mut() {
                 sender.handle_rtcp(now, ntp, interval, &packet);
             }
         }
-        if let Some(round_trip) = self.senders.iter().flatten().filter_map(Sender::round_trip).min() {
+        let round_trip = self.senders.iter().filter_map(|(_, sender)| sender.round_trip()).min();
+        if let Some(round_trip) = round_trip.filter(|round_trip| self.stats.round_trip != Some(*round_trip)) {
             self.set_round_trip(round_trip);
         }
         Ok(())
@@ -356,8 +378,7 @@ impl Rtp {
     ) -> Result<(), SendError> {
         let now = self.advance(now);
         self.schedule.start(now);
-        let sender = self.senders.get_mut(sender.0).and_then(Option::as_mut);
-        let sender = sender.ok_or(SendError::UnknownEncoding)?;
+        let sender = self.senders.get_mut(sender.0).ok_or(SendError::UnknownEncoding)?;
         let next = self.log.next();
         sender.forward(now, encoding, source, packet, theirs, &mut self.log)?;
         self.control_sent(now, packet.len(), next);
@@ -380,29 +401,6 @@ impl Rtp {
         written
     }
 
-    /// Writes the next packet of a class of those senders.
-    fn poll_senders(
-        &mut self,
-        now: Instant,
-        which: impl Fn(&Sender) -> bool,
-        class: Class,
-        out: &mut Writer<'_>,
-    ) -> bool {
-        let start = out.len();
-        for at in turns(self.turn, self.senders.len()) {
-            let Some(sender) = self.senders.get_mut(at).and_then(Option::as_mut) else { continue };
-            if which(sender) && sender.poll_packet(now, class, &mut self.log, out) {
-                self.turn = at.saturating_add(1);
-                self.schedule.start(now);
-                if let Some(tap) = &mut self.tap {
-                    tap::outgoing(tap.as_mut(), now, start, out);
-                }
-                return true;
-            }
-        }
-        false
-    }
-
     /// Writes a datagram of RTCP behind what `out` holds, if one is due. Gives whether it did.
     pub fn poll_rtcp(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
         let now = self.advance(now);
@@ -411,7 +409,7 @@ impl Rtp {
             self.schedule.is_regular(now)
         };
         let feedback = self.wants_feedback(now) && self.schedule.allows_feedback(now);
-        if !regular && !feedback && self.goodbyes.is_empty() {
+        if !regular && !feedback && self.asides.goodbyes.is_empty() {
             return false;
         }
         let start = out.len();
@@ -425,7 +423,7 @@ impl Rtp {
             return false;
         }
         let mut encoder = Encoder::new(out);
-        let reports = regular || !self.goodbyes.is_empty() || !self.config.reduced_size;
+        let reports = regular || !self.asides.goodbyes.is_empty() || !self.config.reduced_size;
         let wrote = self.write_datagram(now, regular, reports, &mut encoder);
         if let Some(tap) = self.tap.as_mut().filter(|_| wrote) {
             tap.rtcp_out(now, &mut encoder);
@@ -443,24 +441,31 @@ impl Rtp {
     /// Advances to `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
-        self.receivers.iter_mut().flatten().for_each(|receiver| receiver.handle_timeout(now));
-        self.senders.iter_mut().flatten().for_each(|sender| sender.handle_timeout(now));
+        self.receivers.stir_due(now);
+        self.senders.stir_due(now);
+        // What was sent long ago is forgotten by those that send no more, too, if not at once.
+        if now - self.swept >= SWEEP_INTERVAL {
+            self.swept = now;
+            self.senders.stir_all();
+        }
+        self.receivers.stirred_mut(|receiver| receiver.handle_timeout(now));
+        self.senders.stirred_mut(|sender| sender.handle_timeout(now));
         self.control_timeout(now);
     }
 
     /// When something is due: a frame, a datagram, news.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        let frames = self.receivers.iter().flatten().filter_map(Receiver::frame_due).min();
+        let frames = self.receivers.iter().filter_map(|(_, receiver)| receiver.frame_due()).min();
         sooner(frames, self.poll_due())
     }
 
     /// When something other than a frame is due: for whoever asks each receiver [when a frame is](Receiver::frame_due).
     pub fn poll_due(&mut self) -> Option<Instant> {
-        if !self.goodbyes.is_empty() {
+        if !self.asides.goodbyes.is_empty() {
             return Some(self.last_now);
         }
+        let senders = self.senders.settle(|sender| (sender.poll_timeout(), sender.is_at_rest()));
         let packets = self.packets_due();
-        let senders = self.senders.iter().flatten().filter_map(Sender::poll_timeout).min();
         let wanted = self.feedback_wanted_at().and_then(|at| Some(at.max(self.schedule.feedback_due()?)));
         sooner(sooner(packets, senders), sooner(wanted, self.schedule.due()))
     }
@@ -468,21 +473,30 @@ impl Rtp {
     /// News.
     pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
         let now = self.advance(now);
-        if let Some(ssrc) = self.collisions.pop() {
+        if let Some(ssrc) = self.asides.made().and_then(|asides| asides.collisions.pop()) {
             return Some(Event::Collision(ssrc));
         }
         if let Some(event) = self.control_event() {
             return Some(event);
         }
-        let receivers = (0..).zip(&mut self.receivers);
-        let mut receivers =
-            receivers.filter_map(|(at, receiver)| Some((at, receiver.as_mut()?.poll_event()?)));
-        if let Some((at, event)) = receivers.next() {
-            return Some(Event::Receiver(ReceiverId(at), event));
+        let mut from = 0;
+        while let Some(at) = self.receivers.next_with_news(from) {
+            if let Some(event) = self.receivers.get_mut(at).and_then(Receiver::poll_event) {
+                return Some(Event::Receiver(ReceiverId(at), event));
+            }
+            self.receivers.has_told(at);
+            from = at.saturating_add(1);
         }
-        let senders = (0..).zip(&mut self.senders);
-        let mut senders = senders.filter_map(|(at, sender)| Some((at, sender.as_mut()?.poll_event(now)?)));
-        senders.next().map(|(at, event)| Event::Sender(SenderId(at), event))
+        self.senders.stir_due(now);
+        from = 0;
+        while let Some(at) = self.senders.next_with_news(from) {
+            if let Some(event) = self.senders.get_mut(at).and_then(|sender| sender.poll_event(now)) {
+                return Some(Event::Sender(SenderId(at), event));
+            }
+            self.senders.has_told(at);
+            from = at.saturating_add(1);
+        }
+        None
     }
 
     /// What was sent, for an estimate of bandwidth.
@@ -492,8 +506,9 @@ impl Rtp {
 
     /// Figures so far.
     pub fn stats(&self) -> RtpStats {
-        let dropped = self.arrivals.dropped().saturating_add(self.stream_arrivals.dropped());
-        RtpStats { feedback_dropped: dropped, ..self.stats }
+        let transport_wide = self.arrivals.as_ref().map(|arrivals| arrivals.dropped());
+        let streams = self.stream_arrivals.as_ref().map(|arrivals| arrivals.dropped());
+        RtpStats { feedback_dropped: transport_wide.or(streams).unwrap_or(0), ..self.stats }
     }
 
     /// All sources of ours say goodbye with the next datagram.
@@ -509,15 +524,11 @@ impl Rtp {
     /// The section of a packet (RFC 9143 §9.2): by its name, by its source, by its payload type if no other section has that.
     fn section(&mut self, packet: &Packet<'_>) -> Option<usize> {
         let header = packet.header();
-        let has_source = |receiver: &Option<Receiver>| {
-            receiver.as_ref().is_some_and(|receiver| receiver.has_source(header.ssrc))
-        };
-        let is_other_name = |receiver: &Option<Receiver>| {
-            receiver.as_ref().is_some_and(|receiver| {
-                let config = receiver.config();
-                let name = config.extensions.read::<Mid>(packet);
-                name.is_some() && config.mid.is_some() && name != config.mid
-            })
+        let has_source = |receiver: &Receiver| receiver.has_source(header.ssrc);
+        let is_other_name = |receiver: &Receiver| {
+            let config = receiver.config();
+            let name = config.extensions.read::<Mid>(packet);
+            name.is_some() && config.mid.is_some() && name != config.mid
         };
         if let Some(receiver) = self.receivers.get(self.cached)
             && has_source(receiver)
@@ -525,27 +536,26 @@ impl Rtp {
         {
             return Some(self.cached);
         }
-        let by_name = self.receivers.iter().position(|receiver| {
-            receiver.as_ref().is_some_and(|receiver| {
-                let config = receiver.config();
-                config.mid.is_some() && config.extensions.read::<Mid>(packet) == config.mid
-            })
+        let place = |which: &dyn Fn(&Receiver) -> bool| {
+            self.receivers.iter().find(|(_, receiver)| which(receiver)).map(|(at, _)| at)
+        };
+        let by_name = place(&|receiver| {
+            let config = receiver.config();
+            config.mid.is_some() && config.extensions.read::<Mid>(packet) == config.mid
         });
         let found = by_name.or_else(|| {
-            let named = self.receivers.iter().any(is_other_name);
-            let by_source = self.receivers.iter().position(has_source);
+            let is_named = place(&is_other_name).is_some();
             // A name that no section has: nobody's, rather than anybody's.
-            by_source.or_else(|| if named { None } else { self.by_payload_type(header.payload_type) })
+            place(&has_source)
+                .or_else(|| if is_named { None } else { self.by_payload_type(header.payload_type) })
         })?;
         self.cached = found;
         Some(found)
     }
 
     fn by_payload_type(&self, payload_type: rtp::PayloadType) -> Option<usize> {
-        let fits = |receiver: &&Option<Receiver>| {
-            receiver.as_ref().is_some_and(|receiver| receiver.config().format(payload_type).is_some())
-        };
-        let mut fitting = self.receivers.iter().enumerate().filter(|(_, receiver)| fits(receiver));
+        let mut fitting =
+            self.receivers.iter().filter(|(_, receiver)| receiver.config().format(payload_type).is_some());
         let (at, _) = fitting.next()?;
         fitting.next().is_none().then_some(at)
     }
@@ -557,19 +567,23 @@ impl Rtp {
         match self.config.feedback {
             TransportFeedback::None => return,
             TransportFeedback::TransportWide => {
-                let Some(receiver) = self.receivers.get(at).and_then(Option::as_ref) else { return };
+                let Some(receiver) = self.receivers.get(at) else { return };
                 let map = &receiver.config().extensions;
                 let one = map.read::<TransportSequence>(packet).map(|it| it.0);
                 let sequence = one.or_else(|| Some(map.read::<TransportSequence2>(packet)?.sequence));
                 let Some(sequence) = sequence else { return };
-                self.arrivals.add(now, sequence);
+                let max = self.config.max_arrivals;
+                self.arrivals.get_or_insert_with(|| Box::new(Arrivals::new(max))).add(now, sequence);
             }
             TransportFeedback::Streams => {
                 let header = packet.header();
-                self.stream_arrivals.add(now, header.ssrc, header.sequence_number, ecn);
+                let limits = arrival_limits(&self.config);
+                let arrivals =
+                    self.stream_arrivals.get_or_insert_with(|| Box::new(StreamArrivals::new(limits)));
+                arrivals.add(now, header.ssrc, header.sequence_number, ecn);
             }
             TransportFeedback::Remb => {
-                let Some(receiver) = self.receivers.get(at).and_then(Option::as_ref) else { return };
+                let Some(receiver) = self.receivers.get(at) else { return };
                 let Some(sent) = receiver.config().extensions.read::<AbsSendTime>(packet) else { return };
                 let bounds = self.config.control.map(|control| control.bandwidth).unwrap_or_default();
                 let rate = self.received_rate.get_or_insert_with(|| Box::new(ReceivedRate::new(bounds)));
@@ -601,48 +615,48 @@ impl Rtp {
 
     fn set_round_trip(&mut self, round_trip: Duration) {
         self.stats.round_trip = Some(round_trip);
-        for receiver in self.receivers.iter_mut().flatten() {
+        for receiver in self.receivers.iter_mut() {
             receiver.set_round_trip(round_trip);
         }
     }
 
     fn resolve_collision(&mut self, ssrc: Ssrc) {
         // RFC 3550 §8.2: goodbye to the old one, and on under another.
-        let given_up = self.senders.iter_mut().flatten().find_map(|sender| sender.resolve_collision(ssrc));
+        let given_up = self.senders.iter_mut().find_map(|sender| sender.resolve_collision(ssrc));
         if let Some(ssrc) = given_up
-            && self.collisions.len() < MAX_GOODBYES
-            && self.goodbyes.len() < MAX_GOODBYES
+            && self.asides.collisions.len() < MAX_GOODBYES
+            && self.asides.goodbyes.len() < MAX_GOODBYES
         {
-            self.collisions.push(ssrc);
-            self.goodbyes.push(ssrc);
+            self.asides.collisions.push(ssrc);
+            self.asides.goodbyes.push(ssrc);
         }
     }
 
     /// Who speaks for us in reports and feedback: the first source that is sent, or one that only reports.
     fn reporter(&self) -> Ssrc {
-        let mut sources = self.senders.iter().flatten().filter_map(|sender| sender.sources().next());
+        let mut sources = self.senders.iter().filter_map(|(_, sender)| sender.sources().next());
         sources.next().map_or(self.own, |(_, ssrc, ..)| ssrc)
     }
 
     fn count_members(&mut self, now: Instant) {
-        let heard: usize = self.receivers.iter().flatten().map(|receiver| receiver.sources().count()).sum();
-        let ours: usize = self.senders.iter().flatten().map(|sender| sender.sources().len()).sum();
-        let we_send = self.senders.iter().flatten().any(Sender::has_sent);
-        let sending = self.senders.iter().flatten().filter(|sender| sender.has_sent()).count();
+        let heard: usize = self.receivers.iter().map(|(_, receiver)| receiver.sources().count()).sum();
+        let ours: usize = self.senders.iter().map(|(_, sender)| sender.sources().len()).sum();
+        let sending = self.senders.iter().filter(|(_, sender)| sender.has_sent()).count();
+        let we_send = sending > 0;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let members = count(heard.saturating_add(ours.max(1)));
         self.schedule.set_members(now, members, count(heard.saturating_add(sending)), we_send);
     }
 
     /// When feedback is wanted.
-    fn feedback_wanted_at(&self) -> Option<Instant> {
-        let asked = self.receivers.iter().flatten().filter_map(Receiver::feedback_due).min();
-        let told = self.senders.iter().flatten().any(Sender::has_notification).then_some(self.last_now);
+    fn feedback_wanted_at(&mut self) -> Option<Instant> {
+        let asked = self.receivers.settle(|receiver| (receiver.feedback_due(), receiver.is_at_rest()));
+        let told = self.senders.stirred().any(Sender::has_notification).then_some(self.last_now);
         let rate = self.received_rate.as_ref().and_then(|rate| rate.due());
         sooner(sooner(asked, told), sooner(self.feedback_due, rate))
     }
 
-    fn wants_feedback(&self, now: Instant) -> bool {
+    fn wants_feedback(&mut self, now: Instant) -> bool {
         self.feedback_wanted_at().is_some_and(|at| at <= now)
     }
 }
@@ -657,20 +671,6 @@ const fn arrival_limits(config: &RtpConfig) -> StreamArrivalLimits {
     StreamArrivalLimits { max_streams: config.max_feedback_streams, max_packets: config.max_arrivals }
 }
 
-/// A free place, at most `limit` of them.
-fn place<T>(places: &mut Vec<Option<T>>, limit: usize) -> Option<usize> {
-    if let Some(at) = places.iter().position(Option::is_none) {
-        return Some(at);
-    }
-    if places.len() >= limit {
-        return None;
-    }
-    // They are large, there are few, and none is added often.
-    places.reserve_exact(1);
-    places.push(None);
-    places.len().checked_sub(1)
-}
-
 /// Sources that say goodbye in one datagram (RFC 3550 §6.6).
 const MAX_GOODBYES: usize = 31;
 const MAX_CNAME: usize = 255;
@@ -678,4 +678,25 @@ const MAX_CNAME: usize = 255;
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(200);
 /// A report with a block and a long name: less is no room.
 const MIN_RTCP: usize = 400;
+/// How often those are looked at that have nothing to do.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_is_added_later_knows_the_round_trip() {
+        let clock = crate::NtpClock::new(Instant::default(), Duration::ZERO);
+        let mut rtp = Rtp::new(RtpConfig::new(clock, "name"), [1; 32]);
+        let trip = Duration::from_millis(321);
+        let first = rtp.add_receiver(ReceiverConfig::default()).unwrap();
+        rtp.set_round_trip(trip);
+        let second = rtp.add_receiver(ReceiverConfig::default()).unwrap();
+        for id in [first, second] {
+            let receiver = format!("{:?}", rtp.peek_receiver(id).unwrap());
+            assert!(receiver.contains("round_trip: 321ms"), "{receiver}");
+        }
+    }
+}

@@ -16,6 +16,8 @@ pub(crate) struct Pacer {
     /// When padding is due.
     padding_due: Instant,
     probe: Option<Running>,
+    /// Hundredths of the target that are the most, and then without bursts.
+    most: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +52,16 @@ impl Default for PacerConfig {
 impl Pacer {
     pub(crate) const fn new(config: PacerConfig) -> Self {
         let begin = Instant::from_nanos(0);
-        Self { config, done: begin, padding_due: begin, probe: None }
+        Self { config, done: begin, padding_due: begin, probe: None, most: None }
     }
 
     pub(crate) const fn set_padding(&mut self, rate: u64) {
         self.config.padding = rate;
+    }
+
+    /// At how many hundredths of the target packets may leave at most, and without bursts. `None`: as it is configured.
+    pub(crate) const fn set_most(&mut self, percent: Option<u64>) {
+        self.most = percent;
     }
 
     /// Begins a probe, unless one is being sent.
@@ -76,7 +83,11 @@ impl Pacer {
 
     /// When a packet may go.
     pub(crate) fn opens(&self) -> Option<Instant> {
-        let burst = if self.probe.is_some() { Duration::ZERO } else { self.config.burst };
+        let burst = match self.most {
+            _ if self.probe.is_some() => Duration::ZERO,
+            Some(_) => self.config.burst.min(SHORT_BURST),
+            None => self.config.burst,
+        };
         let before = self.done - Instant::default();
         before.checked_sub(burst).map(|since| Instant::default() + since)
     }
@@ -115,7 +126,8 @@ impl Pacer {
     }
 
     fn rate(&self, target: u64, waiting: usize) -> u64 {
-        let usual = scale(target, self.config.percent, 100);
+        let percent = self.most.map_or(self.config.percent, |most| most.min(self.config.percent));
+        let usual = scale(target, percent, 100);
         if waiting == 0 {
             return usual;
         }
@@ -142,6 +154,8 @@ fn scale(value: u64, factor: u64, divisor: u64) -> u64 {
 
 /// What goes at once, as audio and what is forwarded do, keeps the rest waiting no longer than this.
 const MAX_AHEAD: Duration = Duration::from_millis(500);
+/// What timers are good for, where bursts matter.
+const SHORT_BURST: Duration = Duration::from_millis(1);
 /// A probe that has not gone in this time is no probe.
 const MAX_PROBE: Duration = Duration::from_millis(500);
 
@@ -216,5 +230,24 @@ mod tests {
         }
         // Half of it is media.
         assert!((48..=52).contains(&padded), "{padded}");
+    }
+
+    #[test]
+    fn where_bursts_matter_packets_leave_nearly_at_the_target() {
+        let sent = |most: Option<u64>, config: PacerConfig| {
+            let mut pacer = Pacer::new(config);
+            pacer.set_most(most);
+            let mut sent = 0_u32;
+            for micros in 0..100_000 {
+                while pacer.is_open(at(micros)) {
+                    pacer.sent(at(micros), 1000, 1_000_000, 0);
+                    sent += 1;
+                }
+            }
+            sent
+        };
+        let config = PacerConfig::default();
+        assert_eq!([None, Some(150), Some(110)].map(|most| sent(most, config)), [33, 19, 14]);
+        assert_eq!(sent(Some(110), PacerConfig { percent: 50, ..config }), 7);
     }
 }

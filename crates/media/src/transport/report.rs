@@ -6,7 +6,6 @@ use rtp::{NtpTime, Ssrc};
 
 use super::{Rtp, TransportFeedback};
 use crate::clock;
-use crate::receive::Receiver;
 
 impl Rtp {
     #[expect(clippy::wildcard_enum_match_arm, reason = "of many blocks it is about two")]
@@ -20,10 +19,12 @@ impl Rtp {
             match block {
                 XrBlock::ReferenceTime(time) => {
                     let entry = (report.ssrc, time.middle(), now);
-                    if let Some(other) = self.references.iter_mut().find(|other| other.0 == report.ssrc) {
+                    if let Some(other) =
+                        self.asides.references.iter_mut().find(|other| other.0 == report.ssrc)
+                    {
                         *other = entry;
-                    } else if self.references.len() < self.config.max_peers {
-                        self.references.push(entry);
+                    } else if self.asides.references.len() < self.config.max_peers {
+                        self.asides.references.push(entry);
                     }
                 }
                 XrBlock::Delays(delays) => {
@@ -59,8 +60,9 @@ impl Rtp {
             self.write_reports(now, reporter, regular, out);
         }
         wrote |= self.write_feedback(now, reporter, out);
-        if !self.goodbyes.is_empty() && out.goodbye(self.goodbyes.iter().copied(), None).is_ok() {
-            self.goodbyes.clear();
+        if !self.asides.goodbyes.is_empty() && out.goodbye(self.asides.goodbyes.iter().copied(), None).is_ok()
+        {
+            self.asides.goodbyes.clear();
             wrote = true;
         }
         wrote
@@ -78,14 +80,14 @@ impl Rtp {
             let room = out.room().saturating_sub(name).saturating_sub(EXTENDED);
             let mut blocks = [ReportBlock::default(); MAX_BLOCKS];
             let most = (room.saturating_sub(REPORT) / BLOCK).min(MAX_BLOCKS);
-            let received = self.receivers.iter_mut().flatten().flat_map(|receiver| receiver.reports(now));
+            let received = self.receivers.iter_mut().flat_map(|receiver| receiver.reports(now));
             let mut blocks_len = 0_usize;
             for (place, block) in blocks.iter_mut().zip(received).take(most) {
                 *place = block;
                 blocks_len = blocks_len.saturating_add(1);
             }
             let mut blocks = blocks.get(..blocks_len).unwrap_or_default();
-            let sent = self.senders.iter_mut().flatten().flat_map(|sender| sender.reports(now, ntp));
+            let sent = self.senders.iter_mut().flat_map(|sender| sender.reports(now, ntp));
             let mut first = true;
             for (ssrc, info) in sent {
                 if out.room() < REPORT.saturating_add(name).saturating_add(EXTENDED) {
@@ -121,14 +123,14 @@ impl Rtp {
 
     /// Reference times while nothing is sent, and answers to those of peers (RFC 3611 §4.4, §4.5).
     fn write_extended(&mut self, now: Instant, ntp: NtpTime, reporter: Ssrc, out: &mut Encoder<'_, '_>) {
-        let receives = self.receivers.iter().flatten().any(|receiver| receiver.any_source().is_some());
+        let receives = self.receivers.iter().any(|(_, receiver)| receiver.any_source().is_some());
         let asks = self.config.receiver_reference_time && receives && self.stats_are_not_told();
-        let delays = self.references.iter().map(|(ssrc, middle, at)| ReceiverDelay {
+        let delays = self.asides.references.iter().map(|(ssrc, middle, at)| ReceiverDelay {
             ssrc: *ssrc,
             last_rr: *middle,
             delay_since_last_rr: clock::short_units(now - *at),
         });
-        if !asks && self.references.is_empty() {
+        if !asks && self.asides.references.is_empty() {
             return;
         }
         let written = out.extended_report(reporter, |xr| {
@@ -137,44 +139,50 @@ impl Rtp {
             }
             if delays.len() > 0 { xr.delays(delays.clone()) } else { Ok(()) }
         });
-        if written.is_ok() {
-            self.references.clear();
+        if let Some(asides) = self.asides.made().filter(|_| written.is_ok()) {
+            asides.references.clear();
         }
     }
 
     /// Whether no report of a peer tells the round trip: nothing of ours is sent.
     fn stats_are_not_told(&self) -> bool {
-        self.senders.iter().flatten().all(|sender| sender.round_trip().is_none())
+        self.senders.iter().all(|(_, sender)| sender.round_trip().is_none())
     }
 
     fn write_feedback(&mut self, now: Instant, reporter: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
         let mut wrote = false;
-        for receiver in self.receivers.iter_mut().flatten() {
+        for receiver in self.receivers.iter_mut() {
             wrote |= receiver.write_feedback(now, reporter, out);
         }
-        for sender in self.senders.iter_mut().flatten() {
+        for sender in self.senders.iter_mut() {
             wrote |= sender.write_notification(reporter, out);
         }
         if self.feedback_due.is_some_and(|due| due <= now) {
-            let media = self.receivers.iter().flatten().find_map(Receiver::any_source).unwrap_or_default();
+            let media =
+                self.receivers.iter().find_map(|(_, receiver)| receiver.any_source()).unwrap_or_default();
             wrote |= match self.config.feedback {
                 TransportFeedback::None | TransportFeedback::Remb => false,
-                TransportFeedback::TransportWide => self.arrivals.write(reporter, media, out),
+                TransportFeedback::TransportWide => {
+                    self.arrivals.as_mut().is_some_and(|arrivals| arrivals.write(reporter, media, out))
+                }
                 TransportFeedback::Streams => {
                     let ntp = self.config.clock.ntp(now);
-                    let written = self.stream_arrivals.write(now, ntp, reporter, out);
+                    let arrivals = self.stream_arrivals.as_mut();
+                    let written = arrivals.is_some_and(|arrivals| arrivals.write(now, ntp, reporter, out));
                     self.stats.ccfb_sent = self.stats.ccfb_sent.saturating_add(written.into());
                     written
                 }
             };
-            let rest = !self.arrivals.is_empty() || !self.stream_arrivals.is_empty();
+            let rest = self.arrivals.as_ref().is_some_and(|arrivals| !arrivals.is_empty())
+                || self.stream_arrivals.as_ref().is_some_and(|arrivals| !arrivals.is_empty());
             // What had no room goes at once, and what comes next begins a new interval.
             self.feedback_due = rest.then_some(now);
         }
         if let Some(rate) =
             self.received_rate.as_mut().filter(|rate| rate.due().is_some_and(|due| due <= now))
         {
-            let sources = self.receivers.iter().flatten().flat_map(Receiver::sources).take(MAX_REMB_SOURCES);
+            let sources =
+                self.receivers.iter().flat_map(|(_, receiver)| receiver.sources()).take(MAX_REMB_SOURCES);
             let written = out.remb(reporter, rate.rate(), sources).is_ok();
             self.stats.rembs_sent = self.stats.rembs_sent.saturating_add(written.into());
             wrote |= written;

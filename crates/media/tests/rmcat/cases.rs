@@ -13,13 +13,15 @@ pub struct Case {
     pub floors: Floors,
 }
 
-/// Shares in hundredths, milliseconds, seconds; fairness in hundredths of Jain's index.
+/// Shares in hundredths, milliseconds; Jain's index; seconds.
 #[derive(Clone, Copy)]
 pub struct Floors {
     pub utilisation: f64,
     pub p95: u64,
     pub loss: f64,
     pub fairness: f64,
+    /// `None` where TCP competes.
+    pub convergence: Option<u64>,
 }
 
 pub struct Outcome {
@@ -39,8 +41,8 @@ pub struct Outcome {
     pub series: Vec<(String, Vec<u64>)>,
 }
 
-const fn floors(utilisation: f64, p95: u64, loss: f64, fairness: f64) -> Floors {
-    Floors { utilisation, p95, loss, fairness }
+const fn floors(utilisation: f64, p95: u64, loss: f64, fairness: f64, convergence: Option<u64>) -> Floors {
+    Floors { utilisation, p95, loss, fairness, convergence }
 }
 
 pub static CASES: &[Case] = &[
@@ -49,98 +51,98 @@ pub static CASES: &[Case] = &[
         what: "one flow; 1, 2.5, 0.6, 1 Mbit/s",
         seconds: 100,
         run: variable_one,
-        floors: floors(80.0, 80, 3.0, 0.90),
+        floors: floors(84.0, 80, 2.0, 0.95, Some(7)),
     },
     Case {
         name: "5.1 over RFC 8888",
         what: "the same, feedback by stream",
         seconds: 100,
         run: variable_streams,
-        floors: floors(75.0, 80, 3.0, 0.90),
+        floors: floors(84.0, 80, 2.0, 0.95, Some(7)),
     },
     Case {
         name: "5.2 variable capacity, two flows",
         what: "4, 2, 3.5, 1, 2 Mbit/s",
         seconds: 125,
         run: variable_two,
-        floors: floors(80.0, 80, 3.0, 0.90),
+        floors: floors(87.0, 65, 2.0, 0.90, Some(9)),
     },
     Case {
         name: "5.3 congested feedback",
         what: "a flow each way; forward 2, 1, 0.5, 2, backward 2, 0.8, 2 Mbit/s",
         seconds: 100,
         run: feedback,
-        floors: floors(70.0, 90, 1.5, 0.90),
+        floors: floors(84.0, 65, 1.0, 0.95, Some(10)),
     },
     Case {
         name: "5.4 competing flows",
         what: "three flows from 0, 20, 40 s; 3.5 Mbit/s",
         seconds: 120,
         run: competing,
-        floors: floors(82.0, 70, 1.0, 0.90),
+        floors: floors(86.0, 55, 0.5, 0.95, Some(9)),
     },
     Case {
         name: "5.5 round trips",
         what: "five flows of 10 to 150 ms one way; 4 Mbit/s",
         seconds: 300,
         run: round_trips,
-        floors: floors(82.0, 70, 1.0, 0.75),
+        floors: floors(86.0, 60, 0.5, 0.93, Some(10)),
     },
     Case {
         name: "5.6 a long TCP flow",
         what: "2 Mbit/s, queue of 300 ms",
         seconds: 120,
         run: long_tcp,
-        floors: floors(95.0, 320, 1.0, 0.55),
+        floors: floors(95.0, 320, 1.0, 0.58, None),
     },
     Case {
         name: "5.6 with a queue of 1 s",
         what: "the same",
         seconds: 120,
         run: long_tcp_deep,
-        floors: floors(95.0, 1020, 1.0, 0.55),
+        floors: floors(95.0, 1020, 1.0, 0.58, None),
     },
     Case {
         name: "5.7 short TCP flows",
         what: "two flows, ten short ones; 2 Mbit/s",
         seconds: 300,
         run: short_tcp,
-        floors: floors(30.0, 80, 1.0, 0.90),
+        floors: floors(38.0, 60, 0.5, 0.90, None),
     },
     Case {
         name: "5.8 pause and resume",
         what: "three flows, the second silent from 40 to 60 s; 3.5 Mbit/s",
         seconds: 120,
         run: pause,
-        floors: floors(80.0, 70, 1.0, 0.85),
+        floors: floors(87.0, 60, 0.5, 0.92, Some(7)),
     },
     Case {
         name: "6.2 marks",
         what: "one flow; 1 Mbit/s, marked above 20 ms of queue, answered as losses",
         seconds: 60,
         run: marks,
-        floors: floors(50.0, 40, 0.5, 0.90),
+        floors: floors(80.0, 38, 0.1, 0.95, Some(8)),
     },
     Case {
         name: "6.2 marks, scalable",
         what: "the same above 5 ms, answered in proportion",
         seconds: 60,
         run: marks_scalable,
-        floors: floors(15.0, 20, 0.5, 0.90),
+        floors: floors(90.0, 15, 0.1, 0.95, Some(6)),
     },
     Case {
         name: "path change",
         what: "from 20 ms and 2 Mbit/s to 120 ms and 1 Mbit/s at 30 s",
         seconds: 90,
         run: path_change,
-        floors: floors(80.0, 100, 1.5, 0.90),
+        floors: floors(86.0, 80, 1.0, 0.95, Some(10)),
     },
     Case {
         name: "random loss",
         what: "one flow; 1 Mbit/s, 5 % lost at random",
         seconds: 60,
         run: random_loss,
-        floors: floors(45.0, 50, 0.5, 0.90),
+        floors: floors(83.0, 65, 0.1, 0.95, Some(10)),
     },
 ];
 

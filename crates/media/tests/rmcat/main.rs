@@ -1,6 +1,6 @@
 //! Congestion control on the cases of RFC 8867, in virtual time.
 //!
-//! With `PEERLINE_RMCAT=docs` in the environment it writes docs/congestion.md and its plot.
+//! With `PEERLINE_RMCAT=../../docs` in the environment it writes docs/congestion.md and its plot.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

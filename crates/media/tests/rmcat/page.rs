@@ -12,11 +12,13 @@ use crate::cases::Outcome;
 /// In what a case falls short of its floors.
 pub fn problems(outcome: &Outcome) -> Vec<String> {
     let floors = outcome.case.floors;
+    let is_quick = floors.convergence.is_none_or(|most| outcome.convergence.is_some_and(|took| took <= most));
     let checks = [
         (outcome.utilisation >= floors.utilisation, "utilisation", outcome.utilisation),
         (outcome.p95 <= floors.p95, "delay", outcome.p95 as f64),
         (outcome.loss <= floors.loss, "loss", outcome.loss),
         (outcome.fairness >= floors.fairness, "fairness", outcome.fairness),
+        (is_quick, "convergence", outcome.convergence.map_or(f64::INFINITY, |seconds| seconds as f64)),
     ];
     let failed = checks.into_iter().filter(|(holds, ..)| !holds);
     failed.map(|(_, what, value)| format!("{}: {what} {value:.2}", outcome.case.name)).collect()

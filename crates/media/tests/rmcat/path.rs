@@ -59,9 +59,9 @@ impl Path {
         }
     }
 
-    /// Milliseconds that what is put in now waits.
+    /// Milliseconds that what is put in now waits: what has gone of a packet that is being sent does not count.
     pub fn waits(&self) -> u64 {
-        self.bytes as u64 * 8000 / self.capacity
+        (self.bytes as u64 * 8000).saturating_sub(self.credit) / self.capacity
     }
 
     /// Puts something in. Gives whether there was room.
@@ -69,7 +69,9 @@ impl Path {
         if self.waits() >= self.limit {
             return false;
         }
-        item.is_marked = self.mark.is_some_and(|mark| self.waits() > mark);
+        // What is no longer than one packet is no queue, however slow the link is (RFC 9332 Appendix A.1 has a least length, too).
+        let is_queue = self.bytes + item.len > MTU;
+        item.is_marked = is_queue && self.mark.is_some_and(|mark| self.waits() > mark);
         self.bytes += item.len;
         self.queue.push_back(item);
         true
@@ -183,5 +185,6 @@ impl Tcp {
     }
 }
 
-pub const TCP_PACKET: usize = 1500;
+pub const TCP_PACKET: usize = MTU;
+const MTU: usize = 1500;
 const TCP_PAYLOAD: u64 = 1448;

@@ -4,54 +4,61 @@ use std::sync::Arc;
 
 use proto::Instant;
 use session::{
-    MediaKind, Negotiated, PayloadType, SendMediaError, SharedPacket, SharedPackets, StreamId, TransceiverId,
+    MediaKind, Negotiated, OmittedPacket, PayloadType, SendMediaError, SharedPacket, SharedPackets, StreamId,
+    TransceiverId,
 };
 
 use super::{Errand, Viewer};
 use crate::connection::{Core, Handle};
-use crate::transceiver::KnownCodec;
+use crate::transceiver::{KnownCodec, RtpPacket};
 
-/// Packets that came in one turn and are to be forwarded.
+/// What came in one turn and is to be forwarded, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Passing {
-    packets: Vec<PassingPacket>,
+    items: Vec<PassingItem>,
     /// Makes those, and others that programs forward.
     pub memory: SharedPackets,
 }
 
 #[derive(Debug)]
-struct PassingPacket {
-    packet: SharedPacket,
+struct PassingItem {
     stream: StreamId,
     number: u64,
+    viewers: Arc<Vec<Viewer>>,
+    /// What goes on; `None`: the number is left out.
+    packet: Option<PassingPacket>,
+}
+
+#[derive(Debug)]
+struct PassingPacket {
+    packet: SharedPacket,
     begins_key_frame: bool,
     negotiated: Arc<Negotiated>,
-    viewers: Arc<Vec<Viewer>>,
     rates: Arc<Vec<(StreamId, u64)>>,
 }
 
 impl Passing {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+        self.items.is_empty()
     }
 
     /// Forwards all of them; to be called while no connection is locked. `touched` hears of each connection by which
     /// something goes out.
     pub(crate) fn forward(&mut self, mut touched: impl FnMut(&Handle)) {
-        for train in self.packets.chunk_by(|one, next| Arc::ptr_eq(&one.viewers, &next.viewers)) {
-            let viewers = train.first().map(|packet| packet.viewers.clone()).unwrap_or_default();
+        for train in self.items.chunk_by(|one, next| Arc::ptr_eq(&one.viewers, &next.viewers)) {
+            let viewers = train.first().map(|item| item.viewers.clone()).unwrap_or_default();
             for viewer in viewers.iter() {
                 let Some(handle) = viewer.handle.upgrade() else { continue };
                 let wish = handle.with(|core| {
                     // The clock is read after the lock is taken, so that time never goes back for a session.
                     let now = handle.now();
-                    train.iter().fold(None, |wish, packet| core.forward_passing(now, viewer, packet).or(wish))
+                    train.iter().fold(None, |wish, item| core.forward_passing(now, viewer, item).or(wish))
                 });
                 touched(&handle);
                 wish.into_iter().for_each(Errand::run);
             }
         }
-        self.packets.clear();
+        self.items.clear();
     }
 }
 
@@ -72,34 +79,62 @@ impl Core {
         let Some(info) = self.session.transceiver(id) else { return false };
         let Some(negotiated) = info.negotiated.cloned() else { return false };
         let begins_key_frame = begins_key_frame(info.kind, &negotiated, bytes);
-        passing.packets.push(PassingPacket {
-            packet: packet.clone(),
-            stream,
-            number,
-            begins_key_frame,
-            negotiated,
-            viewers,
-            rates,
-        });
+        let packet = PassingPacket { packet: packet.clone(), begins_key_frame, negotiated, rates };
+        passing.items.push(PassingItem { stream, number, viewers, packet: Some(packet) });
         true
     }
 
+    /// Notes a number that is to be left out by those by whom its stream is forwarded, and by the program.
+    pub(crate) fn pass_omitted(&mut self, omitted: OmittedPacket, passing: &mut Passing) {
+        let OmittedPacket { transceiver, stream, number, .. } = omitted;
+        let slot = self.media_slot(transceiver);
+        let audience = slot.audience.as_deref().map(|audience| audience.viewers.clone());
+        if audience.is_none() || slot.is_read {
+            slot.add_omitted(stream, number);
+        }
+        if let Some(viewers) = audience {
+            passing.items.push(PassingItem { stream, number, viewers, packet: None });
+        }
+    }
+
+    /// Leaves out what holds nothing in front of a packet that a program forwards, or leaves out itself.
+    pub(crate) fn omit_before(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        encoding: usize,
+        packet: &RtpPacket,
+    ) {
+        for number in packet.omitted_before() {
+            // What cannot be sent now has no numbers to be left out.
+            let _ = self.session.omit_rtp(now, id, encoding, (packet.stream.0, number));
+        }
+    }
+
     /// Forwards a packet by a transceiver, if it still wants those of this source, and it is of the stream that goes out there.
-    fn forward_passing(&mut self, now: Instant, viewer: &Viewer, packet: &PassingPacket) -> Option<Errand> {
+    fn forward_passing(&mut self, now: Instant, viewer: &Viewer, item: &PassingItem) -> Option<Errand> {
         let id = viewer.id;
         let slot = self.media.get_mut(&id)?;
         let (turn, target) = (slot.turn, slot.target.map(|(bitrate, _)| bitrate));
         let feed = slot.feed.as_ref().filter(|feed| feed.number == viewer.feed)?;
-        let step = feed.choice.step(now, packet.stream, packet.begins_key_frame, &packet.rates, target);
+        let Some(packet) = &item.packet else {
+            if feed.choice.current == Some(item.stream) {
+                let source = (BY_ITSELF | turn, item.number);
+                // What cannot be sent now has no numbers to be left out.
+                let _ = self.session.omit_rtp(now, id, 0, source);
+            }
+            return None;
+        };
+        let step = feed.choice.step(now, item.stream, packet.begins_key_frame, &packet.rates, target);
         if step.goes_out {
             // Each change begins another source, so that its numbers go on from where the last one's have ended.
             let turn = turn.wrapping_add(u32::from(step.is_change));
-            let source = (BY_ITSELF | turn, packet.number);
+            let source = (BY_ITSELF | turn, item.number);
             let sent = self.forward(now, id, 0, source, &packet.packet, &packet.negotiated);
             let slot = self.media_slot(id);
             match (sent, &mut slot.feed) {
                 (Ok(()), Some(feed)) if step.is_change => {
-                    feed.choice.change(packet.stream);
+                    feed.choice.change(item.stream);
                     slot.turn = turn;
                 }
                 (Ok(()), _) => {}

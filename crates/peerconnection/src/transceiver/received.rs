@@ -71,6 +71,8 @@ pub struct RtpPacket {
     /// Its number there, which does not wrap.
     pub number: u64,
     pub(crate) kind: MediaKind,
+    /// Which numbers before it hold nothing for those to whom it is forwarded: the lowest bit is about the one right before it.
+    pub(crate) omitted: u64,
     pub(crate) packet: SharedPacket,
     pub(crate) negotiated: Arc<Negotiated>,
 }
@@ -84,6 +86,13 @@ impl RtpPacket {
     /// Which codec it is of, among those that its sender may use.
     pub fn payload_type(&self) -> PayloadType {
         self.packet.header().payload_type
+    }
+
+    /// Numbers before it that are left out where it is forwarded.
+    pub(crate) fn omitted_before(&self) -> impl Iterator<Item = u64> + use<> {
+        let (bits, number) = (self.omitted, self.number);
+        let before = (0..u64::from(u64::BITS - bits.leading_zeros())).filter(move |bit| bits >> bit & 1 != 0);
+        before.filter_map(move |bit| number.checked_sub(bit.saturating_add(1)))
     }
 
     /// Whether a decoder can begin with it, and with what follows it: a forwarder changes from one stream to another here.

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use session::{EncoderLimits, Negotiated, Output, PayloadType};
+use session::{EncoderLimits, Negotiated, Output, PayloadType, StreamId};
 
 use super::{RtpPacket, SenderRequest, ToneChange};
 use crate::channel::Waiting;
@@ -15,6 +15,8 @@ pub(crate) struct MediaSlot {
     pub listeners: Waiting,
     pub(super) tone: Option<ToneChange>,
     pub packets: VecDeque<RtpPacket>,
+    /// Numbers that hold nothing for those to whom they are forwarded, until the next packet of their stream tells of them.
+    omitted: VecDeque<(StreamId, u64)>,
     /// What the program wants to come, if it has said anything of it.
     pub output: Option<Output>,
     /// Whether the program fetches packets, and whether frames.
@@ -65,6 +67,27 @@ impl MediaSlot {
         self.listeners.wake();
     }
 
+    /// A number of a stream is to be left out where it is forwarded.
+    pub(crate) fn add_omitted(&mut self, stream: StreamId, number: u64) {
+        if self.omitted.len() >= MAX_OMITTED {
+            self.omitted.pop_front();
+        }
+        self.omitted.push_back((stream, number));
+    }
+
+    /// Those of a stream in front of a packet, as bits: the lowest one is about the number right before it.
+    pub(crate) fn take_omitted(&mut self, stream: StreamId, number: u64) -> u64 {
+        let mut bits = 0;
+        if !self.omitted.is_empty() {
+            self.omitted.retain(|(of, omitted)| {
+                let before = number.checked_sub(omitted.saturating_add(1)).filter(|_| *of == stream);
+                bits |= before.and_then(|before| 1_u64.checked_shl(before.try_into().ok()?)).unwrap_or(0);
+                before.is_none()
+            });
+        }
+        bits
+    }
+
     pub(crate) fn add_packet(&mut self, packet: RtpPacket) {
         if self.packets.len() >= MAX_PACKETS {
             self.packets.pop_front();
@@ -82,6 +105,8 @@ impl MediaSlot {
 
 /// Packets that wait for a forwarder: a second at 8 Mbit/s.
 pub const MAX_PACKETS: usize = 1024;
+/// Numbers to be left out that wait for a packet of their stream.
+const MAX_OMITTED: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -101,6 +126,7 @@ mod tests {
             rid: None,
             number,
             kind: MediaKind::Video,
+            omitted: 0,
             packet: shared.clone(),
             negotiated: Arc::default(),
         };
@@ -118,5 +144,24 @@ mod tests {
         }
         assert_eq!(slot.requests.len(), 3);
         assert_eq!(slot.requests[0], SenderRequest::TargetRate { encoding: 0, bitrate: 99, limits });
+    }
+
+    #[test]
+    fn numbers_that_are_left_out_are_told_with_the_next_packet_of_their_stream() {
+        let mut slot = MediaSlot::default();
+        for (stream, number) in [(1, 69), (1, 6), (1, 5), (2, 68), (1, 70), (1, 71)] {
+            slot.add_omitted(StreamId(stream), number);
+        }
+        // The one right before it, the 64th before it, and not the one before that.
+        assert_eq!(slot.take_omitted(StreamId(1), 70), 1 | 1 << 63);
+        assert_eq!(slot.take_omitted(StreamId(1), 70), 0, "once");
+        assert_eq!(slot.take_omitted(StreamId(1), 72), 0b11);
+        assert_eq!(slot.take_omitted(StreamId(2), 70), 0b10);
+        for number in 0..=64 {
+            slot.add_omitted(StreamId(1), 100 + number);
+        }
+        // The oldest of one more than the limit is forgotten.
+        assert_eq!((slot.omitted.len(), slot.take_omitted(StreamId(1), 165)), (64, u64::MAX));
+        assert!(slot.omitted.is_empty());
     }
 }

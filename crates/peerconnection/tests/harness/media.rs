@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use peerline::{Configuration, Event, Events, OutgoingFrame, PeerConnection, SendMediaError, Transceiver};
+use peerline::{
+    Configuration, Endpoint, Event, Events, OutgoingFrame, PeerConnection, SendMediaError, Transceiver,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::harness::{endpoint, negotiate};
@@ -64,9 +66,13 @@ pub async fn pump_filled(transceiver: Transceiver, fill: u8) {
 pub type Two = [(PeerConnection, Option<Events>); 2];
 
 pub async fn two() -> Two {
-    let [here, there] = [endpoint().await, endpoint().await];
-    [here, there].map(|endpoint| {
-        let (connection, events) = endpoint.connect(Configuration::default()).unwrap();
+    two_at([endpoint().await, endpoint().await], &Configuration::default())
+}
+
+/// The same over these endpoints.
+pub fn two_at(endpoints: [Endpoint; 2], configuration: &Configuration) -> Two {
+    endpoints.map(|endpoint| {
+        let (connection, events) = endpoint.connect(configuration.clone()).unwrap();
         (connection, Some(events))
     })
 }

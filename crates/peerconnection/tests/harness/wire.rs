@@ -29,6 +29,9 @@ struct State {
     sent: Vec<Instant>,
     /// One datagram to a send, as on systems without segmentation offload.
     single: bool,
+    /// Each packet of RTP whose number can be divided by this is lost when it is sent, and how many were.
+    loses: Option<u64>,
+    media: u64,
     flood: Option<Flood>,
     /// Datagrams that came, and from whom, for those who imitate them.
     heard: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -60,6 +63,11 @@ impl Wire {
         let wire = Self::new();
         wire.state.lock().unwrap().single = true;
         wire
+    }
+
+    /// One packet of RTP in so many is lost from now on, of those that are sent; `None`: none. For a wire that is [single](Self::single).
+    pub fn lose(&self, one_in: Option<u64>) {
+        self.state.lock().unwrap().loses = one_in;
     }
 
     /// From now on what comes is lost, or is not.
@@ -151,6 +159,15 @@ impl Transport for Wire {
                     return Poll::Pending;
                 }
                 return Poll::Ready(Err(error.into()));
+            }
+            // RFC 7983 §7, RFC 5761 §4.
+            if let [128..=191, second, ..] = bytes
+                && !(192..=223).contains(second)
+            {
+                state.media += 1;
+                if state.loses.is_some_and(|one_in| state.media.is_multiple_of(one_in)) {
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
         let sent = ready!(self.socket.poll_send(cx, transmit, bytes));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::media::{
-    Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Numbering, Output,
+    Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Numbering, Output, Receiver,
     ReceiverConfig, ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
 };
 use proto::{Instant, Ssrc, sooner};
@@ -19,7 +19,7 @@ use super::{
     CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
 };
 use crate::transports::TransportId;
-use crate::{Event, RecoveredPacket};
+use crate::{Event, OmittedPacket, RecoveredPacket};
 
 /// The machines of a transport's media.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub(crate) struct Line {
     is_ready: bool,
     /// Since when that is told, or frames are fetched.
     told: Option<Instant>,
+    /// When to look whether there is one.
+    due: Option<Instant>,
 }
 
 /// What outlives the machines of a transceiver: they are made anew when it sends or receives again, and when another transport
@@ -137,12 +139,16 @@ impl Engine {
 
     /// What receives for a transceiver, if anything does.
     pub(crate) fn receiver(&self, id: TransceiverId) -> Option<ReceiverId> {
-        self.lines.iter().find(|line| line.id == id)?.receiver
+        self.lines.get(self.place(id)?)?.receiver
     }
 
     /// What sends for a transceiver, if anything does.
     pub(crate) fn sender(&self, id: TransceiverId) -> Option<SenderId> {
-        self.lines.iter().find(|line| line.id == id)?.sender
+        self.lines.get(self.place(id)?)?.sender
+    }
+
+    fn place(&self, id: TransceiverId) -> Option<usize> {
+        TransceiverId::place(&self.lines, id, |line| line.id)
     }
 
     /// What an encoder is told of its rate.
@@ -244,19 +250,23 @@ impl Engine {
 
     /// To be called after every change.
     pub(crate) fn refresh(&mut self, now: Instant) {
-        self.frames = None;
-        for line in &mut self.lines {
-            let receiver = line.receiver.and_then(|id| self.rtp.receiver(id));
-            let Some(receiver) = receiver.filter(|_| !line.is_ready) else { continue };
-            let due = line.told.map_or_else(|| receiver.frame_due(), |told| Some(told + UNREAD));
-            // What is looked at may show that a key frame is wanted: that comes before the question what is to be sent.
-            line.is_ready =
-                line.told.is_none() && due.is_some_and(|due| due <= now) && receiver.has_frame(now);
-            if !line.is_ready {
-                let due = if line.told.is_none() { receiver.frame_due() } else { due };
-                self.frames = sooner(self.frames, due);
-            }
+        self.lines.iter_mut().for_each(|line| line.look(now, &mut self.rtp));
+        self.refresh_sends();
+    }
+
+    /// The same after what changes one transceiver's receiver alone.
+    pub(crate) fn refresh_receiver(&mut self, now: Instant, id: TransceiverId) {
+        if let Some(at) = self.place(id)
+            && let Some(line) = self.lines.get_mut(at)
+        {
+            line.look(now, &mut self.rtp);
         }
+        self.refresh_sends();
+    }
+
+    /// The same after what changes no receiver.
+    pub(crate) fn refresh_sends(&mut self) {
+        self.frames = self.lines.iter().filter_map(|line| line.due).min();
         self.sends = self.rtp.poll_due();
     }
 
@@ -297,23 +307,37 @@ impl Engine {
         self.rtp.receiver(receiver).filter(|_| has_frame)?.poll_frame(now)
     }
 
-    /// Whether a packet of a transceiver was recovered that is to be forwarded.
-    pub(crate) fn has_recovered(&self, id: TransceiverId) -> bool {
-        let receiver = self.receiver(id).and_then(|id| self.rtp.peek_receiver(id));
-        receiver.is_some_and(::media::Receiver::has_recovered)
+    /// Whether there is anything for those who forward a transceiver beside the packets that come.
+    pub(crate) fn has_asides_of(&self, id: TransceiverId) -> bool {
+        let line = self.place(id).and_then(|at| self.lines.get(at));
+        line.is_some_and(|line| line.with_asides(&self.rtp).is_some())
+    }
+
+    /// The same of all.
+    pub(crate) fn has_asides(&self) -> bool {
+        self.lines.iter().any(|line| line.with_asides(&self.rtp).is_some())
+    }
+
+    /// A number that is to be left out where it is forwarded.
+    pub(crate) fn poll_omitted(&mut self) -> Option<OmittedPacket> {
+        let Self { rtp, lines, .. } = self;
+        lines.iter().find_map(|line| {
+            let (stream, number) = rtp.receiver(line.with_asides(rtp)?)?.poll_omitted()?;
+            Some(OmittedPacket { transceiver: line.id, stream, number })
+        })
     }
 
     /// A packet that was recovered, and whose it is.
     pub(crate) fn poll_recovered(&mut self) -> Option<RecoveredPacket> {
         let Self { rtp, lines, .. } = self;
         lines.iter().find_map(|line| {
-            let (stream, number, bytes) = rtp.receiver(line.receiver?)?.poll_recovered()?;
+            let (stream, number, bytes) = rtp.receiver(line.with_asides(rtp)?)?.poll_recovered()?;
             Some(RecoveredPacket { transceiver: line.id, stream, number, bytes })
         })
     }
 
     fn line(&mut self, transceiver: &mut Transceiver, negotiated: &Arc<Negotiated>) -> usize {
-        if let Some(at) = self.lines.iter().position(|line| line.id == transceiver.id) {
+        if let Some(at) = self.place(transceiver.id) {
             return at;
         }
         let fresh =
@@ -333,6 +357,7 @@ impl Engine {
             transform: transceiver.transforms.receive.clone(),
             is_ready: false,
             told: None,
+            due: None,
         });
         self.lines.len().saturating_sub(1)
     }
@@ -454,6 +479,24 @@ impl Engine {
 }
 
 impl Line {
+    /// What receives, if there is anything beside packets for those who forward it.
+    fn with_asides(&self, rtp: &Rtp) -> Option<ReceiverId> {
+        self.receiver.filter(|id| rtp.peek_receiver(*id).is_some_and(Receiver::has_asides))
+    }
+
+    /// Looks whether there is a frame, or when there may be one.
+    fn look(&mut self, now: Instant, rtp: &mut Rtp) {
+        self.due = None;
+        let Some(id) = self.receiver.filter(|_| !self.is_ready) else { return };
+        let frame_due = |rtp: &Rtp| rtp.peek_receiver(id)?.frame_due();
+        self.due = self.told.map_or_else(|| frame_due(rtp), |told| Some(told + UNREAD));
+        if self.told.is_none() && self.due.is_some_and(|due| due <= now) {
+            // What is looked at may show that a key frame is wanted: that comes before the question what is to be sent.
+            self.is_ready = rtp.receiver(id).is_some_and(|receiver| receiver.has_frame(now));
+            self.due = frame_due(rtp).filter(|_| !self.is_ready);
+        }
+    }
+
     /// What receives, and which of those that there have been it is.
     pub(crate) fn receiver<'e>(&self, engine: &'e Engine) -> Option<(u32, &'e ::media::Receiver)> {
         let [made, _] = self.kept.made;

@@ -33,6 +33,14 @@ impl MediaKind {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TransceiverId(pub(crate) u32);
 
+impl TransceiverId {
+    /// Where it is among `all`, which mostly stand in the order in which they were made.
+    pub(crate) fn place<T>(all: &[T], id: Self, of: impl Fn(&T) -> Self) -> Option<usize> {
+        let by_order = all.binary_search_by_key(&id, &of).ok();
+        by_order.or_else(|| all.iter().position(|other| of(other) == id))
+    }
+}
+
 impl fmt::Display for TransceiverId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

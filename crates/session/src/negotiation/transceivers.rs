@@ -20,11 +20,13 @@ use crate::media::{Codec, Encoding, MediaKind, Negotiated, SendEncoding, Transce
 
 impl Negotiation {
     pub(crate) fn transceiver(&self, id: TransceiverId) -> Option<&Transceiver> {
-        self.transceivers.iter().find(|transceiver| transceiver.id == id)
+        let at = TransceiverId::place(&self.transceivers, id, |transceiver| transceiver.id)?;
+        self.transceivers.get(at)
     }
 
     pub(crate) fn transceiver_mut(&mut self, id: TransceiverId) -> Option<&mut Transceiver> {
-        self.transceivers.iter_mut().find(|transceiver| transceiver.id == id)
+        let at = TransceiverId::place(&self.transceivers, id, |transceiver| transceiver.id)?;
+        self.transceivers.get_mut(at)
     }
 
     /// The transceiver of a section that is not rejected.

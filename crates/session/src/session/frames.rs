@@ -73,6 +73,26 @@ impl Session {
         self.send_by(now, id, |sender, now| sender.write_rtp(now, encoding, source, packet))
     }
 
+    /// A forwarder leaves a packet out, as [`poll_omitted`](Self::poll_omitted) tells it to, or as it chooses: no gap shall tell the peer
+    /// of it. `source` is that of [`forward_rtp`](Self::forward_rtp). Where packets behind it were forwarded already, an empty packet is
+    /// sent in its place, as long as what was sent around it is remembered.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write_frame`](Self::write_frame).
+    pub fn omit_rtp(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        encoding: usize,
+        source: (u32, u64),
+    ) -> Result<(), SendMediaError> {
+        self.send_by(now, id, |sender, now| {
+            sender.omit_rtp(now, encoding, source);
+            Ok(())
+        })
+    }
+
     /// Has a transceiver send frames of another codec of those that were agreed upon. Gives whether it was.
     pub fn set_codec(&mut self, id: TransceiverId, payload_type: PayloadType) -> bool {
         self.engine_of(id).is_some_and(|engine| engine.set_codec(id, payload_type))
@@ -128,6 +148,9 @@ impl Session {
         if let (Some(one), Some(other)) = (found.next(), found.next()) {
             one.synchronize(other);
         }
+        drop(found);
+        let now = self.now;
+        self.transports.iter_mut().filter_map(Transport::engine_mut).for_each(|engine| engine.refresh(now));
     }
 
     /// Lets `tap` see and alter packets of media on their way, in place of the one before: on the transport of a transceiver.
@@ -230,7 +253,7 @@ impl Session {
         let was_waiting = sender.is_waiting();
         let sent = send(sender, now);
         if !was_waiting {
-            engine.refresh(now);
+            engine.refresh_sends();
         }
         sent.map_err(|error| match error {
             SendError::Blocked => SendMediaError::Blocked,

@@ -34,7 +34,8 @@ pub enum Received<'b> {
         packet: AuthenticatedRtp<'b>,
     },
     /// A packet of a transceiver whose output is [packets](::media::Output::Packets): as its sender sent it, also if it was retransmitted.
-    /// Those that were recovered are given by [`poll_recovered`](Session::poll_recovered).
+    /// Those that were recovered are given by [`poll_recovered`](Session::poll_recovered), and numbers that are to be left out where
+    /// they are forwarded by [`poll_omitted`](Session::poll_omitted), before this one goes on.
     Packet {
         /// Whose it is.
         transceiver: TransceiverId,
@@ -64,6 +65,18 @@ pub struct RecoveredPacket {
     pub number: u64,
     /// It, as its sender sent it.
     pub bytes: Vec<u8>,
+}
+
+/// A number of a stream that holds nothing for those to whom it is forwarded: repair inside of RED (RFC 5109 §14), or an empty packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct OmittedPacket {
+    /// Whose it is.
+    pub transceiver: TransceiverId,
+    /// Which of its streams.
+    pub stream: ::media::StreamId,
+    /// Its number there, which does not wrap.
+    pub number: u64,
 }
 
 /// What a transport has of media, once it carries any.
@@ -259,7 +272,7 @@ impl Session {
         let crate::media::demux::Routed { transceiver, rid, is_repair, .. } = routed;
         if let Some(engine) = self.transports.at(place).and_then(Transport::engine_mut) {
             let received = receive_frame(engine, now, arrival.ecn, transceiver, packet);
-            self.has_recovered |= engine.has_recovered(transceiver);
+            self.has_asides |= engine.has_asides_of(transceiver);
             return received;
         }
         Ok(Received::Rtp { transceiver, rid, is_repair, packet })
@@ -268,12 +281,24 @@ impl Session {
     /// A packet that was recovered from packets of repair, of a transceiver whose output is
     /// [packets](::media::Output::Packets): to be drained after each datagram, whatever that was.
     pub fn poll_recovered(&mut self) -> Option<RecoveredPacket> {
-        if !self.has_recovered {
+        self.poll_aside(Engine::poll_recovered)
+    }
+
+    /// A number that forwarders leave out ([`omit_rtp`](Session::omit_rtp)), so that those to whom they forward miss nothing that is
+    /// not for them: to be drained after each datagram, before the packet that came goes on. Repair that was lost is told, too, where
+    /// pictures have numbers that show it (VP8, VP9).
+    pub fn poll_omitted(&mut self) -> Option<OmittedPacket> {
+        self.poll_aside(Engine::poll_omitted)
+    }
+
+    fn poll_aside<T>(&mut self, poll: impl FnMut(&mut Engine) -> Option<T>) -> Option<T> {
+        if !self.has_asides {
             return None;
         }
-        let mut engines = self.transports.iter_mut().filter_map(Transport::engine_mut);
-        let found = engines.find_map(Engine::poll_recovered);
-        self.has_recovered = found.is_some();
+        let found = self.transports.iter_mut().filter_map(Transport::engine_mut).find_map(poll);
+        if found.is_none() {
+            self.has_asides = self.transports.iter().filter_map(Transport::engine).any(Engine::has_asides);
+        }
         found
     }
 
@@ -327,7 +352,7 @@ fn receive_frame<'b>(
     let len = bytes.len();
     let packet = PacketMut::decode(bytes, len).map_err(|_| Discard::Malformed)?;
     let received = engine.rtp.handle_rtp_of(now, ecn, receiver, packet);
-    engine.refresh(now);
+    engine.refresh_receiver(now, transceiver);
     Ok(match received.map_err(Discard::Media)? {
         ::media::Received::Consumed => Received::Frames,
         ::media::Received::Packet { stream, number, packet } => {

@@ -53,6 +53,8 @@ pub struct Peer {
     pub reports: Vec<Vec<u8>>,
     /// Packets that machines gave out: whose, their numbers, and they.
     pub packets: Vec<(TransceiverId, u64, Vec<u8>)>,
+    /// Numbers that are left out where they are forwarded: whose, which, and how many packets came before.
+    pub omitted: Vec<(TransceiverId, u64, usize)>,
 }
 
 /// A packet of RTP that came.
@@ -79,6 +81,7 @@ impl Peer {
             media: Vec::new(),
             reports: Vec::new(),
             packets: Vec::new(),
+            omitted: Vec::new(),
         }
     }
 
@@ -111,6 +114,7 @@ impl Machine for Node {
                 if !datagram.is_empty() {
                     peer.captured.push_back((arrival.path, datagram.to_vec()));
                 }
+                let before = peer.packets.len();
                 let taken = match peer.session.handle_datagram(arrival, datagram) {
                     Ok(Received::Consumed) => true,
                     Ok(Received::Rtp { transceiver, rid, is_repair, packet }) => {
@@ -135,6 +139,9 @@ impl Machine for Node {
                         false
                     }
                 };
+                while let Some(omitted) = peer.session.poll_omitted() {
+                    peer.omitted.push((omitted.transceiver, omitted.number, before));
+                }
                 while let Some(recovered) = peer.session.poll_recovered() {
                     peer.packets.push((recovered.transceiver, recovered.number, recovered.bytes));
                 }

@@ -248,7 +248,12 @@ impl Table {
         drop(ledger);
         self.by_relay.remove(&local);
         let Some(other) = other else {
-            let reply = self.allocations.get(key)?.reply(Content::Error(508));
+            let allocation = self.allocations.get_mut(key)?;
+            // It was given back already, and may be another's.
+            for relay in &mut allocation.relays {
+                relay.take_if(|relay| relay.local == local);
+            }
+            let reply = allocation.reply(Content::Error(508));
             self.remove(key);
             return Some(reply);
         };

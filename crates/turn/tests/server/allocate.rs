@@ -181,6 +181,7 @@ fn a_socket_that_cannot_be_had_is_replaced_and_then_refused() {
     }
     assert!(tried <= 10, "{tried}");
     assert_eq!(bench.poll().map(|answer| answer.code()), Some(508));
+    assert!(bench.server.poll_event().is_none(), "a socket that there never was is not closed");
     assert_eq!(bench.server.stats().free_ports, 3);
 }
 

@@ -2,16 +2,16 @@
 
 use proto::{Instant, Writer};
 use rtp::extension::{ExtensionMap, Kind};
-use rtp::payload::vp9;
-use rtp::{EditError, Encoder, Header, PacketMut};
+use rtp::payload::{Written, vp9};
+use rtp::{EditError, Encoder, Header, PacketMut, RtpTimestamp};
 
 use super::Encoding;
 use crate::Codec;
 use crate::send::forward::wire;
 use crate::send::history::Tail;
 use crate::send::shared::SharedPacket;
-use crate::send::template::{form_of, stamps};
-use crate::send::{SendError, SenderConfig};
+use crate::send::template::{Template, form_of, stamps};
+use crate::send::{OutgoingFrame, SendError, SenderConfig};
 
 impl Encoding {
     /// Makes a packet of somebody else's one of this stream, where it stands. Gives its number.
@@ -157,6 +157,32 @@ impl Encoding {
             encoder.element(form, id, value)?;
         }
         Ok(())
+    }
+
+    /// A packet of somebody else's is left out. Where what follows it has its number already, an empty packet fills the gap, so that
+    /// nobody asks for it.
+    pub(crate) fn omit(&mut self, now: Instant, config: &SenderConfig, (source, theirs): (u32, u64)) {
+        let gap = self.forward.made().and_then(|forward| forward.omit(source, theirs));
+        let Some(number) = gap.filter(|_| self.active && !self.breaker.is_open()) else { return };
+        // What is older than all that is remembered may have been sent.
+        let is_known = self.history.oldest().is_some_and(|oldest| number > oldest);
+        if !is_known || self.history.get(number).is_some() || !self.history.has_room(1, 0) {
+            return;
+        }
+        let template = Template {
+            now,
+            ssrc: self.ssrc,
+            rid: self.rid,
+            timestamp: self.time.map_or_else(RtpTimestamp::default, |(timestamp, _)| timestamp),
+            payload_type: config.payload_type,
+            named: self.is_named(),
+        };
+        let mut payload = |_: &mut Writer<'_>| Ok(Some(Written { len: 0, marker: false }));
+        // Without room for the header there was none for what it stands beside.
+        let (frame, history) = (OutgoingFrame::default(), &mut self.history);
+        if template.write(config, &frame, false, number, history, &mut payload).is_ok() {
+            self.forward.fill(theirs);
+        }
     }
 
     /// Until the peer has shown that it knows the stream, packets tell whose it is (RFC 9143 §9.1).

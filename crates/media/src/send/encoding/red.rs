@@ -12,7 +12,7 @@ use rtp::{EditError, PacketMut, PayloadType, fec};
 
 use super::Encoding;
 use crate::send::forward::wire;
-use crate::send::history::History;
+use crate::send::history::{History, Stored};
 use crate::send::log::{PacketKind, SentLog};
 use crate::send::template::{Template, form, stamp};
 use crate::send::{OutgoingFrame, SenderConfig};
@@ -106,8 +106,7 @@ impl FrameInRed<'_> {
         let Some((fec, _)) = self.config.ulpfec() else { return };
         let OpenGroup { packets, follows, .. } = self.group;
         let (most, packets) = (fec.packets(), u64::from(packets));
-        let last = history.get(follows.saturating_sub(1)).and_then(|stored| stored.head.get(1));
-        let is_whole = last.is_some_and(|second| second & MARKER != 0);
+        let is_whole = history.get(follows.saturating_sub(1)).is_some_and(Stored::ends_frame);
         if usize::from(self.group.packets) < most.div_ceil(2) || !is_whole {
             return;
         }
@@ -232,5 +231,3 @@ fn longest(history: &History, first: u64, protected: u8) -> usize {
 /// How long the headers of RED and ULPFEC are together at most (RFC 5109 §7.3, §7.4), less the twelve bytes that every packet begins
 /// with, which they stand for.
 const ULPFEC_HEADERS: usize = 7;
-/// The marker's bit in the second byte of a packet.
-const MARKER: u8 = 0x80;
