@@ -124,6 +124,8 @@ fn r5_bitrates_that_peers_ask_for_are_clamped_and_tmmbr_is_answered() {
     }
     // Four who ask are heard.
     assert_eq!(call.alice.sender(sender).unwrap().bitrate_limit(), Some(377_000));
+    // Whoever asks when something is due, again and again, is told so.
+    assert!((0..3).all(|_| call.alice.poll_timeout().is_some_and(|due| due <= call.now)));
     call.exchange();
     let answers: Vec<(Ssrc, u64)> = call.rtcp.iter().flat_map(|(_, _, bytes)| tmmbn(bytes)).collect();
     assert_eq!(answers, [(Ssrc(23), 377_000)]);
@@ -135,6 +137,24 @@ fn tmmbn(bytes: &[u8]) -> Vec<(Ssrc, u64)> {
         Ok(_) | Err(_) => None,
     });
     read.flatten().collect()
+}
+
+/// A wish that comes too soon after another is told when it may be, also to who asks for events alone.
+#[test]
+fn a_second_wish_for_a_key_frame_is_told_in_its_time() {
+    let mut alice = rtp("alice", 7);
+    let sender = alice.add_sender(video_sender()).unwrap();
+    let ssrc = alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let pli = rtcp(|out| out.pli(Ssrc(9), ssrc));
+    let wanted = Event::Sender(sender, SenderEvent::KeyFrameWanted { encoding: 0 });
+    alice.handle_rtcp(epoch(), &pli).unwrap();
+    assert_eq!(alice.poll_event(epoch()), Some(wanted));
+    alice.handle_rtcp(epoch(), &pli).unwrap();
+    assert_eq!((alice.poll_event(epoch()), alice.poll_event(epoch())), (None, None));
+    let due = alice.poll_timeout().unwrap();
+    let before = epoch() + (due - epoch()) / 2;
+    assert!(before > epoch());
+    assert_eq!((alice.poll_event(before), alice.poll_event(due)), (None, Some(wanted)));
 }
 
 /// RFC 8083 §5: feedback without reports is a sign that somebody is there.
