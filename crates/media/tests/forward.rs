@@ -11,8 +11,8 @@ mod support;
 use std::time::Duration;
 
 use media::{
-    Codec, EncodingConfig, FecConfig, OutgoingFrame, Output, Received, Rtp, SenderId, SharedPackets,
-    StreamId, TransportFeedback,
+    Codec, EncodingConfig, FecConfig, OutgoingFrame, Output, Received, Rtp, SendError, SenderId,
+    SharedPackets, StreamId, TransportFeedback,
 };
 use proto::{Ecn, Instant, Writer};
 use rtp::payload::{PictureId, vp8};
@@ -360,6 +360,34 @@ fn packets_with_as_much_padding_as_there_can_be_go_on() {
         let sent = Packet::decode(&sent[0]).unwrap();
         assert_eq!((sent.payload(), sent.padding()), (&[0x10, 1, 2, 3][..], 255));
     }
+}
+
+/// An empty packet stands for what was left out too late: its number is not given out again, however late that comes after all.
+#[test]
+fn the_number_of_an_empty_packet_is_nobody_elses() {
+    let mut forwarder = rtp("forwarder", 9);
+    let id = forwarder.add_sender(video_sender()).unwrap();
+    let (mut packets, mut now) = (SharedPackets::default(), epoch());
+    let mut write = |forwarder: &mut Rtp, now, number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let bytes = [0x80, 96, high, low, 0, 0, high, low, 0, 0, 0, 5, 0x10, 1, 2, 3];
+        let packet = packets.share(&bytes, &extensions()).unwrap();
+        forwarder.sender(id).unwrap().write_rtp(now, 0, (1, number.into()), &packet)
+    };
+    for number in [500, 502] {
+        write(&mut forwarder, now, number).unwrap();
+        assert_eq!(drain(&mut forwarder, now).len(), 1);
+    }
+    forwarder.sender(id).unwrap().omit_rtp(now, 0, (1, 501));
+    let empty = drain(&mut forwarder, now);
+    assert_eq!(empty.iter().map(|bytes| Packet::decode(bytes).unwrap().payload().len()).sum::<usize>(), 0);
+    assert_eq!(empty.len(), 1);
+    // Until nothing else remembers it.
+    now += Duration::from_secs(5);
+    write(&mut forwarder, now, 503).unwrap();
+    drain(&mut forwarder, now);
+    forwarder.handle_timeout(now);
+    assert_eq!(write(&mut forwarder, now, 501), Err(SendError::Late));
 }
 
 /// The newest packet of a stream, which somebody asks for.
