@@ -118,26 +118,6 @@ fn another_source_takes_over_when_the_old_one_is_silent_and_not_before() {
     assert!(!receiver.has_source(Ssrc(5)) && receiver.has_source(Ssrc(6)));
 }
 
-/// Nobody asks for what is missing, and yet time gives it up.
-#[test]
-fn what_is_missing_is_given_up_also_where_nothing_is_asked_for() {
-    let mut bob = support::rtp("bob", 3);
-    let mut config = config();
-    (config.nack, config.pli, config.fir, config.probation) = (false, false, false, 0);
-    let receiver = bob.add_receiver(config).unwrap();
-    for number in [1, 3] {
-        let mut bytes = packet(5, number, 96, &frame(number, true));
-        let len = bytes.len();
-        bob.handle_rtp_of(at(0), None, receiver, PacketMut::decode(&mut bytes, len).unwrap()).unwrap();
-    }
-    for step in 1..100 {
-        bob.poll_timeout();
-        bob.handle_timeout(at(step * 100));
-    }
-    let stats = bob.peek_receiver(receiver).unwrap().stats(StreamId(0)).unwrap();
-    assert_eq!((stats.nack.missing, stats.nack.abandoned), (1, 1));
-}
-
 /// Forwarders know streams and not their sources: numbers that fell would be of packets that come late.
 #[test]
 fn numbers_rise_when_another_source_takes_over() {
