@@ -398,11 +398,6 @@ impl Receiver {
         any
     }
 
-    /// Whether no packet is missed that time could give up.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.streams.iter().all(Stream::misses_nothing)
-    }
-
     pub(crate) fn feedback_due(&self) -> Option<Instant> {
         let due = |stream: &Stream| stream.feedback_due(self.round_trip, &self.config);
         self.streams.iter().filter_map(due).min()

@@ -425,11 +425,6 @@ impl Stream {
         asked || key
     }
 
-    /// Whether no packet is missed that may still come.
-    pub(crate) fn misses_nothing(&self) -> bool {
-        self.live.as_deref().is_none_or(|live| live.missing.due().is_none())
-    }
-
     /// When there is something to ask for.
     pub(crate) fn feedback_due(&self, round_trip: Duration, config: &ReceiverConfig) -> Option<Instant> {
         let live = self.live.as_deref().filter(|live| live.tracker.is_started() && self.ssrc.is_some())?;

@@ -650,7 +650,7 @@ impl Rtp {
 
     /// When feedback is wanted.
     fn feedback_wanted_at(&mut self) -> Option<Instant> {
-        let asked = self.receivers.settle(|receiver| (receiver.feedback_due(), receiver.is_at_rest()));
+        let asked = self.receivers.settle(|receiver| (receiver.feedback_due(), true));
         let told = self.senders.stirred().any(Sender::has_notification).then_some(self.last_now);
         let rate = self.received_rate.as_ref().and_then(|rate| rate.due());
         sooner(sooner(asked, told), sooner(self.feedback_due, rate))
@@ -683,43 +683,4 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 const RATE_WINDOW: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Nobody waits for what was sent so long ago, and it is somebody's memory.
-    #[test]
-    fn what_was_sent_is_forgotten_also_by_senders_that_rest() {
-        let clock = crate::NtpClock::new(Instant::default(), Duration::ZERO);
-        let mut rtp = Rtp::new(RtpConfig::new(clock, "name"), [1; 32]);
-        let id = rtp.add_sender(SenderConfig::default()).unwrap();
-        let (mut now, mut memory) = (Instant::default() + Duration::from_secs(1), [0; 1500]);
-        for timestamp in 0..3 {
-            let frame =
-                crate::OutgoingFrame { bytes: &[0; 500], timestamp, ..crate::OutgoingFrame::default() };
-            rtp.sender(id).unwrap().send_frame(now, 0, &frame).unwrap();
-            while rtp.poll_rtp(now, &mut Writer::new(&mut memory)) {}
-        }
-        let kept = |rtp: &Rtp| format!("{:?}", rtp.peek_sender(id)).matches("Stored {").count();
-        assert_eq!(kept(&rtp), 3);
-        for _ in 0..40 {
-            now += Duration::from_millis(200);
-            rtp.handle_timeout(now);
-            rtp.poll_timeout();
-        }
-        assert_eq!(kept(&rtp), 0);
-    }
-
-    #[test]
-    fn a_receiver_that_is_added_later_knows_the_round_trip() {
-        let clock = crate::NtpClock::new(Instant::default(), Duration::ZERO);
-        let mut rtp = Rtp::new(RtpConfig::new(clock, "name"), [1; 32]);
-        let trip = Duration::from_millis(321);
-        let first = rtp.add_receiver(ReceiverConfig::default()).unwrap();
-        rtp.set_round_trip(trip);
-        let second = rtp.add_receiver(ReceiverConfig::default()).unwrap();
-        for id in [first, second] {
-            let receiver = format!("{:?}", rtp.peek_receiver(id).unwrap());
-            assert!(receiver.contains("round_trip: 321ms"), "{receiver}");
-        }
-    }
-}
+mod tests;
