@@ -666,14 +666,6 @@ fn frames_flow_on_transports_of_their_own() {
     }
 }
 
-/// A frame that says which it is; every 30th is a key frame.
 fn vp8(number: u32) -> Vec<u8> {
-    let is_key = number.is_multiple_of(30);
-    let mut frame = vec![u8::from(!is_key), 0, 0];
-    if is_key {
-        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
-    }
-    frame.extend_from_slice(&number.to_be_bytes());
-    frame.resize(2000, 7);
-    frame
+    harness::vp8(number, 2000, 7)
 }

@@ -39,16 +39,9 @@ fn connected(kinds: &[MediaKind]) -> (Two, Vec<[TransceiverId; 2]>) {
     (two, ids)
 }
 
-/// A frame of VP8 full of one byte; every 30th is a key frame.
+/// A frame of VP8 full of one byte.
 fn vp8(number: u32) -> Vec<u8> {
-    let is_key = number.is_multiple_of(30);
-    let mut frame = vec![u8::from(!is_key), 0, 0];
-    if is_key {
-        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
-    }
-    frame.extend_from_slice(&number.to_be_bytes());
-    frame.resize(2500, SECRET);
-    frame
+    harness::vp8(number, 2500, SECRET)
 }
 
 fn opus(number: u32) -> Vec<u8> {

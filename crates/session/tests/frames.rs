@@ -43,17 +43,9 @@ fn connected(link: Link) -> (Two, [[TransceiverId; 2]; 2]) {
     (two, ids)
 }
 
-/// A frame of VP8 that says which it is; every 30th is a key frame.
 fn vp8(number: u32) -> Vec<u8> {
-    let is_key = number.is_multiple_of(30);
-    let mut frame = vec![u8::from(!is_key), 0, 0];
-    if is_key {
-        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
-    }
-    frame.extend_from_slice(&number.to_be_bytes());
-    let len = if is_key { 9000 } else { 2500 };
-    frame.resize(len, u8::try_from(number % 251).unwrap());
-    frame
+    let len = if number.is_multiple_of(30) { 9000 } else { 2500 };
+    harness::vp8(number, len, u8::try_from(number % 251).unwrap())
 }
 
 /// Sends for so many twentieths of a second, reads all the while; gives what came of audio and of video on either side.

@@ -67,14 +67,7 @@ fn named(two: &mut Two, side: usize, mid: &str) -> TransceiverId {
 }
 
 fn vp8(number: u32) -> Vec<u8> {
-    let is_key = number.is_multiple_of(30);
-    let mut frame = vec![u8::from(!is_key), 0, 0];
-    if is_key {
-        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
-    }
-    frame.extend_from_slice(&number.to_be_bytes());
-    frame.resize(2500, 1);
-    frame
+    harness::vp8(number, 2500, 1)
 }
 
 fn opus(number: u32) -> Vec<u8> {

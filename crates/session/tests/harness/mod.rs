@@ -527,3 +527,15 @@ pub fn config(side: u8) -> Config {
 
 /// Datagrams that a [`Peer`] remembers.
 const CAPTURED: usize = 32;
+
+/// A frame of VP8 of `len` bytes that says which it is, filled with `fill`; every 30th is a key frame.
+pub fn vp8(number: u32, len: usize, fill: u8) -> Vec<u8> {
+    let is_key = number.is_multiple_of(30);
+    let mut frame = vec![u8::from(!is_key), 0, 0];
+    if is_key {
+        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
+    }
+    frame.extend_from_slice(&number.to_be_bytes());
+    frame.resize(len, fill);
+    frame
+}
