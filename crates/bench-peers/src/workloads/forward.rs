@@ -186,20 +186,25 @@ fn carry(now: proto::Instant, from: &mut Session, to: &mut Session, to_a: bool, 
     }
 }
 
+/// A line from the sender and lines to receivers, since when, and when all of them are connected.
+pub(super) fn lines(receivers: usize, kept: bool) -> (Line, Vec<Line>, Instant, Instant) {
+    let epoch = Instant::now();
+    let start = time(epoch, epoch);
+    let mut latest = start;
+    let mut line = |number| {
+        let mut now = start;
+        let line = Line::connected(&mut now, number, kept);
+        latest = latest.max(now);
+        line
+    };
+    let sender = line(0);
+    let receivers = (1..=receivers).map(|number| line(number as u8)).collect();
+    (sender, receivers, epoch, epoch + (latest - start))
+}
+
 impl Ours {
     fn new(receivers: usize, kept: bool) -> Self {
-        let epoch = Instant::now();
-        let start = time(epoch, epoch);
-        let mut latest = start;
-        let mut line = |number| {
-            let mut now = start;
-            let line = Line::connected(&mut now, number, kept);
-            latest = latest.max(now);
-            line
-        };
-        let sender = line(0);
-        let receivers: Vec<_> = (1..=receivers).map(|number| line(number as u8)).collect();
-        let now = epoch + (latest - start);
+        let (sender, receivers, epoch, now) = lines(receivers, kept);
         let batches = vec![vec![0; TRAIN * 1500]; receivers.len()];
         Self {
             sender,
@@ -507,20 +512,26 @@ fn exchange(now: Instant, a: &mut End, b: &mut End) {
     }
 }
 
+/// The same of str0m's ends.
+pub(super) fn pairs(receivers: usize) -> ([End; 2], Vec<[End; 2]>, Instant) {
+    let start = Instant::now();
+    let mut latest = start;
+    let mut pair = || {
+        let mut now = start;
+        let pair = End::pair(&mut now);
+        latest = latest.max(now);
+        pair
+    };
+    let sender = pair();
+    let receivers = (0..receivers).map(|_| pair()).collect();
+    (sender, receivers, latest)
+}
+
 impl Str0m {
     fn new(receivers: usize, kept: bool) -> Self {
-        let start = Instant::now();
-        let mut latest = start;
-        let mut pair = || {
-            let mut now = start;
-            let pair = End::pair(&mut now);
-            latest = latest.max(now);
-            pair
-        };
-        let sender = pair();
-        let receivers = (0..receivers).map(|_| pair()).collect();
+        let (sender, receivers, now) = pairs(receivers);
         let payload_type = sender[0].payload_type();
-        Self { sender, receivers, now: latest, payload_type, number: 1000, kept }
+        Self { sender, receivers, now, payload_type, number: 1000, kept }
     }
 
     fn turn(&mut self, spent: &mut u64) {

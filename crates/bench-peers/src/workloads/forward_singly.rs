@@ -9,7 +9,7 @@ use proto::Batch;
 use session::{Received, SharedPackets};
 use str0m::media::Pt;
 
-use super::forward::{End, Line, arrival, exchange_measured, keep};
+use super::forward::{End, Line, arrival, exchange_measured, keep, lines, pairs};
 use crate::measure::{Effort, Figure, OURS, Side, in_turn, messages, thread_cpu};
 use crate::nodes::ours::time;
 
@@ -82,22 +82,12 @@ struct Ours {
 
 impl Ours {
     fn new(receivers: usize, kept: bool) -> Self {
-        let epoch = Instant::now();
-        let start = time(epoch, epoch);
-        let mut latest = start;
-        let mut line = |number| {
-            let mut now = start;
-            let line = Line::connected(&mut now, number, kept);
-            latest = latest.max(now);
-            line
-        };
-        let sender = line(0);
-        let receivers = (1..=receivers).map(|number| line(number as u8)).collect();
+        let (sender, receivers, epoch, now) = lines(receivers, kept);
         Self {
             sender,
             receivers,
             epoch,
-            now: epoch + (latest - start),
+            now,
             number: 0,
             memory: vec![0; 1500],
             out: vec![0; MOST_TRAINS * TRAIN * 1500],
@@ -215,18 +205,9 @@ struct Str0m {
 
 impl Str0m {
     fn new(receivers: usize, kept: bool) -> Self {
-        let start = Instant::now();
-        let mut latest = start;
-        let mut pair = || {
-            let mut now = start;
-            let pair = End::pair(&mut now);
-            latest = latest.max(now);
-            pair
-        };
-        let sender = pair();
-        let receivers = (0..receivers).map(|_| pair()).collect();
+        let (sender, receivers, now) = pairs(receivers);
         let payload_type = sender[0].payload_type();
-        Self { sender, receivers, now: latest, payload_type, number: 1000, kept, payloads: messages(PAYLOAD) }
+        Self { sender, receivers, now, payload_type, number: 1000, kept, payloads: messages(PAYLOAD) }
     }
 
     fn turn(&mut self, spent: &mut u64) {
