@@ -315,7 +315,12 @@ impl Rtp {
 
 #[cfg(test)]
 mod tests {
+    use rtp::rtcp::Encoder;
+    use rtp::{Packet as RtpPacket, Ssrc};
+
     use super::*;
+    use crate::send::SenderConfig;
+    use crate::{Codec, OutgoingFrame, RtpConfig};
 
     #[test]
     fn what_is_sent_again_is_taken_off_up_to_half() {
@@ -336,5 +341,36 @@ mod tests {
         assert_eq!(repeats.leave(1_000_000), 500_000);
         run(&mut repeats, 0);
         assert!(repeats.leave(1_000_000) > 999_990);
+    }
+
+    /// Also what goes again under its own number, which feedback cannot tell from the first time.
+    #[test]
+    fn what_is_sent_again_without_a_format_of_its_own_counts() {
+        let mut config = RtpConfig::new(crate::NtpClock::new(Instant::default(), Duration::ZERO), "name");
+        config.control = Some(ControlConfig::default());
+        let mut rtp = Rtp::new(config, [1; 32]);
+        let id =
+            rtp.add_sender(SenderConfig { codec: Codec::Vp8, rtx: None, ..SenderConfig::default() }).unwrap();
+        let (mut now, mut memory) = (Instant::default() + Duration::from_secs(1), [0; 1500]);
+        let mut first = None;
+        // Enough that half of it pays for one.
+        for timestamp in 0..4 {
+            let frame = OutgoingFrame { bytes: &[0; 1000], timestamp, ..OutgoingFrame::default() };
+            rtp.sender(id).unwrap().send_frame(now, 0, &frame).unwrap();
+            now += Duration::from_millis(50);
+            let mut out = Writer::new(&mut memory);
+            assert!(rtp.poll_rtp(now, &mut out));
+            first = first.or(Some(RtpPacket::decode(out.written()).unwrap().header()));
+        }
+        let header = first.unwrap();
+        let bits = |rtp: &Rtp| rtp.control.as_ref().unwrap().repeats.bits;
+        assert_eq!(bits(&rtp), 0);
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        Encoder::new(&mut out).nack(Ssrc(9), header.ssrc, [header.sequence_number]).unwrap();
+        rtp.handle_rtcp(now, out.written()).unwrap();
+        let (later, mut memory) = (now + Duration::from_millis(50), [0; 1500]);
+        assert!(rtp.poll_rtp(later, &mut Writer::new(&mut memory)));
+        assert!(bits(&rtp) > 8000, "{}", bits(&rtp));
     }
 }
