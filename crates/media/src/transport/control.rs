@@ -360,7 +360,7 @@ mod tests {
             now += Duration::from_millis(50);
             let mut out = Writer::new(&mut memory);
             assert!(rtp.poll_rtp(now, &mut out));
-            first = first.or(Some(RtpPacket::decode(out.written()).unwrap().header()));
+            first.get_or_insert_with(|| RtpPacket::decode(out.written()).unwrap().header());
         }
         let header = first.unwrap();
         let bits = |rtp: &Rtp| rtp.control.as_ref().unwrap().repeats.bits;
