@@ -329,6 +329,17 @@ mod tests {
         assert!((1_500_000..2_300_000).contains(&found), "{found}");
     }
 
+    /// A queue shows both in delays and in marks: one answer is enough, and what had left before it says nothing new.
+    #[test]
+    fn delays_and_marks_of_one_queue_have_one_answer() {
+        let mut path = Path::new(BandwidthConfig::default());
+        path.mark = Some(Duration::from_millis(20));
+        path.run(20, 2_000_000, u64::MAX);
+        // What the deepest cut leaves, once.
+        let cut = path.run(1, 900_000, u64::MAX);
+        assert!((540_000..900_000).contains(&cut), "{cut}");
+    }
+
     #[test]
     fn it_follows_the_capacity_down_and_up() {
         let mut path = Path::new(BandwidthConfig::default());
