@@ -58,13 +58,8 @@ impl Connectivity {
             }
         };
         let remote = |entry: ice::RemoteEntry| {
-            let address = entry.candidate.address.ip();
-            let names = self.names.as_ref();
-            // What a check shows of a peer that gives names in place of addresses may be what a name stands for.
-            let is_hidden = names.is_some_and(|names| {
-                let is_named = address.is_some_and(|address| names.hides(address.ip()));
-                is_named || entry.candidate.kind == Kind::PeerReflexive
-            });
+            let (address, kind) = (entry.candidate.address.ip(), entry.candidate.kind);
+            let is_hidden = address.is_some_and(|address| self.is_hidden_remote(address, kind));
             Entry {
                 generation: entry.generation,
                 number: entry.number,

@@ -75,8 +75,19 @@ impl Connectivity {
     }
 
     pub(crate) fn shown_remote(&self, address: SocketAddr) -> SocketAddr {
-        let is_hidden = self.names.as_ref().is_some_and(|names| names.hides(address.ip()));
-        if is_hidden { hidden(address) } else { address }
+        // Looked for only if the peer gives names: a path may outlive its candidates, and is hidden then.
+        let is_signalled = || {
+            let mut known = self.agent.remote_candidates();
+            known.any(|(known, kind)| known == address && !self.is_hidden_remote(known, kind))
+        };
+        if self.names.is_none() || is_signalled() { address } else { hidden(address) }
+    }
+
+    /// Whether an address of the peer's may not be shown: it is known by a name alone, or was seen in a check of a peer
+    /// that gives names in place of addresses, and may be what a name stands for.
+    pub(crate) fn is_hidden_remote(&self, address: SocketAddr, kind: Kind) -> bool {
+        let names = self.names.as_ref();
+        names.is_some_and(|names| kind == Kind::PeerReflexive || names.hides(address.ip()))
     }
 }
 

@@ -14,7 +14,7 @@ mod harness;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use connectivity::{Config, Connectivity, Event, LocalName, NameFailure, NameState, Role, State};
+use connectivity::{Config, Connectivity, Event, Kind, LocalName, NameFailure, NameState, Role, State};
 use harness::{Host, SERVER, exchange, is_connected, side};
 use testkit::{HostId, Lan, Link, Nat, Network, World, epoch, null_provider};
 
@@ -74,6 +74,13 @@ fn world() -> (World<Host>, HostId, HostId) {
 
 /// Carries candidates over as text, and answers for names; gives what was told.
 fn step(world: &mut World<Host>, a: HostId, b: HostId) -> Vec<String> {
+    let told = carry(world, a, b);
+    answer(world, &[a, b]);
+    told
+}
+
+/// Carries candidates over as text; gives what was told.
+fn carry(world: &mut World<Host>, a: HostId, b: HostId) -> Vec<String> {
     let (now, mut told) = (world.now(), Vec::new());
     for (from, to) in [(a, b), (b, a)] {
         let Some(Host::Side { events, .. }) = world.machines.get_mut(&from) else { panic!("a side") };
@@ -87,12 +94,41 @@ fn step(world: &mut World<Host>, a: HostId, b: HostId) -> Vec<String> {
                 _ => {}
             }
         }
-        while let Some(asked) = side(world, to).poll_name() {
-            let address: IpAddr = if asked == name(1) { A.into() } else { B.into() };
-            side(world, to).name_resolved(now, &asked, address);
-        }
     }
     told
+}
+
+/// Answers what these ask for.
+fn answer(world: &mut World<Host>, ends: &[HostId]) {
+    let now = world.now();
+    for end in ends {
+        while let Some(asked) = side(world, *end).poll_name() {
+            let address: IpAddr = if asked == name(1) { A.into() } else { B.into() };
+            side(world, *end).name_resolved(now, &asked, address);
+        }
+    }
+}
+
+/// THREATS I12: an address that a check shows may be what a name stands for that is still asked for.
+#[test]
+fn nobody_is_told_what_a_check_shows_of_a_peer_whose_name_is_still_asked_for() {
+    let (mut world, a, b) = world();
+    let only_one_is_answered = |world: &mut World<Host>| {
+        carry(world, a, b);
+        answer(world, &[a]);
+        false
+    };
+    world.run(Duration::from_secs(10), only_one_is_answered);
+    let waits = side(&mut world, b);
+    let path = waits.selected_path().unwrap();
+    assert!(path.remote.ip().to_string().starts_with("192.168."), "{path:?}");
+    let report = waits.report();
+    assert!(report.remote_candidates.iter().any(|(_, kind)| *kind == Kind::PeerReflexive), "{report}");
+    assert!(report.names.iter().any(|(_, state)| *state == NameState::Asked), "{report}");
+    assert!(!format!("{report} {report:?} {:?}", waits.shown(path)).contains("192.168."), "{report}");
+    // What it was told in words is no secret.
+    let mut signalled = report.remote_candidates.iter().filter(|(_, kind)| *kind == Kind::ServerReflexive);
+    assert!(signalled.any(|(address, _)| !address.ip().is_unspecified()), "{report}");
 }
 
 /// THREATS I12: no host address in candidates and reports, of ours or of a peer's that hides them.
