@@ -1,7 +1,6 @@
 use rtp::PayloadType;
 use rtp::payload::{
-    Broken, Discard, Frame, Framing, Limits, Outline, Payload, PictureId, av1, g711, h264, h265, opus, red,
-    vp8, vp9,
+    Broken, Discard, Frame, Framing, Limits, Outline, Payload, av1, g711, h264, h265, opus, red, vp8, vp9,
 };
 
 /// What a payload format is, as far as the machines care.
@@ -81,21 +80,6 @@ impl Codec {
             | Self::OtherAudio { .. }
             | Self::OtherVideo { .. } => g711::outline(payload).ok(),
         }
-    }
-
-    /// The picture that a payload is of, where it tells, and whether it begins that.
-    pub(crate) fn picture(self, payload: &[u8]) -> Option<(PictureId, bool)> {
-        if self == Self::Vp8 {
-            let (descriptor, _) = vp8::Descriptor::decode(payload).ok()?;
-            let begins = descriptor.partition_start && descriptor.partition == 0;
-            return Some((descriptor.picture_id?, begins));
-        }
-        if self != Self::Vp9 {
-            return None;
-        }
-        let (descriptor, _) = vp9::Descriptor::decode(payload).ok()?;
-        let is_lowest = descriptor.layer.is_none_or(|layer| layer.spatial == 0);
-        Some((descriptor.picture_id?, descriptor.start && is_lowest))
     }
 }
 

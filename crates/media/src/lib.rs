@@ -49,7 +49,7 @@
 //! | `transport` | [`Rtp`]: the sections of a transport, RTCP for all of them |
 //! | `schedule` | when RTCP may be sent |
 //! | `receive` | [`Receiver`]: sources and streams, what is missing, repair, feedback on arrival |
-//! | `receive/track`, `buffer`, `continuity`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
+//! | `receive/track`, `buffer`, `part`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
 //! | `receive/contributors` | who was heard lately |
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
 //! | `send/tones` | telephone events for keys that are pressed |

@@ -1,4 +1,4 @@
-//! Video inside of RED with ULPFEC between its frames: what is sent, and what comes of it.
+//! Video inside of RED with ULPFEC between its frames: what is sent.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod support;
@@ -7,91 +7,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use media::{
-    EncodingConfig, FecConfig, Format, HistoryLimits, OutgoingFrame, Output, PacketKind, Received,
-    ReceiverConfig, RedConfig, Rtp, SenderConfig, SenderId, SharedPackets, StreamId,
+    EncodingConfig, FecConfig, HistoryLimits, OutgoingFrame, Output, PacketKind, Received, RedConfig, Rtp,
+    SenderConfig, SenderId, SharedPackets, StreamId,
 };
 use proptest::prelude::*;
 use proto::{Instant, Writer};
 use rtp::extension::Kind;
 use rtp::fec::{self, Repair};
-use rtp::payload::red;
 use rtp::rtcp::{Compound, Encoder, Packet as Rtcp};
-use rtp::{Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc};
-use support::{Call, deliver, extensions, pt, video_receiver, video_sender};
-use testkit::{Capture, Link, epoch};
-
-const MEDIA: PayloadType = pt(96);
-const RTX: PayloadType = pt(97);
-const RED: PayloadType = pt(98);
-const ULPFEC: PayloadType = pt(99);
-const RED_RTX: PayloadType = pt(100);
-
-fn sender(group: usize) -> SenderConfig {
-    let mut config = video_sender();
-    config.fec = Some(FecConfig { format: fec::Format::Ulp, payload_type: ULPFEC, group });
-    config.red = Some(RedConfig { payload_type: RED, rtx: None });
-    config
-}
-
-fn receiver() -> ReceiverConfig {
-    let mut config = video_receiver();
-    config.formats.extend([
-        (RED, Format::Red),
-        (ULPFEC, Format::Fec(fec::Format::Ulp)),
-        (RED_RTX, Format::Rtx { of: RED }),
-    ]);
-    config
-}
-
-fn link(loss: f64, delay: u64) -> Link {
-    Link { delay: Duration::from_millis(delay), loss, ..Link::default() }
-}
-
-/// What leaves now.
-fn drain(rtp: &mut Rtp, now: Instant, room: usize) -> Vec<Vec<u8>> {
-    let mut memory = [0; 1500];
-    let mut sent = Vec::new();
-    while let mut out = Writer::new(&mut memory[..room])
-        && rtp.poll_rtp(now, &mut out)
-    {
-        sent.push(out.written().to_vec());
-    }
-    sent
-}
-
-fn send(rtp: &mut Rtp, sender: SenderId, number: u32, len: usize) {
-    let bytes = support::vp8(number, number == 0, len);
-    let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
-    rtp.sender(sender).unwrap().send_frame(epoch(), 0, &frame).unwrap();
-}
-
-fn header(bytes: &[u8]) -> rtp::Header {
-    Packet::decode(bytes).unwrap().header()
-}
-
-fn number(bytes: &[u8]) -> u16 {
-    header(bytes).sequence_number.0
-}
-
-/// The block of a packet of RED: its payload type, and what is in it.
-fn block(bytes: &[u8]) -> (u8, Vec<u8>) {
-    let packet = Packet::decode(bytes).unwrap();
-    assert_eq!(packet.header().payload_type, RED);
-    let mut blocks = red::blocks(packet.payload()).unwrap();
-    let block = blocks.next().unwrap();
-    assert!(block.primary && blocks.next().is_none());
-    (block.payload_type, block.data.to_vec())
-}
-
-fn is_repair(bytes: &[u8]) -> bool {
-    block(bytes).0 == ULPFEC.get()
-}
-
-/// The numbers that a packet of repair protects.
-fn protected(bytes: &[u8]) -> Vec<u16> {
-    let (_, repair) = block(bytes);
-    Repair::decode(fec::Format::Ulp, &repair).unwrap().protected().mask.numbers().map(|it| it.0).collect()
-}
+use rtp::{Packet, PacketMut, Rid, SequenceNumber, Ssrc};
+use support::red::{
+    MEDIA, RED, RED_RTX, RTX, ULPFEC, block, drain, header, is_repair, number, protected, receiver, send,
+    sender,
+};
+use support::{deliver, extensions, video_sender};
+use testkit::{Capture, epoch};
 
 /// The packet of media that a packet of RED holds, by the description of the format rather than by what sends it: the header with the
 /// block's payload type, and the block.
@@ -226,31 +156,6 @@ fn who_leaves_stamps_out_of_repair_recovers_all_but_stamps() {
     }
 }
 
-/// The share of frames from `from` on that came out.
-fn share(call: &Call, from: u32, to: u32) -> f64 {
-    let came = call.out[0].iter().filter_map(|out| out.number).filter(|number| (from..to).contains(number));
-    f64::from(u32::try_from(came.count()).unwrap()) / f64::from(to - from)
-}
-
-#[test]
-fn on_a_path_without_loss_nothing_is_missed() {
-    let mut call = Call::new(&link(0.0, 30), 4);
-    let video = call.alice.add_sender(sender(5)).unwrap();
-    let id = call.bob.add_receiver(receiver()).unwrap();
-    call.video(video, 0, 300, 5000);
-    let sent = call.alice.sender(video).unwrap().stats(0).unwrap();
-    let stats = call.bob.receiver(id).unwrap().stats(StreamId(0)).unwrap();
-    assert!(share(&call, 0, 295) > 0.999);
-    assert_eq!((stats.lost, stats.nack.nacks, stats.key_frame_requests, stats.recovered), (0, 0, 0, 0));
-    assert_eq!((sent.nacks, sent.retransmitted_packets, sent.refused), (0, 0, 0));
-    assert!(stats.repairs > 290 && stats.repairs + 5 > sent.repairs, "{stats:?}");
-    // Reports count all packets of the source, repair among them (RFC 3550 §6.4.1).
-    let (info, _) = call.bob.receiver(id).unwrap().sender_info(StreamId(0)).unwrap();
-    assert!(info.packet_count > 1500, "{info:?}");
-    let remote = call.alice.sender(video).unwrap().remote(0).unwrap();
-    assert!(remote.count >= 8 && remote.block.fraction_lost == 0);
-}
-
 #[test]
 fn sender_reports_count_what_went_out_under_the_source() {
     let mut alice = support::rtp("alice", 5);
@@ -277,79 +182,6 @@ fn sender_reports_count_what_went_out_under_the_source() {
     }
     let info = info.unwrap();
     assert_eq!((info.packet_count as usize, info.octet_count as usize), (sent.len(), octets));
-}
-
-#[test]
-fn repair_alone_recovers_what_is_lost() {
-    // Two of a group are lost together the more often, and then a key frame is waited for.
-    for (seed, loss, frames) in [(40, 0.02, 0.85), (50, 0.05, 0.4)] {
-        let mut config = sender(3);
-        (config.rtx, config.nack) = (None, false);
-        let mut receiving = receiver();
-        receiving.nack = false;
-        let mut call = Call::new(&link(loss, 50), seed);
-        let video = call.alice.add_sender(config).unwrap();
-        let id = call.bob.add_receiver(receiving).unwrap();
-        call.video(video, 0, 900, 5000);
-        let stats = call.bob.receiver(id).unwrap().stats(StreamId(0)).unwrap();
-        let share = share(&call, 300, 880);
-        println!("{loss}: {share:.4} of frames, {stats:?}");
-        let lost = f64::from(i32::try_from(stats.lost).unwrap());
-        let recovered = f64::from(i32::try_from(stats.recovered).unwrap());
-        assert!(recovered > 60.0 && stats.nack.nacks == 0);
-        // Of those that are lost a quarter are repair themselves.
-        assert!(recovered > lost * 0.55 && share > frames, "{share} {stats:?}");
-    }
-}
-
-#[test]
-fn repair_and_retransmissions_bring_frames_through_10_percent_loss() {
-    for red_rtx in [None, Some(RED_RTX)] {
-        let mut config = sender(5);
-        config.red = Some(RedConfig { payload_type: RED, rtx: red_rtx });
-        let mut call = Call::new(&link(0.1, 50), 60);
-        let video = call.alice.add_sender(config).unwrap();
-        let id = call.bob.add_receiver(receiver()).unwrap();
-        call.video(video, 0, 900, 5000);
-        let stats = call.bob.receiver(id).unwrap().stats(StreamId(0)).unwrap();
-        let share = share(&call, 300, 870);
-        println!("{red_rtx:?}: {share:.4} of frames, {stats:?}");
-        assert!(share > 0.95, "{share} {stats:?}");
-        assert!(stats.recovered > 100 && stats.retransmitted > 50 && stats.nack.repaired > 50, "{stats:?}");
-        // Whole, and none put together of parts that do not belong together.
-        for out in &call.out[0] {
-            assert!(out.number.is_some_and(|number| number < 900), "{out:?}");
-        }
-    }
-}
-
-#[test]
-fn repair_that_is_lost_between_two_pictures_delays_nothing_and_is_no_loss() {
-    // Each picture has three of repair; of those any one is lost, and the next comes in its place.
-    for lost in 0..3 {
-        let mut alice = support::rtp("alice", 23);
-        let id = alice.add_sender(sender(4)).unwrap();
-        let mut bob = support::rtp("bob", 24);
-        let to = bob.add_receiver(receiver()).unwrap();
-        for number in 0..20 {
-            send(&mut alice, id, number, 11_000);
-            let sent = drain(&mut alice, epoch(), 1500);
-            let mut repairs = 0;
-            for mut bytes in sent {
-                if is_repair(&bytes) {
-                    repairs += 1;
-                    if repairs == lost + 1 {
-                        continue;
-                    }
-                }
-                deliver(&mut bob, epoch(), &mut bytes);
-            }
-            assert_eq!(repairs, 3);
-            assert!(bob.receiver(to).unwrap().poll_frame(epoch()).is_some(), "{number} without {lost}");
-        }
-        let stats = bob.receiver(to).unwrap().stats(StreamId(0)).unwrap();
-        assert_eq!((stats.track.undecodable, stats.track.broken, stats.key_frame_requests), (0, 0, 0));
-    }
 }
 
 fn nack(rtp: &mut Rtp, now: Instant, ssrc: Ssrc, numbers: &[u16]) {

@@ -2,6 +2,8 @@ use proto::Instant;
 use rtp::Header;
 use rtp::payload::Limits;
 
+use super::part::Holds;
+
 /// Packets that came, by their extended numbers, until they are taken in order.
 ///
 /// It holds [`Limits::max_packets`] numbers from the next one on and [`Limits::max_bytes`] of payload. Memory is used again.
@@ -25,8 +27,7 @@ pub(crate) struct Slot {
     pub(crate) header: Header,
     pub(crate) arrived: Instant,
     pub(crate) bytes: Vec<u8>,
-    /// Nothing of the stream's is in it: padding, or repair.
-    pub(crate) is_filler: bool,
+    pub(crate) holds: Holds,
 }
 
 /// Why a packet was not kept.
@@ -52,7 +53,7 @@ impl Buffer {
         number: u64,
         header: Header,
         payload: &[u8],
-        is_filler: bool,
+        holds: Holds,
     ) -> Result<(), Refused> {
         if self.end == 0 {
             (self.next, self.end) = (number, number);
@@ -76,7 +77,7 @@ impl Buffer {
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.count = self.count.saturating_add(1);
         self.end = self.end.max(number.saturating_add(1));
-        *place = Some(Slot { number, header, arrived: now, bytes, is_filler });
+        *place = Some(Slot { number, header, arrived: now, bytes, holds });
         Ok(())
     }
 
@@ -106,7 +107,7 @@ impl Buffer {
     /// The oldest packet with something in it.
     pub(crate) fn oldest_media(&self) -> Option<&Slot> {
         let slots = (self.next..self.end).filter_map(|number| self.slots.get(self.index(number))?.as_ref());
-        slots.into_iter().find(|slot| !slot.is_filler)
+        slots.into_iter().find(|slot| !slot.holds.is_nothing())
     }
 
     /// The packet whose turn it is, if it is there.
@@ -182,7 +183,7 @@ mod tests {
     }
 
     fn insert(buffer: &mut Buffer, number: u64, len: usize) -> Result<(), Refused> {
-        buffer.insert(Instant::default(), number, Header::default(), &vec![7; len], false)
+        buffer.insert(Instant::default(), number, Header::default(), &vec![7; len], Holds::Media(None))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use rtp::payload::PictureId;
+use super::part::{Holds, Part};
 
 /// Finds out which numbers of a stream hold nothing for those who forward it: repair, or empty packets, which have numbers of the
 /// stream and go no further.
@@ -15,60 +15,34 @@ pub(crate) struct Hollows {
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     number: u64,
-    holds: Holds,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Holds {
-    /// Nobody knows: it is missing.
-    #[default]
-    Unknown,
-    Nothing,
-    Media(Part),
-}
-
-/// What a packet is of its picture.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Part {
-    picture: Option<PictureId>,
-    begins: bool,
-    ends: bool,
+    /// `None` while it is missing.
+    holds: Option<Holds>,
 }
 
 impl Hollows {
     /// A packet without media came. Gives whether that is news.
     pub(crate) fn hollow(&mut self, number: u64) -> bool {
         let Some(slot) = self.slot(number) else { return false };
-        std::mem::replace(&mut slot.holds, Holds::Nothing) != Holds::Nothing
+        slot.holds.replace(Holds::Nothing) != Some(Holds::Nothing)
     }
 
-    /// A packet of media came: of this picture, if it tells that, with whether it begins it; `ends`: it is the last of it. `tell` hears of
-    /// what is missing beside it and holds nothing.
-    pub(crate) fn media(
-        &mut self,
-        number: u64,
-        picture: Option<(PictureId, bool)>,
-        ends: bool,
-        mut tell: impl FnMut(u64),
-    ) {
+    /// A packet of media came: this part of a picture, if it tells that. `tell` hears of what is missing beside it and holds nothing.
+    pub(crate) fn media(&mut self, number: u64, part: Option<Part>, mut tell: impl FnMut(u64)) {
         let Some(slot) = self.slot(number) else { return };
-        let begins = picture.is_some_and(|(_, begins)| begins);
-        slot.holds = Holds::Media(Part { picture: picture.map(|(picture, _)| picture), begins, ends });
-        let Some((picture, _)) = picture else { return };
+        slot.holds = Some(Holds::Media(part));
+        let Some(part) = part else { return };
         let first = number.saturating_sub(MAX_DISTANCE);
         let last = number.saturating_add(MAX_DISTANCE);
-        if begins
-            && let Some((before, part)) = self.nearest((first..number).rev())
-            && part.ends
-            && part.picture.map(PictureId::next) == Some(picture)
+        if part.begins
+            && let Some((before, Some(last))) = self.nearest((first..number).rev())
+            && part.follows(last)
         {
             self.empty(before.saturating_add(1)..number, &mut tell);
         }
         // What follows was forwarded already, so that forwarders have to fill what is told now.
-        if ends
-            && let Some((behind, part)) = self.nearest(number.saturating_add(1)..=last)
-            && part.begins
-            && part.picture == Some(picture.next())
+        if part.ends
+            && let Some((behind, Some(next))) = self.nearest(number.saturating_add(1)..=last)
+            && next.follows(part)
             && behind - number <= MAX_LATE
         {
             self.empty(number.saturating_add(1)..behind, &mut tell);
@@ -76,10 +50,10 @@ impl Hollows {
     }
 
     /// The first of these numbers that holds media.
-    fn nearest(&self, mut numbers: impl Iterator<Item = u64>) -> Option<(u64, Part)> {
+    fn nearest(&self, mut numbers: impl Iterator<Item = u64>) -> Option<(u64, Option<Part>)> {
         numbers.find_map(|number| {
             let slot = self.slots.get(place(number)).filter(|slot| slot.number == number)?;
-            if let Holds::Media(part) = slot.holds { Some((number, part)) } else { None }
+            if let Some(Holds::Media(part)) = slot.holds { Some((number, part)) } else { None }
         })
     }
 
@@ -98,7 +72,7 @@ impl Hollows {
         }
         let slot = self.slots.get_mut(place(number))?;
         if slot.number < number {
-            *slot = Slot { number, holds: Holds::Unknown };
+            *slot = Slot { number, holds: None };
         }
         (slot.number == number).then_some(slot)
     }
@@ -117,6 +91,9 @@ const MAX_LATE: u64 = 16;
 
 #[cfg(test)]
 mod tests {
+    use rtp::payload::PictureId;
+
+    use super::super::part::PictureNumber;
     use super::*;
 
     /// Of which picture a packet is, and whether it begins and ends it.
@@ -129,8 +106,9 @@ mod tests {
         for (number, part) in packets {
             match part {
                 Some((picture, begins, ends)) => {
-                    let picture = Some((PictureId::Long(*picture), *begins));
-                    hollows.media(*number, picture, *ends, |number| told.push(number));
+                    let number_of_it = PictureNumber::Payload(PictureId::Long(*picture));
+                    let part = Part { number: number_of_it, begins: *begins, ends: *ends };
+                    hollows.media(*number, Some(part), |number| told.push(number));
                 }
                 None => told.extend(hollows.hollow(*number).then_some(*number)),
             }
@@ -156,8 +134,8 @@ mod tests {
         assert_eq!(told(&[(70, all(1)), (72, Some((2, false, true)))]), [], "the begin is missing");
         assert_eq!(told(&[(70, all(1)), (72, all(3))]), [], "a whole picture is missing");
         let mut hollows = Hollows::default();
-        hollows.media(70, None, true, |_| {});
-        hollows.media(72, None, true, |number| panic!("{number}: pictures have no numbers"));
+        hollows.media(70, None, |_| {});
+        hollows.media(72, None, |number| panic!("{number}: pictures have no numbers"));
     }
 
     #[test]
@@ -174,10 +152,10 @@ mod tests {
     #[test]
     fn as_many_numbers_are_remembered_as_the_limit_and_not_one_more() {
         let mut hollows = Hollows::default();
-        hollows.media(1000, None, false, |_| {});
-        hollows.media(1511, None, false, |_| {});
+        hollows.media(1000, None, |_| {});
+        hollows.media(1511, None, |_| {});
         assert!(hollows.hollow(1000), "511 before the newest");
-        hollows.media(1512, None, false, |_| {});
+        hollows.media(1512, None, |_| {});
         assert!(!hollows.hollow(1000));
         // Two pictures that lie further apart.
         assert_eq!(told(&[(100, all(1)), (164, all(2))]).len(), 63);

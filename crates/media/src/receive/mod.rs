@@ -4,11 +4,11 @@ mod arrivals;
 mod buffer;
 mod config;
 mod congestion;
-mod continuity;
 mod contributors;
 mod delay;
 mod hollows;
 mod nack;
+mod part;
 mod recovery;
 mod sources;
 mod stream;
@@ -35,6 +35,7 @@ use rtp::rtcp::{Encoder, Packet as Rtcp, ReportBlock, SenderInfo};
 use rtp::{Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, fec};
 
 use self::contributors::Contributors;
+use self::part::{Holds, Part};
 use self::sources::{Role, Sources};
 use self::stream::Stream;
 use crate::{Discard, EncodedTransform};
@@ -553,10 +554,11 @@ impl Receiver {
         if !filler && let Some(recovery) = &mut live.recovery {
             recovery.add_packet(view, on_path);
         }
+        let part = || if live.tells_parts() { Part::read(view, &self.config) } else { None };
+        let holds = if filler { Holds::Nothing } else { Holds::Media(part()) };
         if self.config.output.has_packets() {
             let omitted = &mut self.omitted;
-            let media = (!filler).then_some((view, &self.config));
-            live.note_held(number, media, |number| {
+            live.note_held(number, holds, |number| {
                 if omitted.len() < MAX_OMITTED {
                     omitted.push_back((id, number));
                 }
@@ -566,7 +568,7 @@ impl Receiver {
             if let Some(bounds) = self.config.extensions.read::<PlayoutDelay>(view) {
                 track.delay_mut().set_bounds(bounds.min(), bounds.max());
             }
-            track.insert(now, number, view, on_path, filler);
+            track.insert(now, number, view, on_path, holds);
         } else if self.config.is_video()
             && let Some(Format::Media(codec)) = self.config.format(view.header().payload_type)
             && codec.outline(view.payload()).is_some_and(|outline| outline.key_frame)

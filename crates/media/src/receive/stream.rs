@@ -6,10 +6,11 @@ use rtp::{Packet, PayloadType, Rid, RtpTimestamp, SequenceNumber, Ssrc};
 
 use super::hollows::Hollows;
 use super::nack::{Missing, NackStats};
+use super::part::Holds;
 use super::recovery::{Recovery, RepairCounts};
 use super::track::{Track, TrackStats, Way};
 use super::tracker::{Place, Tracker};
-use super::{Format, ReceiverConfig, StreamId};
+use super::{ReceiverConfig, StreamId};
 use crate::clock::SenderClock;
 use crate::{Discard, EncodedTransform};
 
@@ -174,29 +175,21 @@ impl Live {
         }
     }
 
-    /// A number holds this packet of media, or none. `tell` hears of numbers that forwarders leave out; nobody asks for those any more.
-    pub(crate) fn note_held(
-        &mut self,
-        number: u64,
-        media: Option<(&Packet<'_>, &ReceiverConfig)>,
-        mut tell: impl FnMut(u64),
-    ) {
+    /// Whether anything goes by which part of a picture a packet is.
+    pub(crate) const fn tells_parts(&self) -> bool {
+        self.track.is_some() || self.hollows.is_some()
+    }
+
+    /// A number holds media, or none. `tell` hears of numbers that forwarders leave out; nobody asks for those any more.
+    pub(crate) fn note_held(&mut self, number: u64, holds: Holds, mut tell: impl FnMut(u64)) {
         let Self { hollows, missing, .. } = self;
-        match (media, hollows) {
-            (Some((packet, config)), Some(hollows)) => {
-                let header = packet.header();
-                let codec = match config.format(header.payload_type) {
-                    Some(Format::Media(codec)) => Some(codec),
-                    _ => None,
-                };
-                let picture = codec.and_then(|codec| codec.picture(packet.payload()));
-                hollows.media(number, picture, header.marker, |number| {
-                    missing.give_up(number);
-                    tell(number);
-                });
-            }
-            (Some(_), None) => {}
-            (None, hollows) => {
+        match (holds, hollows) {
+            (Holds::Media(part), Some(hollows)) => hollows.media(number, part, |number| {
+                missing.give_up(number);
+                tell(number);
+            }),
+            (Holds::Media(_), None) => {}
+            (Holds::Nothing, hollows) => {
                 if hollows.as_mut().is_none_or(|hollows| hollows.hollow(number)) {
                     tell(number);
                 }

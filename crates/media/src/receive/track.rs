@@ -6,9 +6,9 @@ use rtp::{Header, NtpTime, Packet, PayloadType, RtpTimestamp};
 
 use super::StreamId;
 use super::buffer::{Buffer, Refused};
-use super::continuity::Continuity;
 use super::delay::{Delay, DelayLimits};
 use super::nack::Missing;
+use super::part::{Holds, Part};
 use crate::codec::{Codec, Depacketizer};
 use crate::{EncodedFrame, EncodedTransform};
 
@@ -51,7 +51,8 @@ pub(crate) struct Track {
     last: u64,
     step: u64,
     newest: u64,
-    continuity: Continuity,
+    /// The part of a picture that was read last, if nothing is missing since.
+    last_part: Option<Part>,
     concealed: Option<Gap>,
     /// The frame that was put together, and what is known of it.
     bytes: Vec<u8>,
@@ -208,7 +209,7 @@ impl Track {
             last: 0,
             step: 0,
             newest: FIRST_TIMESTAMP,
-            continuity: Continuity::default(),
+            last_part: None,
             concealed: None,
             bytes: Vec::new(),
             ready: None,
@@ -224,8 +225,9 @@ impl Track {
         number: u64,
         packet: &Packet<'_>,
         on_path: bool,
-        filler: bool,
+        holds: Holds,
     ) {
+        let filler = holds.is_nothing();
         let header = packet.header();
         let codec = self.codec(header.payload_type);
         if codec.is_none() && !filler {
@@ -238,7 +240,7 @@ impl Track {
         if on_path && !filler && !is_update && (header.marker || !is_video) {
             self.delay.observe(now, timestamp);
         }
-        match self.buffer.insert(now, number, header, packet.payload(), filler) {
+        match self.buffer.insert(now, number, header, packet.payload(), holds) {
             Ok(()) => {
                 if !self.started {
                     (self.started, self.last) = (true, timestamp);
@@ -254,7 +256,7 @@ impl Track {
                 self.buffer.restart(number);
                 self.lose();
                 // It is empty now.
-                let _ = self.buffer.insert(now, number, header, packet.payload(), filler);
+                let _ = self.buffer.insert(now, number, header, packet.payload(), holds);
             }
         }
     }
@@ -473,10 +475,10 @@ impl Track {
 
     fn read(&mut self) {
         let Some(slot) = self.buffer.take() else { return };
-        if slot.is_filler {
+        let Holds::Media(part) = slot.holds else {
             self.buffer.give_back(slot.bytes);
             return;
-        }
+        };
         let Header { marker, payload_type, timestamp, .. } = slot.header;
         self.note_part(timestamp, slot.arrived);
         let extended = self.extend(timestamp);
@@ -486,7 +488,7 @@ impl Track {
         let limits = self.limits;
         if let Some(format) = self.formats.iter_mut().find(|format| format.payload_type == payload_type) {
             let codec = format.codec;
-            self.continuity.read(codec, marker, &slot.bytes);
+            self.last_part = part;
             let depacketizer = format.depacketizer.get_or_insert_with(|| Depacketizer::new(codec, limits));
             let after_loss = std::mem::take(&mut self.lost);
             let payload = Payload { bytes: &slot.bytes, timestamp: timestamp.0, marker, after_loss };
@@ -523,14 +525,16 @@ impl Track {
 
     /// Whether nothing of frames is missing before the oldest packet of video, whatever its number is.
     fn goes_on(&self) -> bool {
-        let Some(oldest) = self.buffer.oldest_media() else { return false };
-        let codec = self.codec(oldest.header.payload_type);
-        codec.is_some_and(|codec| self.continuity.goes_on_with(codec, &oldest.bytes))
+        let next = self.buffer.oldest_media().map(|oldest| oldest.holds);
+        match (self.last_part, next) {
+            (Some(last), Some(Holds::Media(Some(next)))) => next.follows(last),
+            _ => false,
+        }
     }
 
     /// Packets are missing for good.
     fn lose(&mut self) {
-        self.continuity.lose();
+        self.last_part = None;
         (self.lost, self.lost_before_frame) = (true, true);
         if self.wait_for_key_frame {
             self.needs_key_frame = true;

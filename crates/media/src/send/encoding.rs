@@ -37,7 +37,8 @@ pub struct OutgoingFrame<'a> {
     pub captured: Option<NtpTime>,
     /// How loud it is (RFC 6464).
     pub audio_level: Option<AudioLevel>,
-    /// Values of other header extensions, as they stand in packets; those that were not agreed on are left out.
+    /// Values of other header extensions, as they stand in each packet of the frame; those that were not agreed on are left out. A
+    /// dependency descriptor differs between the packets of a frame, so that who has several goes by packets.
     pub extensions: &'a [(Kind, &'a [u8])],
 }
 
