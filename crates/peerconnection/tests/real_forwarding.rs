@@ -271,9 +271,7 @@ async fn lossy() -> (Endpoint, Arc<Wire>) {
 fn speaking_vp8(has_repair: bool) -> Configuration {
     let mut media = MediaConfig::default();
     media.codecs.retain(|codec| codec.name == "VP8");
-    let repair = [("red", 116), ("ulpfec", 117)];
-    let repair = repair.map(|(name, number)| Codec::new(MediaKind::Video, name, 90_000, number).unwrap());
-    media.codecs.extend(repair.into_iter().filter(|_| has_repair));
+    media.codecs.extend(Codec::ulpfec().into_iter().flatten().filter(|_| has_repair));
     let mut configuration = Configuration::default();
     configuration.media = Some(Arc::new(media));
     configuration

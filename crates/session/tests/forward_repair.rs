@@ -30,9 +30,7 @@ fn connected(has_repair: bool, link: Link) -> (Two, [TransceiverId; 2]) {
         config.frames = Some(Arc::new(FrameConfig::default()));
         let mut media = MediaConfig::default();
         media.codecs.retain(|codec| codec.name == "VP8");
-        let repair = [("red", 116), ("ulpfec", 117)];
-        let repair = repair.map(|(name, number)| Codec::new(MediaKind::Video, name, 90_000, number).unwrap());
-        media.codecs.extend(repair.into_iter().filter(|_| has_repair));
+        media.codecs.extend(Codec::ulpfec().into_iter().flatten().filter(|_| has_repair));
         config.media = Some(Arc::new(media));
         config
     });

@@ -451,17 +451,17 @@ const REPAIRS: [&[(&str, u8)]; 3] =
     [&[("flexfec-03", 118)], &[("flexfec", 119)], &[("red", 116), ("ulpfec", 117)]];
 
 /// Both speak VP8 and H.264, with ULPFEC in RED; what is lost is asked for again.
-fn with_ulpfec(red_rtx: Option<u8>, link: Link) -> (Two, [TransceiverId; 2]) {
+fn with_ulpfec(red_rtx: bool, link: Link) -> (Two, [TransceiverId; 2]) {
     speaking(link, |media| {
-        let mut red = Codec::new(MediaKind::Video, "red", 90_000, 116).unwrap();
-        red.rtx = red_rtx.and_then(PayloadType::new);
-        media.codecs.extend([red, Codec::new(MediaKind::Video, "ulpfec", 90_000, 117).unwrap()]);
+        let [mut red, ulpfec] = Codec::ulpfec().unwrap();
+        red.rtx = red.rtx.filter(|_| red_rtx);
+        media.codecs.extend([red, ulpfec]);
     })
 }
 
 #[test]
 fn ulpfec_in_red_and_retransmissions_repair_together() {
-    for red_rtx in [None, Some(115)] {
+    for red_rtx in [false, true] {
         let mut link = near();
         link.loss = 0.05;
         let (mut two, ids) = with_ulpfec(red_rtx, link);
@@ -477,7 +477,7 @@ fn ulpfec_in_red_and_retransmissions_repair_together() {
                 frame == *bytes
             })
         };
-        assert!(frames.iter().all(is_whole), "{red_rtx:?}");
+        assert!(frames.iter().all(is_whole), "{red_rtx}");
         let (sent, _) = two.session(0).encoding_stats(ids[0], 0).unwrap();
         assert!(sent.repairs >= stats.repairs && sent.unrepaired == 0 && sent.retransmitted_packets > 5);
     }
@@ -485,7 +485,7 @@ fn ulpfec_in_red_and_retransmissions_repair_together() {
 
 #[test]
 fn ulpfec_costs_nothing_where_nothing_is_lost() {
-    let (mut two, ids) = with_ulpfec(None, near());
+    let (mut two, ids) = with_ulpfec(false, near());
     let offer = two.session(0).local_description().unwrap().1.to_string();
     assert!(offer.contains("a=rtpmap:116 red/90000") && !offer.contains("a=fmtp:116"), "{offer}");
     assert!(one_way(&mut two, ids, 100).len() >= 98);
@@ -497,7 +497,7 @@ fn ulpfec_costs_nothing_where_nothing_is_lost() {
 /// As libwebrtc has it: without numbers of pictures its packets would be asked for, too.
 #[test]
 fn ulpfec_beside_nack_is_for_codecs_whose_pictures_have_numbers() {
-    let (mut two, ids) = with_ulpfec(None, near());
+    let (mut two, ids) = with_ulpfec(false, near());
     one_way(&mut two, ids, 20);
     let info = two.session(0).transceiver(ids[0]).unwrap();
     let codecs = &info.negotiated.unwrap().send;

@@ -56,6 +56,14 @@ impl Codec {
         Some(Self { channels: 2, ..Self::new(MediaKind::Audio, "red", 48_000, 63)? })
     }
 
+    /// Repair of video inside of its own stream: RED (RFC 2198), and ULPFEC (RFC 5109). Not among the defaults. RED has retransmissions
+    /// of its own here: without those, browsers send nothing again of what went inside of it.
+    pub fn ulpfec() -> Option<[Self; 2]> {
+        let [red, ulpfec] = [("red", 116), ("ulpfec", 117)]
+            .map(|(name, payload_type)| Self::new(MediaKind::Video, name, 90_000, payload_type));
+        Some([Self { rtx: PayloadType::new(115), ..red? }, ulpfec?])
+    }
+
     /// Whether `theirs` is the same configuration of the same codec: the formats' own rules about which parameters must be
     /// equal.
     pub(crate) fn fits(&self, theirs: &SectionCodec<'_>) -> bool {
