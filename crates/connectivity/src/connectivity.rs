@@ -23,6 +23,8 @@ use crate::{CandidateError, Config, Discard, Event, SendError};
 pub struct Connectivity {
     max_datagram: usize,
     pub(crate) now: Instant,
+    /// Up to here everything that time brings was done.
+    passed: Instant,
     pub(crate) agent: Agent,
     pub(crate) gatherer: Gatherer,
     /// None without TURN servers.
@@ -113,6 +115,7 @@ impl Connectivity {
         let seed = crypto::derive_seed(&seed, "gather");
         Self {
             now,
+            passed: now,
             agent,
             gatherer: Gatherer::new(stun_servers, stun, max_clients, seed),
             relays,
@@ -375,7 +378,10 @@ impl Connectivity {
         batch: &mut Batch<'_>,
         payload: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.handle_timeout(now);
+        // Of a train the first says how late it is.
+        if now > self.passed {
+            self.handle_timeout(now);
+        }
         let path = self.agent.selected_path().ok_or(SendError::NoPath)?;
         self.limit(batch);
         let mut bytes = 0;
@@ -470,6 +476,7 @@ impl Connectivity {
     /// Advances to `now`. Early and repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
+        self.passed = now;
         self.agent.handle_timeout(now);
         self.gatherer.handle_timeout(now);
         self.relays.iter_mut().for_each(|relays| relays.handle_timeout(now));

@@ -48,6 +48,8 @@ pub struct Agent {
     pub(crate) generation: Generation,
     /// What was before the restart, as long as its path is still the selected one.
     pub(crate) previous: Option<Box<Generation>>,
+    /// Where data goes, as it was found when the last input ended: asked for with every datagram.
+    pub(crate) path: Option<Path>,
     pub(crate) replies: Replies,
     /// The id of the next check: drawn ahead, so that a batch without room changes nothing.
     pub(crate) next_id: TransactionId,
@@ -105,6 +107,7 @@ impl Agent {
             locals: Vec::new(),
             generation: Generation::new(credentials, &config),
             previous: None,
+            path: None,
             replies: Replies::new(config.max_replies, config.max_refusals),
             next_id: TransactionId(rng.array()),
             next_check: now,
@@ -440,6 +443,7 @@ impl Agent {
             }
             self.previous = Some(Box::new(old));
         }
+        self.path = self.find_path();
         self.sync_routes();
     }
 
@@ -472,6 +476,11 @@ impl Agent {
     /// Where data goes: the nominated pair, or while there is none the first that was valid, or after a
     /// restart the path from before. `None` also once consent has expired.
     pub fn selected_path(&self) -> Option<Path> {
+        debug_assert_eq!(self.path, self.find_path(), "it was changed and not kept");
+        self.path
+    }
+
+    pub(crate) fn find_path(&self) -> Option<Path> {
         let previous = || self.previous.as_ref().and_then(|previous| previous.selected_path());
         self.generation.selected_path().or_else(previous)
     }
@@ -636,6 +645,7 @@ impl Agent {
         self.events.state = Some(state);
         self.events.path = None;
         self.previous = None;
+        self.path = None;
         self.replies.clear();
         let Generation { selected, nominated, consent, early, pairs, .. } = &mut self.generation;
         (*selected, *nominated, *consent) = (None, None, None);

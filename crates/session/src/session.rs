@@ -306,15 +306,23 @@ impl Session {
         {
             self.end();
         }
-        if self.poll_timeout().is_none_or(|due| due > self.now) {
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= self.now);
+        let others = self.others_due();
+        if !is_due(sooner(others, self.frames_due())) {
+            return;
+        }
+        for transport in self.transports.iter_mut() {
+            if let Some(engine) = transport.engine_mut() {
+                engine.handle_timeout(now);
+            }
+        }
+        // Packets of media wait for their turn far more often than anything else, and change nothing beside it.
+        if !is_due(others) {
             return;
         }
         self.relays.iter_mut().for_each(|relays| relays.handle_timeout(self.now));
         self.leave_in_time();
         for transport in self.transports.iter_mut() {
-            if let Some(engine) = transport.engine_mut() {
-                engine.handle_timeout(now);
-            }
             transport.handle_timeout(self.now);
             let carries_data = transport.id == self.data && self.channels.has_role();
             if carries_data && transport.dtls_state() == DtlsState::Connected {
@@ -370,6 +378,19 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        sooner(self.others_due(), self.frames_due())
+    }
+
+    /// When something of media is due.
+    fn frames_due(&self) -> Option<Instant> {
+        if matches!(self.ending, Ending::GivingBack(_) | Ending::Over) {
+            return None;
+        }
+        self.transports.iter().fold(None, |due, transport| sooner(due, transport.frames_due()))
+    }
+
+    /// When anything else is.
+    fn others_due(&self) -> Option<Instant> {
         let relays = self.relays_due();
         let ending = match self.ending {
             Ending::No => None,
@@ -385,7 +406,7 @@ impl Session {
             let carries_data = transport.id == self.data && self.channels.has_role();
             let connected = carries_data && transport.dtls_state() == DtlsState::Connected;
             let channels = if connected { self.channels.poll_timeout() } else { None };
-            due = sooner(due, sooner(transport.poll_timeout(), sooner(channels, transport.frames_due())));
+            due = sooner(due, sooner(transport.poll_timeout(), channels));
         }
         due
     }
