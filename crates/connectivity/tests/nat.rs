@@ -117,6 +117,20 @@ fn data_is_taken_from_the_peer_alone() {
     assert_eq!(b.poll_route(), Some(Route::Removed(to_a)));
 }
 
+/// RFC 7675 §5.1, also where time passed and nobody has said so but who sends.
+#[test]
+fn nothing_is_sent_once_consent_has_run_out() {
+    let (mut a, mut b) = pair();
+    meet(&mut a, &mut b);
+    let mut memory = [0; 1500];
+    let mut send = |after| {
+        let batch = &mut Batch::new(&mut memory, 1, 1200);
+        a.send_with(epoch() + Duration::from_secs(after), batch, |out| Ok::<_, SendError>(out.put(b"x")?))
+    };
+    assert_eq!((send(29), send(31), send(31)), (Ok(()), Err(SendError::NoPath), Err(SendError::NoPath)));
+    assert_eq!(a.state(), State::Failed(Failure::ConsentExpired));
+}
+
 #[test]
 fn a_datagram_is_no_longer_than_the_limit() {
     let (mut a, mut b) = pair();

@@ -51,7 +51,7 @@ pub(crate) struct Track {
     last: u64,
     step: u64,
     newest: u64,
-    /// The part of a picture that was read last, if nothing is missing since.
+    /// The part of a picture that was read last.
     last_part: Option<Part>,
     concealed: Option<Gap>,
     /// The frame that was put together, and what is known of it.
@@ -534,7 +534,6 @@ impl Track {
 
     /// Packets are missing for good.
     fn lose(&mut self) {
-        self.last_part = None;
         (self.lost, self.lost_before_frame) = (true, true);
         if self.wait_for_key_frame {
             self.needs_key_frame = true;
