@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use media::{
-    BandwidthEstimator, ControlConfig, FecConfig, PacketResult, Probe, Rtp, RtpConfig, SenderConfig,
-    SenderId, SentPacket, SharedPackets,
+    BandwidthEstimator, ControlConfig, FecConfig, OutgoingFrame, PacketResult, Probe, Rtp, RtpConfig,
+    SenderConfig, SenderId, SentPacket, SharedPackets,
 };
 use proto::{Instant, Writer};
 use rtp::extension::{ExtensionMap, Kind};
@@ -103,6 +103,30 @@ fn packets_have_the_header_extensions_that_hold_when_they_begin_to_wait() {
     assert_eq!((after.element(5), after.element(4)), (None, None));
     assert!(after.element(9).is_some_and(|time| time != [0; 3]), "when it left");
     assert!([before, after].iter().all(|packet| packet.payload() == PAYLOAD));
+}
+
+/// AV1 RTP specification, appendix A.8.1.
+#[test]
+fn a_dependency_descriptor_says_of_each_packet_which_part_of_its_frame_it_is() {
+    let mut config = video_sender();
+    config.extensions.set(14, Kind::DependencyDescriptor).unwrap();
+    let mut middle = Middle::new(config);
+    let mut flags_of = |len, flags| {
+        let descriptor = [flags, 1, 2, 3];
+        let bytes = support::vp8(1, true, len);
+        let frame = OutgoingFrame {
+            bytes: &bytes,
+            extensions: &[(Kind::DependencyDescriptor, &descriptor)],
+            ..OutgoingFrame::default()
+        };
+        middle.rtp.sender(middle.id).unwrap().send_frame(epoch(), 0, &frame).unwrap();
+        let sent = middle.drain();
+        let values = sent.iter().map(|bytes| Packet::decode(bytes).unwrap().element(14).unwrap());
+        values.map(|value| (value[0], value[1..] == descriptor[1..])).collect::<Vec<_>>()
+    };
+    assert_eq!(flags_of(500, 0x25), [(0xe5, true)]);
+    assert_eq!(flags_of(3000, 0xe5), [(0xa5, true), (0x25, true), (0x65, true)]);
+    assert_eq!(flags_of(2000, 0), [(0x80, true), (0x40, true)]);
 }
 
 #[test]

@@ -121,21 +121,27 @@ fn of(codec: Codec, mut sends: SenderConfig, mut takes: ReceiverConfig) -> (Send
     (sends, takes)
 }
 
-/// Sends twenty frames of a packet each with this dependency descriptor, whose repair is lost. Gives the numbers of what was lost.
+/// Sends twenty frames of so many packets each, with these numbers in dependency descriptors, whose repair is lost. Gives the numbers of
+/// what was lost, but for the last one's, behind which nothing comes.
 fn without_repair(
     sends: SenderConfig,
+    packets: usize,
     bob: &mut Rtp,
-    describe: impl Fn(u16) -> Option<[u8; 3]>,
+    number_of: impl Fn(u16) -> Option<u16>,
     mut came: impl FnMut(&mut Rtp),
 ) -> Vec<u16> {
     let mut alice = support::rtp("alice", 25);
     let id = alice.add_sender(sends).unwrap();
-    let mut lost = Vec::new();
+    let (mut lost, mut of_last) = (Vec::new(), Vec::new());
     for frame in 0..20_u16 {
-        let descriptor = describe(frame);
+        lost.append(&mut of_last);
+        let descriptor = number_of(frame).map(|number| {
+            let [high, low] = number.to_be_bytes();
+            [5, high, low]
+        });
         let values = descriptor.as_ref().map(|value| (Kind::DependencyDescriptor, value.as_slice()));
         // A slice of a key frame of H.264, or a frame of whatever it is.
-        let bytes = [&[0, 0, 0, 1, 0x65][..], &[0x88; 500]].concat();
+        let bytes = [&[0, 0, 0, 1, 0x65][..], &vec![0x88; packets * 1000 - 500]].concat();
         let frame = OutgoingFrame {
             bytes: &bytes,
             timestamp: u32::from(frame) * 3000,
@@ -144,10 +150,10 @@ fn without_repair(
         };
         alice.sender(id).unwrap().send_frame(epoch(), 0, &frame).unwrap();
         let sent = drain(&mut alice, epoch(), 1500);
-        assert_eq!(sent.len(), 2);
+        assert!(sent.len() > packets);
         for mut bytes in sent {
             if is_repair(&bytes) {
-                lost.push(number(&bytes));
+                of_last.push(number(&bytes));
             } else {
                 deliver(bob, epoch(), &mut bytes);
                 came(bob);
@@ -160,46 +166,44 @@ fn without_repair(
 /// As libwebrtc leaves pictures unnumbered where the descriptor is agreed upon.
 #[test]
 fn lost_repair_is_told_from_lost_media_by_dependency_descriptors() {
-    let whole = |frame: u16| {
-        let [high, low] = frame.wrapping_sub(10).to_be_bytes();
-        Some([0xc0, high, low])
-    };
-    for codec in [Codec::H264, Codec::OtherVideo { clock_rate: 90_000 }] {
-        let frames = |describe: &dyn Fn(u16) -> Option<[u8; 3]>| {
+    let numbered = |frame: u16| Some(frame.wrapping_sub(10));
+    for (codec, packets) in
+        [(Codec::H264, 1), (Codec::H264, 3), (Codec::OtherVideo { clock_rate: 90_000 }, 1)]
+    {
+        let frames = |number_of: &dyn Fn(u16) -> Option<u16>| {
             let (sends, takes) = of(codec, sender(1), receiver());
             let mut bob = support::rtp("bob", 26);
             let id = bob.add_receiver(takes).unwrap();
             let mut frames = 0;
-            without_repair(sends, &mut bob, describe, |bob| {
+            without_repair(sends, packets, &mut bob, number_of, |bob| {
                 frames += u32::from(bob.receiver(id).unwrap().poll_frame(epoch()).is_some());
             });
             frames
         };
-        assert_eq!(frames(&|frame| whole(frame)), 20, "{codec:?}");
+        assert_eq!(frames(&|frame| numbered(frame)), 20, "{codec:?} {packets}");
         assert!(frames(&|_| None) < 2, "what is missing is waited for");
-        assert!(frames(&|frame| whole(frame * 2)) < 2, "whole frames may be missing");
+        assert!(frames(&|frame| numbered(frame * 2)) < 2, "whole frames may be missing");
     }
 }
 
 #[test]
 fn lost_repair_is_told_to_forwarders_by_dependency_descriptors() {
-    let omitted = |descriptor: Option<u8>| {
-        let (sends, mut takes) = of(Codec::Av1, sender(1), receiver());
+    let omitted = |packets, number_of: &dyn Fn(u16) -> Option<u16>| {
+        let (sends, mut takes) = of(Codec::H264, sender(1), receiver());
         takes.output = Output::Packets;
         let mut bob = support::rtp("bob", 27);
         let id = bob.add_receiver(takes).unwrap();
         let mut omitted = Vec::new();
-        let describe = |frame: u16| descriptor.map(|flags| [flags, 0, frame.to_be_bytes()[1]]);
-        let lost = without_repair(sends, &mut bob, describe, |bob| {
+        let lost = without_repair(sends, packets, &mut bob, number_of, |bob| {
             let receiver = bob.receiver(id).unwrap();
             omitted.extend(std::iter::from_fn(|| receiver.poll_omitted()).map(|(_, number)| number & 0xffff));
         });
         (lost.into_iter().map(u64::from).collect::<Vec<_>>(), omitted)
     };
-    let (lost, told) = omitted(Some(0xc5));
-    assert_eq!(told, lost[..19], "all but the last, behind which nothing came");
-    // Where frames go on in other packets, those may be missing.
-    for flags in [Some(0x85), Some(0x45), Some(0x05), None] {
-        assert_eq!(omitted(flags).1, [], "{flags:?}");
+    for packets in [1, 3] {
+        let (lost, told) = omitted(packets, &Some);
+        assert_eq!(told, lost);
+        assert_eq!(omitted(packets, &|_| None).1, []);
+        assert_eq!(omitted(packets, &|frame| Some(frame * 2)).1, [], "whole frames may be missing");
     }
 }

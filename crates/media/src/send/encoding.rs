@@ -1,4 +1,5 @@
 mod adopt;
+mod descriptor;
 mod red;
 mod repair;
 
@@ -37,8 +38,8 @@ pub struct OutgoingFrame<'a> {
     pub captured: Option<NtpTime>,
     /// How loud it is (RFC 6464).
     pub audio_level: Option<AudioLevel>,
-    /// Values of other header extensions, as they stand in each packet of the frame; those that were not agreed on are left out. A
-    /// dependency descriptor differs between the packets of a frame, so that who has several goes by packets.
+    /// Values of other header extensions, as they stand in each packet of the frame; those that were not agreed on are left out. Of a
+    /// dependency descriptor the two bits that say which part of the frame a packet is are set for each.
     pub extensions: &'a [(Kind, &'a [u8])],
 }
 
@@ -197,6 +198,7 @@ impl Encoding {
         if !self.history.has_room(packets.saturating_add(in_red.repairs(packets)), frame.bytes.len()) {
             return Err(SendError::Blocked);
         }
+        let begin = self.next;
         let (history, next) = (&mut self.history, &mut self.next);
         let mut first = true;
         let mut failed = None;
@@ -214,6 +216,7 @@ impl Encoding {
             }
         };
         let divided = self.packetizer.frame(frame.bytes, timestamp.0, frame.layering, max, &mut take);
+        descriptor::tell_parts(history, config, frame, begin..*next);
         in_red.end(next, history);
         self.ulpfec = in_red.group;
         self.stats.unrepaired = self.stats.unrepaired.saturating_add(in_red.unrepaired);

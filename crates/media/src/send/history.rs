@@ -301,7 +301,8 @@ impl History {
         (self.bytes, self.waiting_bytes) = (0, 0);
     }
 
-    fn get_mut(&mut self, number: u64) -> Option<&mut Stored> {
+    /// The packet of a number, to be changed before it goes.
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Stored> {
         let at = self.place(number).ok()?;
         self.packets.get_mut(at)
     }
