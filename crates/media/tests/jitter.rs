@@ -10,7 +10,7 @@ mod support;
 
 use std::time::Duration;
 
-use media::{Content, Receiver, ReceiverConfig};
+use media::{Content, Receiver, ReceiverConfig, StreamId};
 use proptest::prelude::*;
 use proto::{Instant, Writer};
 use rtp::payload::{PictureId, vp8 as format};
@@ -72,6 +72,40 @@ fn drain(receiver: &mut Receiver, now: Instant, out: &mut Vec<(usize, Vec<u8>)>)
         let at = u32::from_be_bytes(bytes[10..14].try_into().unwrap());
         out.push((usize::try_from(at).unwrap(), bytes.to_vec()));
     }
+}
+
+/// Carries packets over, one a millisecond. Gives how often a key frame was asked for, and of the frames that came which they are and
+/// whether they follow loss.
+fn asked(packets: &[(usize, Vec<u8>)]) -> (u64, Vec<(usize, bool)>) {
+    let mut bob = support::rtp("bob", 3);
+    let mut config = video_receiver();
+    config.probation = 0;
+    let id = bob.add_receiver(config).unwrap();
+    let (mut now, mut frames) = (epoch(), Vec::new());
+    for (_, bytes) in packets {
+        now += Duration::from_millis(1);
+        support::deliver(&mut bob, now, &mut bytes.clone());
+        bob.handle_timeout(now);
+        while let Some(frame) = bob.receiver(id).unwrap().poll_frame(now) {
+            let Content::Media { bytes, after_loss, .. } = frame.content else { panic!("it is video") };
+            frames.push((u32::from_be_bytes(bytes[10..14].try_into().unwrap()) as usize, after_loss));
+        }
+        while bob.poll_rtcp(now, &mut Writer::new(&mut [0; 1500])) {}
+    }
+    (bob.receiver(id).unwrap().stats(StreamId(0)).unwrap().key_frame_requests, frames)
+}
+
+/// RFC 4585 §6.3.1: a PLI tells of loss.
+#[test]
+fn a_stream_that_begins_with_a_key_frame_is_asked_for_none() {
+    let all = packets(9, &[3000, 400, 400], 10);
+    assert!(all.len() > 15);
+    assert_eq!(asked(&all), (0, vec![(0, false), (1, false), (2, false)]));
+    // Its begin was missed.
+    assert_eq!(asked(&all[1..]), (1, vec![]));
+    // It had begun.
+    let later = packets(9, &[400; 6], 10).split_off(3);
+    assert_eq!(asked(&later), (1, vec![]));
 }
 
 #[test]

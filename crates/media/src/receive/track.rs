@@ -264,7 +264,12 @@ impl Track {
     /// The source began anew with `number`: nothing before it is of use.
     pub(crate) fn restart(&mut self, number: u64) {
         self.buffer.restart(number);
-        self.lose();
+        if self.started {
+            self.lose();
+        } else {
+            // What came before it is not known, and may be no loss: its first frame may be a key frame, as it should.
+            self.lost = true;
+        }
     }
 
     /// Puts the next frame together, if it is its turn.
