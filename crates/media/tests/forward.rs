@@ -144,6 +144,50 @@ fn what_waits_is_the_same_as_what_goes_at_once_and_keeps_no_names_of_others() {
     }
 }
 
+/// What of a source goes on in which frame, by its dependency descriptor: at once, or after it has waited.
+fn frames_forwarded(waits: bool, packets_of: &[(u32, u64, u16)]) -> Vec<u16> {
+    let mut theirs = rtp::extension::ExtensionMap::default();
+    theirs.set(4, rtp::extension::Kind::DependencyDescriptor).unwrap();
+    let mut config = video_sender();
+    config.extensions.set(12, rtp::extension::Kind::DependencyDescriptor).unwrap();
+    let (mut middle, mut packets) = (rtp("middle", 2), SharedPackets::default());
+    let id = middle.add_sender(config).unwrap();
+    let forward = |(source, number, frame): &(u32, u64, u16)| {
+        let (now, [high, low]) = (epoch(), frame.to_be_bytes());
+        let mut bytes = vec![0x90, 96, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 0xbe, 0xde, 0, 2];
+        bytes.extend([0x43, 0xc5, high, low, 0x7f, 0, 0, 0, 0x10, 1, 2, 3]);
+        let sent = if waits {
+            let packet = packets.share(&bytes, &theirs).unwrap();
+            middle.sender(id).unwrap().write_rtp(now, 0, (*source, *number), &packet).unwrap();
+            drain(&mut middle, now).remove(0)
+        } else {
+            let len = bytes.len();
+            bytes.resize(len + 64, 0);
+            let mut packet = PacketMut::decode(&mut bytes, len).unwrap();
+            middle.forward(now, id, 0, (*source, *number), &mut packet, &theirs).unwrap();
+            packet.bytes().to_vec()
+        };
+        let Some([0xc5, high, low, 0x7f]) = Packet::decode(&sent).unwrap().element(12) else {
+            panic!("{sent:?}")
+        };
+        u16::from_be_bytes([*high, *low])
+    };
+    packets_of.iter().map(forward).collect()
+}
+
+/// AV1 RTP specification, appendix A.8.1: numbers of frames rise. libwebrtc drops key frames with lower ones.
+#[test]
+fn frames_are_counted_on_when_another_source_takes_over() {
+    for waits in [false, true] {
+        let of = |packets: &[(u32, u64, u16)]| frames_forwarded(waits, packets);
+        assert_eq!(of(&[(1, 7, 5000), (1, 8, 5001), (1, 9, 5001)]), [5000, 5001, 5001]);
+        let switched =
+            [(1, 7, 5000), (1, 9, 5002), (2, 3, 300), (2, 5, 301), (2, 4, 300), (3, 1, 0xffff), (3, 2, 0)];
+        assert_eq!(of(&switched), [5000, 5002, 5003, 5004, 5003, 5005, 5006], "{waits}");
+        assert_eq!(of(&[(1, 7, 0xffff), (2, 1, 9), (1, 8, 0xffff)]), [0xffff, 0, 1], "{waits}");
+    }
+}
+
 fn picture(packet: &Packet<'_>) -> u16 {
     vp8::Descriptor::decode(packet.payload()).unwrap().0.picture_id.map(PictureId::value).unwrap()
 }

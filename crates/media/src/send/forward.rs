@@ -8,8 +8,8 @@ use rtp::{PacketMut, RtpTimestamp, SequenceNumber};
 use crate::later::Blank;
 use crate::{Codec, clock};
 
-/// Makes one stream of packets that come from several: numbers without gaps but those of losses, times that go on, pictures that are
-/// counted on.
+/// Makes one stream of packets that come from several: numbers without gaps but those of losses, times that go on, pictures and frames
+/// that are counted on.
 ///
 /// Each source has an offset between its numbers and ours, from its first packet on; leaving packets out lowers it for those behind, as
 /// long as none of those has got its number. Offsets are remembered by where they begin, so that packets that come late get the one of
@@ -31,6 +31,8 @@ pub(crate) struct Forward {
     last_picture: Option<u16>,
     base_offset: u8,
     last_base: Option<u8>,
+    frame_offset: u16,
+    last_frame: Option<u16>,
 }
 
 impl Blank for Forward {
@@ -129,11 +131,34 @@ impl Forward {
         None
     }
 
-    /// Changes time and picture of a packet. `fresh`: it is the first of its source.
-    pub(crate) fn rewrite(&mut self, now: Instant, packet: &mut PacketMut<'_>, codec: Codec, fresh: bool) {
+    /// Changes time and picture of a packet. `fresh`: it is the first of its source; `descriptor`: the identifier of dependency
+    /// descriptors, if they have one.
+    pub(crate) fn rewrite(
+        &mut self,
+        now: Instant,
+        packet: &mut PacketMut<'_>,
+        codec: Codec,
+        fresh: bool,
+        descriptor: Option<u8>,
+    ) {
         let theirs = packet.as_packet().header().timestamp;
         packet.set_timestamp(self.timestamp(now, theirs, codec, fresh));
         self.rewrite_payload(packet.payload_mut(), codec, fresh);
+        self.rewrite_descriptor(packet, fresh, descriptor);
+    }
+
+    /// Changes the frame that a packet is of, where its dependency descriptor tells (AV1 RTP specification, appendix A.8.1). What it
+    /// rests on is told by distances, which stay. libwebrtc drops key frames whose number is lower than the one before.
+    pub(crate) fn rewrite_descriptor(
+        &mut self,
+        packet: &mut PacketMut<'_>,
+        fresh: bool,
+        descriptor: Option<u8>,
+    ) {
+        let value = descriptor.and_then(|id| packet.element_mut(id));
+        let Some([_, high, low, ..]) = value else { return };
+        let theirs = u16::from_be_bytes([*high, *low]);
+        [*high, *low] = self.frame(theirs, fresh).to_be_bytes();
     }
 
     /// Our time of a packet.
@@ -194,6 +219,18 @@ impl Forward {
         let ahead = ours.wrapping_sub(self.last_picture.unwrap_or(ours)) & 0x7fff;
         if self.last_picture.is_none() || ahead < 0x4000 {
             self.last_picture = Some(ours);
+        }
+        ours
+    }
+
+    /// Our number of a frame.
+    fn frame(&mut self, theirs: u16, fresh: bool) -> u16 {
+        if fresh && let Some(last) = self.last_frame {
+            self.frame_offset = last.wrapping_add(1).wrapping_sub(theirs);
+        }
+        let ours = theirs.wrapping_add(self.frame_offset);
+        if self.last_frame.is_none_or(|last| ours.wrapping_sub(last) < 0x8000) {
+            self.last_frame = Some(ours);
         }
         ours
     }

@@ -37,7 +37,8 @@ impl Encoding {
             packet.set_element(id, zeros)?;
         }
         let (number, fresh) = self.forward.place(source, number, self.next).ok_or(SendError::Late)?;
-        self.forward.rewrite(now, packet, config.codec, fresh);
+        let descriptor = config.extensions.id(Kind::DependencyDescriptor);
+        self.forward.rewrite(now, packet, config.codec, fresh, descriptor);
         packet.set_ssrc(self.ssrc);
         packet.set_payload_type(config.payload_type);
         packet.set_sequence_number(wire(number));
@@ -102,6 +103,12 @@ impl Encoding {
         let end = memory.len().saturating_sub(packet.padding().into());
         let payload = memory.get_mut(end.saturating_sub(own.len())..end).unwrap_or_default();
         self.forward.rewrite_payload(payload, config.codec, fresh);
+        if packet.elements().any(|(kind, _)| kind == Kind::DependencyDescriptor) {
+            let (len, descriptor) = (memory.len(), config.extensions.id(Kind::DependencyDescriptor));
+            if let Ok(mut head) = PacketMut::decode(memory, len) {
+                self.forward.rewrite_descriptor(&mut head, fresh, descriptor);
+            }
+        }
         let (payload_type, ssrc) = (config.payload_type, self.ssrc);
         Header { marker, payload_type, sequence_number: wire(number), timestamp, ssrc }.patch(memory);
         self.next = self.next.max(number.saturating_add(1));
