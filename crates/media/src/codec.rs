@@ -127,6 +127,13 @@ impl Depacketizer {
         }
     }
 
+    /// A frame of this time was read in another format.
+    pub(crate) const fn skip_to(&mut self, timestamp: u32) {
+        if let Self::Red(it) = self {
+            it.skip_to(timestamp);
+        }
+    }
+
     pub(crate) fn poll_frame(&mut self) -> Option<Result<Frame<'_>, Broken>> {
         match self {
             Self::Opus(it) => it.poll_frame(),

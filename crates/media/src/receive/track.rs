@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use proto::Instant;
-use rtp::payload::{Limits, Outline, Payload};
+use rtp::payload::{Limits, Outline, Payload, red};
 use rtp::{Header, NtpTime, Packet, PayloadType, RtpTimestamp};
 
 use super::StreamId;
-use super::buffer::{Buffer, Refused};
+use super::buffer::{Buffer, Refused, Slot};
 use super::delay::{Delay, DelayLimits};
 use super::nack::Missing;
 use super::part::{Holds, Part};
@@ -51,6 +51,8 @@ pub(crate) struct Track {
     last: u64,
     step: u64,
     newest: u64,
+    /// The time of the packet that was read last.
+    last_read: Option<RtpTimestamp>,
     /// The part of a picture that was read last.
     last_part: Option<Part>,
     concealed: Option<Gap>,
@@ -209,6 +211,7 @@ impl Track {
             last: 0,
             step: 0,
             newest: FIRST_TIMESTAMP,
+            last_read: None,
             last_part: None,
             concealed: None,
             bytes: Vec::new(),
@@ -453,11 +456,7 @@ impl Track {
                 return false;
             }
             if gap {
-                self.conceal(header);
-                while self.buffer.next() < number {
-                    self.buffer.skip();
-                }
-                (self.lost, self.lost_before_frame) = (true, true);
+                self.bridge(number, header);
                 return true;
             }
         } else if gap && self.goes_on() {
@@ -485,6 +484,7 @@ impl Track {
             return;
         };
         let Header { marker, payload_type, timestamp, .. } = slot.header;
+        let before = self.last_read.replace(timestamp);
         self.note_part(timestamp, slot.arrived);
         let extended = self.extend(timestamp);
         if extended > self.last {
@@ -495,6 +495,9 @@ impl Track {
             let codec = format.codec;
             self.last_part = part;
             let depacketizer = format.depacketizer.get_or_insert_with(|| Depacketizer::new(codec, limits));
+            if let Some(before) = before {
+                depacketizer.skip_to(before.0);
+            }
             let after_loss = std::mem::take(&mut self.lost);
             let payload = Payload { bytes: &slot.bytes, timestamp: timestamp.0, marker, after_loss };
             // What is refused is counted there, and the frame that it belongs to comes out as broken.
@@ -546,13 +549,41 @@ impl Track {
         }
     }
 
-    /// Audio up to the packet of `header` is missing.
-    fn conceal(&mut self, header: Header) {
+    /// Packets of audio are missing in front of that of `header`. It may bring what was in them; the rest is concealed.
+    fn bridge(&mut self, number: u64, header: Header) {
+        let own = self.extend(header.timestamp);
+        let oldest = self.buffer.head().and_then(|head| self.oldest_repeated(head)).unwrap_or(own);
         let expected = self.last.saturating_add(self.step);
-        let duration = self.extend(header.timestamp).saturating_sub(expected);
+        let duration = oldest.saturating_sub(expected);
         if self.step > 0 && duration > 0 {
             self.concealed = Some(Gap { payload_type: header.payload_type, timestamp: expected, duration });
         }
+        if duration > 0 || oldest == own {
+            (self.lost, self.lost_before_frame) = (true, true);
+        }
+        while self.buffer.next() < number {
+            self.buffer.skip();
+        }
+        if self.step > 0 {
+            // What was missing makes no frame longer.
+            self.last = self.last.max(own.saturating_sub(self.step));
+        }
+        if oldest < own {
+            // It is the turn of the oldest.
+            self.read();
+        }
+    }
+
+    /// The time of the oldest frame that a packet repeats (RFC 2198) and that has not been read yet.
+    fn oldest_repeated(&self, slot: &Slot) -> Option<u64> {
+        let Codec::RedundantAudio { primary, .. } = self.codec(slot.header.payload_type)? else {
+            return None;
+        };
+        let own = self.extend(slot.header.timestamp);
+        let blocks = red::blocks(&slot.bytes).ok()?;
+        let repeated = blocks.filter(|block| block.payload_type == primary.get() && !block.data.is_empty());
+        let times = repeated.map(|block| own.saturating_sub(block.timestamp_offset.into()));
+        times.filter(|time| *time > self.last).min()
     }
 
     /// When it is the turn of the oldest packet, or of what is missing before it.

@@ -218,11 +218,7 @@ impl Depacketizer {
                 continue;
             }
             let timestamp = payload.timestamp.wrapping_sub(block.timestamp_offset.into());
-            let is_new = self.newest.is_none_or(|newest| {
-                let ahead = timestamp.wrapping_sub(newest);
-                ahead != 0 && ahead <= u32::MAX / 2
-            });
-            if block.data.is_empty() || !is_new {
+            if block.data.is_empty() || !self.is_new(timestamp) {
                 continue;
             }
             let whole = Payload { timestamp, after_loss: false, ..payload };
@@ -234,6 +230,19 @@ impl Depacketizer {
             used = Ok(());
         }
         used.map_err(|discard| self.assembly.discard(discard))
+    }
+
+    /// A frame of this time came by other means: neither it nor what is older is taken any more.
+    pub const fn skip_to(&mut self, timestamp: u32) {
+        if self.is_new(timestamp) {
+            self.newest = Some(timestamp);
+        }
+    }
+
+    const fn is_new(&self, timestamp: u32) -> bool {
+        let Some(newest) = self.newest else { return true };
+        let ahead = timestamp.wrapping_sub(newest);
+        ahead != 0 && ahead <= u32::MAX / 2
     }
 
     /// The oldest frame that waits, or that it is broken.
