@@ -118,6 +118,21 @@ fn a_peer_that_cannot_estimate_is_told_what_the_path_carries_and_keeps_to_it() {
 }
 
 #[test]
+fn of_a_peer_that_gives_no_feedback_reports_say_what_the_path_carries() {
+    let (mut call, video, audio) = call(TransportFeedback::None);
+    call.alice.set_claim(Claimant::Stream(video, 0), Some(claim(50_000, 3_000_000, true)));
+    call.alice.set_claim(Claimant::Stream(audio, 0), Some(claim(40_000, 40_000, true)));
+    let targets: Vec<u64> = (0..12)
+        .map(|_| {
+            run(&mut call, video, audio, 10);
+            call.alice.target().unwrap()
+        })
+        .collect();
+    assert!(targets[0] >= 300_000 && targets.iter().all(|target| *target < 1_500_000), "{targets:?}");
+    assert!(targets[6..].iter().all(|target| *target > 600_000), "{targets:?}");
+}
+
+#[test]
 fn audio_that_could_be_sent_again_is_no_padding_and_nobody_wakes_for_it() {
     let (mut call, ..) = call(TransportFeedback::TransportWide);
     let mut config = audio_sender();

@@ -42,6 +42,8 @@ pub struct Gcc {
     prober: Prober,
     probes: Later<ProbeResults>,
     remote: Option<u64>,
+    /// What the losses in reports allow, where they are all that the peer tells.
+    reported: Option<u64>,
     wanted: Option<u64>,
     target: u64,
     round_trip: Duration,
@@ -70,6 +72,7 @@ impl Gcc {
             prober: Prober::new(max),
             probes: Later::NEW,
             remote: None,
+            reported: None,
             wanted: None,
             target: start,
             round_trip: INITIAL_ROUND_TRIP,
@@ -98,16 +101,18 @@ impl Gcc {
 
     fn set_target(&mut self, now: Instant) {
         let before = self.target;
-        let least = [self.loss.limit(self.config.min), self.remote].into_iter().flatten().min();
+        let limits = [self.loss.limit(self.config.min), self.remote, self.reported];
+        let least = limits.into_iter().flatten().min();
         let target = least.map_or_else(|| self.delays.rate(), |least| least.min(self.delays.rate()));
         self.target = target.clamp(self.config.min, self.config.max);
         self.prober.dropped(now, before, self.target);
     }
 
     fn silence_ends(&self) -> Option<Instant> {
-        let is_old_peer = !self.has_feedback && self.remote.is_some();
-        let silence = if is_old_peer { OLD_SILENCE } else { SILENCE };
-        Some(self.unheard? + silence + self.round_trip * 2)
+        let silence = if self.has_feedback { SILENCE } else { OLD_SILENCE };
+        // Of a peer that has never told anything nothing is missed.
+        let tells = self.has_feedback || self.remote.is_some();
+        Some(self.unheard.filter(|_| tells)? + silence + self.round_trip * 2)
     }
 }
 
@@ -123,7 +128,7 @@ impl BandwidthEstimator for Gcc {
         if results.is_empty() {
             return;
         }
-        (self.unheard, self.has_feedback) = (None, true);
+        (self.unheard, self.has_feedback, self.reported) = (None, true, None);
         if let Some(sample) = FeedbackReader::round_trip(now, results) {
             self.round_trip = (self.round_trip * 7 + sample.min(MAX_ROUND_TRIP)) / 8;
         }
@@ -166,6 +171,26 @@ impl BandwidthEstimator for Gcc {
         self.set_target(now);
     }
 
+    /// draft-ietf-rmcat-gcc-02 §6.
+    fn handle_report(&mut self, now: Instant, lost: u64, expected: u64) {
+        if self.has_feedback || expected == 0 {
+            return;
+        }
+        let share = real(lost.min(expected)) / real(expected);
+        let (target, rate) = (real(self.target), self.delays.rate());
+        if share > MUCH_LOSS {
+            self.reported = Some(whole(target * (1.0 - share / 2.0)));
+        } else if share < LITTLE_LOSS {
+            let more = whole(target * REPORTED_GROWTH);
+            self.reported = self.reported.map(|_| more).filter(|more| *more < rate);
+            // A peer that estimates for us says itself when there is more; and what is not used shows nothing.
+            if self.reported.is_none() && self.remote.is_none() && self.alr.since().is_none() {
+                self.delays.set(now, more.max(rate));
+            }
+        }
+        self.set_target(now);
+    }
+
     fn set_remote_limit(&mut self, limit: Option<u64>) {
         self.remote = limit;
         if let Some(limit) = limit
@@ -174,7 +199,8 @@ impl BandwidthEstimator for Gcc {
             // A peer that tells nothing else estimates for us. From what has come nobody can tell of more than twice as much.
             self.unheard = None;
             self.delays.set(self.last_sent, limit.min(self.target.saturating_mul(2)));
-            self.target = self.delays.rate();
+            self.target =
+                self.reported.map_or(self.delays.rate(), |reported| reported.min(self.delays.rate()));
         }
         self.target = limit.map_or(self.target, |limit| self.target.min(limit).max(self.config.min));
     }
@@ -185,8 +211,8 @@ impl BandwidthEstimator for Gcc {
 
     fn handle_timeout(&mut self, now: Instant) {
         if self.silence_ends().is_some_and(|ends| ends <= now) {
-            // Nobody says that anything arrives: what was known of the path is less and less true.
-            self.unheard = Some(now);
+            // Nobody says that anything arrives: what was known of the path is less and less true, with each packet that leaves.
+            self.unheard = None;
             self.delays.set(now, whole(real(self.delays.rate()) * SILENT));
             self.set_target(now);
         }
@@ -226,6 +252,10 @@ const OLD_SILENCE: Duration = Duration::from_secs(3);
 const SCALABLE_PACING: u64 = 110;
 const CLASSIC_PACING: u64 = 150;
 const SILENT: f64 = 0.8;
+/// draft-ietf-rmcat-gcc-02 §6: shares of loss above which the rate falls, and below which it grows with each report.
+const MUCH_LOSS: f64 = 0.1;
+const LITTLE_LOSS: f64 = 0.02;
+const REPORTED_GROWTH: f64 = 1.05;
 
 #[cfg(test)]
 mod tests {
@@ -411,27 +441,79 @@ mod tests {
     }
 
     #[test]
-    fn without_feedback_the_rate_falls_to_the_least_and_no_lower() {
-        let mut gcc = Gcc::new(BandwidthConfig::default());
-        let mut now = Instant::from_nanos(1_000_000_000);
-        let sent = SentPacket {
-            transport: 1,
-            ssrc: Ssrc(1),
-            sequence: SequenceNumber(1),
-            bytes: 1000,
-            at: now,
-            kind: PacketKind::Audio,
-            probe: None,
-            told: false,
-        };
-        assert_eq!(gcc.poll_timeout(), None);
-        gcc.handle_sent(now, &sent);
+    fn while_packets_leave_and_nobody_tells_of_them_any_more_the_rate_falls_to_the_least() {
+        let mut path = Path::new(BandwidthConfig::default());
+        let found = path.run(10, 2_000_000, u64::MAX);
+        path.waiting.clear();
         for _ in 0..40 {
-            now = gcc.poll_timeout().unwrap();
-            gcc.handle_timeout(now);
-            assert!(gcc.poll_timeout().unwrap() > now);
+            path.send(2_000_000, None);
+            path.now = path.gcc.poll_timeout().unwrap();
+            path.gcc.handle_timeout(path.now);
         }
-        assert_eq!(gcc.target(), 30_000);
+        assert!(found > 1_000_000 && path.gcc.target() == 30_000, "{found} {}", path.gcc.target());
+    }
+
+    #[test]
+    fn while_nothing_leaves_nothing_is_missed() {
+        let mut path = Path::new(BandwidthConfig::default());
+        let found = path.run(10, 2_000_000, u64::MAX);
+        // Feedback on the last packet is lost: that is once too little.
+        path.send(2_000_000, None);
+        while let Some(due) = path.gcc.poll_timeout().filter(|due| *due < path.now + Duration::from_secs(60))
+        {
+            path.gcc.handle_timeout(due);
+        }
+        assert!(path.gcc.target() >= found * 79 / 100, "{found} {}", path.gcc.target());
+        assert_eq!(path.gcc.poll_timeout(), None);
+    }
+
+    /// What is left of 300 kbit/s after so many seconds of reports each second, where nothing else is told.
+    fn by_reports(gcc: &mut Gcc, seconds: u64, used: u64, lost: u64) -> u64 {
+        let mut path = Path::new(BandwidthConfig::default());
+        std::mem::swap(&mut path.gcc, gcc);
+        for _ in 0..seconds {
+            for _ in 0..20 {
+                (0..used).for_each(|_| path.send(10_000_000, None));
+                path.now += Duration::from_millis(50);
+                path.gcc.handle_timeout(path.now);
+            }
+            path.gcc.handle_report(path.now, lost, 100);
+        }
+        std::mem::swap(&mut path.gcc, gcc);
+        gcc.target()
+    }
+
+    #[test]
+    fn reports_are_gone_by_where_nothing_else_is_told() {
+        let gcc = || Gcc::new(BandwidthConfig::default());
+        assert_eq!(by_reports(&mut gcc(), 30, 10, 5), 300_000, "2 to 10 % are no reason for anything");
+        assert_eq!(by_reports(&mut gcc(), 1, 10, 20), 270_000);
+        assert_eq!(by_reports(&mut gcc(), 40, 10, 50), 30_000);
+        let grown = by_reports(&mut gcc(), 10, 10, 0);
+        assert!((480_000..490_000).contains(&grown), "5 % each time: {grown}");
+        assert_eq!(by_reports(&mut gcc(), 30, 1, 0), 300_000, "what is not used shows nothing");
+        let mut recovers = gcc();
+        by_reports(&mut recovers, 2, 10, 20);
+        let recovered = by_reports(&mut recovers, 20, 10, 0);
+        assert!(recovered > 300_000, "{recovered}");
+        // Who is told of single packets goes by those.
+        let mut path = Path::new(BandwidthConfig::default());
+        let found = path.run(5, 2_000_000, u64::MAX);
+        path.gcc.handle_report(path.now, 50, 100);
+        assert_eq!(path.gcc.target(), found);
+    }
+
+    #[test]
+    fn losses_in_reports_count_beside_the_limit_of_an_old_peer() {
+        let mut path = Path::new(BandwidthConfig::default());
+        path.send(10_000_000, None);
+        path.gcc.set_remote_limit(Some(250_000));
+        path.gcc.handle_report(path.now, 20, 100);
+        assert_eq!(path.gcc.target(), 225_000);
+        path.gcc.set_remote_limit(Some(250_000));
+        assert_eq!(path.gcc.target(), 225_000);
+        (0..3).for_each(|_| path.gcc.handle_report(path.now, 0, 100));
+        assert_eq!(path.gcc.target(), 250_000, "and no more than it says");
     }
 
     #[test]

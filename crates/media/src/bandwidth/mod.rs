@@ -39,6 +39,12 @@ pub trait BandwidthEstimator: fmt::Debug + Send {
     /// The peer told what became of packets, each once, in the order in which they were sent.
     fn handle_feedback(&mut self, now: Instant, results: &[PacketResult]);
 
+    /// The peer reported on streams (RFC 3550 §6.4): so many of `expected` packets were lost since the reports before. It is all that
+    /// some peers tell of a path.
+    fn handle_report(&mut self, now: Instant, lost: u64, expected: u64) {
+        let _ = (now, lost, expected);
+    }
+
     /// The peer wants the rate to stay below this (REMB), or no longer wants that.
     fn set_remote_limit(&mut self, limit: Option<u64>);
 

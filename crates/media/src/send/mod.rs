@@ -19,6 +19,7 @@ pub use history::HistoryLimits;
 pub use log::{PacketKind, SentLog, SentPacket};
 pub use packetizer::Layering;
 pub use shared::{SharedPacket, SharedPackets};
+pub(crate) use stats::Losses;
 pub use stats::{EncodingStats, RemoteReport};
 pub use tones::{ToneError, ToneFormat};
 
@@ -393,17 +394,28 @@ impl Sender {
 
     /// Takes what a peer says of the streams.
     #[expect(clippy::wildcard_enum_match_arm, reason = "of many packets it is about some")]
-    pub(crate) fn handle_rtcp(&mut self, now: Instant, ntp: NtpTime, interval: Duration, packet: &Rtcp<'_>) {
+    pub(crate) fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        interval: Duration,
+        packet: &Rtcp<'_>,
+    ) -> Losses {
+        let mut losses = Losses::default();
         let now = self.advance(now);
         if matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_)) {
             self.breakers().for_each(|breaker| breaker.heard(now));
         }
         match packet {
             Rtcp::SenderReport(report) => {
-                report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
+                for block in report.reports() {
+                    losses.add(self.handle_report(now, ntp, interval, block));
+                }
             }
             Rtcp::ReceiverReport(report) => {
-                report.reports().for_each(|block| self.handle_report(now, ntp, interval, block));
+                for block in report.reports() {
+                    losses.add(self.handle_report(now, ntp, interval, block));
+                }
             }
             Rtcp::Nack(nack) => self.handle_nack(now, nack),
             Rtcp::Pli(pli) => {
@@ -432,6 +444,7 @@ impl Sender {
             }
             _ => {}
         }
+        losses
     }
 
     /// Somebody gives feedback on the path, which is about no stream.
@@ -452,14 +465,24 @@ impl Sender {
         self.notify = true;
     }
 
-    fn handle_report(&mut self, now: Instant, ntp: NtpTime, interval: Duration, block: ReportBlock) {
+    /// Gives what was lost since the report before.
+    fn handle_report(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        interval: Duration,
+        block: ReportBlock,
+    ) -> Losses {
         for encoding in self.encodings.iter_mut().filter(|encoding| encoding.rtx_ssrc == block.ssrc) {
             encoding.rtx_is_known = true;
         }
         let at = self.encodings.iter().position(|encoding| encoding.ssrc == block.ssrc);
-        let Some((at, encoding)) = at.and_then(|at| Some((at, self.encodings.get_mut(at)?))) else { return };
+        let Some((at, encoding)) = at.and_then(|at| Some((at, self.encodings.get_mut(at)?))) else {
+            return Losses::default();
+        };
         let round_trip = clock::round_trip(ntp, block.last_sr, block.delay_since_last_sr);
         let remote = &mut *encoding.remote;
+        let before = (remote.count > 0).then_some(remote.block);
         remote.block = block;
         remote.round_trip = round_trip.or(remote.round_trip);
         if let Some(trip) = round_trip {
@@ -469,6 +492,7 @@ impl Sender {
         // RFC 3550 A.3, from the other side; numbers there begin in the cycle of the first.
         let first = encoding.first & 0xffff;
         let expected = i64::from(block.highest_sequence) - first.cast_signed() + 1;
+        let losses = Losses::since(before, &block, expected);
         remote.received = u64::try_from(expected - i64::from(block.cumulative_lost)).unwrap_or(0);
         remote.count = remote.count.saturating_add(1);
         let circumstances = Circumstances {
@@ -482,6 +506,7 @@ impl Sender {
         {
             self.stop(at, reason);
         }
+        losses
     }
 
     fn handle_nack(&mut self, now: Instant, nack: &rtp::rtcp::Nack<'_>) {

@@ -23,6 +23,32 @@ pub struct RemoteReport {
     pub received: u64,
 }
 
+/// What reports tell that the reports before did not.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Losses {
+    pub(crate) lost: u64,
+    /// Packets that were sent in the meantime.
+    pub(crate) expected: u64,
+}
+
+impl Losses {
+    /// Since the block `before`; of the first block all of the `expected` packets.
+    pub(crate) fn since(before: Option<ReportBlock>, block: &ReportBlock, expected: i64) -> Self {
+        let lost = i64::from(block.cumulative_lost);
+        let (expected, lost) = before.map_or((expected, lost), |before| {
+            let highest = i64::from(block.highest_sequence) - i64::from(before.highest_sequence);
+            (highest, lost - i64::from(before.cumulative_lost))
+        });
+        let [expected, lost] = [expected, lost].map(|count| u64::try_from(count).unwrap_or(0));
+        Self { lost: lost.min(expected), expected }
+    }
+
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.lost = self.lost.saturating_add(other.lost);
+        self.expected = self.expected.saturating_add(other.expected);
+    }
+}
+
 /// What was sent of a stream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use crate::bandwidth::{
     Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
 };
 use crate::later::{Blank, Later};
-use crate::send::{Class, PacketKind, Sender};
+use crate::send::{Class, Losses, PacketKind, Sender};
 use crate::tap;
 
 /// How the rate of a transport is controlled.
@@ -172,6 +172,15 @@ impl Rtp {
             _ => return,
         };
         control.estimator.handle_feedback(now, results);
+    }
+
+    /// Takes what reports tell of streams.
+    pub(super) fn control_reports(&mut self, now: Instant, losses: Losses) {
+        if let Some(control) = &mut self.control
+            && losses.expected > 0
+        {
+            control.estimator.handle_report(now, losses.lost, losses.expected);
+        }
     }
 
     pub(super) fn control_timeout(&mut self, now: Instant) {

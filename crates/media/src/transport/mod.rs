@@ -28,7 +28,7 @@ use crate::receive::{
     StreamArrivalLimits, StreamArrivals, transport_feedback_interval,
 };
 use crate::schedule::Schedule;
-use crate::send::{SendError, Sender, SenderConfig, SenderEvent, SentLog};
+use crate::send::{Losses, SendError, Sender, SenderConfig, SenderEvent, SentLog};
 use crate::tap::Tap;
 
 /// A receiver of a transport.
@@ -327,6 +327,7 @@ impl Rtp {
         self.stats.rtcp = self.stats.rtcp.saturating_add(1);
         self.schedule.count(datagram.len());
         let (ntp, interval) = (self.config.clock.ntp(now), self.schedule.interval());
+        let mut losses = Losses::default();
         for packet in compound.packets() {
             let Ok(packet) = packet else {
                 self.stats.malformed = self.stats.malformed.saturating_add(1);
@@ -349,9 +350,10 @@ impl Rtp {
                 receiver.handle_rtcp(now, &packet);
             }
             for sender in self.senders.iter_mut() {
-                sender.handle_rtcp(now, ntp, interval, &packet);
+                losses.add(sender.handle_rtcp(now, ntp, interval, &packet));
             }
         }
+        self.control_reports(now, losses);
         let round_trip = self.senders.iter().filter_map(|(_, sender)| sender.round_trip()).min();
         if let Some(round_trip) = round_trip.filter(|round_trip| self.stats.round_trip != Some(*round_trip)) {
             self.set_round_trip(round_trip);
