@@ -199,8 +199,8 @@ impl BandwidthEstimator for Gcc {
             // A peer that tells nothing else estimates for us. From what has come nobody can tell of more than twice as much.
             self.unheard = None;
             self.delays.set(self.last_sent, limit.min(self.target.saturating_mul(2)));
-            self.target =
-                self.reported.map_or(self.delays.rate(), |reported| reported.min(self.delays.rate()));
+            let rate = self.delays.rate();
+            self.target = self.reported.map_or(rate, |reported| reported.min(rate));
         }
         self.target = limit.map_or(self.target, |limit| self.target.min(limit).max(self.config.min));
     }
