@@ -108,6 +108,60 @@ fn a_stream_that_begins_with_a_key_frame_is_asked_for_none() {
     assert_eq!(asked(&later), (1, vec![]));
 }
 
+/// Audio of 20 ms in the format with this payload type and clock, from `number` on. Gives how late each frame came out.
+fn sound(
+    receiver: &mut Receiver,
+    payload_type: u8,
+    ticks: u32,
+    numbers: std::ops::Range<u16>,
+) -> Vec<Duration> {
+    let mut late = Vec::new();
+    for number in numbers {
+        let begin = epoch() + Duration::from_millis(20) * u32::from(number);
+        let header = Header {
+            marker: false,
+            payload_type: pt(payload_type),
+            sequence_number: SequenceNumber(number),
+            timestamp: RtpTimestamp(u32::from(number) * ticks),
+            ssrc: Ssrc(7),
+        };
+        let mut memory = [0; 400];
+        let mut out = Writer::new(&mut memory);
+        Encoder::new(&mut out, header, &[]).unwrap().finish(&[0xf8; 80], 0).unwrap();
+        give(receiver, begin, out.written());
+        for step in 0..20 {
+            let now = begin + Duration::from_millis(step);
+            receiver.handle_timeout(now);
+            while let Some(frame) = receiver.poll_frame(now) {
+                assert_eq!(frame.payload_type, pt(payload_type));
+                late.push(now - frame.playout);
+            }
+        }
+    }
+    late
+}
+
+/// RFC 7160: an answer with two codecs lets the peer send either, each with its own clock.
+#[test]
+fn each_codec_has_its_own_clock() {
+    let mut config = support::audio_receiver();
+    (config.probation, config.nack) = (0, false);
+    config.formats.push((pt(0), media::Format::Media(media::Codec::G711)));
+    let mut receiver = Receiver::new(config);
+    let mut expect = |payload_type, ticks, numbers: std::ops::Range<u16>| {
+        let count = numbers.len();
+        let late = sound(&mut receiver, payload_type, ticks, numbers);
+        // What waits when the clock changes has no time any more.
+        assert!(late.len() >= count - 1, "{} of {count}", late.len());
+        assert!(late.iter().all(|late| *late < Duration::from_millis(2)), "{late:?}");
+        let stats = receiver.stats(StreamId(0)).unwrap();
+        assert!(stats.jitter <= ticks / 20 && stats.delay <= Duration::from_millis(20), "{stats:?}");
+    };
+    expect(0, 160, 0..500);
+    expect(111, 960, 500..1000);
+    expect(0, 160, 1000..1500);
+}
+
 #[test]
 fn more_than_the_limit_that_waits_is_dropped_and_a_key_frame_asked_for() {
     let mut receiver = receiver(true);

@@ -86,6 +86,11 @@ impl Buffer {
         self.next
     }
 
+    /// The number behind the newest.
+    pub(crate) const fn end(&self) -> u64 {
+        self.end
+    }
+
     /// How many packets wait.
     pub(crate) const fn len(&self) -> usize {
         self.count

@@ -142,6 +142,14 @@ impl ReceiverConfig {
         self.codecs().next().is_some_and(|(_, codec)| codec.is_video())
     }
 
+    /// The ticks of a second in the time of a packet: those of its codec (RFC 3550 §5.1).
+    pub(crate) fn clock_rate_of(&self, payload_type: PayloadType) -> u32 {
+        match self.format(payload_type) {
+            Some(Format::Media(codec)) => codec.clock_rate(),
+            Some(Format::Rtx { .. } | Format::Red | Format::Fec(_)) | None => self.clock_rate(),
+        }
+    }
+
     pub(crate) fn clock_rate(&self) -> u32 {
         self.codecs().next().map_or(1, |(_, codec)| codec.clock_rate())
     }

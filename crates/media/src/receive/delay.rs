@@ -70,13 +70,23 @@ impl Delay {
         }
     }
 
+    /// The ticks of a second, as they are counted in timestamps.
+    pub(crate) const fn clock_rate(&self) -> u32 {
+        self.clock_rate
+    }
+
+    /// Begins anew with another clock.
+    pub(crate) fn set_clock_rate(&mut self, clock_rate: u32) {
+        let (floor, alignment, ceiling) = (self.floor, self.alignment, self.ceiling);
+        *self = Self { floor, alignment, ceiling, ..Self::new(self.limits, clock_rate) };
+    }
+
     /// A frame of the extended `timestamp` came at `now`, by the path alone.
     pub(crate) fn observe(&mut self, now: Instant, timestamp: u64) {
         let transit = self.transit(now, timestamp);
         let base = self.base().unwrap_or(transit);
         if transit.saturating_sub(base).unsigned_abs() > RESET {
-            let (floor, alignment, ceiling) = (self.floor, self.alignment, self.ceiling);
-            *self = Self { floor, alignment, ceiling, ..Self::new(self.limits, self.clock_rate) };
+            self.set_clock_rate(self.clock_rate);
         }
         let [current, last] = self.smallest.unwrap_or([transit; 2]);
         if self.smallest.is_none() {

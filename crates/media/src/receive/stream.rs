@@ -348,7 +348,7 @@ impl Stream {
             }
         };
         if on_path {
-            live.tracker.time(now, header.timestamp, config.clock_rate());
+            live.tracker.time(now, header.timestamp, config.clock_rate_of(header.payload_type));
         }
         let stats = &mut live.stats;
         stats.payload_type = Some(header.payload_type);

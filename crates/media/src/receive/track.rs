@@ -236,6 +236,13 @@ impl Track {
         if codec.is_none() && !filler {
             return;
         }
+        if let Some(rate) = codec.map(Codec::clock_rate).filter(|rate| *rate != self.delay.clock_rate()) {
+            if number < self.buffer.end() {
+                self.stats.late = self.stats.late.saturating_add(1);
+                return;
+            }
+            self.change_clock(number, rate);
+        }
         let timestamp = self.extend(header.timestamp);
         let is_video = codec.is_some_and(Codec::is_video);
         // Of a telephone event all packets have the time of its begin (RFC 4733 §2.5.1.2): the first tells of the path.
@@ -262,6 +269,15 @@ impl Track {
                 let _ = self.buffer.insert(now, number, header, packet.payload(), holds);
             }
         }
+    }
+
+    /// Times are counted by another clock from `number` on, as that of another codec (RFC 7160). What waits has no time by it.
+    fn change_clock(&mut self, number: u64, rate: u32) {
+        let waiting = u64::try_from(self.buffer.len()).unwrap_or(0);
+        self.stats.late = self.stats.late.saturating_add(waiting);
+        self.buffer.restart(number);
+        self.delay.set_clock_rate(rate);
+        (self.started, self.step, self.newest, self.last_read) = (false, 0, FIRST_TIMESTAMP, None);
     }
 
     /// The source began anew with `number`: nothing before it is of use.
@@ -316,7 +332,7 @@ impl Track {
         now: Instant,
         captured: impl Fn(RtpTimestamp, u32) -> Option<NtpTime>,
     ) -> Option<Frame<'_>> {
-        let rate = self.clock_rate();
+        let rate = self.delay.clock_rate();
         if let Some(gap) = self.concealed.take() {
             self.stats.concealed = self.stats.concealed.saturating_add(1);
             self.stats.concealed_ticks = self.stats.concealed_ticks.saturating_add(gap.duration);
@@ -391,7 +407,7 @@ impl Track {
         captured: impl Fn(RtpTimestamp, u32) -> Option<NtpTime>,
     ) -> Option<i128> {
         let at = self.delay.playout(self.newest)?;
-        let ntp = captured(wire(self.newest), self.clock_rate())?;
+        let ntp = captured(wire(self.newest), self.delay.clock_rate())?;
         let captured = (i128::from(ntp.0) * 1_000_000_000) >> 32;
         Some(i128::from(at.as_nanos()).saturating_sub(captured))
     }
@@ -608,10 +624,6 @@ impl Track {
 
     fn codec(&self, payload_type: PayloadType) -> Option<Codec> {
         self.formats.iter().find(|format| format.payload_type == payload_type).map(|format| format.codec)
-    }
-
-    fn clock_rate(&self) -> u32 {
-        self.formats.first().map_or(1, |format| format.codec.clock_rate())
     }
 
     fn extend(&self, timestamp: RtpTimestamp) -> u64 {

@@ -24,6 +24,7 @@ pub(crate) struct Tracker {
     /// In sixteenths of a tick (A.8).
     jitter: u32,
     transit: Option<u32>,
+    clock_rate: u32,
 }
 
 /// What a packet is to its source.
@@ -107,6 +108,10 @@ impl Tracker {
 
     /// Takes the time of a packet for the jitter. Packets that were repaired have none of their own (RFC 3550 A.8).
     pub(crate) fn time(&mut self, now: Instant, timestamp: RtpTimestamp, clock_rate: u32) {
+        if self.clock_rate != clock_rate {
+            // RFC 7160 §4.1: times by two clocks have nothing to do with each other.
+            (self.clock_rate, self.transit, self.jitter) = (clock_rate, None, 0);
+        }
         let arrival = clock::ticks(now.since_epoch(), clock_rate);
         let transit = arrival.wrapping_sub(timestamp.0);
         if let Some(last) = self.transit.replace(transit) {
