@@ -15,6 +15,7 @@ mod stream;
 mod track;
 mod tracker;
 mod unwrap;
+mod window;
 
 pub(crate) use arrivals::{Arrivals, interval as transport_feedback_interval};
 pub use config::{Format, Output, ReceiverConfig};
