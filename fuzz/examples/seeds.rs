@@ -259,7 +259,7 @@ fn rtp() {
     save_rtcp("missing", |out| out.nack(Ssrc(1), Ssrc(2), [1, 2, 18, 40].map(SequenceNumber)).map(drop));
     save_rtcp("remb", |out| out.remb(Ssrc(1), 1_000_000, [Ssrc(2)]));
     save_rtcp("transport", |out| {
-        let it = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 1 };
+        let it = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 1, base: None };
         let arrived =
             (0..40_u16).map(|at| Arrived { sequence: SequenceNumber(at * at), ticks: u64::from(at) * 70 });
         out.transport_cc(it, arrived).map(drop)

@@ -77,9 +77,10 @@ impl Schedule {
         }
     }
 
-    /// A datagram of so many bytes was sent or came (RFC 3550 §6.3.3).
-    pub(crate) const fn count(&mut self, bytes: usize) {
-        let size = (bytes as u64).saturating_add(OVERHEAD);
+    /// A datagram of so many bytes was sent or came (RFC 3550 §6.3.3): for each source that reports in it its part (RFC 8108 §5.3).
+    pub(crate) fn count(&mut self, bytes: usize, sources: usize) {
+        let size = bytes.saturating_add(OVERHEAD).checked_div(sources.max(1)).unwrap_or(bytes);
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
         self.average = self.average.saturating_sub(self.average / 16).saturating_add(size);
     }
 
@@ -119,10 +120,10 @@ impl Schedule {
     }
 
     /// A datagram was sent: a regular one, or one of feedback.
-    pub(crate) fn sent(&mut self, now: Instant, bytes: usize, regular: bool) {
+    pub(crate) fn sent(&mut self, now: Instant, bytes: usize, sources: usize, regular: bool) {
         self.refill(now);
-        self.count(bytes);
-        let cost = u128::try_from(bytes).unwrap_or(0).saturating_add(OVERHEAD.into()) * BILLION;
+        self.count(bytes, sources);
+        let cost = u128::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(0) * BILLION;
         if regular {
             self.credit = self.credit.saturating_sub(cost);
             self.initial = false;
@@ -196,7 +197,7 @@ const BILLION: u128 = 1_000_000_000;
 const INITIAL_SIZE: u64 = 100;
 const MAX_SIZE: u64 = 1500;
 /// UDP and IPv4.
-const OVERHEAD: u64 = 28;
+const OVERHEAD: usize = 28;
 const INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 /// However little bandwidth there is: beyond this a peer takes us for gone.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
@@ -217,11 +218,11 @@ mod tests {
         let mut wanted = now;
         while now < end {
             if schedule.is_regular(now) {
-                schedule.sent(now, 100, true);
+                schedule.sent(now, 100, 1, true);
                 bytes += 128;
                 apart.extend(last.replace(now).map(|last| now - last));
             } else if feedback.is_some() && wanted <= now && schedule.allows_feedback(now) {
-                schedule.sent(now, 100, false);
+                schedule.sent(now, 100, 1, false);
                 bytes += 128;
                 wanted = now + feedback.unwrap();
             }
@@ -238,8 +239,16 @@ mod tests {
         assert!(apart.iter().max() > apart.iter().min().map(|min| *min * 3 / 2).as_ref());
         // 128 bytes of two who only receive at 8,000 bit/s, of which they have three quarters of 50 bytes a second.
         let mut slow = schedule(8000);
-        (0..200).for_each(|_| slow.count(100));
+        (0..200).for_each(|_| slow.count(100, 1));
         assert!((slow.interval().as_secs_f64() - 6.83).abs() < 0.1, "{:?}", slow.interval());
+        // The same bytes a source, of sources that speak together.
+        let mut many = schedule(8000);
+        (0..200).for_each(|_| many.count(8 * 128 - 28, 8));
+        assert!(
+            many.interval().abs_diff(slow.interval()) < Duration::from_millis(100),
+            "{:?}",
+            many.interval()
+        );
     }
 
     #[test]

@@ -172,7 +172,8 @@ fn the_circuit_breaker_hears_feedback_on_the_path() {
             while alice.poll_rtp(now, &mut Writer::new(&mut memory)) {}
             while alice.poll_rtcp(now, &mut Writer::new(&mut memory)) {}
             if is_fed {
-                let about = TransportFeedback { sender: Ssrc(9), media: Ssrc(8), feedback_count: 0 };
+                let about =
+                    TransportFeedback { sender: Ssrc(9), media: Ssrc(8), feedback_count: 0, base: None };
                 let arrived = [Arrived { sequence: SequenceNumber(1), ticks: 1 }];
                 let feedback = rtcp(|out| out.transport_cc(about, arrived.into_iter()).map(drop));
                 alice.handle_rtcp(now, &feedback).unwrap();

@@ -197,7 +197,7 @@ fn feedback() -> Vec<(Write, Fields)> {
         ),
         (
             |out| {
-                let it = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 5 };
+                let it = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 5, base: None };
                 let arrived = [(10, 256), (11, 260), (15, 258), (16, 1000)];
                 let arrived =
                     arrived.map(|(number, ticks)| Arrived { sequence: SequenceNumber(number), ticks });

@@ -72,7 +72,8 @@ fn rtcp_is_written_and_read_without_allocation() {
                 .source_description([(Ssrc(1), [SdesItem { kind: SdesKind::CNAME, text: b"name" }])])
                 .unwrap();
             datagram.nack(Ssrc(1), Ssrc(2), (0..20).map(|at| SequenceNumber(number + 5 * at))).unwrap();
-            let feedback = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 0 };
+            let feedback =
+                TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 0, base: None };
             let arrived =
                 (0..100).map(|at| Arrived { sequence: SequenceNumber(at * 2), ticks: u64::from(at) * 9 });
             datagram.transport_cc(feedback, arrived).unwrap();

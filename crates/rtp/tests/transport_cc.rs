@@ -17,7 +17,8 @@ use rtp::rtcp::{
 use rtp::{DecodeError, SequenceNumber, Ssrc};
 use support::hex;
 
-const HEADER: TransportFeedback = TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 3 };
+const HEADER: TransportFeedback =
+    TransportFeedback { sender: Ssrc(1), media: Ssrc(2), feedback_count: 3, base: None };
 
 fn write(arrived: &[Arrived], room: usize) -> Result<(usize, Vec<u8>), NoSpace> {
     let mut memory = vec![0; room];
@@ -147,6 +148,28 @@ fn the_chunks_are_the_shortest() {
     assert!(chunks(&holes).starts_with(&hex("aaaa 00")), "thirteen, and one that is not there");
     assert_eq!(chunks(&[(0, 256), (1, 600), (2, 599)]), hex("da00 00 0158 ffff 01"));
     assert_eq!(chunks(&[(0, 256), (20_000, 256)])[..6], hex("a000 1fff 1fff"));
+}
+
+#[test]
+fn what_is_missing_before_the_first_is_told() {
+    let written = |base: u16, first: u16| {
+        let mut memory = [0; 100];
+        let mut out = Writer::new(&mut memory);
+        let about = TransportFeedback { base: Some(SequenceNumber(base)), ..HEADER };
+        let packets = arrived(&[(first, 600), (first.wrapping_add(1), 601)]);
+        Encoder::new(&mut out).transport_cc(about, packets.into_iter()).unwrap();
+        out.written().to_vec()
+    };
+    let bytes = written(65_534, 3);
+    let it = read(&bytes).unwrap();
+    assert_eq!((it.base, it.count, it.reference), (SequenceNumber(65_534), 7, 2));
+    assert_eq!(all(&it), [(65_534, 5, None), (3, 1, Some(600)), (4, 1, Some(601))]);
+    // As far as numbers can be told from those of before, and none that comes later.
+    for (base, first, told) in
+        [(0, MAX_SPAN - 1, 0), (0, MAX_SPAN, MAX_SPAN), (5, 5, 5), (6, 5, 5), (60_000, 40_000, 40_000)]
+    {
+        assert_eq!(read(&written(base, first)).unwrap().base, SequenceNumber(told), "{base} {first}");
+    }
 }
 
 #[test]

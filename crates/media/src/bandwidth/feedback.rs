@@ -46,12 +46,10 @@ impl FeedbackReader {
                 // It has come, nobody knows when: nothing is learned from that.
                 TransportStatus::Received { ticks: None } => continue,
             };
-            for step in 0..run.count {
-                let sequence = run.first.wrapping_add(step);
-                if let Some(packet) = log.tell_transport(sequence) {
-                    self.results.push(PacketResult { packet, arrival, congestion: false });
-                }
-            }
+            let results = &mut self.results;
+            log.tell_transport(run.first, run.count, |packet| {
+                results.push(PacketResult { packet, arrival, congestion: false });
+            });
         }
         self.sorted()
     }

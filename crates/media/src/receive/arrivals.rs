@@ -1,71 +1,56 @@
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use proto::Instant;
 use rtp::rtcp::{Arrived, Encoder, TICK, TransportFeedback};
 use rtp::{SequenceNumber, Ssrc};
 
+use super::window::Window;
+
 /// When packets of the transport have arrived, for feedback on them (draft-holmer-rmcat-transport-wide-cc-extensions §3). One for all
 /// streams of a transport.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrivals {
     limit: usize,
-    /// By extended number.
-    waiting: VecDeque<Arrival>,
-    highest: Option<u64>,
+    /// In ticks.
+    window: Window<u64>,
     feedback_count: u8,
     dropped: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Arrival {
-    number: u64,
-    ticks: u64,
-}
-
 impl Arrivals {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { limit, waiting: VecDeque::new(), highest: None, feedback_count: 0, dropped: 0 }
+        Self { limit, window: Window::new(), feedback_count: 0, dropped: 0 }
     }
 
     /// A packet with this transport-wide number came.
     pub(crate) fn add(&mut self, now: Instant, sequence: SequenceNumber) {
-        let near = self.highest.unwrap_or_else(|| FIRST + u64::from(sequence.0));
-        let number = sequence.extend(near);
-        self.highest = Some(near.max(number));
         let tick = u64::try_from(TICK.as_nanos()).unwrap_or(1);
-        let arrival = Arrival { number, ticks: now.as_nanos() / tick };
-        let behind = self.waiting.iter().rev().take_while(|other| other.number > number).count();
-        let at = self.waiting.len().saturating_sub(behind);
-        if at.checked_sub(1).and_then(|at| self.waiting.get(at)).is_some_and(|other| other.number == number) {
-            return;
-        }
-        if self.waiting.len() >= self.limit {
-            self.waiting.pop_front();
-            self.dropped = self.dropped.saturating_add(1);
-            self.waiting.insert(at.saturating_sub(1), arrival);
-        } else {
-            self.waiting.insert(at, arrival);
-        }
+        let dropped = self.window.add(self.limit, sequence, now.as_nanos() / tick, |_| ());
+        self.dropped = self.dropped.saturating_add(u64::try_from(dropped).unwrap_or(0));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.window.is_told()
     }
 
-    /// Packets that no feedback was given on, as too many waited.
+    /// Packets that no feedback was given on, as too many waited or they came too late.
     pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
     }
 
     /// Writes feedback on as many packets as there is room for. Gives whether it wrote any.
     pub(crate) fn write(&mut self, sender: Ssrc, media: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
-        let about = TransportFeedback { sender, media, feedback_count: self.feedback_count };
-        let arrived = self.waiting.iter();
+        let Some(begin) = self.window.begin() else { return false };
+        let base = Some(SequenceNumber::from(begin));
+        let about = TransportFeedback { sender, media, feedback_count: self.feedback_count, base };
+        let arrived = self.window.since(begin);
         let arrived =
-            arrived.map(|it| Arrived { sequence: SequenceNumber::from(it.number), ticks: it.ticks });
+            arrived.map(|(number, ticks)| Arrived { sequence: SequenceNumber::from(number), ticks: *ticks });
         let Ok(count) = out.transport_cc(about, arrived) else { return false };
-        self.waiting.drain(..count.min(self.waiting.len()));
+        let last = self.window.since(begin).take(count).last();
+        if let Some((last, _)) = last {
+            self.window.tell(last.saturating_add(1));
+        }
         self.feedback_count = self.feedback_count.wrapping_add(1);
         true
     }
@@ -79,7 +64,6 @@ pub(crate) fn interval(bitrate: u64) -> Duration {
     Duration::from_nanos(nanos).clamp(MIN_INTERVAL, MAX_INTERVAL)
 }
 
-const FIRST: u64 = 1 << 16;
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -109,6 +93,25 @@ mod tests {
         (0..4).for_each(|number| arrivals.add(Instant::default(), SequenceNumber(number)));
         assert_eq!(feedback(&mut arrivals).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(arrivals.dropped(), 1);
+    }
+
+    #[test]
+    fn what_is_lost_between_two_feedbacks_is_told() {
+        let mut arrivals = Arrivals::new(100);
+        let mut told = |numbers: &[u16]| {
+            numbers.iter().for_each(|number| arrivals.add(Instant::default(), SequenceNumber(*number)));
+            let mut memory = [0; 1200];
+            let mut out = Writer::new(&mut memory);
+            assert!(arrivals.write(Ssrc(1), Ssrc(2), &mut Encoder::new(&mut out)) && arrivals.is_empty());
+            let compound = Compound::decode(out.written()).unwrap();
+            let Packet::TransportCc(it) = compound.packets().next().unwrap().unwrap() else { panic!() };
+            (it.base.0, it.count, it.received().map(|(number, _)| number.0).collect::<Vec<_>>())
+        };
+        assert_eq!(told(&[1, 2, 3]), (1, 3, vec![1, 2, 3]));
+        assert_eq!(told(&[11, 13]), (4, 10, vec![11, 13]));
+        // With one that comes late what was told is said again.
+        assert_eq!(told(&[12, 15]), (12, 4, vec![12, 13, 15]));
+        assert_eq!(told(&[16 + 20_000]), (16, 20_001, vec![20_016]));
     }
 
     #[test]

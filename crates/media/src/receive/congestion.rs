@@ -1,9 +1,10 @@
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use proto::{Ecn, Instant};
 use rtp::rtcp::{Encoder, PacketStatus};
 use rtp::{NtpTime, SequenceNumber, Ssrc};
+
+use super::window::Window;
 
 /// When packets of each stream have arrived, and with what marks, for feedback on them (RFC 8888). One for all streams of a transport.
 #[derive(Clone, Debug)]
@@ -23,16 +24,12 @@ pub(crate) struct StreamArrivalLimits {
 #[derive(Clone, Debug)]
 struct Stream {
     ssrc: Ssrc,
-    /// Behind the last packet that was told of.
-    told: u64,
-    highest: u64,
-    waiting: VecDeque<Arrival>,
+    window: Window<Arrival>,
     last: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
-    number: u64,
     at: Instant,
     ecn: Option<Ecn>,
 }
@@ -45,38 +42,23 @@ impl StreamArrivals {
     /// A packet came.
     pub(crate) fn add(&mut self, now: Instant, ssrc: Ssrc, sequence: SequenceNumber, ecn: Option<Ecn>) {
         let max = self.limits.max_packets;
-        let Some(stream) = self.stream(now, ssrc, sequence) else {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
-        };
-        let number = sequence.extend(stream.highest);
-        stream.last = now;
-        stream.highest = stream.highest.max(number);
-        let behind = stream.waiting.iter().rev().take_while(|other| other.number > number).count();
-        let mut at = stream.waiting.len().saturating_sub(behind);
-        if let Some(same) = at.checked_sub(1).and_then(|at| stream.waiting.get_mut(at))
-            && same.number == number
-        {
+        let dropped = self.stream(now, ssrc).map_or(1, |stream| {
+            stream.last = now;
             // RFC 8888 §3.1: of duplicates the first one's time, and a mark of congestion if any had one.
-            if ecn == Some(Ecn::Ce) {
-                same.ecn = ecn;
-            }
-            return;
-        }
-        let full = stream.waiting.len() >= max;
-        if full {
-            stream.waiting.pop_front();
-            at = at.saturating_sub(1);
-        }
-        stream.waiting.insert(at, Arrival { number, at: now, ecn });
-        self.dropped = self.dropped.saturating_add(u64::from(full));
+            stream.window.add(max, sequence, Arrival { at: now, ecn }, |same| {
+                if ecn == Some(Ecn::Ce) {
+                    same.ecn = ecn;
+                }
+            })
+        });
+        self.dropped = self.dropped.saturating_add(u64::try_from(dropped).unwrap_or(0));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.streams.iter().all(|stream| stream.waiting.is_empty())
+        self.streams.iter().all(|stream| stream.window.is_told())
     }
 
-    /// Packets that no feedback was given on, as too many waited.
+    /// Packets that no feedback was given on, as too many waited or they came too late.
     pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -93,9 +75,8 @@ impl StreamArrivals {
         let mut room = out.room().saturating_sub(12) / 2;
         let mut taken = [(0_u64, 0_u64); MAX_STREAMS];
         for (stream, range) in self.streams.iter().zip(&mut taken) {
-            let Some(first) = stream.waiting.front() else { continue };
-            let begin = stream.told.min(first.number);
-            let span = stream.highest.saturating_add(1).saturating_sub(begin);
+            let Some(begin) = stream.window.begin() else { continue };
+            let span = stream.window.end().saturating_sub(begin);
             let span = span.min(u64::try_from(room.saturating_sub(5)).unwrap_or(0)).min(MAX_SPAN);
             if span == 0 {
                 continue;
@@ -115,27 +96,23 @@ impl StreamArrivals {
         }
         for (stream, (begin, end)) in self.streams.iter_mut().zip(taken) {
             if begin < end {
-                stream.told = stream.told.max(end);
-                while stream.waiting.front().is_some_and(|arrival| arrival.number < end) {
-                    stream.waiting.pop_front();
-                }
+                stream.window.tell(end);
             }
         }
         true
     }
 
-    fn stream(&mut self, now: Instant, ssrc: Ssrc, sequence: SequenceNumber) -> Option<&mut Stream> {
+    fn stream(&mut self, now: Instant, ssrc: Ssrc) -> Option<&mut Stream> {
         let found = self.streams.iter().position(|stream| stream.ssrc == ssrc);
         let at = match found {
             Some(at) => at,
             None => {
-                let first = FIRST + u64::from(sequence.0);
-                let fresh = Stream { ssrc, told: first, highest: first, waiting: VecDeque::new(), last: now };
+                let fresh = Stream { ssrc, window: Window::new(), last: now };
                 if self.streams.len() < self.limits.max_streams.min(MAX_STREAMS) {
                     self.streams.push(fresh);
                     self.streams.len().saturating_sub(1)
                 } else {
-                    let idle = |stream: &Stream| stream.waiting.is_empty() && now - stream.last >= IDLE;
+                    let idle = |stream: &Stream| stream.window.is_told() && now - stream.last >= IDLE;
                     let at = self.streams.iter().position(idle)?;
                     *self.streams.get_mut(at)? = fresh;
                     at
@@ -148,16 +125,13 @@ impl StreamArrivals {
 
 impl Stream {
     fn statuses(&self, now: Instant, begin: u64, end: u64) -> impl Iterator<Item = PacketStatus> + '_ {
-        let mut waiting = self.waiting.iter().peekable();
-        (begin..end).map(move |number| {
-            while waiting.next_if(|arrival| arrival.number < number).is_some() {}
-            match waiting.next_if(|arrival| arrival.number == number) {
-                None => PacketStatus::Lost,
-                Some(Arrival { at, ecn, .. }) => {
-                    let offset = (now - *at).as_nanos().saturating_mul(1024) / 1_000_000_000;
-                    let offset = u16::try_from(offset).unwrap_or(u16::MAX).min(LONGEST);
-                    PacketStatus::Received { ecn: *ecn, offset: Some(offset) }
-                }
+        let mut known = self.window.since(begin).peekable();
+        (begin..end).map(move |number| match known.next_if(|(known, _)| *known == number) {
+            None => PacketStatus::Lost,
+            Some((_, Arrival { at, ecn })) => {
+                let offset = (now - *at).as_nanos().saturating_mul(1024) / 1_000_000_000;
+                let offset = u16::try_from(offset).unwrap_or(u16::MAX).min(LONGEST);
+                PacketStatus::Received { ecn: *ecn, offset: Some(offset) }
             }
         })
     }
@@ -167,7 +141,6 @@ impl Stream {
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// RFC 8888 §3.1: longer offsets than 8,189 are told as 8,190.
 const LONGEST: u16 = 8190;
-const FIRST: u64 = 1 << 16;
 const MAX_STREAMS: usize = 64;
 const MAX_SPAN: u64 = 16_384;
 const IDLE: Duration = Duration::from_secs(5);
@@ -236,6 +209,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_as_come_stays_so_in_reports_that_overlap() {
+        let mut arrivals = new();
+        let mark = Some(Ecn::Ce);
+        for number in [1, 2, 4, 5] {
+            arrivals.add(at(0), Ssrc(5), SequenceNumber(number), mark);
+        }
+        assert_eq!(feedback(&mut arrivals, at(500), 1200).len(), 5);
+        for number in [3, 6] {
+            arrivals.add(at(750), Ssrc(5), SequenceNumber(number), None);
+        }
+        let expected = [(3, None, 256), (4, mark, 1024), (5, mark, 1024), (6, None, 256)];
+        let expected = expected.map(|(number, ecn, offset)| (5, number, Some((ecn, offset))));
+        assert_eq!(feedback(&mut arrivals, at(1000), 1200), expected);
+    }
+
+    #[test]
+    fn a_stream_that_begins_anew_is_told_from_its_beginning() {
+        let mut arrivals = new();
+        arrivals.add(at(0), Ssrc(5), SequenceNumber(30_000), None);
+        assert_eq!(feedback(&mut arrivals, at(0), 1200).len(), 1);
+        for number in [9, 10] {
+            arrivals.add(at(50), Ssrc(5), SequenceNumber(number), None);
+            assert_eq!(feedback(&mut arrivals, at(50), 1200), [(5, number, Some((None, 0)))]);
+        }
+    }
+
+    #[test]
     fn a_second_copy_only_adds_its_mark() {
         let mut arrivals = new();
         arrivals.add(at(0), Ssrc(5), SequenceNumber(1), Some(Ecn::Ect0));
@@ -252,7 +252,7 @@ mod tests {
         // A stream that has gone makes room.
         arrivals.add(at(6000), Ssrc(7), SequenceNumber(1), None);
         assert_eq!(feedback(&mut arrivals, at(6000), 1200).len(), 1);
-        (1..102).for_each(|number| arrivals.add(at(6000), Ssrc(7), SequenceNumber(number), None));
+        (2..103).for_each(|number| arrivals.add(at(6000), Ssrc(7), SequenceNumber(number), None));
         assert_eq!(arrivals.dropped(), 2);
     }
 

@@ -15,6 +15,7 @@ mod stream;
 mod track;
 mod tracker;
 mod unwrap;
+mod window;
 
 pub(crate) use arrivals::{Arrivals, interval as transport_feedback_interval};
 pub use config::{Format, Output, ReceiverConfig};
@@ -31,12 +32,12 @@ use std::time::Duration;
 
 use proto::Instant;
 use rtp::extension::{PlayoutDelay, RepairedRid};
-use rtp::rtcp::{Encoder, Packet as Rtcp, ReportBlock, SenderInfo};
+use rtp::rtcp::{Encoder, Packet as Rtcp, SenderInfo};
 use rtp::{Packet, PacketMut, PayloadType, Rid, SequenceNumber, Ssrc, fec};
 
 use self::contributors::Contributors;
 use self::part::{Holds, Part};
-use self::sources::{Role, Sources};
+use self::sources::{Reported, Role, Sources};
 use self::stream::Stream;
 use crate::{Discard, EncodedTransform};
 
@@ -404,9 +405,9 @@ impl Receiver {
         self.streams.iter().filter_map(due).min()
     }
 
-    /// What was received since the last reports.
-    pub(crate) fn reports(&mut self, now: Instant) -> impl Iterator<Item = ReportBlock> + '_ {
-        self.streams.iter_mut().filter_map(move |stream| stream.report(now)).chain(self.sources.reports())
+    /// What there is to report on.
+    pub(crate) fn reported(&mut self) -> impl Iterator<Item = Reported<'_>> {
+        self.streams.iter_mut().map(Reported::Stream).chain(self.sources.iter_mut().map(Reported::Source))
     }
 
     /// The source of a stream that is being received, for feedback that has to name one.

@@ -85,6 +85,11 @@ impl Recovery {
         }
         let at = self.index(number);
         let Some(place) = self.packets.get_mut(at) else { return };
+        // One that comes late takes no newer one's place; one from before by far more is no late one: numbers have begun anew.
+        let ahead = place.as_ref().map_or(0, |kept| kept.number.distance(number));
+        if ahead > 0 && usize::from(ahead.unsigned_abs()) <= MAX_PACKETS {
+            return;
+        }
         let mut bytes = place.take().map(|kept| kept.bytes).unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(packet);
@@ -250,5 +255,20 @@ mod tests {
         (8..13).for_each(|number| add(&mut recovery, number));
         assert!(recovery.packet(SequenceNumber(8)).is_none() && recovery.packet(SequenceNumber(9)).is_some());
         assert_eq!(recover(&mut recovery), Some(packet(8)));
+    }
+
+    #[test]
+    fn a_late_packet_takes_no_newer_ones_place() {
+        let mut recovery = Recovery::new(RecoveryLimits { max_packets: 4, max_repairs: 3 });
+        // 2 and 6 have one place, and so have 3 and 7, which is recovered.
+        [6, 2].into_iter().for_each(|number| add(&mut recovery, number));
+        assert!(recovery.add_repair(Format::Flex03, &repair(&[6, 7])));
+        assert_eq!(recover(&mut recovery), Some(packet(7)));
+        recovery.add_packet(&Packet::decode(&packet(3)).unwrap(), false);
+        assert!(recovery.has(SequenceNumber(7)) && !recovery.has(SequenceNumber(3)));
+        // Numbers that begin anew.
+        add(&mut recovery, 20_000);
+        add(&mut recovery, 8);
+        assert!(recovery.has(SequenceNumber(8)) && !recovery.has(SequenceNumber(20_000)));
     }
 }

@@ -3,6 +3,7 @@ use rtp::Ssrc;
 use rtp::rtcp::ReportBlock;
 
 use super::StreamId;
+use super::stream::Stream;
 use super::tracker::Tracker;
 
 /// Which source belongs to which stream, and what it carries.
@@ -30,6 +31,23 @@ pub(crate) enum Role {
     Media,
     Rtx,
     Fec,
+}
+
+/// What a report is about: a stream, or a source of repair.
+#[derive(Debug)]
+pub(crate) enum Reported<'a> {
+    Stream(&'a mut Stream),
+    Source(&'a mut Source),
+}
+
+impl Reported<'_> {
+    /// What was received of it since the last report.
+    pub(crate) fn report(self, now: Instant) -> Option<ReportBlock> {
+        match self {
+            Self::Stream(stream) => stream.report(now),
+            Self::Source(source) => source.report(),
+        }
+    }
 }
 
 impl Sources {
@@ -61,12 +79,8 @@ impl Sources {
         self.entries.retain(|source| source.stream != stream);
     }
 
-    /// How sources of repair were received since the last report.
-    pub(crate) fn reports(&mut self) -> impl Iterator<Item = ReportBlock> + '_ {
-        self.entries.iter_mut().filter_map(|source| {
-            let heard = std::mem::replace(&mut source.heard, false);
-            Some(source.tracker.as_mut().filter(|_| heard)?.report(source.ssrc))
-        })
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        self.entries.iter_mut()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Ssrc> + '_ {
@@ -75,6 +89,12 @@ impl Sources {
 }
 
 impl Source {
+    /// How a source of repair was received since the last report.
+    pub(crate) fn report(&mut self) -> Option<ReportBlock> {
+        let heard = std::mem::replace(&mut self.heard, false);
+        Some(self.tracker.as_mut().filter(|_| heard)?.report(self.ssrc))
+    }
+
     /// Counts a packet of a source of repair.
     pub(crate) fn count(&mut self, now: Instant, packet: &rtp::Packet<'_>, clock_rate: u32) {
         self.heard = true;

@@ -18,6 +18,8 @@ pub(crate) struct History {
     waiting: VecDeque<u64>,
     /// Numbers that were asked for again.
     again: VecDeque<u64>,
+    /// Whether one of them may have been forgotten since they were last gone through.
+    again_is_stale: bool,
     bytes: usize,
     waiting_bytes: usize,
     spare: Vec<Vec<u8>>,
@@ -109,6 +111,7 @@ impl History {
             packets: VecDeque::new(),
             waiting: VecDeque::new(),
             again: VecDeque::new(),
+            again_is_stale: false,
             bytes: 0,
             waiting_bytes: 0,
             spare: Vec::new(),
@@ -226,23 +229,30 @@ impl History {
     /// Somebody asks for a packet. Gives whether it will be sent again: it was sent, not too long ago, and not again just now, and is no
     /// repair.
     pub(crate) fn ask(&mut self, now: Instant, number: u64, round_trip: Duration) -> bool {
-        if self.again.len() >= self.limits.max_retransmissions {
-            // What was forgotten since is not waited for.
+        let max_age = self.limits.max_age;
+        let Some(stored) = self.get(number).filter(|stored| !stored.is_repair()) else { return false };
+        let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
+        // A request that crossed a retransmission on its way asks for what is coming.
+        let crossed = stored.again.is_some_and(|again| now - again < round_trip / 2);
+        if !fresh || crossed || stored.is_asked || !self.has_room_for_request() {
+            return false;
+        }
+        if let Some(stored) = self.get_mut(number) {
+            stored.is_asked = true;
+        }
+        self.again.push_back(number);
+        true
+    }
+
+    /// Whether another may be asked for. What was forgotten since is not waited for: it is looked for once, not with each request.
+    fn has_room_for_request(&mut self) -> bool {
+        let max = self.limits.max_retransmissions;
+        if self.again.len() >= max && std::mem::take(&mut self.again_is_stale) {
             let mut again = std::mem::take(&mut self.again);
             again.retain(|number| self.get(*number).is_some());
             self.again = again;
         }
-        let (max_age, full) = (self.limits.max_age, self.again.len() >= self.limits.max_retransmissions);
-        let Some(stored) = self.get_mut(number).filter(|stored| !stored.is_repair()) else { return false };
-        let fresh = stored.sent.is_some_and(|sent| now - sent <= max_age);
-        // A request that crossed a retransmission on its way asks for what is coming.
-        let crossed = stored.again.is_some_and(|again| now - again < round_trip / 2);
-        if full || !fresh || crossed || stored.is_asked {
-            return false;
-        }
-        stored.is_asked = true;
-        self.again.push_back(number);
-        true
+        self.again.len() < max
     }
 
     /// Whether any were asked for that have not gone again, and are still there.
@@ -298,6 +308,7 @@ impl History {
         self.packets.clear();
         self.waiting.clear();
         self.again.clear();
+        self.again_is_stale = false;
         (self.bytes, self.waiting_bytes) = (0, 0);
     }
 
@@ -327,6 +338,7 @@ impl History {
         }
         if let Some(stored) = self.packets.pop_front() {
             self.bytes = self.bytes.saturating_sub(stored.len());
+            self.again_is_stale |= stored.is_asked;
             self.give_back(stored.head);
         }
         true
@@ -432,6 +444,27 @@ mod tests {
         history.forget_old(at(5000));
         assert!(!history.is_asked() && history.add(at(5000), 4, vec![0; 10], Some(at(5000))));
         assert!(history.ask(at(5001), 4, Duration::ZERO) && history.is_asked());
+    }
+
+    #[test]
+    fn r5_requests_that_are_refused_anyway_have_nothing_looked_for() {
+        let limits = HistoryLimits { max_retransmissions: 3, ..HistoryLimits::default() };
+        let mut history = History::new(limits);
+        (0..3).for_each(|number| assert!(history.add(at(0), number, vec![0; 10], Some(at(0)))));
+        (3..8).for_each(|number| assert!(history.add(at(1500), number, vec![0; 10], Some(at(1500)))));
+        for number in [1, 2, 4] {
+            assert!(history.ask(at(1500), number, Duration::ZERO));
+        }
+        history.forget_old(at(2500));
+        // It waits already, was never there, or is too old.
+        for (now, number) in [(2500, 4), (2500, 1), (2500, 99), (4000, 5)] {
+            assert!(!history.ask(at(now), number, Duration::ZERO));
+            assert_eq!((history.again.len(), history.again_is_stale), (3, true), "{number}");
+        }
+        // The first that needs room looks for it, and the next not again.
+        assert!(history.ask(at(2500), 5, Duration::ZERO));
+        assert_eq!((history.again.len(), history.again_is_stale), (2, false));
+        assert!(history.ask(at(2500), 6, Duration::ZERO) && !history.ask(at(2500), 7, Duration::ZERO));
     }
 
     #[test]

@@ -76,16 +76,34 @@ impl SentLog {
         self.packets.back()
     }
 
-    /// A peer tells of the packet that transport-wide feedback means. Gives it the first time.
-    pub(crate) fn tell_transport(&mut self, sequence: SequenceNumber) -> Option<SentPacket> {
-        let first = self.packets.front()?.transport;
-        let at = usize::try_from(sequence.extend(self.next).checked_sub(first)?).ok()?;
-        let packet = self.packets.get_mut(at)?;
-        (!std::mem::replace(&mut packet.told, true)).then_some(*packet)
+    /// A peer tells of packets that transport-wide feedback means and that follow each other. Gives each that is remembered and was
+    /// not told of before. No others are looked at, however many it claims.
+    pub(crate) fn tell_transport(
+        &mut self,
+        begin: SequenceNumber,
+        count: u16,
+        mut each: impl FnMut(SentPacket),
+    ) {
+        let Some(first) = self.packets.front().map(|packet| packet.transport) else { return };
+        // Of older ones the numbers have come again.
+        let oldest = first.max(self.next.saturating_sub(HALF));
+        let ahead = u64::from(begin.since(SequenceNumber::from(oldest)));
+        let end = ahead.saturating_add(count.into());
+        // It begins among them, or before them.
+        let is_among = ahead < self.next.saturating_sub(oldest);
+        let (begin, end) = if is_among { (ahead, end) } else { (0, end.saturating_sub(ROUND)) };
+        let place =
+            |at: u64| usize::try_from(at.saturating_add(oldest).saturating_sub(first)).unwrap_or(usize::MAX);
+        let packets = self.packets.iter_mut().skip(place(begin));
+        for packet in packets.take(place(end).saturating_sub(place(begin))) {
+            if !std::mem::replace(&mut packet.told, true) {
+                each(*packet);
+            }
+        }
     }
 
     /// A peer tells of packets of a stream that follow each other. Gives each that is remembered and was not told of before. The log
-    /// is walked once, from its end.
+    /// is walked once, from its end, to where the stream's packets are older.
     pub(crate) fn tell_stream(
         &mut self,
         ssrc: Ssrc,
@@ -93,13 +111,19 @@ impl SentLog {
         statuses: &[PacketStatus],
         mut each: impl FnMut(SentPacket, PacketStatus),
     ) {
-        let mut left = statuses.len();
+        let (mut left, mut older) = (statuses.len(), 0_usize);
         for packet in self.packets.iter_mut().rev().filter(|packet| packet.ssrc == ssrc) {
             if left == 0 {
                 break;
             }
-            let place = packet.sequence.0.wrapping_sub(begin.0);
-            let Some(status) = statuses.get(usize::from(place)) else { continue };
+            let place = packet.sequence.since(begin);
+            let Some(status) = statuses.get(usize::from(place)) else {
+                older = older.saturating_add(usize::from(begin.is_newer_than(packet.sequence)));
+                if older > MAX_DISORDER {
+                    break;
+                }
+                continue;
+            };
             left = left.saturating_sub(1);
             if !std::mem::replace(&mut packet.told, true) {
                 each(*packet, *status);
@@ -171,9 +195,75 @@ impl SentLog {
     }
 }
 
+/// All numbers on the wire, and half of them.
+const ROUND: u64 = 1 << 16;
+const HALF: u64 = 1 << 15;
+/// Before so many older ones of a stream no packet is sent out of its turn.
+const MAX_DISORDER: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The places of packets that are told of.
+    fn tell(log: &mut SentLog, begin: u16, count: u16) -> Vec<u64> {
+        let mut told = Vec::new();
+        log.tell_transport(SequenceNumber(begin), count, |packet| told.push(packet.transport));
+        told
+    }
+
+    #[test]
+    fn r5_of_what_feedback_claims_the_log_alone_is_looked_at() {
+        let filled = |packets: u16| {
+            let mut log = SentLog::new(40_000, 65_000);
+            for number in 0..packets {
+                log.push(Instant::default(), Ssrc(1), SequenceNumber(number), 100, PacketKind::Audio);
+            }
+            log
+        };
+        // Places 130,536 to 131,535, which are 65,000 to 463 on the wire.
+        let all: Vec<u64> = (130_536..131_536).collect();
+        for (begin, count, from, until) in [
+            (64_999, 1, 0, 0),
+            (65_000, 1, 0, 1),
+            (65_535, 2, 535, 537),
+            (463, u16::MAX, 999, 1000),
+            (464, u16::MAX, 0, 999),
+            (464, 64_536, 0, 0),
+            (464, 64_537, 0, 1),
+            (64_000, 8191, 0, 1000),
+            (30_000, 8191, 0, 0),
+        ] {
+            assert_eq!(tell(&mut filled(1000), begin, count), all[from..until], "{begin} {count}");
+        }
+        assert_eq!(tell(&mut SentLog::new(10, 0), 0, u16::MAX), []);
+        // Of numbers that came twice the newest.
+        let mut log = filled(40_000);
+        let [first, middle] = [0, 40_000 - 32_768].map(|at| 130_536 + at);
+        assert_eq!(tell(&mut log, SequenceNumber::from(first).0, 1), []);
+        assert_eq!(tell(&mut log, SequenceNumber::from(middle).0, 1), [middle]);
+    }
+
+    #[test]
+    fn r5_a_stream_is_looked_for_down_to_where_its_packets_are_older() {
+        let mut log = SentLog::new(5000, 0);
+        // 3999 goes early, 5000 far too early, and 3900 late.
+        let last = [5000, 3999].into_iter().chain(3936..3999).chain([3900]);
+        for number in (0..3900_u16).chain(3901..3936).chain(last) {
+            log.push(Instant::default(), Ssrc(1), SequenceNumber(number), 100, PacketKind::Video);
+        }
+        let mut told = |begin, statuses: &[PacketStatus]| {
+            let mut told = Vec::new();
+            log.tell_stream(Ssrc(1), SequenceNumber(begin), statuses, |packet, _| {
+                told.push(packet.sequence.0)
+            });
+            told
+        };
+        assert_eq!(told(3998, &[PacketStatus::Lost; 4]), [3998, 3999]);
+        assert_eq!(told(5000, &[PacketStatus::Lost; 2]), []);
+        assert_eq!(told(3899, &[PacketStatus::Lost; 3]), [3900, 3901, 3899]);
+        assert_eq!(told(10, &[PacketStatus::Lost; 2]), [11, 10]);
+    }
 
     #[test]
     fn as_many_packets_are_remembered_as_the_limit_and_found_across_the_wrap() {
@@ -190,9 +280,6 @@ mod tests {
         assert_eq!(log.by_stream(Ssrc(1), SequenceNumber(9)).unwrap().transport, 131_075);
         assert!(log.by_stream(Ssrc(2), SequenceNumber(9)).is_none());
         log.give_up(Ssrc(1), SequenceNumber(9));
-        assert!(
-            log.tell_transport(SequenceNumber(3)).is_none()
-                && log.tell_transport(SequenceNumber(2)).is_some()
-        );
+        assert_eq!((tell(&mut log, 3, 1), tell(&mut log, 2, 1)), (vec![], vec![131_074]));
     }
 }

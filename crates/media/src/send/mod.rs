@@ -601,18 +601,20 @@ impl Sender {
         Ok(())
     }
 
-    /// What sender reports say, of streams that were used since the last ones.
+    /// What sender reports say, of streams that were used since the last ones: of each once it is asked.
     pub(crate) fn reports(
         &mut self,
         now: Instant,
         ntp: NtpTime,
-    ) -> impl Iterator<Item = (Ssrc, SenderInfo)> + '_ {
+    ) -> impl Iterator<Item = impl FnOnce() -> Option<(Ssrc, SenderInfo)>> {
         let rate = self.config.codec.clock_rate();
-        self.encodings.iter_mut().filter_map(move |encoding| {
-            let info = encoding.info(now, ntp, rate)?;
-            let left = encoding.reports_to_go.checked_sub(1)?;
-            encoding.reports_to_go = left;
-            Some((encoding.ssrc, info))
+        self.encodings.iter_mut().map(move |encoding| {
+            move || {
+                let info = encoding.info(now, ntp, rate)?;
+                let left = encoding.reports_to_go.checked_sub(1)?;
+                encoding.reports_to_go = left;
+                Some((encoding.ssrc, info))
+            }
         })
     }
 

@@ -108,11 +108,19 @@ struct Asides {
     goodbyes: Vec<Ssrc>,
     /// Those that were given up, of which nobody was told.
     collisions: Vec<Ssrc>,
+    turns: report::Turns,
 }
 
 impl Blank for Asides {
     fn blank() -> &'static Self {
-        const { &Self { references: Vec::new(), goodbyes: Vec::new(), collisions: Vec::new() } }
+        const {
+            &Self {
+                references: Vec::new(),
+                goodbyes: Vec::new(),
+                collisions: Vec::new(),
+                turns: report::Turns::FIRST,
+            }
+        }
     }
 }
 
@@ -325,7 +333,7 @@ impl Rtp {
             return Ok(());
         }
         self.stats.rtcp = self.stats.rtcp.saturating_add(1);
-        self.schedule.count(datagram.len());
+        let mut reports = 0_usize;
         let (ntp, interval) = (self.config.clock.ntp(now), self.schedule.interval());
         let mut losses = Losses::default();
         for packet in compound.packets() {
@@ -333,6 +341,8 @@ impl Rtp {
                 self.stats.malformed = self.stats.malformed.saturating_add(1);
                 continue;
             };
+            let reports_here = matches!(packet, Rtcp::SenderReport(_) | Rtcp::ReceiverReport(_));
+            reports = reports.saturating_add(reports_here.into());
             if let Rtcp::ExtendedReport(report) = &packet {
                 self.handle_extended(now, ntp, report);
                 continue;
@@ -354,6 +364,7 @@ impl Rtp {
             }
         }
         self.control_reports(now, losses);
+        self.schedule.count(datagram.len(), reports);
         let round_trip = self.senders.iter().filter_map(|(_, sender)| sender.round_trip()).min();
         if let Some(round_trip) = round_trip.filter(|round_trip| self.stats.round_trip != Some(*round_trip)) {
             self.set_round_trip(round_trip);
@@ -426,16 +437,16 @@ impl Rtp {
         }
         let mut encoder = Encoder::new(out);
         let reports = regular || !self.asides.goodbyes.is_empty() || !self.config.reduced_size;
-        let wrote = self.write_datagram(now, regular, reports, &mut encoder);
-        if let Some(tap) = self.tap.as_mut().filter(|_| wrote) {
+        let sources = self.write_datagram(now, regular, reports, &mut encoder);
+        if let Some(tap) = self.tap.as_mut().filter(|_| sources.is_some()) {
             tap.rtcp_out(now, &mut encoder);
         }
         out.release_tail(spare);
-        if !wrote {
+        let Some(sources) = sources else {
             out.truncate(start);
             return false;
-        }
-        self.schedule.sent(now, out.len().saturating_sub(start), regular);
+        };
+        self.schedule.sent(now, out.len().saturating_sub(start), sources, regular);
         self.stats.rtcp_sent = self.stats.rtcp_sent.saturating_add(1);
         true
     }

@@ -6,6 +6,18 @@ use rtp::{NtpTime, Ssrc};
 
 use super::{Rtp, TransportFeedback};
 use crate::clock;
+use crate::receive::Receiver;
+
+/// Where reports go on, of those that have no room in one datagram together.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Turns {
+    received: usize,
+    sent: usize,
+}
+
+impl Turns {
+    pub(super) const FIRST: Self = Self { received: 0, sent: 0 };
+}
 
 impl Rtp {
     #[expect(clippy::wildcard_enum_match_arm, reason = "of many blocks it is about two")]
@@ -46,64 +58,44 @@ impl Rtp {
         }
     }
 
-    /// Writes the packets of a datagram. Gives whether there is anything in it that had to be said.
+    /// Writes the packets of a datagram. Gives how many sources report in it, if there is anything in it that had to be said.
     pub(super) fn write_datagram(
         &mut self,
         now: Instant,
         regular: bool,
         reports: bool,
         out: &mut Encoder<'_, '_>,
-    ) -> bool {
+    ) -> Option<usize> {
         let reporter = self.reporter();
         let mut wrote = regular;
-        if reports {
-            self.write_reports(now, reporter, regular, out);
-        }
+        let sources = if reports { self.write_reports(now, reporter, regular, out) } else { 1 };
         wrote |= self.write_feedback(now, reporter, out);
         if !self.asides.goodbyes.is_empty() && out.goodbye(self.asides.goodbyes.iter().copied(), None).is_ok()
         {
             self.asides.goodbyes.clear();
             wrote = true;
         }
-        wrote
+        wrote.then_some(sources)
     }
 
     /// Reports and names (RFC 3550 §6.1: each datagram begins with a report, and has a name). Without `regular` the report says
-    /// nothing, so that the intervals that reports are about stay as they are.
-    fn write_reports(&mut self, now: Instant, reporter: Ssrc, regular: bool, out: &mut Encoder<'_, '_>) {
+    /// nothing, so that the intervals that reports are about stay as they are. Gives how many sources report.
+    fn write_reports(
+        &mut self,
+        now: Instant,
+        reporter: Ssrc,
+        regular: bool,
+        out: &mut Encoder<'_, '_>,
+    ) -> usize {
         let ntp = self.config.clock.ntp(now);
         let mut sources = [reporter; MAX_CHUNKS];
-        let mut count = 1;
+        let mut count = 0;
         if regular {
-            // Names and extended reports follow: so much is kept for them.
-            let name = self.config.cname.len().saturating_add(NAME_OVERHEAD);
-            let room = out.room().saturating_sub(name).saturating_sub(EXTENDED);
             let mut blocks = [ReportBlock::default(); MAX_BLOCKS];
-            let most = (room.saturating_sub(REPORT) / BLOCK).min(MAX_BLOCKS);
-            let received = self.receivers.iter_mut().flat_map(|receiver| receiver.reports(now));
-            let mut blocks_len = 0_usize;
-            for (place, block) in blocks.iter_mut().zip(received).take(most) {
-                *place = block;
-                blocks_len = blocks_len.saturating_add(1);
-            }
-            let mut blocks = blocks.get(..blocks_len).unwrap_or_default();
-            let sent = self.senders.iter_mut().flat_map(|sender| sender.reports(now, ntp));
-            let mut first = true;
-            for (ssrc, info) in sent {
-                if out.room() < REPORT.saturating_add(name).saturating_add(EXTENDED) {
-                    break;
-                }
-                if out.sender_report(ssrc, info, blocks.iter().copied(), &[]).is_err() {
-                    break;
-                }
-                blocks = &[];
-                if let Some(place) = sources.get_mut(if first { 0 } else { count }) {
-                    *place = ssrc;
-                    count = count.saturating_add(usize::from(!first));
-                }
-                first = false;
-            }
-            if first {
+            let blocks_len = self.collect_blocks(now, out.room(), &mut blocks);
+            let blocks = blocks.get(..blocks_len).unwrap_or_default();
+            count = self.write_sender_reports(now, blocks, &mut sources, out);
+            if count == 0 {
                 // There is room: `poll_rtcp` has seen to it.
                 let _ = out.receiver_report(reporter, blocks.iter().copied(), &[]);
             }
@@ -111,13 +103,88 @@ impl Rtp {
             let _ = out.receiver_report(reporter, [], &[]);
         }
         let item = SdesItem { kind: SdesKind::CNAME, text: self.config.cname.as_bytes() };
-        let named = sources.get(..count).unwrap_or_default();
+        let named = sources.get(..count.max(1)).unwrap_or_default();
         let all = out.source_description(named.iter().map(|ssrc| (*ssrc, [item])));
         if all.is_err() {
             let _ = out.source_description([(reporter, [item])]);
         }
         if regular {
             self.write_extended(now, ntp, reporter, out);
+        }
+        named.len()
+    }
+
+    /// What was received since the last reports, of as many sources as there is room for; where it is not for all, the next datagram
+    /// goes on with the others (RFC 3550 §6.1). Gives of how many.
+    fn collect_blocks(&mut self, now: Instant, room: usize, blocks: &mut [ReportBlock; MAX_BLOCKS]) -> usize {
+        let room = room.saturating_sub(REPORT).saturating_sub(self.kept(1));
+        let most = (room / BLOCK).min(MAX_BLOCKS);
+        let turn = self.asides.turns.received;
+        let (mut count, mut next) = (0_usize, 0);
+        for (from, places) in [(turn, usize::MAX), (0, turn)] {
+            let received = self.receivers.iter_mut().flat_map(Receiver::reported);
+            let mut received = received.enumerate().skip(from).take(places);
+            while count < most
+                && let Some((at, source)) = received.next()
+            {
+                let Some(block) = source.report(now) else { continue };
+                if let Some(place) = blocks.get_mut(count) {
+                    *place = block;
+                }
+                count = count.saturating_add(1);
+                next = at.saturating_add(1);
+            }
+        }
+        let next = if count < most { 0 } else { next };
+        self.set_turns(Turns { received: next, ..self.asides.turns });
+        count
+    }
+
+    /// Writes sender reports, the first with what was received, of as many sources as there is room for with their names; where it is
+    /// not for all, the next datagram goes on with the others. Gives how many, and puts whose into `sources`.
+    fn write_sender_reports(
+        &mut self,
+        now: Instant,
+        blocks: &[ReportBlock],
+        sources: &mut [Ssrc; MAX_CHUNKS],
+        out: &mut Encoder<'_, '_>,
+    ) -> usize {
+        let ntp = self.config.clock.ntp(now);
+        let turn = self.asides.turns.sent;
+        let (mut count, mut next) = (0_usize, None);
+        let mut blocks = blocks;
+        let (first, other) = (self.kept(0), self.kept(1).saturating_sub(self.kept(0)));
+        for (from, places) in [(turn, usize::MAX), (0, turn)] {
+            let sent = self.senders.iter_mut().flat_map(|sender| sender.reports(now, ntp));
+            for (at, report) in sent.enumerate().skip(from).take(places) {
+                let len = REPORT.saturating_add(blocks.len().saturating_mul(BLOCK));
+                let names = other.saturating_mul(count.saturating_add(1));
+                let has_room = out.room() >= len.saturating_add(names).saturating_add(first);
+                let Some(place) = sources.get_mut(count).filter(|_| has_room && next.is_none()) else {
+                    next.get_or_insert(at);
+                    break;
+                };
+                let Some((ssrc, info)) = report() else { continue };
+                if out.sender_report(ssrc, info, blocks.iter().copied(), &[]).is_ok() {
+                    *place = ssrc;
+                    count = count.saturating_add(1);
+                    blocks = &[];
+                }
+            }
+        }
+        self.set_turns(Turns { sent: next.unwrap_or(0), ..self.asides.turns });
+        count
+    }
+
+    /// What is kept for what follows reports: names of so many sources, and extended reports.
+    fn kept(&self, names: usize) -> usize {
+        let chunk = self.config.cname.len().saturating_add(CHUNK);
+        HEADER.saturating_add(names.saturating_mul(chunk)).saturating_add(EXTENDED)
+    }
+
+    fn set_turns(&mut self, turns: Turns) {
+        if self.asides.turns != turns {
+            self.asides.turns = turns;
         }
     }
 
@@ -200,7 +267,9 @@ const MAX_REMB_SOURCES: usize = 16;
 /// A sender report without blocks, and a block (RFC 3550 §6.4.1).
 const REPORT: usize = 28;
 const BLOCK: usize = 24;
-/// Header, source, item and the zeros behind it.
-const NAME_OVERHEAD: usize = 16;
+/// Of the packet of names.
+const HEADER: usize = 4;
+/// A source, what its item has beside the text, and the zeros behind it.
+const CHUNK: usize = 4 + 2 + 4;
 /// A reference time, and one delay.
 const EXTENDED: usize = 8 + 12 + 16;

@@ -14,7 +14,7 @@ pub struct RtpStats {
     pub malformed: u64,
     /// Datagrams of RTCP that were sent.
     pub rtcp_sent: u64,
-    /// Packets that no feedback was given on, as too many waited.
+    /// Packets that no feedback was given on, as too many waited or they came too late.
     pub feedback_dropped: u64,
     /// The round trip, as reports tell it.
     pub round_trip: Option<Duration>,

@@ -15,6 +15,9 @@ pub struct TransportFeedback {
     pub media: Ssrc,
     /// Which feedback it is; wraps.
     pub feedback_count: u8,
+    /// The first packet that it is about, where that is missing, and with it all before the first that came. One that is not
+    /// before that, or [`MAX_SPAN`] or more, counts for nothing.
+    pub base: Option<SequenceNumber>,
 }
 
 /// A packet that has come.
@@ -39,18 +42,20 @@ impl Encoder<'_, '_> {
         it: TransportFeedback,
         arrived: impl Iterator<Item = Arrived> + Clone,
     ) -> Result<usize, NoSpace> {
-        let TransportFeedback { sender, media, feedback_count } = it;
+        let TransportFeedback { sender, media, feedback_count, base } = it;
         let first = arrived.clone().next().ok_or(NoSpace)?;
+        let base = base.filter(|base| first.sequence.since(*base) < MAX_SPAN).unwrap_or(first.sequence);
         let reference = first.ticks / TICKS_PER_REFERENCE;
         let [_, _, _, _, _, low @ ..] = reference.to_be_bytes();
         let room = self.room().saturating_sub(HEADERS) & !3;
-        let steps = Steps::new(first, arrived);
+        let ticks = first.ticks & !(TICKS_PER_REFERENCE - 1);
+        let steps = Steps { arrived, base, statuses: 0, ticks };
         let (taken, statuses) = fit(steps.clone(), room);
         if taken == 0 {
             return Err(NoSpace);
         }
         self.feedback_with(FeedbackClass::Transport, TRANSPORT_CC, sender, media, |out| {
-            out.put_u16(first.sequence.0)?;
+            out.put_u16(base.0)?;
             out.put_u16(statuses)?;
             out.put(&low)?;
             out.put_u8(feedback_count)?;
@@ -95,13 +100,6 @@ struct Steps<I> {
     /// How many packets there are so far.
     statuses: u16,
     ticks: u64,
-}
-
-impl<I> Steps<I> {
-    const fn new(first: Arrived, arrived: I) -> Self {
-        let ticks = first.ticks & !(TICKS_PER_REFERENCE - 1);
-        Self { arrived, base: first.sequence, statuses: 0, ticks }
-    }
 }
 
 impl<I: Iterator<Item = Arrived>> Iterator for Steps<I> {
