@@ -1,7 +1,7 @@
 //! Transceivers: how they are made and stopped, which section is whose, and what a description makes of them
 //! (RFC 9429 §3.4 and §5.9 to §5.11, W3C WebRTC 1.0 §4.4.1 and §5.4).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crypto::{Rng, Secret, derive_seed};
@@ -289,13 +289,22 @@ impl Negotiation {
         }
     }
 
+    /// The transceivers that no section is for once an offer that is under way is taken back.
+    pub(super) fn waiting(&self) -> Vec<TransceiverId> {
+        let associations = self.before.iter().flat_map(|before| &before.associations);
+        let before: BTreeMap<TransceiverId, Option<usize>> =
+            associations.map(|(id, association)| (*id, association.section)).collect();
+        let section = |it: &Transceiver| match &self.before {
+            Some(_) => before.get(&it.id).copied().flatten(),
+            None => it.association.section,
+        };
+        self.transceivers.iter().filter(|it| section(it).is_none()).map(|it| it.id).collect()
+    }
+
     /// The first transceiver by `add_track` that waits for a section, where the peer receives; or else a new one.
     fn associate(&mut self, kind: MediaKind, media: &Media<'_>, seed: &Secret<32>) -> TransceiverId {
-        let receives = media.direction().unwrap_or(Direction::SendRecv).receives();
-        let is_waiting = |it: &&Transceiver| {
-            it.by_track && it.kind == kind && it.association.section.is_none() && !it.is_stopping
-        };
-        if let Some(waiting) = self.transceivers.iter().find(is_waiting).filter(|_| receives) {
+        let mut waiting = self.transceivers.iter().filter(|it| it.association.section.is_none());
+        if let Some(waiting) = waiting.find(|it| it.may_take(media)) {
             return waiting.id;
         }
         let id = self.make_transceiver(kind, Direction::RecvOnly, seed);
@@ -504,6 +513,14 @@ impl Negotiation {
             plan.iter().chain(&self.agreed).filter_map(|section| section.mid.as_deref()).collect();
         let numbers = (0..).map(|number: u32| number.to_string());
         numbers.into_iter().find(|name| !taken.contains(name.as_str())).unwrap_or_default()
+    }
+}
+
+impl Transceiver {
+    /// Whether a section that is offered may become its own, if it has none.
+    pub(super) fn may_take(&self, media: &Media<'_>) -> bool {
+        let receives = media.direction().unwrap_or(Direction::SendRecv).receives();
+        receives && self.by_track && !self.is_stopping && kind_of(media) == Some(self.kind)
     }
 }
 
