@@ -11,12 +11,18 @@
 
 mod harness;
 
-use harness::{CLOCK, config};
-use session::{Codec, Event, MediaKind, SdpType, Session, SessionDescription};
+use std::time::Duration;
+
+use harness::{CLOCK, Two, config, near};
+use session::{ChannelInit, ChannelState, Codec, Event, MediaKind, SdpType, Session, SessionDescription};
 use testkit::epoch;
 
 fn both() -> [Session; 2] {
     [0, 1].map(|side| Session::new(epoch(), CLOCK, config(side), [side + 1; 32]).unwrap())
+}
+
+fn parse(text: &str) -> SessionDescription {
+    SessionDescription::parse(text).unwrap()
 }
 
 fn offer(session: &mut Session) -> SessionDescription {
@@ -50,6 +56,10 @@ fn sections(description: &SessionDescription) -> Vec<(String, u16)> {
 
 fn events(session: &mut Session) -> Vec<Event> {
     std::iter::from_fn(|| session.poll_event()).collect()
+}
+
+fn needs(session: &mut Session) -> bool {
+    events(session).contains(&Event::NegotiationNeeded)
 }
 
 fn video(session: &Session, name: &str) -> Vec<Codec> {
@@ -108,4 +118,103 @@ fn candidates_of_a_section_that_is_rejected_late_stand_in_the_next_of_its_transp
     let answer = a.create_answer(epoch()).unwrap();
     let counts: Vec<usize> = answer.media().map(|media| media.candidates().count()).collect();
     assert!(counts[0] == 0 && counts[1] > 0, "{answer}");
+}
+
+/// An answer without the data section, which was the last of its bundle.
+fn without_data(answer: &SessionDescription) -> SessionDescription {
+    let text = answer.to_string();
+    assert!(text.contains("m=application 9 "), "{text}");
+    let bundle = lines(&text, "a=group:BUNDLE")[0];
+    let rest = bundle.rsplit_once(' ').unwrap().0;
+    parse(&text.replace(bundle, rest).replace("m=application 9 ", "m=application 0 "))
+}
+
+#[test]
+fn a_peer_that_takes_no_data_is_asked_again_only_for_another_channel() {
+    let [mut a, mut b] = both();
+    a.add_track(epoch(), MediaKind::Audio, vec![]).unwrap();
+    let refused = a.open_channel(epoch(), ChannelInit::labelled("refused")).unwrap();
+    let first = offer(&mut a);
+    let rest = without_data(&answer(&mut b, first));
+    a.set_remote(epoch(), SdpType::Answer, rest).unwrap();
+    let told = events(&mut a);
+    assert!(told.contains(&Event::ChannelClosed(refused)), "{told:?}");
+    assert!(!told.contains(&Event::NegotiationNeeded), "{told:?}");
+    assert_eq!(a.channel(refused).unwrap().state, ChannelState::Closed, "nobody has read it to its end");
+    assert_eq!(sections(&a.create_offer(epoch()).unwrap())[1].1, 0);
+    // W3C WebRTC 1.0 §6.1: another one calls for an exchange of its own.
+    let next = a.open_channel(epoch(), ChannelInit::labelled("next")).unwrap();
+    assert_eq!(a.channel(next).unwrap().state, ChannelState::Connecting);
+    assert!(needs(&mut a));
+    let again = a.create_offer(epoch()).unwrap();
+    assert_eq!(again.media().len(), 2, "the rejected section is used again: {again}");
+    let data = again.media().nth(1).unwrap();
+    assert!(data.is_data_channels() && !data.is_rejected() && data.mid() == Some("2"), "{again}");
+}
+
+#[test]
+fn data_that_was_refused_can_be_had_later_and_works() {
+    let mut two = Two::with([config(0), config(1)], near());
+    let now = two.now();
+    for side in [0, 1] {
+        two.session(side).add_track(now, MediaKind::Audio, vec![]).unwrap();
+    }
+    // Once before there was an association, once while it was in use.
+    for is_in_use in [false, true] {
+        let now = two.now();
+        if is_in_use {
+            two.negotiate(0);
+            assert!(two.run(Duration::from_secs(5), Two::is_connected));
+        } else {
+            two.session(0).open_channel(now, ChannelInit::labelled("refused")).unwrap();
+        }
+        let now = two.now();
+        let offer = two.session(0).create_offer(now).unwrap();
+        two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+        let text = offer.to_string().replace("m=application 9 ", "m=application 0 ");
+        let given_up = text.replace("a=bundle-only\r\n", "");
+        two.session(1).set_remote(now, SdpType::Offer, parse(&given_up)).unwrap();
+        let answer = two.session(1).create_answer(now).unwrap();
+        two.session(1).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+        two.session(0).set_remote(now, SdpType::Answer, answer).unwrap();
+        two.bind();
+        two.run(Duration::from_secs(2), |_| false);
+        two.seen.iter_mut().for_each(Vec::clear);
+        let now = two.now();
+        let ours = two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+        two.negotiate(0);
+        assert!(two.run(Duration::from_secs(5), Two::is_connected));
+        let theirs = two.incoming(1);
+        two.echo(ours, theirs);
+    }
+}
+
+#[test]
+fn a_data_section_that_an_offer_gives_up_beside_media_ends_channels_on_both_sides() {
+    let mut two = Two::with([config(0), config(1)], near());
+    let now = two.now();
+    for side in [0, 1] {
+        two.session(side).add_track(now, MediaKind::Audio, vec![]).unwrap();
+    }
+    let ours = two.session(0).open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    two.negotiate(0);
+    assert!(two.run(Duration::from_secs(5), Two::is_connected));
+    let theirs = two.incoming(1);
+    two.echo(ours, theirs);
+    let now = two.now();
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    let given_up = offer.to_string().replace("m=application 9 ", "m=application 0 ");
+    two.session(1).set_remote(now, SdpType::Offer, parse(&given_up)).unwrap();
+    let answer = two.session(1).create_answer(now).unwrap();
+    two.session(1).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+    two.session(0).set_remote(now, SdpType::Answer, answer).unwrap();
+    for (side, channel) in [(0, ours), (1, theirs)] {
+        let told = events(two.session(side));
+        assert!(told.contains(&Event::ChannelClosed(channel)), "side {side}: {told:?}");
+        assert!(!told.contains(&Event::NegotiationNeeded), "side {side}: {told:?}");
+        let state = two.session(side).channel(channel).map(|info| info.state);
+        assert!(state.is_none_or(|state| state == ChannelState::Closed), "side {side}: {state:?}");
+    }
+    assert!(two.run(Duration::from_secs(5), Two::is_connected), "media go on");
 }

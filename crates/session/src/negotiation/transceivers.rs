@@ -140,22 +140,25 @@ impl Negotiation {
             self.transceivers.iter().filter(|it| it.association.section.is_none() && !it.is_stopping);
         let planned: BTreeSet<TransceiverId> = plan.iter().filter_map(Section::transceiver).collect();
         for transceiver in waiting.filter(|transceiver| !planned.contains(&transceiver.id)) {
-            let section = Section::new(Some(self.unused_mid(&plan)), SectionKind::Media(transceiver.id));
-            // RFC 9429 §5.2.2: a section that was rejected is used again.
-            let free = plan.iter_mut().enumerate().find(|(index, section)| {
-                let is_agreed = self.agreed.get(*index).is_some_and(Section::is_rejected);
-                section.is_rejected() && is_agreed
-            });
-            match free {
-                Some((_, slot)) => *slot = section,
-                None => plan.push(section),
-            }
+            self.add_section(&mut plan, SectionKind::Media(transceiver.id));
         }
         if wants_data && !plan.iter().any(|section| section.kind == SectionKind::Data) {
-            let mid = Some(self.unused_mid(&plan));
-            plan.push(Section::new(mid, SectionKind::Data));
+            self.add_section(&mut plan, SectionKind::Data);
         }
         plan
+    }
+
+    /// RFC 9429 §5.2.2: a section that was rejected is used again.
+    fn add_section(&self, plan: &mut Vec<Section>, kind: SectionKind) {
+        let section = Section::new(Some(self.unused_mid(plan)), kind);
+        let free = plan.iter_mut().enumerate().find(|(index, section)| {
+            let is_agreed = self.agreed.get(*index).is_some_and(Section::is_rejected);
+            section.is_rejected() && is_agreed
+        });
+        match free {
+            Some((_, slot)) => *slot = section,
+            None => plan.push(section),
+        }
     }
 
     /// Our offer was set: its sections are those of their transceivers (RFC 9429 §5.9).
