@@ -14,7 +14,10 @@ mod harness;
 use std::time::Duration;
 
 use harness::{CLOCK, Two, config, near};
-use session::{ChannelInit, ChannelState, Codec, Event, MediaKind, SdpType, Session, SessionDescription};
+use session::{
+    ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, Session, SessionDescription,
+    TransceiverInit,
+};
 use testkit::epoch;
 
 fn both() -> [Session; 2] {
@@ -217,4 +220,19 @@ fn a_data_section_that_an_offer_gives_up_beside_media_ends_channels_on_both_side
         assert!(state.is_none_or(|state| state == ChannelState::Closed), "side {side}: {state:?}");
     }
     assert!(two.run(Duration::from_secs(5), Two::is_connected), "media go on");
+}
+
+#[test]
+fn layers_that_a_peer_asks_for_are_scaled_as_if_they_were_ours() {
+    let [mut a, mut b] = both();
+    let id = a.add_track(epoch(), MediaKind::Video, vec![]).unwrap();
+    let mut receives = TransceiverInit::default();
+    receives.direction = Direction::RecvOnly;
+    b.add_transceiver(epoch(), MediaKind::Video, receives).unwrap();
+    let offer = b.create_offer(epoch()).unwrap();
+    let asks = "a=rid:1 recv\r\na=rid:2 recv\r\na=rid:3 recv\r\na=simulcast:recv 1;2;3\r\n";
+    a.set_remote(epoch(), SdpType::Offer, parse(&format!("{offer}{asks}"))).unwrap();
+    let encodings = a.transceiver(id).unwrap().encodings.iter();
+    let scales = encodings.map(|encoding| encoding.wanted.scale_resolution_down_by);
+    assert!(scales.eq([Some(4.0), Some(2.0), Some(1.0)]));
 }

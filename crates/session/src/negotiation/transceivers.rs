@@ -341,7 +341,9 @@ impl Negotiation {
         let is_plain = transceiver.association.encodings.iter().all(|encoding| encoding.wanted.rid.is_none());
         if is_plain && transceiver.association.current.is_none() && !wanted.is_empty() {
             let named = |rid: Rid| SendEncoding { rid: Some(rid), ..SendEncoding::default() };
-            self.set_encodings(id, wanted.into_iter().map(named).collect(), seed);
+            let mut wanted: Vec<SendEncoding> = wanted.into_iter().map(named).collect();
+            scale_layers(transceiver.kind, &mut wanted);
+            self.set_encodings(id, wanted, seed);
         }
     }
 
