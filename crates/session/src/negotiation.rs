@@ -266,6 +266,7 @@ impl Negotiation {
         self.version += 1;
         let (kind, plan) = (SdpType::Offer, plan.sections);
         self.created = Some(Box::new(Created { kind, description: description.clone(), plan }));
+        self.forget_idle();
         Ok(description)
     }
 
@@ -335,6 +336,7 @@ impl Negotiation {
         context: MediaContext<'_>,
     ) {
         self.created = None;
+        self.forget_idle();
         match kind {
             SdpType::Offer => {
                 self.remember();
@@ -362,6 +364,7 @@ impl Negotiation {
         self.remote.pending = None;
         self.created = None;
         self.restore();
+        self.forget_idle();
         self.state = SignalingState::Stable;
     }
 
@@ -450,6 +453,7 @@ impl Negotiation {
         self.agreed.clone_from(&self.sections);
         self.before = None;
         self.created = None;
+        self.forget_idle();
         self.local.settle();
         self.remote.settle();
         self.state = SignalingState::Stable;

@@ -236,3 +236,42 @@ fn layers_that_a_peer_asks_for_are_scaled_as_if_they_were_ours() {
     let scales = encodings.map(|encoding| encoding.wanted.scale_resolution_down_by);
     assert!(scales.eq([Some(4.0), Some(2.0), Some(1.0)]));
 }
+
+#[test]
+fn a_transceiver_that_is_stopped_between_offer_and_setting_it_ends_with_the_next_exchange() {
+    let [mut a, mut b] = both();
+    let id = a.add_transceiver(epoch(), MediaKind::Video, TransceiverInit::default()).unwrap();
+    let first = a.create_offer(epoch()).unwrap();
+    a.stop_transceiver(epoch(), id).unwrap();
+    a.set_local(epoch(), SdpType::Offer, first.clone()).unwrap();
+    let rest = answer(&mut b, first);
+    a.set_remote(epoch(), SdpType::Answer, rest).unwrap();
+    assert_eq!(b.transceivers().count(), 1);
+    assert!(needs(&mut a));
+    let [next, last] = negotiate(&mut a, &mut b);
+    assert_eq!(
+        (sections(&next), sections(&last)),
+        (vec![("video".to_owned(), 0)], vec![("video".to_owned(), 0)])
+    );
+    assert_eq!([a.transceivers().count(), b.transceivers().count()], [0, 0]);
+    assert!(!needs(&mut a));
+}
+
+#[test]
+fn a_stopped_transceiver_whose_offer_is_not_set_is_gone_with_the_offer() {
+    let drop_offer: [fn(&mut Session, &mut Session); 3] = [
+        |a, _| drop(a.create_offer(epoch()).unwrap()),
+        |a, b| a.set_remote(epoch(), SdpType::Offer, offer(b)).unwrap(),
+        |a, _| drop(offer(a)),
+    ];
+    for drop_offer in drop_offer {
+        let [mut a, mut b] = both();
+        b.add_track(epoch(), MediaKind::Audio, vec![]).unwrap();
+        let id = a.add_transceiver(epoch(), MediaKind::Video, TransceiverInit::default()).unwrap();
+        a.create_offer(epoch()).unwrap();
+        a.stop_transceiver(epoch(), id).unwrap();
+        assert!(!needs(&mut a));
+        drop_offer(&mut a, &mut b);
+        assert!(a.transceiver(id).is_none());
+    }
+}

@@ -105,9 +105,7 @@ impl Negotiation {
         let transceiver = self.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
         transceiver.is_stopping = true;
         transceiver.direction = Direction::Inactive;
-        if transceiver.association.section.is_none() && !self.is_planned(id) {
-            self.forget(id);
-        }
+        self.forget_idle();
         Ok(())
     }
 
@@ -393,8 +391,13 @@ impl Negotiation {
             transceiver.fire(former.fired.unwrap_or(Direction::Inactive));
             transceiver.association = former;
         }
-        let idle = self.transceivers.iter().filter(|it| it.is_stopping && it.association.section.is_none());
-        let idle: Vec<TransceiverId> = idle.map(|transceiver| transceiver.id).collect();
+    }
+
+    /// Stopped transceivers that no section is for any more are gone.
+    pub(super) fn forget_idle(&mut self) {
+        let is_idle =
+            |it: &&Transceiver| it.is_stopping && it.association.section.is_none() && !self.is_planned(it.id);
+        let idle: Vec<TransceiverId> = self.transceivers.iter().filter(is_idle).map(|it| it.id).collect();
         idle.into_iter().for_each(|id| self.forget(id));
     }
 
@@ -507,9 +510,10 @@ impl Negotiation {
         }
     }
 
-    /// Whether an offer that is under way has a section for it.
+    /// Whether an offer that is under way has a section for it, or one that can be set.
     fn is_planned(&self, id: TransceiverId) -> bool {
-        self.sections.iter().any(|section| section.transceiver() == Some(id))
+        let created = self.created.iter().flat_map(|created| &created.plan);
+        self.sections.iter().chain(created).any(|section| section.transceiver() == Some(id))
     }
 
     /// RFC 9429 §5.2.1: a short name that no section has yet.
