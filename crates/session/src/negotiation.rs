@@ -243,9 +243,10 @@ impl Negotiation {
         Some((index, self.sections.get(index)?.mid.as_deref().unwrap_or_default()))
     }
 
-    /// The transport of a section that is not rejected, agreed or offered.
+    /// The transport of a section that is not rejected, agreed or offered, although its transceiver may be stopped since.
     pub(crate) fn transport_of(&self, index: usize) -> Option<TransportId> {
-        self.sections.get(index).filter(|section| self.is_offered(section))?.transport
+        let is_live = |section: &&Section| matches!(section.kind, SectionKind::Data | SectionKind::Media(_));
+        self.sections.get(index).filter(is_live)?.transport
     }
 
     /// The sections of an offer made now, and the transports that they need: some may not be there yet.

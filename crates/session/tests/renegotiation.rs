@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use harness::{CLOCK, Two, config, near};
 use session::{
-    ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, Session, SessionDescription,
-    TransceiverInit,
+    CandidateError, ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, Session,
+    SessionDescription, TransceiverInit,
 };
 use testkit::epoch;
 
@@ -274,4 +274,37 @@ fn a_stopped_transceiver_whose_offer_is_not_set_is_gone_with_the_offer() {
         drop_offer(&mut a, &mut b);
         assert!(a.transceiver(id).is_none());
     }
+}
+
+/// `answer` with what says of the transport left to the first of its two sections.
+fn tagged(answer: &SessionDescription) -> SessionDescription {
+    let text = answer.to_string();
+    let (first, second) = text.split_at(text.find("m=video").unwrap());
+    let is_of_transport = |line: &&str| {
+        ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=tls-id"]
+            .iter()
+            .any(|it| line.starts_with(it))
+    };
+    let rest: String = second.split_inclusive("\r\n").filter(|line| !is_of_transport(line)).collect();
+    parse(&format!("{first}{rest}"))
+}
+
+#[test]
+fn what_is_stopped_while_it_is_offered_is_still_answered() {
+    let [mut a, mut b] = both();
+    let id = a.add_transceiver(epoch(), MediaKind::Audio, TransceiverInit::default()).unwrap();
+    a.add_transceiver(epoch(), MediaKind::Video, TransceiverInit::default()).unwrap();
+    let first = offer(&mut a);
+    let rest = tagged(&answer(&mut b, first));
+    a.stop_transceiver(epoch(), id).unwrap();
+    a.set_remote(epoch(), SdpType::Answer, rest).unwrap();
+    assert!(needs(&mut a));
+    // The peer still gathers for the section that its candidates stand in.
+    let read = a.add_remote_candidate(epoch(), "candidate:garbage", Some("0"), Some(0), None);
+    assert!(matches!(read, Err(CandidateError::Parse(_))), "{read:?}");
+    let [next, last] = negotiate(&mut a, &mut b);
+    for description in [next, last] {
+        assert_eq!(sections(&description), [("audio".to_owned(), 0), ("video".to_owned(), 9)]);
+    }
+    assert_eq!([a.transceivers().count(), b.transceivers().count()], [1, 1]);
 }

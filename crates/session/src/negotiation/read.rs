@@ -253,14 +253,14 @@ impl Negotiation {
         mids: &Mids<'_>,
     ) -> Result<Vec<bool>, NegotiationError> {
         let muxed = Muxed::of(answer, mids);
-        let accepted: Vec<bool> = self
-            .sections
-            .iter()
+        let offer = self.local.pending.as_ref().map(|(_, offer)| offer);
+        // What was stopped since is answered as it was offered.
+        let offered = offer.iter().flat_map(|offer| offer.media());
+        let accepted: Vec<bool> = offered
             .zip(answer.media())
-            .map(|(section, media)| self.is_offered(section) && !media.is_rejected())
+            .map(|(ours, theirs)| !ours.is_rejected() && !theirs.is_rejected())
             .collect();
         let is_accepted = |media: &Media<'_>| accepted.get(media.index()) == Some(&true);
-        let offer = self.local.pending.as_ref().map(|(_, offer)| offer);
         for media in answer.media().filter(|media| is_accepted(media) && kind_of(media).is_some()) {
             let index = media.index();
             // RFC 9429 §4.1.1: we offer nothing else.
