@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use harness::{CLOCK, Two, config, near};
 use session::{
-    CandidateError, ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, Session,
-    SessionDescription, TransceiverInit,
+    CandidateError, ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, SendEncoding,
+    Session, SessionDescription, TransceiverId, TransceiverInit,
 };
 use testkit::epoch;
 
@@ -307,4 +307,45 @@ fn what_is_stopped_while_it_is_offered_is_still_answered() {
         assert_eq!(sections(&description), [("audio".to_owned(), 0), ("video".to_owned(), 9)]);
     }
     assert_eq!([a.transceivers().count(), b.transceivers().count()], [1, 1]);
+}
+
+fn simulcasting(session: &mut Session) -> TransceiverId {
+    let mut several = TransceiverInit::default();
+    several.direction = Direction::SendOnly;
+    several.send_encodings = ["q", "h", "f"].map(|rid| SendEncoding::named(rid).unwrap()).to_vec();
+    session.add_transceiver(epoch(), MediaKind::Video, several).unwrap()
+}
+
+/// RFC 8853 §5.3.2.
+#[test]
+fn simulcast_that_a_further_offer_takes_no_more_of_is_not_sent() {
+    for (asks, left) in [("a=simulcast:recv q;f\r\n", vec![Some("q"), Some("f")]), ("", vec![None])] {
+        let [mut a, mut b] = both();
+        let id = simulcasting(&mut a);
+        negotiate(&mut a, &mut b);
+        let first = a.transceiver(id).unwrap().encodings[0].ssrc;
+        let text = offer(&mut b).to_string();
+        assert!(text.contains("a=simulcast:recv q;h;f\r\n"));
+        let rest = answer(&mut a, parse(&text.replace("a=simulcast:recv q;h;f\r\n", asks)));
+        let encodings = a.transceiver(id).unwrap().encodings;
+        let names: Vec<_> = encodings.iter().map(|it| it.wanted.rid.map(|rid| rid.to_string())).collect();
+        assert_eq!(names.iter().map(Option::as_deref).collect::<Vec<_>>(), left);
+        assert_eq!(encodings[0].ssrc, first, "it goes on as it was");
+        let text = rest.to_string();
+        let is_named = text.contains(&format!("a=ssrc:{first} "));
+        assert_eq!(
+            (lines(&text, "a=simulcast:").len(), is_named),
+            (usize::from(left.len() > 1), left.len() == 1)
+        );
+    }
+}
+
+#[test]
+fn simulcast_outlasts_a_time_in_which_nothing_is_sent() {
+    let [mut a, mut b] = both();
+    let id = simulcasting(&mut a);
+    negotiate(&mut a, &mut b);
+    a.set_direction(epoch(), id, Direction::Inactive).unwrap();
+    negotiate(&mut b, &mut a);
+    assert_eq!(a.transceiver(id).unwrap().encodings.len(), 3);
 }

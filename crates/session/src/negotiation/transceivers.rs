@@ -178,7 +178,12 @@ impl Negotiation {
             return;
         };
         for (local, remote) in answer.media().zip(offer.media()) {
-            self.apply_answer(&local, &remote, local.is_rejected(), is_final, context);
+            let is_rejected = local.is_rejected();
+            self.apply_answer(&local, &remote, is_rejected, is_final, context);
+            // What is held keeps its streams for later.
+            if !is_rejected && local.direction().unwrap_or(Direction::SendRecv).sends() {
+                self.restrict_encodings(&local, StreamDirection::Send);
+            }
         }
         let kind = if is_final { crate::SdpType::Answer } else { crate::SdpType::Pranswer };
         self.local.pending = Some((kind, answer));
@@ -209,7 +214,7 @@ impl Negotiation {
                 transceiver.association.transport = transport;
             }
             if !is_rejected {
-                self.restrict_encodings(&remote);
+                self.restrict_encodings(&remote, StreamDirection::Recv);
             }
         }
         self.local.pending = Some((kind, offer));
@@ -345,9 +350,9 @@ impl Negotiation {
         }
     }
 
-    /// RFC 9429 §3.7, RFC 8853 §5.3: what the peer does not take of our simulcast is not sent.
-    fn restrict_encodings(&mut self, answer: &Media<'_>) {
-        let taken = simulcast(answer, StreamDirection::Recv);
+    /// RFC 9429 §3.7, RFC 8853 §5.3: what the answer, ours or the peer's, does not have of our simulcast is not sent.
+    fn restrict_encodings(&mut self, answer: &Media<'_>, direction: StreamDirection) {
+        let taken = simulcast(answer, direction);
         let Some(id) = self.sections.get(answer.index()).and_then(Section::transceiver) else { return };
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         let encodings = &mut transceiver.association.encodings;
