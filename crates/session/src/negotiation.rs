@@ -223,13 +223,24 @@ impl Negotiation {
 
     /// Whether a section for audio or video is agreed upon.
     pub(crate) fn has_media(&self) -> bool {
-        self.agreed.iter().any(|section| section.transceiver().is_some())
+        self.media_transports().next().is_some()
     }
 
     /// Whether a section for audio or video is agreed upon that this transport carries.
     pub(crate) fn carries_media(&self, id: TransportId) -> bool {
-        let mut sections = self.agreed.iter().filter(|section| section.transport == Some(id));
-        sections.any(|section| section.transceiver().is_some())
+        self.media_transports().any(|transport| transport == Some(id))
+    }
+
+    /// The transports of sections for audio or video that are agreed upon, if only for now (RFC 9429 §4.1.10.1).
+    fn media_transports(&self) -> impl Iterator<Item = Option<TransportId>> {
+        let agreed = self.agreed.iter().filter(|section| section.transceiver().is_some());
+        let is_provisional =
+            matches!(self.state, SignalingState::HaveLocalPranswer | SignalingState::HaveRemotePranswer);
+        let sections = if is_provisional { self.sections.as_slice() } else { &[] };
+        let answered = sections.iter().filter_map(|section| self.transceiver(section.transceiver()?));
+        let answered = answered.map(|transceiver| &transceiver.association);
+        let answered = answered.filter(|association| association.negotiated.is_some());
+        agreed.map(|section| section.transport).chain(answered.map(|association| Some(association.transport)))
     }
 
     /// The number and name of the section that a transport belongs to, agreed or offered.

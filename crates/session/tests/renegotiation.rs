@@ -349,3 +349,46 @@ fn simulcast_outlasts_a_time_in_which_nothing_is_sent() {
     negotiate(&mut b, &mut a);
     assert_eq!(a.transceiver(id).unwrap().encodings.len(), 3);
 }
+
+/// RFC 9429 §4.1.10.1.
+#[test]
+fn media_flow_upon_a_provisional_answer() {
+    let mut two = Two::with([config(0), config(1)], near());
+    let now = two.now();
+    let ids = [0, 1].map(|side| two.session(side).add_track(now, MediaKind::Audio, vec![]).unwrap());
+    let offer = two.session(0).create_offer(now).unwrap();
+    two.session(0).set_local(now, SdpType::Offer, offer.clone()).unwrap();
+    two.session(1).set_remote(now, SdpType::Offer, offer).unwrap();
+    let answer = two.session(1).create_answer(now).unwrap();
+    two.session(1).set_local(now, SdpType::Pranswer, answer.clone()).unwrap();
+    two.session(0).set_remote(now, SdpType::Pranswer, answer).unwrap();
+    assert!(two.run(Duration::from_secs(5), Two::is_connected));
+    send_both_ways(&mut two, ids, 1);
+    // The final one leaves it as it is.
+    let now = two.now();
+    let answer = two.session(1).create_answer(now).unwrap();
+    two.session(1).set_local(now, SdpType::Answer, answer.clone()).unwrap();
+    two.session(0).set_remote(now, SdpType::Answer, answer).unwrap();
+    send_both_ways(&mut two, ids, 2);
+}
+
+fn send_both_ways(two: &mut Two, ids: [TransceiverId; 2], number: u16) {
+    let now = two.now();
+    for (side, id) in ids.into_iter().enumerate() {
+        two.peer(1 - side).media.clear();
+        let info = two.session(side).transceiver(id).unwrap();
+        let payload_type = info.negotiated.unwrap().send[0].payload_type;
+        let ssrc = info.encodings[0].ssrc;
+        let sequence_number = rtp::SequenceNumber(number);
+        let header = rtp::Header { payload_type, sequence_number, ssrc, ..rtp::Header::default() };
+        let mut memory = [0; 200];
+        let mut out = proto::Writer::new(&mut memory);
+        rtp::Encoder::new(&mut out, header, &[]).unwrap().finish(b"sound", 0).unwrap();
+        two.session(side).send_rtp(now, id, out.written()).unwrap();
+    }
+    two.run(Duration::from_secs(1), |_| false);
+    for side in [0, 1] {
+        let came = &two.peer(side).media;
+        assert!(matches!(&came[..], [one] if one.transceiver == ids[side]), "side {side}: {came:?}");
+    }
+}
