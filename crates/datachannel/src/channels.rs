@@ -281,6 +281,17 @@ impl Channels {
         self.pump(now);
     }
 
+    /// Has a new association in place of one that was ended, with no role yet. What the channels of that one have received can
+    /// still be read.
+    pub fn begin_anew(&mut self, now: Instant, seed: [u8; 32]) {
+        self.abort(now);
+        self.keep_unread(now);
+        self.association = Association::client(now, self.config.sctp.clone(), seed);
+        (self.role, self.next_stream) = (None, 0);
+        self.by_stream = ByStream::default();
+        self.peer_max_message = DEFAULT_MAX_MESSAGE;
+    }
+
     /// Whether the association is up.
     #[must_use]
     pub fn is_connected(&self) -> bool {
@@ -444,6 +455,12 @@ impl Channels {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether there is a channel that has not ended.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.ids().any(|id| self.state(id).is_some_and(|state| state != State::Ended))
     }
 
     /// Acts on what the association reports.

@@ -23,7 +23,7 @@ pub enum Event {
         /// What went wrong, if anything did.
         error: Option<ChannelError>,
     },
-    /// The association has ended, and with it all channels. The last event.
+    /// The association has ended, and with it all channels. The last event, unless another is [begun](crate::Channels::begin_anew).
     Disconnected(CloseReason),
 }
 

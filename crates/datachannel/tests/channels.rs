@@ -319,6 +319,29 @@ fn an_end_of_the_association_ends_all_channels() {
 }
 
 #[test]
+fn an_association_that_is_begun_anew_carries_new_channels_and_leaves_what_was_received() {
+    let mut pair = Pair::new();
+    let (ours, theirs) = pair.open(0, named("old"));
+    pair.send(0, ours, Outgoing::text("unread"));
+    pair.send(0, ours, Outgoing::text("too"));
+    pair.ends[0].shutdown(pair.now);
+    pair.seconds(5);
+    for (end, role) in [(0, Role::Server), (1, Role::Client)] {
+        pair.ends[end].begin_anew(pair.now, [7 + end as u8; 32]);
+        pair.ends[end].set_role(pair.now, role);
+    }
+    assert!(!pair.ends[0].is_in_use() && !pair.ends[0].is_empty());
+    let (new, _) = pair.open(1, named("new"));
+    assert!(pair.take(0, Event::Closed { channel: ours, error: Some(ChannelError::Disconnected) }));
+    assert_eq!(pair.ends[1].stream(new), Some(StreamId(0)));
+    pair.send(1, new, Outgoing::text("hello"));
+    pair.seconds(1);
+    let unread = [(Kind::Text, b"unread".to_vec()), (Kind::Text, b"too".to_vec())];
+    assert_eq!(pair.messages(1, theirs), unread);
+    assert_eq!((pair.ends[1].state(theirs), pair.ends[1].buffered(theirs)), (None, 0));
+}
+
+#[test]
 fn channels_come_and_go_without_leaving_anything() {
     let mut pair = Pair::new();
     pair.seconds(1);

@@ -223,13 +223,24 @@ impl Negotiation {
 
     /// Whether a section for audio or video is agreed upon.
     pub(crate) fn has_media(&self) -> bool {
-        self.agreed.iter().any(|section| section.transceiver().is_some())
+        self.media_transports().next().is_some()
     }
 
     /// Whether a section for audio or video is agreed upon that this transport carries.
     pub(crate) fn carries_media(&self, id: TransportId) -> bool {
-        let mut sections = self.agreed.iter().filter(|section| section.transport == Some(id));
-        sections.any(|section| section.transceiver().is_some())
+        self.media_transports().any(|transport| transport == Some(id))
+    }
+
+    /// The transports of sections for audio or video that are agreed upon, if only for now (RFC 9429 §4.1.10.1).
+    fn media_transports(&self) -> impl Iterator<Item = Option<TransportId>> {
+        let agreed = self.agreed.iter().filter(|section| section.transceiver().is_some());
+        let is_provisional =
+            matches!(self.state, SignalingState::HaveLocalPranswer | SignalingState::HaveRemotePranswer);
+        let sections = if is_provisional { self.sections.as_slice() } else { &[] };
+        let answered = sections.iter().filter_map(|section| self.transceiver(section.transceiver()?));
+        let answered = answered.map(|transceiver| &transceiver.association);
+        let answered = answered.filter(|association| association.negotiated.is_some());
+        agreed.map(|section| section.transport).chain(answered.map(|association| Some(association.transport)))
     }
 
     /// The number and name of the section that a transport belongs to, agreed or offered.
@@ -243,9 +254,10 @@ impl Negotiation {
         Some((index, self.sections.get(index)?.mid.as_deref().unwrap_or_default()))
     }
 
-    /// The transport of a section that is not rejected, agreed or offered.
+    /// The transport of a section that is not rejected, agreed or offered, although its transceiver may be stopped since.
     pub(crate) fn transport_of(&self, index: usize) -> Option<TransportId> {
-        self.sections.get(index).filter(|section| self.is_offered(section))?.transport
+        let is_live = |section: &&Section| matches!(section.kind, SectionKind::Data | SectionKind::Media(_));
+        self.sections.get(index).filter(is_live)?.transport
     }
 
     /// The sections of an offer made now, and the transports that they need: some may not be there yet.
@@ -266,6 +278,7 @@ impl Negotiation {
         self.version += 1;
         let (kind, plan) = (SdpType::Offer, plan.sections);
         self.created = Some(Box::new(Created { kind, description: description.clone(), plan }));
+        self.forget_idle();
         Ok(description)
     }
 
@@ -335,6 +348,7 @@ impl Negotiation {
         context: MediaContext<'_>,
     ) {
         self.created = None;
+        self.forget_idle();
         match kind {
             SdpType::Offer => {
                 self.remember();
@@ -362,6 +376,7 @@ impl Negotiation {
         self.remote.pending = None;
         self.created = None;
         self.restore();
+        self.forget_idle();
         self.state = SignalingState::Stable;
     }
 
@@ -450,6 +465,7 @@ impl Negotiation {
         self.agreed.clone_from(&self.sections);
         self.before = None;
         self.created = None;
+        self.forget_idle();
         self.local.settle();
         self.remote.settle();
         self.state = SignalingState::Stable;

@@ -80,6 +80,10 @@ pub struct Session {
     is_without_sdp: bool,
     /// The time of day, for reports of media.
     pub(crate) wall_clock: ::media::NtpClock,
+    /// The peer or we have given the section of the channels up: another association is begun when one is called for.
+    has_given_data_up: bool,
+    /// Associations that have been given up.
+    associations_gone: u32,
     restart_wanted: bool,
     /// An offer that is not answered yet restarts ICE.
     restart_offered: bool,
@@ -168,6 +172,8 @@ impl Session {
             awaits_next_servers: false,
             is_without_sdp: false,
             wall_clock: ::media::NtpClock::new(now, Duration::from_secs(clock.unix_seconds)),
+            has_given_data_up: false,
+            associations_gone: 0,
             restart_wanted: false,
             restart_offered: false,
             untold: VecDeque::new(),
@@ -205,6 +211,7 @@ impl Session {
         if self.ending != Ending::No {
             return Err(datachannel::OpenError::Closed);
         }
+        self.renew_channels();
         let id = self.channels.open(self.now, init.into())?;
         // W3C WebRTC 1.0 §6.1: only the first channel needs a media section.
         self.ask_for_offer();

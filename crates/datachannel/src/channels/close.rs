@@ -128,6 +128,16 @@ impl Channels {
         self.channels.remove(id);
     }
 
+    /// Takes what the association holds for channels out of it; they are on no stream of it any more.
+    pub(super) fn keep_unread(&mut self, now: Instant) {
+        let ids: Vec<ChannelId> = self.channels.ids().collect();
+        for id in ids {
+            let own = self.stream(id).filter(|stream| self.channel(*stream) == Some(id));
+            while own.is_some_and(|stream| self.look_ahead(now, id, stream)) {}
+            self.channels.get_mut(id).into_iter().for_each(|state| state.stream = None);
+        }
+    }
+
     /// The peer has begun anew: it knows nothing of our channels.
     pub(super) fn start_over(&mut self) {
         self.end_all();

@@ -84,7 +84,7 @@ impl Channels {
     }
 
     /// Pulls until there is something for the application, and acts on what is for us.
-    fn look_ahead(&mut self, now: Instant, id: ChannelId, stream: StreamId) -> bool {
+    pub(super) fn look_ahead(&mut self, now: Instant, id: ChannelId, stream: StreamId) -> bool {
         while let Some(chunk) = self.association.recv(now, stream) {
             let Some(channel) = self.channels.get_mut(id) else { return false };
             match Payload::of(chunk.ppid) {

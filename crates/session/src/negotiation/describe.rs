@@ -117,11 +117,12 @@ impl Negotiation {
         parameters: &LocalParameters<'_>,
     ) -> Result<SessionDescription, NegotiationError> {
         let mut builder = Builder::new(self.session_id, self.version + 1);
+        let sections = self.answered_sections(offer, parameters.media);
         let live: Vec<usize> =
-            (0..self.sections.len()).filter(|index| self.is_live(self.sections.get(*index))).collect();
+            (0..sections.len()).filter(|index| self.is_live(sections.get(*index))).collect();
         // RFC 9429 §5.3.1: an answer bundles what the offer does, as far as it is accepted.
         let accepted: std::collections::BTreeSet<&str> =
-            live.iter().filter_map(|index| self.sections.get(*index)?.mid.as_deref()).collect();
+            live.iter().filter_map(|index| sections.get(*index)?.mid.as_deref()).collect();
         for group in offer.bundle_groups() {
             builder.bundle(group.filter(|mid| accepted.contains(mid)));
         }
@@ -129,13 +130,13 @@ impl Negotiation {
         let trickles = offer.media().any(|media| media.has_ice_option("trickle"));
         self.describe_session(&mut builder, parameters, trickles);
         let allows_mixed = |index: &usize| {
-            self.transceiver_at(&self.sections, *index).is_some()
+            self.transceiver_at(&sections, *index).is_some()
                 && offer.media().nth(*index).is_some_and(|media| media.allows_mixed_extensions())
         };
         if live.iter().any(allows_mixed) {
             builder.attribute(Attribute::ExtMapAllowMixed);
         }
-        for (index, (section, offered)) in self.sections.iter().zip(offer.media()).enumerate() {
+        for (index, (section, offered)) in sections.iter().zip(offer.media()).enumerate() {
             match &section.kind {
                 SectionKind::Data => {
                     // RFC 9429 §5.1.3: an answer repeats the profile that was offered.
@@ -154,7 +155,7 @@ impl Negotiation {
                     describe_candidates(&mut builder, end, section.is_tag);
                 }
                 SectionKind::Media(_) if self.is_live(Some(section)) => {
-                    let Some(transceiver) = self.transceiver_at(&self.sections, index) else { continue };
+                    let Some(transceiver) = self.transceiver_at(&sections, index) else { continue };
                     let found = answered_codecs(parameters.media, transceiver, &offered);
                     let content = answered_section(parameters.media, transceiver, &offered, &found);
                     let end = parameters.end_of(section)?;
@@ -175,6 +176,20 @@ impl Negotiation {
             }
         }
         Ok(builder.build()?)
+    }
+
+    /// The sections of an answer made now: what nothing is left of that both speak is refused (RFC 9429 §5.3.1).
+    fn answered_sections(&self, offer: &SessionDescription, config: &MediaConfig) -> Vec<Section> {
+        let mut sections = self.sections.clone();
+        for (section, offered) in sections.iter_mut().zip(offer.media()) {
+            let SectionKind::Media(id) = section.kind else { continue };
+            let speaks = |it: &Transceiver| !answered_codecs(config, it, &offered).is_empty();
+            if !self.transceiver(id).is_some_and(speaks) {
+                section.kind = SectionKind::Refused(id);
+            }
+        }
+        self.pass_tags_on(&mut sections);
+        sections
     }
 
     /// RFC 9429 §5.2.1 and §5.3.1: at session level, since it is true of all sections. `ice2` as RFC 8445 §10 asks.

@@ -13,10 +13,10 @@ impl Negotiation {
     }
 
     fn needs(&self, transceiver: &Transceiver) -> bool {
-        if transceiver.is_stopping {
-            return true;
-        }
         let association = &transceiver.association;
+        if transceiver.is_stopping {
+            return association.section.is_some();
+        }
         let agreed = association
             .section
             .filter(|index| self.agreed.get(*index).and_then(Section::transceiver) == Some(transceiver.id));

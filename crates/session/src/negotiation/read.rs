@@ -6,8 +6,8 @@ use sdp::{Media, SessionDescription, Setup};
 use super::{Negotiation, Placing, RemoteParameters, SctpParameters, Section, SectionKind, numbers};
 use crate::config::BundlePolicy;
 use crate::fingerprint;
-use crate::media::MediaConfig;
 use crate::media::section::{codecs, is_secure, kind_of};
+use crate::media::{Codec, MediaConfig, TransceiverId};
 use crate::transports::TransportId;
 use crate::{NegotiationError, SdpType};
 
@@ -173,11 +173,13 @@ impl Negotiation {
     ) -> Vec<bool> {
         let first_data = offer.media().find(is_usable_data).map(|media| media.index());
         let muxed = Muxed::of(offer, mids);
-        let is_usable = |media: &Media<'_>| {
+        let mut waiting = self.waiting();
+        let mut is_usable = |media: &Media<'_>| {
             if media.is_data_channels() {
                 return first_data == Some(media.index());
             }
-            !media.is_rejected() && is_secure(media) && muxed.has(media) && self.speaks(media, config)
+            let is_good = !media.is_rejected() && is_secure(media) && muxed.has(media);
+            is_good && self.speaks(media, config, &mut waiting)
         };
         let usable: Vec<bool> = offer.media().map(|media| is_usable(&media)).collect();
         let is_usable = |index: &usize| usable.get(*index) == Some(&true);
@@ -225,18 +227,22 @@ impl Negotiation {
         accepted
     }
 
-    /// Whether a section is for a transceiver that exists or can, which speaks one of its codecs.
-    fn speaks(&self, media: &Media<'_>, config: &MediaConfig) -> bool {
+    /// Whether a section is for a transceiver that exists or can, which speaks one of its codecs. One that waits is taken for it.
+    fn speaks(&self, media: &Media<'_>, config: &MediaConfig, waiting: &mut Vec<TransceiverId>) -> bool {
         let Some(kind) = kind_of(media) else { return false };
         let agreed = self.agreed.get(media.index());
         let known = agreed.and_then(Section::transceiver).and_then(|id| self.transceiver(id));
+        let mut takers = waiting.iter().filter_map(|id| self.transceiver(*id));
+        let taker = || takers.find(|it| it.may_take(media));
         let offered = codecs(media);
-        match known {
+        let is_common = |codec: &Codec| offered.iter().any(|theirs| codec.fits(theirs));
+        match known.or_else(taker) {
             Some(transceiver) => {
-                !transceiver.is_stopping
-                    && transceiver.codecs(config).any(|codec| offered.iter().any(|it| codec.fits(it)))
+                let speaks = !transceiver.is_stopping && transceiver.codecs(config).any(is_common);
+                waiting.retain(|id| !speaks || *id != transceiver.id);
+                speaks
             }
-            None => config.codecs(kind).any(|codec| offered.iter().any(|it| codec.fits(it))),
+            None => config.codecs(kind).any(is_common),
         }
     }
 
@@ -247,14 +253,14 @@ impl Negotiation {
         mids: &Mids<'_>,
     ) -> Result<Vec<bool>, NegotiationError> {
         let muxed = Muxed::of(answer, mids);
-        let accepted: Vec<bool> = self
-            .sections
-            .iter()
+        let offer = self.local.pending.as_ref().map(|(_, offer)| offer);
+        // What was stopped since is answered as it was offered.
+        let offered = offer.iter().flat_map(|offer| offer.media());
+        let accepted: Vec<bool> = offered
             .zip(answer.media())
-            .map(|(section, media)| self.is_offered(section) && !media.is_rejected())
+            .map(|(ours, theirs)| !ours.is_rejected() && !theirs.is_rejected())
             .collect();
         let is_accepted = |media: &Media<'_>| accepted.get(media.index()) == Some(&true);
-        let offer = self.local.pending.as_ref().map(|(_, offer)| offer);
         for media in answer.media().filter(|media| is_accepted(media) && kind_of(media).is_some()) {
             let index = media.index();
             // RFC 9429 §4.1.1: we offer nothing else.

@@ -1,7 +1,7 @@
 //! Transceivers: how they are made and stopped, which section is whose, and what a description makes of them
 //! (RFC 9429 §3.4 and §5.9 to §5.11, W3C WebRTC 1.0 §4.4.1 and §5.4).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crypto::{Rng, Secret, derive_seed};
@@ -105,9 +105,7 @@ impl Negotiation {
         let transceiver = self.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
         transceiver.is_stopping = true;
         transceiver.direction = Direction::Inactive;
-        if transceiver.association.section.is_none() && !self.is_planned(id) {
-            self.forget(id);
-        }
+        self.forget_idle();
         Ok(())
     }
 
@@ -140,22 +138,25 @@ impl Negotiation {
             self.transceivers.iter().filter(|it| it.association.section.is_none() && !it.is_stopping);
         let planned: BTreeSet<TransceiverId> = plan.iter().filter_map(Section::transceiver).collect();
         for transceiver in waiting.filter(|transceiver| !planned.contains(&transceiver.id)) {
-            let section = Section::new(Some(self.unused_mid(&plan)), SectionKind::Media(transceiver.id));
-            // RFC 9429 §5.2.2: a section that was rejected is used again.
-            let free = plan.iter_mut().enumerate().find(|(index, section)| {
-                let is_agreed = self.agreed.get(*index).is_some_and(Section::is_rejected);
-                section.is_rejected() && is_agreed
-            });
-            match free {
-                Some((_, slot)) => *slot = section,
-                None => plan.push(section),
-            }
+            self.add_section(&mut plan, SectionKind::Media(transceiver.id));
         }
         if wants_data && !plan.iter().any(|section| section.kind == SectionKind::Data) {
-            let mid = Some(self.unused_mid(&plan));
-            plan.push(Section::new(mid, SectionKind::Data));
+            self.add_section(&mut plan, SectionKind::Data);
         }
         plan
+    }
+
+    /// RFC 9429 §5.2.2: a section that was rejected is used again.
+    fn add_section(&self, plan: &mut Vec<Section>, kind: SectionKind) {
+        let section = Section::new(Some(self.unused_mid(plan)), kind);
+        let free = plan.iter_mut().enumerate().find(|(index, section)| {
+            let is_agreed = self.agreed.get(*index).is_some_and(Section::is_rejected);
+            section.is_rejected() && is_agreed
+        });
+        match free {
+            Some((_, slot)) => *slot = section,
+            None => plan.push(section),
+        }
     }
 
     /// Our offer was set: its sections are those of their transceivers (RFC 9429 §5.9).
@@ -177,7 +178,12 @@ impl Negotiation {
             return;
         };
         for (local, remote) in answer.media().zip(offer.media()) {
-            self.apply_answer(&local, &remote, local.is_rejected(), is_final, context);
+            let is_rejected = local.is_rejected();
+            self.apply_answer(&local, &remote, is_rejected, is_final, context);
+            // What is held keeps its streams for later.
+            if !is_rejected && local.direction().unwrap_or(Direction::SendRecv).sends() {
+                self.restrict_encodings(&local, StreamDirection::Send);
+            }
         }
         let kind = if is_final { crate::SdpType::Answer } else { crate::SdpType::Pranswer };
         self.local.pending = Some((kind, answer));
@@ -208,7 +214,7 @@ impl Negotiation {
                 transceiver.association.transport = transport;
             }
             if !is_rejected {
-                self.restrict_encodings(&remote);
+                self.restrict_encodings(&remote, StreamDirection::Recv);
             }
         }
         self.local.pending = Some((kind, offer));
@@ -289,13 +295,22 @@ impl Negotiation {
         }
     }
 
+    /// The transceivers that no section is for once an offer that is under way is taken back.
+    pub(super) fn waiting(&self) -> Vec<TransceiverId> {
+        let associations = self.before.iter().flat_map(|before| &before.associations);
+        let before: BTreeMap<TransceiverId, Option<usize>> =
+            associations.map(|(id, association)| (*id, association.section)).collect();
+        let section = |it: &Transceiver| match &self.before {
+            Some(_) => before.get(&it.id).copied().flatten(),
+            None => it.association.section,
+        };
+        self.transceivers.iter().filter(|it| section(it).is_none()).map(|it| it.id).collect()
+    }
+
     /// The first transceiver by `add_track` that waits for a section, where the peer receives; or else a new one.
     fn associate(&mut self, kind: MediaKind, media: &Media<'_>, seed: &Secret<32>) -> TransceiverId {
-        let receives = media.direction().unwrap_or(Direction::SendRecv).receives();
-        let is_waiting = |it: &&Transceiver| {
-            it.by_track && it.kind == kind && it.association.section.is_none() && !it.is_stopping
-        };
-        if let Some(waiting) = self.transceivers.iter().find(is_waiting).filter(|_| receives) {
+        let mut waiting = self.transceivers.iter().filter(|it| it.association.section.is_none());
+        if let Some(waiting) = waiting.find(|it| it.may_take(media)) {
             return waiting.id;
         }
         let id = self.make_transceiver(kind, Direction::RecvOnly, seed);
@@ -329,13 +344,15 @@ impl Negotiation {
         let is_plain = transceiver.association.encodings.iter().all(|encoding| encoding.wanted.rid.is_none());
         if is_plain && transceiver.association.current.is_none() && !wanted.is_empty() {
             let named = |rid: Rid| SendEncoding { rid: Some(rid), ..SendEncoding::default() };
-            self.set_encodings(id, wanted.into_iter().map(named).collect(), seed);
+            let mut wanted: Vec<SendEncoding> = wanted.into_iter().map(named).collect();
+            scale_layers(transceiver.kind, &mut wanted);
+            self.set_encodings(id, wanted, seed);
         }
     }
 
-    /// RFC 9429 §3.7, RFC 8853 §5.3: what the peer does not take of our simulcast is not sent.
-    fn restrict_encodings(&mut self, answer: &Media<'_>) {
-        let taken = simulcast(answer, StreamDirection::Recv);
+    /// RFC 9429 §3.7, RFC 8853 §5.3: what the answer, ours or the peer's, does not have of our simulcast is not sent.
+    fn restrict_encodings(&mut self, answer: &Media<'_>, direction: StreamDirection) {
+        let taken = simulcast(answer, direction);
         let Some(id) = self.sections.get(answer.index()).and_then(Section::transceiver) else { return };
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         let encodings = &mut transceiver.association.encodings;
@@ -379,8 +396,13 @@ impl Negotiation {
             transceiver.fire(former.fired.unwrap_or(Direction::Inactive));
             transceiver.association = former;
         }
-        let idle = self.transceivers.iter().filter(|it| it.is_stopping && it.association.section.is_none());
-        let idle: Vec<TransceiverId> = idle.map(|transceiver| transceiver.id).collect();
+    }
+
+    /// Stopped transceivers that no section is for any more are gone.
+    pub(super) fn forget_idle(&mut self) {
+        let is_idle =
+            |it: &&Transceiver| it.is_stopping && it.association.section.is_none() && !self.is_planned(it.id);
+        let idle: Vec<TransceiverId> = self.transceivers.iter().filter(is_idle).map(|it| it.id).collect();
         idle.into_iter().for_each(|id| self.forget(id));
     }
 
@@ -493,9 +515,10 @@ impl Negotiation {
         }
     }
 
-    /// Whether an offer that is under way has a section for it.
+    /// Whether an offer that is under way has a section for it, or one that can be set.
     fn is_planned(&self, id: TransceiverId) -> bool {
-        self.sections.iter().any(|section| section.transceiver() == Some(id))
+        let created = self.created.iter().flat_map(|created| &created.plan);
+        self.sections.iter().chain(created).any(|section| section.transceiver() == Some(id))
     }
 
     /// RFC 9429 §5.2.1: a short name that no section has yet.
@@ -504,6 +527,14 @@ impl Negotiation {
             plan.iter().chain(&self.agreed).filter_map(|section| section.mid.as_deref()).collect();
         let numbers = (0..).map(|number: u32| number.to_string());
         numbers.into_iter().find(|name| !taken.contains(name.as_str())).unwrap_or_default()
+    }
+}
+
+impl Transceiver {
+    /// Whether a section that is offered may become its own, if it has none.
+    pub(super) fn may_take(&self, media: &Media<'_>) -> bool {
+        let receives = media.direction().unwrap_or(Direction::SendRecv).receives();
+        receives && self.by_track && !self.is_stopping && kind_of(media) == Some(self.kind)
     }
 }
 

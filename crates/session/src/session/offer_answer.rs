@@ -1,6 +1,6 @@
 //! Offers, answers and candidates: what a session does of RFC 9429.
 
-use crypto::HashAlgorithm;
+use crypto::{HashAlgorithm, derive_seed};
 use ice::Role;
 use proto::Instant;
 use sdp::{SessionDescription, Setup};
@@ -26,7 +26,7 @@ impl Session {
             return Err(NegotiationError::WrongState(SignalingState::HaveRemoteOffer));
         }
         let mut placing = self.placing();
-        let plan = self.negotiation.plan(!self.channels.is_empty(), &mut placing)?;
+        let plan = self.negotiation.plan(self.channels.is_in_use(), &mut placing)?;
         self.transports_made = placing.next.0;
         plan.transports().for_each(|id| self.make_transport(id, Role::Controlling, None));
         if std::mem::take(&mut self.restart_wanted) && !self.transports.is_empty() {
@@ -70,6 +70,7 @@ impl Session {
     ) -> Result<(), NegotiationError> {
         self.advance(now);
         self.must_be_open()?;
+        let had_data = self.negotiation.has_data();
         let context = Self::media_context(&self.config, &self.seed);
         self.negotiation.set_local(kind, description, context)?;
         for transport in self.transports.iter_mut() {
@@ -80,7 +81,7 @@ impl Session {
             SdpType::Offer => {}
             SdpType::Answer => {
                 self.connect();
-                self.agreed();
+                self.agreed(had_data);
             }
             SdpType::Pranswer => self.connect(),
         }
@@ -134,13 +135,10 @@ impl Session {
             self.connect();
         }
         if kind == SdpType::Answer {
-            if is_rejected && had_data && !self.channels.is_empty() {
+            if is_rejected && had_data && self.channels.is_in_use() {
                 self.reject_data();
             }
-            if had_data && !self.negotiation.has_data() {
-                self.channels.abort(self.now);
-            }
-            self.agreed();
+            self.agreed(had_data);
         }
         self.follow_media();
         self.settle();
@@ -309,6 +307,8 @@ impl Session {
         transport.agree(self.now, role, fingerprints, tls_id);
         if let Some(sctp) = sctp {
             self.data = id;
+            self.renew_channels();
+            let Some(transport) = self.transports.get_mut(id) else { return };
             if transport.dtls_state() == DtlsState::Connected {
                 self.channels.set_round_trip(transport.round_trip());
                 self.channels.set_max_packet(transport.max_packet());
@@ -363,9 +363,13 @@ impl Session {
         self.restart_wanted |= std::mem::take(&mut self.restart_offered);
     }
 
-    /// An exchange of descriptions is complete.
-    fn agreed(&mut self) {
+    /// An exchange of descriptions is complete, before which data channels were agreed upon or offered.
+    fn agreed(&mut self, had_data: bool) {
         self.restart_offered = false;
+        if had_data && !self.negotiation.has_data() {
+            self.channels.abort(self.now);
+            self.has_given_data_up = true;
+        }
         let is_in_use = self.transports.iter().any(|transport| transport.dtls_role().is_some());
         if is_in_use && !self.negotiation.has_transport() && self.channels.has_role() {
             self.reject_data();
@@ -382,13 +386,22 @@ impl Session {
         self.fail(Failure::Rejected);
     }
 
+    /// Has an association for channels once more, if the last was given up (W3C WebRTC 1.0 §6.1).
+    pub(super) fn renew_channels(&mut self) {
+        if self.failure.is_none() && std::mem::take(&mut self.has_given_data_up) {
+            self.associations_gone = self.associations_gone.wrapping_add(1);
+            let seed = derive_seed(self.seed.expose(), &format!("sctp {}", self.associations_gone));
+            self.channels.begin_anew(self.now, seed);
+        }
+    }
+
     /// W3C WebRTC 1.0 §4.7.3: what no exchange has covered calls for one as soon as none is under way.
     pub(super) fn ask_for_offer(&mut self) {
         let is_open = self.ending == super::Ending::No && !self.is_without_sdp && self.failure.is_none();
         if self.negotiation.state() != SignalingState::Stable || !is_open {
             return;
         }
-        let lacks_data = !self.channels.is_empty() && !self.negotiation.has_data();
+        let lacks_data = self.channels.is_in_use() && !self.negotiation.has_data();
         if self.restart_wanted || lacks_data || self.negotiation.is_needed() {
             self.news.need_negotiation();
         } else {
