@@ -28,6 +28,8 @@ pub(crate) struct Transport {
     pub remote_ufrag: Option<String>,
     /// The local ufrag that whoever demultiplexes knows of.
     pub told_ufrag: Option<String>,
+    /// And the one before it.
+    pub former_ufrag: Option<String>,
     /// Candidates of ours, as text, for descriptions.
     pub candidates: Vec<String>,
     pub gathering: GatheringState,
@@ -88,6 +90,7 @@ impl Transport {
             remote: None,
             remote_ufrag: None,
             told_ufrag: None,
+            former_ufrag: None,
             candidates: Vec::new(),
             gathering: GatheringState::New,
             media: None,

@@ -13,10 +13,10 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::Two;
+use harness::{CLOCK, Two, config};
 use proto::Instant;
 use session::{
-    ChannelInit, ConnectionState, Event, IceState, Outgoing, SdpType, SendError, Session,
+    ChannelInit, ConnectionState, Event, IceState, Outgoing, Route, SdpType, SendError, Session,
     SessionDescription,
 };
 
@@ -299,4 +299,57 @@ fn a_restart_that_the_peer_has_begun_is_not_asked_for_again() {
     let mut two = Two::new();
     two.session(0).restart_ice();
     assert_eq!(events(two.session(0)), []);
+}
+
+/// A table that many sessions share does not grow with each restart.
+#[test]
+fn of_the_ufrags_from_before_only_the_last_stays_known() {
+    let now = testkit::epoch();
+    let make = |side: u8| Session::new(now, CLOCK, config(side), [side + 1; 32]).unwrap();
+    let [mut a, mut b] = [make(0), make(1)];
+    a.open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    let mut known: Vec<String> = Vec::new();
+    let mut follow = |a: &mut Session| {
+        while let Some(route) = a.poll_route() {
+            match route {
+                Route::UfragAdded(ufrag) => known.push(ufrag),
+                Route::UfragRemoved(ufrag) => known.retain(|known| *known != ufrag),
+                _ => {}
+            }
+        }
+        known.clone()
+    };
+    let mut used = Vec::new();
+    for round in 0..5 {
+        let offer = a.create_offer(now).unwrap();
+        a.set_local(now, SdpType::Offer, offer.clone()).unwrap();
+        used.push(ufrag(&offer));
+        assert_eq!(follow(&mut a), used.iter().rev().take(2).rev().cloned().collect::<Vec<_>>());
+        b.set_remote(now, SdpType::Offer, offer).unwrap();
+        let answer = b.create_answer(now).unwrap();
+        b.set_local(now, SdpType::Answer, answer.clone()).unwrap();
+        a.set_remote(now, SdpType::Answer, answer).unwrap();
+        a.restart_ice();
+        if round == 2 {
+            let offer = a.create_offer(now).unwrap();
+            a.set_local(now, SdpType::Offer, offer.clone()).unwrap();
+            a.rollback(now).unwrap();
+            // What is taken back is known for a while, as what was before it is again.
+            assert_eq!(follow(&mut a), [used[2].clone(), ufrag(&offer)]);
+        }
+    }
+    // The transport goes with its last section.
+    let offer = a.create_offer(now).unwrap().to_string().replace("m=application 9", "m=application 0");
+    b.set_remote(now, SdpType::Offer, SessionDescription::parse(&offer).unwrap()).unwrap();
+    let answer = b.create_answer(now).unwrap();
+    b.set_local(now, SdpType::Answer, answer).unwrap();
+    let mut left = 0;
+    while let Some(route) = b.poll_route() {
+        left += match route {
+            Route::UfragAdded(_) => 1,
+            Route::UfragRemoved(_) => -1,
+            _ => 0,
+        };
+    }
+    assert_eq!(left, 0);
 }

@@ -139,8 +139,9 @@ impl Session {
             gone.collisions = gone.collisions.wrapping_add(media.collisions);
         }
         let ufrag = transport.ufrag().to_owned();
+        let former = transport.former_ufrag.take();
         self.untold.retain(|candidate| candidate.ufrag != ufrag);
-        self.routes.push_back(Route::UfragRemoved(ufrag));
+        self.routes.extend([Some(ufrag), former].into_iter().flatten().map(Route::UfragRemoved));
         let mut closed = Vec::new();
         match (transport.own.take(), transport.connectivity.take_relays()) {
             // The next transport has the same sockets, and with them the same allocations.
