@@ -286,16 +286,36 @@ impl Connectivity {
         self.agent.set_local_credentials(now, credentials);
     }
 
+    /// New credentials for a [restart](Self::restart_with) that is to come. Nothing else changes.
+    pub fn draw_credentials(&mut self) -> Credentials {
+        self.agent.draw_credentials()
+    }
+
     /// Restarts ICE: new credentials, and all candidates announced again with them. Data goes on on the
     /// old path until there is a new one.
     pub fn restart(&mut self, now: Instant) {
+        let credentials = self.draw_credentials();
+        self.restart_with(now, credentials);
+    }
+
+    /// Likewise, with credentials that were [drawn](Self::draw_credentials) before and are signalled already.
+    pub fn restart_with(&mut self, now: Instant, credentials: Credentials) {
         let now = self.advance(now);
-        self.agent.restart(now);
+        self.agent.restart_with(now, credentials);
         self.names.iter_mut().for_each(|names| names.restart());
         self.fresh = self.locals.iter().filter(|local| !local.is_hidden).map(|local| local.id).collect();
         if self.is_gathering {
             self.gather(now);
         }
+    }
+
+    /// Takes a restart back that the peer has not answered: its credentials and ours are those from before, and so is the
+    /// path.
+    pub fn take_restart_back(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.agent.take_restart_back(now);
+        self.lacks_permissions = true;
+        self.settle();
     }
 
     /// Ends it all. Nothing is sent any more.

@@ -13,6 +13,7 @@ use crate::lite::Lite;
 use crate::local::{Local, direction_preference, is_link_local};
 use crate::pair::{Link, Pair, PairState};
 use crate::reply::Replies;
+use crate::restart::Former;
 use crate::routes::RouteState;
 use crate::stats::Counters;
 use crate::tcp::Closing;
@@ -48,6 +49,8 @@ pub struct Agent {
     pub(crate) generation: Generation,
     /// What was before the restart, as long as its path is still the selected one.
     pub(crate) previous: Option<Box<Generation>>,
+    /// What a restart that the peer has not answered is taken back to.
+    pub(crate) former: Option<Box<Former>>,
     /// Where data goes, as it was found when the last input ended: asked for with every datagram.
     pub(crate) path: Option<Path>,
     pub(crate) replies: Replies,
@@ -79,7 +82,9 @@ pub struct Agent {
     pub(crate) routes: Vec<RouteState>,
     foundations: Vec<(Kind, IpAddr, Option<IpAddr>, Carrier)>,
     next_candidate: u32,
-    restarts: u32,
+    pub(crate) restarts: u32,
+    /// Generations that there were before this one.
+    pub(crate) generations: u32,
 }
 
 /// Of each kind of event the latest.
@@ -107,6 +112,7 @@ impl Agent {
             locals: Vec::new(),
             generation: Generation::new(credentials, &config),
             previous: None,
+            former: None,
             path: None,
             replies: Replies::new(config.max_replies, config.max_refusals),
             next_id: TransactionId(rng.array()),
@@ -129,6 +135,7 @@ impl Agent {
             foundations: Vec::new(),
             next_candidate: 0,
             restarts: 0,
+            generations: 0,
             rng,
             config,
         }
@@ -168,6 +175,7 @@ impl Agent {
             let credentials = self.generation.credentials.clone();
             self.replace_generation(credentials);
         }
+        self.former = None;
         let Generation { remotes, pairs, peer, started, credentials, .. } = &mut self.generation;
         let is_ours = |given: &Remote| given.ufrag.as_deref().is_none_or(|ufrag| ufrag == remote.ufrag());
         remotes.retain(is_ours);
@@ -407,46 +415,6 @@ impl Agent {
         self.finish();
     }
 
-    /// Begins anew, with new credentials of ours, which must be signalled, and none of the peer's yet.
-    /// The selected path stays in use until another one is found (RFC 8445 §9). The candidates of ours
-    /// stay.
-    pub fn restart(&mut self, now: Instant) {
-        self.begin(now);
-        if self.state == State::Closed {
-            return;
-        }
-        let credentials = Credentials::draw(&self.config.ufrag_prefix, &mut self.rng);
-        self.restarts = self.restarts.saturating_add(1);
-        self.replace_generation(credentials);
-        if matches!(self.state, State::Failed(_)) {
-            self.state = State::New;
-            self.events.state = Some(State::New);
-        }
-        self.finish();
-    }
-
-    fn replace_generation(&mut self, credentials: Credentials) {
-        let mut fresh = Generation::new(credentials, &self.config);
-        fresh.number = self.generation.number.wrapping_add(1);
-        let mut old = std::mem::replace(&mut self.generation, fresh);
-        self.locals.retain(|local| local.given.kind != Kind::PeerReflexive);
-        self.replies.clear();
-        (self.nomination, self.holds_slot) = (0, false);
-        let keeps = old.selected.filter(|_| old.consent.is_some() || self.lite.is_some());
-        let dropped = old.pairs.extract_if(.., |pair| Some(pair.id) != keeps).map(|pair| pair.path);
-        dropped.for_each(|path| self.hang_up(path));
-        if keeps.is_some() {
-            old.early.clear();
-            for pair in &mut old.pairs {
-                pair.check = None;
-                pair.triggered = None;
-            }
-            self.previous = Some(Box::new(old));
-        }
-        self.path = self.find_path();
-        self.sync_routes();
-    }
-
     /// Ends it all. Nothing is sent any more.
     pub fn close(&mut self, now: Instant) {
         self.begin(now);
@@ -644,7 +612,7 @@ impl Agent {
         self.state = state;
         self.events.state = Some(state);
         self.events.path = None;
-        self.previous = None;
+        (self.previous, self.former) = (None, None);
         self.path = None;
         self.replies.clear();
         let Generation { selected, nominated, consent, early, pairs, .. } = &mut self.generation;

@@ -47,7 +47,7 @@
 //!
 //! | Module | Holds |
 //! |--------|-------|
-//! | `agent` | [`Agent`] and its commands |
+//! | `agent`, `restart` | [`Agent`] and its commands |
 //! | `inbound`, `outbound` | its datagrams in, its datagrams out |
 //! | `nominate`, `prefer` | its timers, the choice of the path, its state; which pair is better |
 //! | `lite` | what a lite agent does in place of checks |
@@ -84,6 +84,7 @@ mod pacer;
 mod pair;
 mod prefer;
 mod reply;
+mod restart;
 mod routes;
 mod stats;
 mod tcp;

@@ -84,7 +84,7 @@ impl Agent {
 
     fn expire_paths(&mut self) {
         if self.previous.as_deref().is_some_and(|previous| self.is_over(previous)) {
-            self.previous = None;
+            self.put_aside();
             self.sync_routes();
         }
         if self.is_over(&self.generation) {

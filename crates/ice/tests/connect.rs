@@ -273,6 +273,40 @@ fn a_restart_keeps_the_path_until_the_new_one_is_there() {
     assert_eq!(pair.a.agent.add_remote_candidate(now, stale), Err(ice::CandidateError::OtherGeneration));
 }
 
+/// With a path, and while it is still looked for.
+#[test]
+fn a_restart_that_is_taken_back_leaves_everything_as_it_was() {
+    for first in [0, 10] {
+        let (a, b) = ready(1);
+        let mut pair = Pair::new(a, b, good(), [1; 32]);
+        pair.run(seconds(first), |pair| pair.elapsed() >= seconds(9) && both_connected(pair));
+        let (now, agent) = (pair.now(), &mut pair.a.agent);
+        let (before, path) = (agent.local_credentials().clone(), agent.selected_path());
+        let drawn = agent.draw_credentials();
+        assert!(agent.local_credentials().is_same(&before) && !drawn.is_same(&before));
+        agent.restart_with(now, drawn.clone());
+        assert!(agent.local_credentials().is_same(&drawn));
+        agent.restart(now);
+        // The peer trickles on.
+        let late = "candidate:1 1 udp 1 10.0.0.9 9 typ host".parse().unwrap();
+        agent.add_remote_candidate(now, late).unwrap();
+        let agent = &mut pair.a.agent;
+        agent.take_restart_back(now);
+        assert!(agent.local_credentials().is_same(&before) && agent.selected_path() == path);
+        assert_eq!(agent.remote_candidates().count(), 2);
+        assert!(pair.run(seconds(5), both_connected), "{first}");
+        assert!(!pair.run(seconds(60), |pair| !both_connected(pair)), "{first}");
+        // What the peer has answered cannot be taken back.
+        let now = pair.now();
+        let agents = [&mut pair.a.agent, &mut pair.b.agent];
+        agents.into_iter().for_each(|agent| agent.restart(now));
+        introduce(&mut pair.a, &mut pair.b, now);
+        let after = pair.a.agent.local_credentials().clone();
+        pair.a.agent.take_restart_back(now);
+        assert!(pair.a.agent.local_credentials().is_same(&after) && !after.is_same(&before));
+    }
+}
+
 /// From the moment at which both know each other, on a way of 100 ms there and back.
 #[test]
 fn a_pair_is_nominated_within_three_round_trips() {

@@ -86,7 +86,11 @@ struct Created {
     kind: SdpType,
     description: SessionDescription,
     plan: Vec<Section>,
+    drafts: Drafts,
 }
+
+/// Credentials in a description of transports that begin ICE anew once it is set.
+pub(crate) type Drafts = Vec<(TransportId, Credentials)>;
 
 /// What an exchange of descriptions has changed of transceivers.
 #[derive(Debug, Default)]
@@ -277,7 +281,8 @@ impl Negotiation {
         let description = self.describe_offer(&plan, parameters)?;
         self.version += 1;
         let (kind, plan) = (SdpType::Offer, plan.sections);
-        self.created = Some(Box::new(Created { kind, description: description.clone(), plan }));
+        let drafts = Drafts::new();
+        self.created = Some(Box::new(Created { kind, description: description.clone(), plan, drafts }));
         self.forget_idle();
         Ok(description)
     }
@@ -291,18 +296,26 @@ impl Negotiation {
         let (_, offer) = self.remote.pending.as_ref().ok_or(NegotiationError::WrongState(self.state))?;
         let description = self.describe_answer(offer, parameters)?;
         self.version += 1;
-        let created = Created { kind: SdpType::Answer, description: description.clone(), plan: Vec::new() };
-        self.created = Some(Box::new(created));
+        let (kind, plan, drafts) = (SdpType::Answer, Vec::new(), Drafts::new());
+        self.created = Some(Box::new(Created { kind, description: description.clone(), plan, drafts }));
         Ok(description)
     }
 
+    /// Notes the drafts that the description which was created last was made with.
+    pub(crate) fn note_drafts(&mut self, drafts: Drafts) {
+        if let Some(created) = &mut self.created {
+            created.drafts = drafts;
+        }
+    }
+
     /// Sets what was created last. `description` must be it, to the letter; an answer may be set as a provisional one.
+    /// Gives the drafts that it was made with.
     pub(crate) fn set_local(
         &mut self,
         kind: SdpType,
         description: SessionDescription,
         context: MediaContext<'_>,
-    ) -> Result<(), NegotiationError> {
+    ) -> Result<Drafts, NegotiationError> {
         self.must_be(match kind {
             SdpType::Offer => &[SignalingState::Stable, SignalingState::HaveLocalOffer],
             SdpType::Answer | SdpType::Pranswer => {
@@ -336,7 +349,7 @@ impl Negotiation {
                 self.settle();
             }
         }
-        Ok(())
+        Ok(created.drafts)
     }
 
     /// Sets a description that [`read_remote`](Self::read_remote) found right, as far as it was chosen there.

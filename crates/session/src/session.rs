@@ -5,6 +5,7 @@ mod networks;
 mod offer_answer;
 mod packets;
 mod relaying;
+mod restart;
 mod settle;
 mod sockets;
 mod states;
@@ -16,6 +17,7 @@ use self::leaving::{AllLeaving, Leaving};
 pub use self::media::{ReceiveParameters, RtcpParameters, SendParameters};
 pub(crate) use self::packets::Media;
 pub use self::packets::{OmittedPacket, Received, RecoveredPacket};
+use self::restart::ToReplace;
 pub use self::sockets::SocketRequest;
 use self::sockets::SocketRequests;
 pub use self::tcp::TcpRequest;
@@ -84,9 +86,7 @@ pub struct Session {
     has_given_data_up: bool,
     /// Associations that have been given up.
     associations_gone: u32,
-    restart_wanted: bool,
-    /// An offer that is not answered yet restarts ICE.
-    restart_offered: bool,
+    to_replace: Option<Box<ToReplace>>,
     untold: VecDeque<LocalCandidate>,
     /// TCP connections that are to be opened and closed.
     connections: Option<Box<TcpRequests>>,
@@ -174,8 +174,7 @@ impl Session {
             wall_clock: ::media::NtpClock::new(now, Duration::from_secs(clock.unix_seconds)),
             has_given_data_up: false,
             associations_gone: 0,
-            restart_wanted: false,
-            restart_offered: false,
+            to_replace: None,
             untold: VecDeque::new(),
             connections: None,
             sockets: None,
@@ -186,15 +185,6 @@ impl Session {
             gone: Gone::default(),
             ignored: crate::stats::Ignored::default(),
         })
-    }
-
-    /// Has the next offer begin ICE anew. Without descriptions there is none.
-    pub fn restart_ice(&mut self) {
-        if self.is_without_sdp {
-            return;
-        }
-        self.restart_wanted = true;
-        self.ask_for_offer();
     }
 
     /// Makes a data channel. It exists at once, and opens when the peer is connected.

@@ -14,7 +14,7 @@ use crate::negotiation::RemoteParameters;
 use crate::session::Media;
 use crate::srtp::{Srtp, Unwritten};
 use crate::transports::{OwnSockets, TransportId};
-use crate::{Discard, DtlsRole, Failure, GatheringState, SendMediaError};
+use crate::{CandidateError, Discard, DtlsRole, Failure, GatheringState, SendMediaError};
 
 /// A transport: ICE, over it DTLS, and over that what its sections carry.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Transport {
     pub remote_ufrag: Option<String>,
     /// The local ufrag that whoever demultiplexes knows of.
     pub told_ufrag: Option<String>,
+    /// And the one before it.
+    pub former_ufrag: Option<String>,
     /// Candidates of ours, as text, for descriptions.
     pub candidates: Vec<String>,
     pub gathering: GatheringState,
@@ -88,6 +90,7 @@ impl Transport {
             remote: None,
             remote_ufrag: None,
             told_ufrag: None,
+            former_ufrag: None,
             candidates: Vec::new(),
             gathering: GatheringState::New,
             media: None,
@@ -103,6 +106,10 @@ impl Transport {
             srtp: None,
             tls_id,
         }
+    }
+
+    pub(crate) fn ufrag(&self) -> &str {
+        self.connectivity.local_credentials().ufrag()
     }
 
     pub(crate) const fn dtls_state(&self) -> DtlsState {
@@ -127,6 +134,26 @@ impl Transport {
         is_continued
             && self.dtls_role.is_none_or(|known| known == role)
             && self.fingerprints.as_ref().is_none_or(|known| known.is_same(&remote.fingerprints))
+    }
+
+    /// Whether an offer of the peer's begins ICE anew that is not answered yet.
+    pub(crate) fn is_restarted_by_peer(&self) -> bool {
+        let (known, offered) = (self.remote_ufrag.as_deref(), self.remote.as_deref());
+        offered.is_some_and(|remote| known.is_some_and(|known| known != remote.credentials.ufrag()))
+    }
+
+    /// Keeps a candidate, or the end of them, that such an offer is followed by.
+    pub(crate) fn keep_candidate(&mut self, text: &str) -> Result<(), CandidateError> {
+        let Some(remote) = &mut self.remote else { return Ok(()) };
+        if text.is_empty() {
+            remote.end_of_candidates = true;
+            return Ok(());
+        }
+        text.parse::<ice::Candidate>().map_err(CandidateError::Parse)?;
+        if remote.candidates.len() < MAX_KEPT_CANDIDATES {
+            remote.candidates.push(text.to_owned());
+        }
+        Ok(())
     }
 
     /// What the exchange of descriptions agreed upon. DTLS begins when there is a path.
@@ -531,3 +558,5 @@ pub(crate) const MAX_MEDIA_DATAGRAM: usize = 1228;
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// How often the path is said not to be silent.
 const NOTE_INTERVAL: Duration = Duration::from_millis(100);
+/// Candidates of the peer's that are kept until its offer is answered: as many as ICE takes.
+const MAX_KEPT_CANDIDATES: usize = 100;

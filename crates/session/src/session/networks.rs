@@ -89,21 +89,4 @@ impl Session {
             transport.connectivity.name_host(self.now, address, name);
         }
     }
-
-    /// Calls for an offer that begins ICE anew, where there was a path and there is none.
-    pub(super) fn restart_without_path(&mut self) {
-        let is_lost = self
-            .transports
-            .iter()
-            .any(|transport| transport.connectivity.selected_path().is_none() && transport.dtls().is_some());
-        if is_lost {
-            self.call_for_restart();
-        }
-    }
-
-    /// The path is lost: what W3C WebRTC 1.0 leaves to the application, to restart ICE, is asked of it at once.
-    pub(super) fn call_for_restart(&mut self) {
-        self.restart_wanted = true;
-        self.ask_for_offer();
-    }
 }

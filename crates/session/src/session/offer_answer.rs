@@ -8,7 +8,7 @@ use sdp::{SessionDescription, Setup};
 use super::Session;
 use super::media::media_config;
 use crate::config::DtlsRole;
-use crate::negotiation::{LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters};
+use crate::negotiation::{Drafts, LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters};
 use crate::transport::{DtlsState, Transport};
 use crate::transports::TransportId;
 use crate::{CandidateError, Failure, GatheringState, NegotiationError, SdpType, SignalingState};
@@ -29,12 +29,9 @@ impl Session {
         let plan = self.negotiation.plan(self.channels.is_in_use(), &mut placing)?;
         self.transports_made = placing.next.0;
         plan.transports().for_each(|id| self.make_transport(id, Role::Controlling, None));
-        if std::mem::take(&mut self.restart_wanted) && !self.transports.is_empty() {
-            self.restart_transports();
-            self.restart_offered = true;
-            self.settle();
-        }
+        let drafts = self.draw_to_replace();
         let offer = self.describe(
+            drafts,
             |_, _| Setup::ActPass,
             |negotiation, parameters| negotiation.create_offer(plan, parameters),
         );
@@ -54,7 +51,9 @@ impl Session {
             DtlsRole::Client => Setup::Active,
             DtlsRole::Server => Setup::Passive,
         };
-        self.describe(setup, Negotiation::create_answer)
+        // RFC 8445 §9: where the peer restarts, so do we.
+        let drafts = self.draw_where(Transport::is_restarted_by_peer);
+        self.describe(drafts, setup, Negotiation::create_answer)
     }
 
     /// Sets the description that was created last; gathering begins, and after an answer, connecting.
@@ -72,7 +71,9 @@ impl Session {
         self.must_be_open()?;
         let had_data = self.negotiation.has_data();
         let context = Self::media_context(&self.config, &self.seed);
-        self.negotiation.set_local(kind, description, context)?;
+        for (id, credentials) in self.negotiation.set_local(kind, description, context)? {
+            self.restart_transport(id, credentials);
+        }
         for transport in self.transports.iter_mut() {
             transport.connectivity.gather(self.now);
         }
@@ -151,13 +152,7 @@ impl Session {
             self.make_transport(id, Role::Controlled, None);
         }
         let Some(transport) = self.transports.get_mut(id) else { return };
-        let known = transport.remote_ufrag.as_deref();
-        let is_renewed = known.is_some_and(|ufrag| ufrag != remote.credentials.ufrag());
         transport.remote = Some(Box::new(remote));
-        if is_renewed && kind == SdpType::Offer {
-            // RFC 8445 §9: the peer restarts, so do we.
-            self.restart_transport(id);
-        }
     }
 
     const fn placing(&self) -> Placing {
@@ -262,6 +257,9 @@ impl Session {
     fn take_candidate(&mut self, id: TransportId, text: &str) -> Result<(), CandidateError> {
         let text = text.trim().trim_start_matches("a=");
         let Some(transport) = self.transports.get_mut(id) else { return Ok(()) };
+        if transport.is_restarted_by_peer() {
+            return transport.keep_candidate(text);
+        }
         if text.is_empty() {
             transport.connectivity.end_of_remote_candidates(self.now);
             return Ok(());
@@ -353,19 +351,19 @@ impl Session {
     }
 
     /// The offer that is under way, if one is, is taken back, and the transports that it alone called for are forgotten with
-    /// their roles. What of it restarts ICE is still to be offered.
+    /// their roles. What of it restarts ICE is taken back, too, and still to be offered.
     fn take_offer_back(&mut self) {
         for transport in self.transports.iter_mut() {
             transport.remote = None;
         }
         self.negotiation.rollback();
         self.forget_unused();
-        self.restart_wanted |= std::mem::take(&mut self.restart_offered);
+        self.take_restarts_back();
     }
 
     /// An exchange of descriptions is complete, before which data channels were agreed upon or offered.
     fn agreed(&mut self, had_data: bool) {
-        self.restart_offered = false;
+        self.follow_replaced();
         if had_data && !self.negotiation.has_data() {
             self.channels.abort(self.now);
             self.has_given_data_up = true;
@@ -402,7 +400,7 @@ impl Session {
             return;
         }
         let lacks_data = self.channels.is_in_use() && !self.negotiation.has_data();
-        if self.restart_wanted || lacks_data || self.negotiation.is_needed() {
+        if self.to_replace.is_some() || lacks_data || self.negotiation.is_needed() {
             self.news.need_negotiation();
         } else {
             self.news.negotiation_is_covered();
@@ -411,18 +409,23 @@ impl Session {
 
     fn describe(
         &mut self,
+        drafts: Drafts,
         setup: impl Fn(&Self, &Transport) -> Setup,
         make: impl FnOnce(&mut Negotiation, &LocalParameters<'_>) -> Result<SessionDescription, NegotiationError>,
     ) -> Result<SessionDescription, NegotiationError> {
         let mut ends: Vec<LocalEnd<'_>> = Vec::with_capacity(self.transports.len());
         for transport in self.transports.iter() {
+            let draft = drafts.iter().find(|(id, _)| *id == transport.id);
+            let is_done = transport.gathering == GatheringState::Complete;
             ends.push(LocalEnd {
                 id: transport.id,
-                credentials: transport.connectivity.local_credentials(),
+                credentials: draft
+                    .map_or_else(|| transport.connectivity.local_credentials(), |(_, drawn)| drawn),
                 tls_id: transport.tls_id.as_str(),
                 setup: setup(self, transport),
-                candidates: &transport.candidates,
-                gathering_done: transport.gathering == GatheringState::Complete,
+                // Those of a draft are found once it is set.
+                candidates: if draft.is_some() { &[] } else { &transport.candidates },
+                gathering_done: is_done && draft.is_none(),
             });
         }
         let fingerprint = self.identity.fingerprint(self.config.provider, HashAlgorithm::Sha256);
@@ -434,6 +437,8 @@ impl Session {
             media: media_config(&self.config),
             seed: &self.seed,
         };
-        make(&mut self.negotiation, &parameters)
+        let description = make(&mut self.negotiation, &parameters)?;
+        self.negotiation.note_drafts(drafts);
+        Ok(description)
     }
 }

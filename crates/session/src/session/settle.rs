@@ -144,12 +144,19 @@ impl Session {
     /// Reports changes of local ufrags to whoever demultiplexes.
     pub(super) fn follow_ufrags(&mut self) {
         for transport in self.transports.iter_mut() {
-            let ufrag = transport.connectivity.local_credentials().ufrag();
-            if transport.told_ufrag.as_deref() != Some(ufrag) {
-                // A former ufrag stays known: checks for it may still arrive, and its session is the same.
-                transport.told_ufrag = Some(ufrag.to_owned());
-                self.routes.push_back(crate::Route::UfragAdded(ufrag.to_owned()));
+            let ufrag = transport.ufrag();
+            if transport.told_ufrag.as_deref() == Some(ufrag) {
+                continue;
             }
+            let ufrag = ufrag.to_owned();
+            // The former one stays known: checks for it may still arrive, or be asked for again.
+            let former = transport.told_ufrag.replace(ufrag.clone());
+            let gone = std::mem::replace(&mut transport.former_ufrag, former);
+            if gone.as_ref() == Some(&ufrag) {
+                continue;
+            }
+            self.routes.extend(gone.map(crate::Route::UfragRemoved));
+            self.routes.push_back(crate::Route::UfragAdded(ufrag));
         }
     }
 }

@@ -111,23 +111,6 @@ impl Session {
         }
     }
 
-    /// Begins ICE anew on all transports, with servers that were announced for that.
-    pub(super) fn restart_transports(&mut self) {
-        let ids: Vec<TransportId> = self.transports.iter().map(|transport| transport.id).collect();
-        ids.into_iter().for_each(|id| self.restart_transport(id));
-    }
-
-    /// Begins ICE anew on one, with servers that were announced for that.
-    pub(super) fn restart_transport(&mut self, id: TransportId) {
-        if std::mem::take(&mut self.awaits_next_servers) {
-            self.await_servers_now();
-        }
-        if let Some(transport) = self.transports.get_mut(id) {
-            transport.connectivity.restart(self.now);
-            transport.candidates.clear();
-        }
-    }
-
     /// Forgets the transports that no section has: those that were offered in vain, and those whose sections have been
     /// bundled, rejected or stopped (RFC 9429 §5.11).
     pub(super) fn forget_unused(&mut self) {
@@ -155,9 +138,10 @@ impl Session {
             }
             gone.collisions = gone.collisions.wrapping_add(media.collisions);
         }
-        let ufrag = transport.connectivity.local_credentials().ufrag().to_owned();
+        let ufrag = transport.ufrag().to_owned();
+        let former = transport.former_ufrag.take();
         self.untold.retain(|candidate| candidate.ufrag != ufrag);
-        self.routes.push_back(Route::UfragRemoved(ufrag));
+        self.routes.extend([Some(ufrag), former].into_iter().flatten().map(Route::UfragRemoved));
         let mut closed = Vec::new();
         match (transport.own.take(), transport.connectivity.take_relays()) {
             // The next transport has the same sockets, and with them the same allocations.
