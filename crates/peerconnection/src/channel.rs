@@ -1,5 +1,4 @@
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,6 +9,7 @@ use futures_sink::Sink;
 use session::{ChannelId, ChannelState, Outgoing, StatsReport};
 
 use crate::connection::{Connection, Handle};
+use crate::waiting::{Waiting, wait_at};
 use crate::{ChannelIo, SendError};
 
 /// A message of a data channel.
@@ -125,15 +125,18 @@ impl DataChannel {
     ///
     /// [`SendError::Closed`] if it closed instead.
     pub async fn opened(&self) -> Result<(), SendError> {
-        poll_fn(|cx| {
-            self.handle.with(|core| match core.session.channel(self.id).map(|info| info.state) {
-                Some(ChannelState::Open) => Poll::Ready(Ok(())),
-                Some(ChannelState::Connecting) => core.slot(self.id).openers.wait(cx),
-                Some(ChannelState::Closing | ChannelState::Closed) | None => {
-                    Poll::Ready(Err(SendError::Closed))
-                }
-            })
-        })
+        self.wait(
+            |slot| &mut slot.openers,
+            |cx| {
+                self.handle.with(|core| match core.session.channel(self.id).map(|info| info.state) {
+                    Some(ChannelState::Open) => Poll::Ready(Ok(())),
+                    Some(ChannelState::Connecting) => core.slot(self.id).openers.wait(cx),
+                    Some(ChannelState::Closing | ChannelState::Closed) | None => {
+                        Poll::Ready(Err(SendError::Closed))
+                    }
+                })
+            },
+        )
         .await
     }
 
@@ -147,7 +150,7 @@ impl DataChannel {
     /// The channel is closed, or the message is larger than the peer takes.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into();
-        poll_fn(|cx| self.poll_send(cx, &message)).await
+        self.wait(|slot| &mut slot.writers, |cx| self.poll_send(cx, &message)).await
     }
 
     /// Hands a message over if there is room for it now.
@@ -166,7 +169,7 @@ impl DataChannel {
     ///
     /// Cancel safe: a message is returned or stays.
     pub async fn recv(&self) -> Option<Message> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+        self.wait(|slot| &mut slot.readers, |cx| self.poll_recv(cx)).await
     }
 
     /// The statistics of W3C that are about this channel; none once it is closed and was read to its end.
@@ -224,6 +227,15 @@ impl DataChannel {
             self.handle.notify();
         }
         received
+    }
+
+    async fn wait<T>(
+        &self,
+        which: impl Fn(&mut Slot) -> &mut Waiting,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        let connection = Arc::downgrade(self.handle.connection());
+        wait_at(connection, |core| core.known_slot(self.id).map(&which), poll).await
     }
 
     fn info<T>(&self, read: impl FnOnce(session::ChannelInfo<'_>) -> T) -> Option<T> {
@@ -322,28 +334,6 @@ impl Slot {
                 Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
             }),
         })
-    }
-}
-
-/// Tasks that wait for something.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting(Vec<std::task::Waker>);
-
-impl Waiting {
-    /// Remembers the task.
-    pub(crate) fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
-        if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.0.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    pub(crate) fn wake(&mut self) {
-        self.0.drain(..).for_each(std::task::Waker::wake);
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

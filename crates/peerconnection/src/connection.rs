@@ -14,13 +14,14 @@ use session::{
     TransceiverId,
 };
 
-use crate::channel::{Slot, Waiting};
+use crate::channel::Slot;
 use crate::description::Description;
 use crate::events::{Event, IceCandidate, NewsQueue};
 use crate::fixed::Fixed;
 use crate::forwarding::{Errand, Passing};
 use crate::ice_server::{Server, Wanted};
 use crate::transceiver::{MediaSlot, RtpPacket, SenderRequest};
+use crate::waiting::{Waiting, wait_at};
 use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
@@ -206,9 +207,13 @@ impl PeerConnection {
     ///
     /// Cancel safe.
     pub async fn closed(&self) {
-        std::future::poll_fn(|cx| {
-            self.handle.with(|core| if core.is_over() { Poll::Ready(()) } else { core.closers.wait(cx) })
-        })
+        wait_at(
+            Arc::downgrade(self.handle.connection()),
+            |core| Some(&mut core.closers),
+            |cx| {
+                self.handle.with(|core| if core.is_over() { Poll::Ready(()) } else { core.closers.wait(cx) })
+            },
+        )
         .await;
     }
 
@@ -373,6 +378,11 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn slot(&mut self, id: ChannelId) -> &mut Slot {
         self.slots.entry(id).or_default()
+    }
+
+    /// The same, if anything was asked of the channel.
+    pub(crate) fn known_slot(&mut self, id: ChannelId) -> Option<&mut Slot> {
+        self.slots.get_mut(&id)
     }
 
     /// Gives the session a datagram; what it refuses it counts itself. What is to be forwarded lies in `passing` then.

@@ -1,6 +1,5 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -8,8 +7,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use session::{ConnectionState, GatheringState, IceState, SignalingState, TransceiverId};
 
-use crate::channel::Waiting;
 use crate::connection::{Connection, Handle};
+use crate::waiting::{Waiting, wait_at};
 use crate::{DataChannel, Transceiver};
 
 /// What happens to a connection.
@@ -65,7 +64,7 @@ impl Events {
     ///
     /// Cancel safe: an event is returned or stays.
     pub async fn next(&mut self) -> Option<Event> {
-        poll_fn(|cx| self.poll(cx)).await
+        wait_at(self.connection.clone(), |core| Some(&mut core.news.reader), |cx| self.poll(cx)).await
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Option<Event>> {

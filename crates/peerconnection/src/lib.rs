@@ -15,7 +15,7 @@
 //! | `channel`, `io`, `init` | [`DataChannel`], [`Message`], [`ChannelIo`], [`DataChannelInit`] |
 //! | `transceiver` | [`Transceiver`]: audio and video, by frames or by packets |
 //! | `forwarding` | what comes by one goes out by others, [`Layer`]s of simulcast as they fit |
-//! | `events` | [`Events`]: what happens to a connection, as a stream |
+//! | `events`, `waiting` | [`Events`]: what happens to a connection, as a stream; the tasks that wait for it |
 //! | `configuration`, `fixed`, `certificate`, `ice_server`, `error` | what goes in, what can go wrong |
 //! | `names` | [`Mdns`]: names of peers that are asked for, and names in place of our addresses |
 //! | `log` | how much is written to the log |
@@ -58,6 +58,7 @@ mod server_connection;
 mod strangers;
 mod transceiver;
 mod unsent;
+mod waiting;
 mod worker;
 
 pub use addresses::{IpHandling, TcpLimits};

@@ -3,7 +3,6 @@ mod request;
 mod slot;
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,6 +20,7 @@ pub use self::slot::MAX_PACKETS;
 pub(crate) use self::slot::{KnownCodec, MediaSlot};
 use crate::Error;
 use crate::connection::{Core, Handle};
+use crate::waiting::{Waiting, wait_at};
 
 /// Audio or video, each way (`RTCRtpTransceiver` with its sender and receiver). Cheap to clone; all clones are the same one.
 /// It keeps its connection alive.
@@ -266,12 +266,15 @@ impl Transceiver {
     ///
     /// Cancel safe: news are returned or stay. Only the last is kept.
     pub async fn next_tone(&self) -> Option<ToneChange> {
-        poll_fn(|cx| {
-            self.handle.with(|core| match core.media_slot(self.id).tone.take() {
-                Some(tone) => Poll::Ready(Some(tone)),
-                None => core.wait_for_media(self.id, cx, |slot| &mut slot.listeners),
-            })
-        })
+        self.wait(
+            |slot| &mut slot.listeners,
+            |cx| {
+                self.handle.with(|core| match core.media_slot(self.id).tone.take() {
+                    Some(tone) => Poll::Ready(Some(tone)),
+                    None => core.wait_for_media(self.id, cx, |slot| &mut slot.listeners),
+                })
+            },
+        )
         .await
     }
 
@@ -279,7 +282,16 @@ impl Transceiver {
     ///
     /// Cancel safe: a frame is returned or stays. Frames that nobody fetches for a second are dropped.
     pub async fn recv(&self) -> Option<ReceivedFrame> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+        self.wait(|slot| &mut slot.readers, |cx| self.poll_recv(cx)).await
+    }
+
+    async fn wait<T>(
+        &self,
+        which: impl Fn(&mut MediaSlot) -> &mut Waiting,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        let connection = Arc::downgrade(self.handle.connection());
+        wait_at(connection, |core| core.media.get_mut(&self.id).map(&which), poll).await
     }
 
     /// [`recv`](Self::recv) for those who write futures by hand.
@@ -331,16 +343,19 @@ impl Transceiver {
     ///
     /// Cancel safe: a packet is returned or stays. Of more than [`MAX_PACKETS`] that wait the oldest are dropped.
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
-        poll_fn(|cx| {
-            self.handle.with(|core| {
-                core.media_slot(self.id).is_read = true;
-                core.follow_output(self.id);
-                match core.media_slot(self.id).packets.pop_front() {
-                    Some(packet) => Poll::Ready(Some(packet)),
-                    None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
-                }
-            })
-        })
+        self.wait(
+            |slot| &mut slot.readers,
+            |cx| {
+                self.handle.with(|core| {
+                    core.media_slot(self.id).is_read = true;
+                    core.follow_output(self.id);
+                    match core.media_slot(self.id).packets.pop_front() {
+                        Some(packet) => Poll::Ready(Some(packet)),
+                        None => core.wait_for_media(self.id, cx, |slot| &mut slot.readers),
+                    }
+                })
+            },
+        )
         .await
     }
 
@@ -384,12 +399,15 @@ impl Transceiver {
     ///
     /// Cancel safe: a request is returned or stays. Of each kind and stream the latest is kept.
     pub async fn next_request(&self) -> Option<SenderRequest> {
-        poll_fn(|cx| {
-            self.handle.with(|core| match core.media_slot(self.id).requests.pop_front() {
-                Some(request) => Poll::Ready(Some(request)),
-                None => core.wait_for_media(self.id, cx, |slot| &mut slot.requesters),
-            })
-        })
+        self.wait(
+            |slot| &mut slot.requesters,
+            |cx| {
+                self.handle.with(|core| match core.media_slot(self.id).requests.pop_front() {
+                    Some(request) => Poll::Ready(Some(request)),
+                    None => core.wait_for_media(self.id, cx, |slot| &mut slot.requesters),
+                })
+            },
+        )
         .await
     }
 

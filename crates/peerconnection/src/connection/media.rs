@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use session::{MediaKind, SectionParameters, TransceiverId, TransceiverInit};
 
 use super::{Core, PeerConnection};
-use crate::channel::Waiting;
 use crate::transceiver::MediaSlot;
+use crate::waiting::Waiting;
 use crate::{Error, Transceiver};
 
 impl PeerConnection {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use session::{EncoderLimits, Negotiated, Output, PayloadType, StreamId};
 
 use super::{RtpPacket, SenderRequest, ToneChange};
-use crate::channel::Waiting;
 use crate::forwarding::{Audience, Feed};
+use crate::waiting::Waiting;
 
 /// What the facade keeps for a transceiver beside the session's own state.
 #[derive(Debug, Default)]
