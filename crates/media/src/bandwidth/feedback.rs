@@ -66,10 +66,11 @@ impl FeedbackReader {
         self.timestamp = Some(timestamp);
         let now = timestamp.saturating_mul(1_000_000_000) >> 16;
         let (results, statuses) = (&mut self.results, &mut self.statuses);
+        let mut steps = log.steps();
         for stream in feedback.streams().take(MAX_STREAMS) {
             statuses.clear();
             statuses.extend(stream.statuses());
-            log.tell_stream(stream.ssrc, stream.begin, statuses, |packet, status| {
+            log.tell_stream(stream.ssrc, stream.begin, statuses, &mut steps, |packet, status| {
                 let (arrival, congestion) = match status {
                     PacketStatus::Lost => (None, false),
                     PacketStatus::Received { ecn, offset } => {

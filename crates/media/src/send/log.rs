@@ -103,18 +103,21 @@ impl SentLog {
     }
 
     /// A peer tells of packets of a stream that follow each other. Gives each that is remembered and was not told of before. The log
-    /// is walked once, from its end, to where the stream's packets are older.
+    /// is walked once, from its end, to where the stream's packets are older, by as many steps as are left.
     pub(crate) fn tell_stream(
         &mut self,
         ssrc: Ssrc,
         begin: SequenceNumber,
         statuses: &[PacketStatus],
+        steps: &mut usize,
         mut each: impl FnMut(SentPacket, PacketStatus),
     ) {
         let (mut left, mut older) = (statuses.len(), 0_usize);
-        for packet in self.packets.iter_mut().rev().filter(|packet| packet.ssrc == ssrc) {
-            if left == 0 {
-                break;
+        for packet in self.packets.iter_mut().rev() {
+            let Some(rest) = steps.checked_sub(1).filter(|_| left > 0) else { break };
+            *steps = rest;
+            if packet.ssrc != ssrc {
+                continue;
             }
             let place = packet.sequence.since(begin);
             let Some(status) = statuses.get(usize::from(place)) else {
@@ -129,6 +132,11 @@ impl SentLog {
                 each(*packet, *status);
             }
         }
+    }
+
+    /// How many steps may be taken for one report on streams: a stream's newest packets are near the end of the log.
+    pub(crate) fn steps(&self) -> usize {
+        self.packets.len().saturating_mul(MAX_WALKS)
     }
 
     /// A packet is sent again as it was: nobody can tell any more when the first of the two has arrived, so that it says nothing.
@@ -200,6 +208,8 @@ const ROUND: u64 = 1 << 16;
 const HALF: u64 = 1 << 15;
 /// Before so many older ones of a stream no packet is sent out of its turn.
 const MAX_DISORDER: usize = 64;
+/// The log is walked so often at most for one report.
+const MAX_WALKS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -254,7 +264,7 @@ mod tests {
         }
         let mut told = |begin, statuses: &[PacketStatus]| {
             let mut told = Vec::new();
-            log.tell_stream(Ssrc(1), SequenceNumber(begin), statuses, |packet, _| {
+            log.tell_stream(Ssrc(1), SequenceNumber(begin), statuses, &mut { usize::MAX }, |packet, _| {
                 told.push(packet.sequence.0)
             });
             told
@@ -263,6 +273,16 @@ mod tests {
         assert_eq!(told(5000, &[PacketStatus::Lost; 2]), []);
         assert_eq!(told(3899, &[PacketStatus::Lost; 3]), [3900, 3901, 3899]);
         assert_eq!(told(10, &[PacketStatus::Lost; 2]), [11, 10]);
+        // Streams that are not there take steps, until none is left.
+        let mut steps = log.steps();
+        let mut tell = |ssrc, begin| {
+            let mut told = 0;
+            let each = |_, _| told += 1;
+            log.tell_stream(Ssrc(ssrc), SequenceNumber(begin), &[PacketStatus::Lost], &mut steps, each);
+            told
+        };
+        assert_eq!((2..9).map(|ssrc| tell(ssrc, 0)).sum::<u32>(), 0);
+        assert_eq!((tell(1, 3990), tell(2, 0), tell(1, 3991)), (1, 0, 0));
     }
 
     #[test]
