@@ -51,8 +51,8 @@ pub struct Agent {
     pub(crate) previous: Option<Box<Generation>>,
     /// What a restart that the peer has not answered is taken back to.
     pub(crate) former: Option<Box<Former>>,
-    /// Where data goes, as it was found when the last input ended: asked for with every datagram.
-    pub(crate) path: Option<Path>,
+    /// Where the pair is on whose path data goes, as it was found when the last input ended: asked for with every datagram.
+    pub(crate) selected: Option<Selected>,
     pub(crate) replies: Replies,
     /// The id of the next check: drawn ahead, so that a batch without room changes nothing.
     pub(crate) next_id: TransactionId,
@@ -87,6 +87,14 @@ pub struct Agent {
     pub(crate) generations: u32,
 }
 
+/// The place of a selected pair among those of its generation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Selected {
+    /// It is from before a restart.
+    pub(crate) is_previous: bool,
+    pub(crate) at: usize,
+}
+
 /// Of each kind of event the latest.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
@@ -113,7 +121,7 @@ impl Agent {
             generation: Generation::new(credentials, &config),
             previous: None,
             former: None,
-            path: None,
+            selected: None,
             replies: Replies::new(config.max_replies, config.max_refusals),
             next_id: TransactionId(rng.array()),
             next_check: now,
@@ -444,13 +452,18 @@ impl Agent {
     /// Where data goes: the nominated pair, or while there is none the first that was valid, or after a
     /// restart the path from before. `None` also once consent has expired.
     pub fn selected_path(&self) -> Option<Path> {
-        debug_assert_eq!(self.path, self.find_path(), "it was changed and not kept");
-        self.path
+        debug_assert_eq!(self.selected, self.find_selected(), "it was changed and not kept");
+        let Selected { is_previous, at } = self.selected?;
+        let generation = if is_previous { self.previous.as_deref()? } else { &self.generation };
+        generation.pairs.get(at).map(|pair| pair.path)
     }
 
-    pub(crate) fn find_path(&self) -> Option<Path> {
-        let previous = || self.previous.as_ref().and_then(|previous| previous.selected_path());
-        self.generation.selected_path().or_else(previous)
+    pub(crate) fn find_selected(&self) -> Option<Selected> {
+        let place = |generation: &Generation| {
+            generation.pairs.iter().position(|pair| Some(pair.id) == generation.selected)
+        };
+        let current = place(&self.generation).map(|at| Selected { is_previous: false, at });
+        current.or_else(|| Some(Selected { is_previous: true, at: place(self.previous.as_deref()?)? }))
     }
 
     /// Smoothed round trip on the selected path.
@@ -613,7 +626,7 @@ impl Agent {
         self.events.state = Some(state);
         self.events.path = None;
         (self.previous, self.former) = (None, None);
-        self.path = None;
+        self.selected = None;
         self.replies.clear();
         let Generation { selected, nominated, consent, early, pairs, .. } = &mut self.generation;
         (*selected, *nominated, *consent) = (None, None, None);

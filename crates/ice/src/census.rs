@@ -2,6 +2,7 @@
 
 use proto::{Instant, Path};
 
+use crate::agent::Selected;
 use crate::generation::{Generation, Remote};
 use crate::local::Local;
 use crate::pair::{Pair, PairId};
@@ -86,9 +87,9 @@ impl Agent {
     pub fn count_sent(&mut self, now: Instant, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.traffic.sent(now, bytes);
-        let Some(generation) = self.active_mut() else { return };
-        let selected = generation.selected;
-        let pair = selected.and_then(|id| generation.pair_mut(id));
+        let Some(Selected { is_previous, at }) = self.selected else { return };
+        let generation = if is_previous { self.previous.as_deref_mut() } else { Some(&mut self.generation) };
+        let pair = generation.and_then(|generation| generation.pairs.get_mut(at));
         if let Some(traffic) = pair.and_then(|pair| pair.traffic.as_mut()) {
             traffic.sent(now, bytes);
         }

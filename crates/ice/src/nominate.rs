@@ -45,7 +45,7 @@ impl Agent {
             self.give_up();
             self.update_state();
         }
-        self.path = self.find_path();
+        self.selected = self.find_selected();
         self.count_selection();
         self.timeout = self.next_timeout();
     }

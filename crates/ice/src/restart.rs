@@ -72,7 +72,7 @@ impl Agent {
             (generation.selected, generation.first_valid) = (None, None);
             generation.started = Some(*now);
         }
-        self.path = self.find_path();
+        self.selected = self.find_selected();
         self.sync_routes();
         if let State::Failed(failure) = state {
             self.fail(failure);
@@ -127,7 +127,7 @@ impl Agent {
         if keeps.is_some() {
             self.previous = old.take();
         }
-        self.path = self.find_path();
+        self.selected = self.find_selected();
         self.sync_routes();
         old
     }
