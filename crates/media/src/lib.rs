@@ -107,7 +107,7 @@ pub use receive::{
 pub use send::{
     EncodingConfig, EncodingStats, FecConfig, HistoryLimits, Layering, Numbering, OutgoingFrame, PacketKind,
     RedConfig, RemoteReport, SendError, Sender, SenderConfig, SenderEvent, SentLog, SentPacket, SharedPacket,
-    SharedPackets, ToneError, ToneFormat,
+    SharedPackets, Told, ToneError, ToneFormat,
 };
 pub use sframe::{
     CipherSuite as FrameCipherSuite, KeyError as FrameKeyError, ReceiverConfig as FrameDecryptorConfig,

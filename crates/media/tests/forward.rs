@@ -467,7 +467,7 @@ fn what_is_sent_again_without_a_format_of_its_own_is_what_it_was_to_the_last_bit
     assert_eq!(rtp.sent().next(), next, "it keeps its place on the transport");
     let place = u16::from_be_bytes(Packet::decode(&asked).unwrap().element(5).unwrap().try_into().unwrap());
     let logged = rtp.sent().by_transport(rtp::SequenceNumber(place)).unwrap();
-    assert!(logged.told, "which of the two has arrived cannot be told");
+    assert_eq!(logged.told, media::Told::Arrived, "which of the two has arrived cannot be told");
 }
 
 #[test]

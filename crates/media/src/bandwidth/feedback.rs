@@ -2,10 +2,11 @@ use proto::{Ecn, Instant};
 use rtp::rtcp::{CongestionControl, PacketStatus, TICKS_PER_REFERENCE, TransportCc, TransportStatus};
 
 use super::PacketResult;
-use crate::SentLog;
 use crate::later::Blank;
+use crate::{SentLog, Told};
 
-/// Joins what peers say of arrivals with what was sent. Memory is used again; of each packet the first word counts.
+/// Joins what peers say of arrivals with what was sent. Memory is used again; of each packet the first word counts, and that it came
+/// after one that it was lost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FeedbackReader {
     results: Vec<PacketResult>,
@@ -47,7 +48,8 @@ impl FeedbackReader {
                 TransportStatus::Received { ticks: None } => continue,
             };
             let results = &mut self.results;
-            log.tell_transport(run.first, run.count, |packet| {
+            let told = if arrival.is_some() { Told::Arrived } else { Told::Lost };
+            log.tell_transport(run.first, run.count, told, |packet| {
                 results.push(PacketResult { packet, arrival, congestion: false });
             });
         }
@@ -91,7 +93,9 @@ impl FeedbackReader {
 
     /// The round trip that results tell of: from when the newest that arrived was sent until its feedback came.
     pub(crate) fn round_trip(now: Instant, results: &[PacketResult]) -> Option<std::time::Duration> {
-        let newest = results.iter().rev().find(|result| result.arrival.is_some())?;
+        let is_timely =
+            |result: &&PacketResult| result.arrival.is_some() && result.packet.told == Told::Nothing;
+        let newest = results.iter().rev().find(is_timely)?;
         Some(now - newest.packet.at)
     }
 }

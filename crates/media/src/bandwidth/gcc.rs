@@ -11,8 +11,8 @@ use super::marks::Marks;
 use super::probe::{ProbeResults, Prober};
 use super::trend::{Trend, Usage};
 use super::{BandwidthConfig, BandwidthEstimator, FeedbackReader, Marking, PacketResult, Probe, real, whole};
-use crate::SentPacket;
 use crate::later::Later;
+use crate::{SentPacket, Told};
 
 /// Google congestion control: draft-ietf-rmcat-gcc-02 and what has become usual since.
 ///
@@ -139,6 +139,11 @@ impl BandwidthEstimator for Gcc {
         }
         let mut probed = None;
         for result in results {
+            if result.packet.told == Told::Lost {
+                // It has come late, and tells of nothing else.
+                self.loss.take_back();
+                continue;
+            }
             self.loss.add(result);
             let Some(arrival) = result.arrival else { continue };
             self.acknowledged.add(arrival, result.packet.bytes, quiet);
@@ -304,7 +309,7 @@ mod tests {
                 at: self.now,
                 kind: PacketKind::Video,
                 probe,
-                told: false,
+                told: Told::Nothing,
             };
             self.gcc.handle_sent(self.now, &packet);
             let lost = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -514,6 +519,31 @@ mod tests {
         assert_eq!(path.gcc.target(), 225_000);
         (0..3).for_each(|_| path.gcc.handle_report(path.now, 0, 100));
         assert_eq!(path.gcc.target(), 250_000, "and no more than it says");
+    }
+
+    /// As where packets overtake each other over the end of what a datagram tells of.
+    #[test]
+    fn losses_that_come_late_hold_nothing() {
+        let mut path = Path::new(BandwidthConfig::default());
+        path.run(5, 2_000_000, u64::MAX);
+        let before = (path.gcc.round_trip(), path.gcc.target());
+        for _ in 0..40 {
+            (0..5).for_each(|_| path.send(2_000_000, None));
+            path.now += Duration::from_millis(25);
+            let results: Vec<_> = path.waiting.drain(..).collect();
+            let lost = |result: &PacketResult| PacketResult { arrival: None, ..*result };
+            path.gcc.handle_feedback(path.now, &results.iter().map(lost).collect::<Vec<_>>());
+            let come = |result: &PacketResult| PacketResult {
+                packet: SentPacket { told: Told::Lost, ..result.packet },
+                ..*result
+            };
+            path.gcc.handle_feedback(
+                path.now + Duration::from_secs(1),
+                &results.iter().map(come).collect::<Vec<_>>(),
+            );
+        }
+        assert_eq!((path.gcc.round_trip(), path.gcc.loss.limit(30_000)), (before.0, None));
+        assert!(path.gcc.target() >= before.1, "{before:?} {}", path.gcc.target());
     }
 
     #[test]

@@ -79,6 +79,14 @@ impl LossBased {
         self.open.sent += real(u64::try_from(result.packet.bytes).unwrap_or(0)) * 8.0;
     }
 
+    /// A packet that was told of as lost has come.
+    pub(super) fn take_back(&mut self) {
+        let place = self.count.wrapping_sub(1).checked_rem(WINDOW).unwrap_or(0);
+        let newest = self.past.get_mut(place).filter(|_| self.open.lost == 0);
+        let observation = newest.unwrap_or(&mut self.open);
+        observation.lost = observation.lost.saturating_sub(1);
+    }
+
     /// Judges what was added. `delays` is the rate that delays allow, `arriving` how much arrives, in bit/s.
     pub(super) fn update(&mut self, now: Instant, delays: u64, arriving: Option<u64>) {
         let Some((first, last)) = self.sent else { return };
@@ -249,7 +257,7 @@ mod tests {
                     at: self.now,
                     kind: PacketKind::Video,
                     probe: None,
-                    told: false,
+                    told: crate::Told::Nothing,
                 };
                 let arrival = (is_carried && random >= own).then_some(0);
                 self.loss.add(&PacketResult { packet, arrival, congestion: false });
@@ -281,6 +289,23 @@ mod tests {
         }
         let (rate, _) = path.run(20, f64::MAX, 0, 2_000_000);
         assert_eq!(rate, 2_000_000, "and it is free again once nothing is lost");
+    }
+
+    #[test]
+    fn what_has_come_late_was_no_loss() {
+        let mut path = Path::new();
+        path.run(2, f64::MAX, 0, 500_000);
+        // Of what is being counted, and of what was counted last.
+        for counted in [false, true] {
+            let (open, past) = (path.loss.open.lost, path.loss.past.map(|past| past.lost));
+            path.loss.open.lost += u32::from(!counted);
+            let place = (path.loss.count - 1) % WINDOW;
+            path.loss.past[place].lost += u32::from(counted);
+            path.loss.take_back();
+            assert_eq!((path.loss.open.lost, path.loss.past.map(|past| past.lost)), (open, past));
+        }
+        path.loss.take_back();
+        assert_eq!(path.loss.share(), 0.0);
     }
 
     #[test]

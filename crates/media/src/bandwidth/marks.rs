@@ -121,7 +121,7 @@ mod tests {
             at: sent,
             kind: PacketKind::Video,
             probe,
-            told: false,
+            told: crate::Told::Nothing,
         };
         marks.add(&PacketResult { packet, arrival: Some(0), congestion });
     }

@@ -36,7 +36,8 @@ pub trait BandwidthEstimator: fmt::Debug + Send {
     /// A packet was sent.
     fn handle_sent(&mut self, now: Instant, packet: &SentPacket);
 
-    /// The peer told what became of packets, each once, in the order in which they were sent.
+    /// The peer told what became of packets, each once, in the order in which they were sent. One that was told of as lost may follow as
+    /// one that arrived ([`SentPacket::told`]).
     fn handle_feedback(&mut self, now: Instant, results: &[PacketResult]);
 
     /// The peer reported on streams (RFC 3550 §6.4): so many of `expected` packets were lost since the reports before. It is all that

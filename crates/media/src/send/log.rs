@@ -36,8 +36,21 @@ pub struct SentPacket {
     pub kind: PacketKind,
     /// The probe of bandwidth that it belongs to.
     pub probe: Option<u32>,
-    /// Whether its peer has told what became of it.
-    pub told: bool,
+    /// What its peer had told of it before.
+    pub told: Told,
+}
+
+/// What a peer has told of a packet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Told {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It was missing. It may come late.
+    Lost,
+    /// It has come, or nothing can be learned from it any more.
+    Arrived,
 }
 
 /// What a packet is sent for.
@@ -54,6 +67,20 @@ pub enum PacketKind {
     Repair,
     /// It is nothing but padding.
     Padding,
+}
+
+impl SentPacket {
+    /// Its peer tells of it. Gives it as it was, if that is news: what was missing may have come late, and what has come stays so
+    /// (RFC 8888 §3.1).
+    fn tell(&mut self, told: Told) -> Option<Self> {
+        let before = *self;
+        let is_news = before.told == Told::Nothing || (before.told, told) == (Told::Lost, Told::Arrived);
+        if !is_news {
+            return None;
+        }
+        self.told = told;
+        Some(before)
+    }
 }
 
 impl SentLog {
@@ -76,12 +103,13 @@ impl SentLog {
         self.packets.back()
     }
 
-    /// A peer tells of packets that transport-wide feedback means and that follow each other. Gives each that is remembered and was
-    /// not told of before. No others are looked at, however many it claims.
+    /// A peer tells of packets that transport-wide feedback means and that follow each other. Gives each that is remembered and of
+    /// which that is news. No others are looked at, however many it claims.
     pub(crate) fn tell_transport(
         &mut self,
         begin: SequenceNumber,
         count: u16,
+        told: Told,
         mut each: impl FnMut(SentPacket),
     ) {
         let Some(first) = self.packets.front().map(|packet| packet.transport) else { return };
@@ -96,14 +124,12 @@ impl SentLog {
             |at: u64| usize::try_from(at.saturating_add(oldest).saturating_sub(first)).unwrap_or(usize::MAX);
         let packets = self.packets.iter_mut().skip(place(begin));
         for packet in packets.take(place(end).saturating_sub(place(begin))) {
-            if !std::mem::replace(&mut packet.told, true) {
-                each(*packet);
-            }
+            packet.tell(told).into_iter().for_each(&mut each);
         }
     }
 
-    /// A peer tells of packets of a stream that follow each other. Gives each that is remembered and was not told of before. The log
-    /// is walked once, from its end, to where the stream's packets are older, by as many steps as are left.
+    /// A peer tells of packets of a stream that follow each other. Gives each that is remembered and of which that is news. The log is
+    /// walked once, from its end, to where the stream's packets are older, by as many steps as are left.
     pub(crate) fn tell_stream(
         &mut self,
         ssrc: Ssrc,
@@ -128,8 +154,9 @@ impl SentLog {
                 continue;
             };
             left = left.saturating_sub(1);
-            if !std::mem::replace(&mut packet.told, true) {
-                each(*packet, *status);
+            let told = if *status == PacketStatus::Lost { Told::Lost } else { Told::Arrived };
+            if let Some(packet) = packet.tell(told) {
+                each(packet, *status);
             }
         }
     }
@@ -143,7 +170,7 @@ impl SentLog {
     pub(crate) fn give_up(&mut self, ssrc: Ssrc, sequence: SequenceNumber) {
         let mut packets = self.packets.iter_mut().rev();
         if let Some(packet) = packets.find(|packet| packet.ssrc == ssrc && packet.sequence == sequence) {
-            packet.told = true;
+            packet.told = Told::Arrived;
         }
     }
 
@@ -169,7 +196,7 @@ impl SentLog {
             at,
             kind,
             probe: self.probe,
-            told: false,
+            told: Told::Nothing,
         };
         self.next = self.next.wrapping_add(1);
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(0));
@@ -218,8 +245,33 @@ mod tests {
     /// The places of packets that are told of.
     fn tell(log: &mut SentLog, begin: u16, count: u16) -> Vec<u64> {
         let mut told = Vec::new();
-        log.tell_transport(SequenceNumber(begin), count, |packet| told.push(packet.transport));
+        log.tell_transport(SequenceNumber(begin), count, Told::Arrived, |packet| told.push(packet.transport));
         told
+    }
+
+    #[test]
+    fn what_was_lost_may_have_come_late_and_what_has_come_stays_so() {
+        let mut log = SentLog::new(10, 0);
+        for number in 0..3 {
+            log.push(Instant::default(), Ssrc(1), SequenceNumber(number), 100, PacketKind::Audio);
+        }
+        let mut tell = |told| {
+            let mut before = Vec::new();
+            log.tell_transport(SequenceNumber(1), 1, told, |packet| before.push(packet.told));
+            before
+        };
+        assert_eq!((tell(Told::Lost), tell(Told::Lost)), (vec![Told::Nothing], vec![]));
+        assert_eq!((tell(Told::Arrived), tell(Told::Lost)), (vec![Told::Lost], vec![]));
+        let mut told = |status| {
+            let mut before = Vec::new();
+            log.tell_stream(Ssrc(1), SequenceNumber(2), &[status], &mut { 10 }, |packet, _| {
+                before.push(packet.told)
+            });
+            before
+        };
+        let received = PacketStatus::Received { ecn: None, offset: None };
+        assert_eq!((told(PacketStatus::Lost), told(received)), (vec![Told::Nothing], vec![Told::Lost]));
+        assert_eq!((told(received), told(PacketStatus::Lost)), (vec![], vec![]));
     }
 
     #[test]

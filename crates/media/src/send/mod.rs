@@ -16,7 +16,7 @@ pub use config::{EncodingConfig, FecConfig, Numbering, RedConfig, SenderConfig};
 pub(crate) use encoding::Class;
 pub use encoding::OutgoingFrame;
 pub use history::HistoryLimits;
-pub use log::{PacketKind, SentLog, SentPacket};
+pub use log::{PacketKind, SentLog, SentPacket, Told};
 pub use packetizer::Layering;
 pub use shared::{SharedPacket, SharedPackets};
 pub(crate) use stats::Losses;
