@@ -122,8 +122,8 @@ fn what_nobody_repeats_is_concealed_and_no_more() {
 
 #[test]
 fn without_repetition_all_that_is_lost_is_concealed_at_its_length() {
-    let came = receive(0, FRAMES, |frame| frame % 10 == 5 || frame % 10 == 8);
-    let missing = |frame: u32| if frame % 10 == 5 || frame % 10 == 8 { None } else { Some(frame) };
+    let came = receive(0, FRAMES, |frame| frame % 10 == 5 || frame % 10 == 7);
+    let missing = |frame: u32| if frame % 10 == 5 || frame % 10 == 7 { None } else { Some(frame) };
     assert_eq!(numbers(&came), (0..FRAMES).map(missing).collect::<Vec<_>>());
     assert!(came.iter().filter(|it| it.number.is_none()).all(|it| it.concealed == TICKS), "{came:?}");
 }
