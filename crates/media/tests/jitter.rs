@@ -108,8 +108,23 @@ fn a_stream_that_begins_with_a_key_frame_is_asked_for_none() {
     assert_eq!(asked(&later), (1, vec![]));
 }
 
-/// Audio of 20 ms in the format with this payload type and clock, from `number` on. Gives how late each frame came out.
-fn sound(
+/// 20 ms of audio in the format with this payload type and clock.
+fn sound(payload_type: u8, ticks: u32, number: u16) -> Vec<u8> {
+    let header = Header {
+        marker: false,
+        payload_type: pt(payload_type),
+        sequence_number: SequenceNumber(number),
+        timestamp: RtpTimestamp(u32::from(number) * ticks),
+        ssrc: Ssrc(7),
+    };
+    let mut memory = [0; 400];
+    let mut out = Writer::new(&mut memory);
+    Encoder::new(&mut out, header, &[]).unwrap().finish(&[0xf8; 80], 0).unwrap();
+    out.written().to_vec()
+}
+
+/// Gives such packets, each when it is due. Gives how late each frame came out.
+fn play(
     receiver: &mut Receiver,
     payload_type: u8,
     ticks: u32,
@@ -118,17 +133,7 @@ fn sound(
     let mut late = Vec::new();
     for number in numbers {
         let begin = epoch() + Duration::from_millis(20) * u32::from(number);
-        let header = Header {
-            marker: false,
-            payload_type: pt(payload_type),
-            sequence_number: SequenceNumber(number),
-            timestamp: RtpTimestamp(u32::from(number) * ticks),
-            ssrc: Ssrc(7),
-        };
-        let mut memory = [0; 400];
-        let mut out = Writer::new(&mut memory);
-        Encoder::new(&mut out, header, &[]).unwrap().finish(&[0xf8; 80], 0).unwrap();
-        give(receiver, begin, out.written());
+        give(receiver, begin, &sound(payload_type, ticks, number));
         for step in 0..20 {
             let now = begin + Duration::from_millis(step);
             receiver.handle_timeout(now);
@@ -150,7 +155,7 @@ fn each_codec_has_its_own_clock() {
     let mut receiver = Receiver::new(config);
     let mut expect = |payload_type, ticks, numbers: std::ops::Range<u16>| {
         let count = numbers.len();
-        let late = sound(&mut receiver, payload_type, ticks, numbers);
+        let late = play(&mut receiver, payload_type, ticks, numbers);
         // What waits when the clock changes has no time any more.
         assert!(late.len() >= count - 1, "{} of {count}", late.len());
         assert!(late.iter().all(|late| *late < Duration::from_millis(2)), "{late:?}");
@@ -160,6 +165,16 @@ fn each_codec_has_its_own_clock() {
     expect(0, 160, 0..500);
     expect(111, 960, 500..1000);
     expect(0, 160, 1000..1500);
+    // One of the codec before that was overtaken changes nothing.
+    play(&mut receiver, 0, 160, 1501..1502);
+    let late = receiver.stats(StreamId(0)).unwrap().track.late;
+    give(&mut receiver, epoch() + Duration::from_millis(20) * 1502, &sound(111, 960, 1500));
+    assert_eq!(receiver.stats(StreamId(0)).unwrap().track.late, late + 1);
+    let on_time = play(&mut receiver, 0, 160, 1502..1600);
+    assert!(
+        on_time.len() >= 97 && on_time.iter().all(|late| *late < Duration::from_millis(2)),
+        "{on_time:?}"
+    );
 }
 
 #[test]

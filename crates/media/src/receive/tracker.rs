@@ -294,10 +294,24 @@ const MAX_TRANSIT_STEP: u32 = 10;
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn jitter_by_another_clock_begins_anew() {
+        let mut tracker = Tracker::new(0);
+        for number in 0..100_u32 {
+            let late = Duration::from_millis(u64::from(number % 2) * 10);
+            let now = Instant::default() + Duration::from_millis(20) * number + late;
+            tracker.time(now, RtpTimestamp(number * 960), 48_000);
+        }
+        assert!((400..500).contains(&tracker.jitter()), "{}", tracker.jitter());
+        tracker.time(Instant::default() + Duration::from_secs(2), RtpTimestamp(7), 8000);
+        assert_eq!(tracker.jitter(), 0);
+    }
 
     #[test]
     fn a_source_on_probation_is_believed_after_packets_in_a_row() {
