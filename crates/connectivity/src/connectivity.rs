@@ -309,6 +309,11 @@ impl Connectivity {
         }
     }
 
+    /// A candidate of the peer's was not kept by whoever has to wait before handing it over: it is counted.
+    pub const fn count_refused(&mut self) {
+        self.refused_candidates = self.refused_candidates.wrapping_add(1);
+    }
+
     /// Takes a restart back that the peer has not answered: its credentials and ours are those from before, and so is the
     /// path.
     pub fn take_restart_back(&mut self, now: Instant) {

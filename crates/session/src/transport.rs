@@ -142,7 +142,7 @@ impl Transport {
         offered.is_some_and(|remote| known.is_some_and(|known| known != remote.credentials.ufrag()))
     }
 
-    /// Keeps a candidate, or the end of them, that such an offer is followed by.
+    /// Keeps a candidate, or the end of them, that such an offer is followed by. Those that are too many are counted.
     pub(crate) fn keep_candidate(&mut self, text: &str) -> Result<(), CandidateError> {
         let Some(remote) = &mut self.remote else { return Ok(()) };
         if text.is_empty() {
@@ -152,6 +152,8 @@ impl Transport {
         text.parse::<ice::Candidate>().map_err(CandidateError::Parse)?;
         if remote.candidates.len() < MAX_KEPT_CANDIDATES {
             remote.candidates.push(text.to_owned());
+        } else {
+            self.connectivity.count_refused();
         }
         Ok(())
     }

@@ -214,6 +214,8 @@ fn candidates_that_follow_an_offer_wait_for_its_answer() {
     b.set_local(now, SdpType::Answer, answer.clone()).unwrap();
     // Those that are kept, and that of the path in use.
     assert_eq!(remote_candidates(b, now), 101);
+    let refused = usize::try_from(b.report(now).connectivity.unwrap().refused_candidates).unwrap();
+    assert_eq!(refused, told_candidates(&told).len() + 300 - 100, "the others are counted");
     two.session(0).set_remote(now, SdpType::Answer, answer).unwrap();
     two.run(Duration::from_secs(60), |_| false);
     assert!(two.is_connected(), "{}", two.reports());
