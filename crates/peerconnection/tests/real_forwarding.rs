@@ -59,14 +59,14 @@ async fn real_what_comes_goes_out_by_others_with_no_task_between() {
     let mut camera = two().await;
     let source = camera[0].0.add_track(MediaKind::Video, &[]).unwrap();
     let incoming = linked(&mut camera).recv().await.unwrap();
+    let asked = source.clone();
+    tokio::spawn(pump(source));
     let (_first, outgoing, shown) = viewer().await;
     let (second, other_outgoing, other_shown) = viewer().await;
     let audio = second[0].0.add_track(MediaKind::Audio, &[]).unwrap();
     assert!(incoming.forward_to(&audio).is_err(), "video is no audio");
     incoming.forward_to(&outgoing).unwrap();
     incoming.forward_to(&other_outgoing).unwrap();
-    let asked = source.clone();
-    tokio::spawn(pump(source));
     for shown in [&shown, &other_shown] {
         for _ in 0..45 {
             let frame = within("a frame", shown.recv()).await.unwrap();
