@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::exchange::{answer, offer, parse};
 use harness::{CLOCK, Two, config, near};
 use rtp::PayloadType;
 use session::{
@@ -47,10 +48,6 @@ fn add_all(session: &mut Session) -> ChannelId {
     session.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap()
 }
 
-fn parse(text: &str) -> SessionDescription {
-    SessionDescription::parse(text).unwrap()
-}
-
 /// What one who has never heard of bundles makes of an offer.
 fn unbundled(description: &SessionDescription) -> SessionDescription {
     without(description, &["a=group:BUNDLE", "a=bundle-only"])
@@ -73,19 +70,6 @@ fn regrouped(description: &SessionDescription, mids: &str) -> SessionDescription
         }
     });
     parse(&lines.collect::<String>())
-}
-
-fn offer(session: &mut Session) -> SessionDescription {
-    let offer = session.create_offer(epoch()).unwrap();
-    session.set_local(epoch(), SdpType::Offer, offer.clone()).unwrap();
-    offer
-}
-
-fn answer(session: &mut Session, offer: SessionDescription) -> SessionDescription {
-    session.set_remote(epoch(), SdpType::Offer, offer).unwrap();
-    let answer = session.create_answer(epoch()).unwrap();
-    session.set_local(epoch(), SdpType::Answer, answer.clone()).unwrap();
-    answer
 }
 
 /// Of each section whether it has a port, or is `bundle-only`, or rejected.

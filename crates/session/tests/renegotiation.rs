@@ -13,6 +13,7 @@ mod harness;
 
 use std::time::Duration;
 
+use harness::exchange::{answer, lines, negotiate, offer, parse};
 use harness::{CLOCK, Two, config, near};
 use session::{
     CandidateError, ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, SendEncoding,
@@ -22,34 +23,6 @@ use testkit::epoch;
 
 fn both() -> [Session; 2] {
     [0, 1].map(|side| Session::new(epoch(), CLOCK, config(side), [side + 1; 32]).unwrap())
-}
-
-fn parse(text: &str) -> SessionDescription {
-    SessionDescription::parse(text).unwrap()
-}
-
-fn offer(session: &mut Session) -> SessionDescription {
-    let offer = session.create_offer(epoch()).unwrap();
-    session.set_local(epoch(), SdpType::Offer, offer.clone()).unwrap();
-    offer
-}
-
-fn answer(session: &mut Session, offer: SessionDescription) -> SessionDescription {
-    session.set_remote(epoch(), SdpType::Offer, offer).unwrap();
-    let answer = session.create_answer(epoch()).unwrap();
-    session.set_local(epoch(), SdpType::Answer, answer.clone()).unwrap();
-    answer
-}
-
-fn negotiate(offerer: &mut Session, answerer: &mut Session) -> [SessionDescription; 2] {
-    let offer = offer(offerer);
-    let answer = answer(answerer, offer.clone());
-    offerer.set_remote(epoch(), SdpType::Answer, answer.clone()).unwrap();
-    [offer, answer]
-}
-
-fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
-    text.lines().filter(|line| line.starts_with(start)).collect()
 }
 
 /// What the sections carry, and their ports.

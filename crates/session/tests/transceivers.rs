@@ -11,6 +11,7 @@
 
 mod harness;
 
+use harness::exchange::{answer, lines, negotiate, offer, parse};
 use harness::{CLOCK, config};
 use session::{
     ChannelInit, Codec, Direction, Event, MediaConfig, MediaKind, NegotiationError, SdpType, SendEncoding,
@@ -30,35 +31,6 @@ fn init(direction: Direction) -> TransceiverInit {
 
 fn both() -> [Session; 2] {
     [fresh(0), fresh(1)]
-}
-
-fn parse(text: &str) -> SessionDescription {
-    SessionDescription::parse(text).unwrap()
-}
-
-fn offer(session: &mut Session) -> SessionDescription {
-    let offer = session.create_offer(epoch()).unwrap();
-    session.set_local(epoch(), SdpType::Offer, offer.clone()).unwrap();
-    offer
-}
-
-fn answer(session: &mut Session, offer: SessionDescription) -> SessionDescription {
-    session.set_remote(epoch(), SdpType::Offer, offer).unwrap();
-    let answer = session.create_answer(epoch()).unwrap();
-    session.set_local(epoch(), SdpType::Answer, answer.clone()).unwrap();
-    answer
-}
-
-/// A whole exchange; gives both descriptions.
-fn negotiate(offerer: &mut Session, answerer: &mut Session) -> [SessionDescription; 2] {
-    let offer = offer(offerer);
-    let answer = answer(answerer, offer.clone());
-    offerer.set_remote(epoch(), SdpType::Answer, answer.clone()).unwrap();
-    [offer, answer]
-}
-
-fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
-    text.lines().filter(|line| line.starts_with(start)).collect()
 }
 
 fn events(session: &mut Session) -> Vec<Event> {

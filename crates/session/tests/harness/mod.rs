@@ -1,6 +1,8 @@
 //! What the tests of a session share: hosts of a simulated network, one of which carries a session each.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+pub mod exchange;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
