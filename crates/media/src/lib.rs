@@ -50,6 +50,7 @@
 //! | `schedule` | when RTCP may be sent |
 //! | `receive` | [`Receiver`]: sources and streams, what is missing, repair, feedback on arrival |
 //! | `receive/track`, `buffer`, `part`, `delay` | the jitter buffer: frames in decoding order, and when to play them |
+//! | `receive/window`, `arrivals`, `congestion` | what has come, for feedback on it: transport-wide, or by stream with marks |
 //! | `receive/contributors` | who was heard lately |
 //! | `send` | [`Sender`]: packets of frames, history, retransmissions, repair, forwarding |
 //! | `send/tones` | telephone events for keys that are pressed |
