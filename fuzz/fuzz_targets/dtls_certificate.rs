@@ -9,7 +9,10 @@ fuzz_target!(|der: &[u8]| {
     if key.algorithm == KeyAlgorithm::P256 {
         assert_eq!((key.bytes.len(), key.bytes[0]), (65, 4));
     }
-    assert!(key.bytes.is_empty() || der.as_ptr_range().contains(&key.bytes.as_ptr()), "lent from the certificate");
+    assert!(
+        key.bytes.is_empty() || der.as_ptr_range().contains(&key.bytes.as_ptr()),
+        "lent from the certificate"
+    );
     // Bytes behind it belong to nothing.
     let longer = [der, &[0]].concat();
     assert_eq!(leaf_key(&longer), Err(LeafError::Malformed));

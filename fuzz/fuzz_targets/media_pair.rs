@@ -7,8 +7,9 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use media::{
-    Claim, Claimant, Codec, ControlConfig, EncodingConfig, FecConfig, Format, NtpClock, Output, OutgoingFrame, Received, ReceiverConfig,
-    ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
+    Claim, Claimant, Codec, ControlConfig, EncodingConfig, FecConfig, Format, NtpClock, OutgoingFrame,
+    Output, Received, ReceiverConfig, ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId,
+    TransportFeedback,
 };
 use proto::{Ecn, Instant, Writer};
 use rtp::extension::{ExtensionMap, Kind};
@@ -183,7 +184,8 @@ fn sender(section: usize, payload_type: u8, codec: Codec, shape: u8) -> SenderCo
     (config.payload_type, config.codec) = (pt(payload_type), codec);
     config.rtx = (shape & 2 == 0).then(|| pt(payload_type + 1));
     if shape & 4 == 0 {
-        let (format, number) = if shape & 1 == 0 { (fec::Format::Flex03, 118) } else { (fec::Format::Ulp, 117) };
+        let (format, number) =
+            if shape & 1 == 0 { (fec::Format::Flex03, 118) } else { (fec::Format::Ulp, 117) };
         config.fec = Some(FecConfig { format, payload_type: pt(number), group: 4 });
     }
     if shape & 1 != 0 {

@@ -5,9 +5,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use proto::{NoSpace, Writer};
+use rtp::payload::opaque::Structure;
 use rtp::payload::{
-    Broken, Discard, Frame, Framing, Limits, Payload, PictureId, Written, av1, comfort_noise, g711, h264, h265,
-    opus, red, telephone_event, vp8, vp9,
+    Broken, Discard, Frame, Framing, Limits, Payload, PictureId, Written, av1, comfort_noise, g711, h264,
+    h265, opus, red, telephone_event, vp8, vp9,
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -103,7 +104,8 @@ fn again(
     loop {
         let mut out = Writer::new(&mut memory);
         let written = write(&mut out).expect("room").expect("a last one with the marker");
-        let payload = Payload { bytes: out.written(), timestamp: 7, marker: written.marker, after_loss: false };
+        let payload =
+            Payload { bytes: out.written(), timestamp: 7, marker: written.marker, after_loss: false };
         depacketizer.take(payload).expect("our own");
         if written.marker {
             assert!(write(&mut Writer::new(&mut [0; 100])).expect("nothing").is_none());
@@ -159,7 +161,20 @@ fn vp9(bytes: &[u8], limits: Limits) {
     }
 }
 
+/// What a frame holds comes back out of one that holds the same, and holds all of that frame.
+fn opaque(structure: Structure, frame: &[u8]) {
+    let (mut content, mut wrapped, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    let seen = structure.unwrap(frame, &mut content);
+    for content in [&content[..], frame] {
+        let visible = structure.wrap(frame, content, &mut wrapped);
+        assert!(seen.is_none() || seen == visible);
+        assert_eq!(structure.unwrap(&wrapped, &mut again), visible);
+        assert!(visible.is_none() || again == content);
+    }
+}
+
 fn av1(bytes: &[u8], limits: Limits) {
+    opaque(Structure::Av1, bytes);
     sequence(bytes).for_each(|payload| _ = av1::outline(payload.bytes));
     for frame in run(bytes, &mut av1::Depacketizer::new(limits)) {
         let mut packetizer = av1::Packetizer::new();
@@ -182,6 +197,7 @@ fn primed<D: Depacketizer>(mut depacketizer: D, first: &[u8]) -> D {
 }
 
 fn h264(bytes: &[u8], limits: Limits, framing: Framing) {
+    opaque(Structure::H264, bytes);
     sequence(bytes).for_each(|payload| _ = h264::outline(payload.bytes));
     for frame in run(bytes, &mut h264::Depacketizer::new(framing, limits)) {
         send_h264(&frame, framing, 50, framing == Framing::Length);
@@ -197,7 +213,8 @@ fn send_h264(frame: &[u8], framing: Framing, max: usize, same: bool) {
     loop {
         let mut out = Writer::new(&mut memory);
         let Some(written) = payloads.write(&mut out).expect("room") else { break };
-        let payload = Payload { bytes: out.written(), timestamp: 7, marker: written.marker, after_loss: false };
+        let payload =
+            Payload { bytes: out.written(), timestamp: 7, marker: written.marker, after_loss: false };
         let taken = depacketizer.take(payload);
         if taken.is_err() {
             return;
@@ -209,6 +226,7 @@ fn send_h264(frame: &[u8], framing: Framing, max: usize, same: bool) {
 }
 
 fn h265(bytes: &[u8], limits: Limits, framing: Framing) {
+    opaque(Structure::H265, bytes);
     sequence(bytes).for_each(|payload| _ = h265::outline(payload.bytes));
     for frame in run(bytes, &mut h265::Depacketizer::new(framing, limits)) {
         send_h265(&frame, framing, 50);
@@ -247,7 +265,9 @@ fn red(bytes: &[u8], limits: Limits) {
         if let Ok(blocks) = red::blocks(payload.bytes) {
             mapped.expect("all have a new one");
             let after = red::blocks(&copy).expect("still one");
-            assert!(blocks.eq(after.map(|block| red::Block { payload_type: block.payload_type ^ 1, ..block })));
+            assert!(
+                blocks.eq(after.map(|block| red::Block { payload_type: block.payload_type ^ 1, ..block }))
+            );
         }
     }
     run(bytes, &mut red::Depacketizer::new(111, limits));

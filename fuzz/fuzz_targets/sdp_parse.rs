@@ -44,9 +44,7 @@ fuzz_target!(|text: &str| {
 /// Calls everything that can be asked of a description.
 fn read(description: &SessionDescription) {
     let _ = (description.origin(), format!("{description:?}"));
-    description
-        .bundle_groups()
-        .for_each(|mids| mids.for_each(|mid| _ = description.media_by_mid(mid)));
+    description.bundle_groups().for_each(|mids| mids.for_each(|mid| _ = description.media_by_mid(mid)));
     for media in description.media() {
         let _ = (media.index(), media.kind(), media.kind_text(), media.port(), media.protocol(), media.mid());
         let _ = (media.formats().count(), media.is_rejected(), media.ice_ufrag(), media.ice_pwd());

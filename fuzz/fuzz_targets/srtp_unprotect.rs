@@ -3,7 +3,9 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use srtp::{Config, Cryptex, ExtensionIds, Inbound, MasterKeys, Outbound, Profile, ProtectError, UnprotectError};
+use srtp::{
+    Config, Cryptex, ExtensionIds, Inbound, MasterKeys, Outbound, Profile, ProtectError, UnprotectError,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -23,7 +25,8 @@ fuzz_target!(|input: Input<'_>| {
     config.cryptex = [Cryptex::Off, Cryptex::On, Cryptex::Required][usize::from(input.cryptex) % 3];
     config.accept_unencrypted_rtcp = input.unencrypted;
     config.encrypted_extensions = input.extensions.into_iter().fold(ExtensionIds::NONE, ExtensionIds::with);
-    let keys = MasterKeys::new(profile, &vec![1; profile.key_len()], &vec![2; profile.salt_len()]).expect("lengths");
+    let keys =
+        MasterKeys::new(profile, &vec![1; profile.key_len()], &vec![2; profile.salt_len()]).expect("lengths");
     let mut outbound = Outbound::new(&config, &keys).expect("keys");
     let mut inbound = Inbound::new(&config, &keys).expect("keys");
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crypto::Provider;
+use rtp::payload::opaque::{Structure, Visible};
 use sframe::{CipherSuite, HEADER_ROOM, KeyError, Receiver, ReceiverConfig, ReceiverStats, Sender};
 
 use crate::{Codec, EncodedFrame, EncodedTransform};
@@ -11,12 +12,21 @@ use crate::{Codec, EncodedFrame, EncodedTransform};
 /// can serve several streams: RFC 9605 §9.1 forbids that a counter comes twice.
 ///
 /// What packetizers and forwarders look at stays in the clear, and is authenticated: the first byte of Opus and of VP9, ten bytes of a
-/// key frame of VP8 and three of another one. Of H.264, H.265 and AV1 they look at more than that: their frames are left out.
+/// key frame of VP8 and three of another one. Of H.264, H.265 and AV1 they look at more than that: all of such a frame is encrypted,
+/// and what leaves is a frame with copies of its parameter sets and one picture that holds the ciphertext
+/// ([`rtp::payload::opaque`]). A frame of these that has no picture, as parameter sets that go alone, is left out.
+///
+/// A key frame of H.264 or H.265 has to bring its parameter sets itself, as those that packetizers repeat are not part of what is
+/// encrypted. All of a picture is one NAL unit then, so that H.264's packetization mode 0 can send small ones only.
 #[derive(Clone, Debug)]
 pub struct FrameEncryptor {
     sender: Arc<Mutex<Sender>>,
     provider: &'static dyn Provider,
     tag_len: usize,
+    /// What is encrypted where it lies, of a frame that is encrypted as a whole.
+    text: Vec<u8>,
+    /// What takes its place.
+    wrapped: Vec<u8>,
 }
 
 impl FrameEncryptor {
@@ -41,7 +51,13 @@ impl FrameEncryptor {
         base_key: &[u8],
     ) -> Result<Self, KeyError> {
         let sender = Sender::new(provider, suite, key_id, base_key)?;
-        Ok(Self { sender: Arc::new(Mutex::new(sender)), provider, tag_len: suite.tag_len() })
+        Ok(Self {
+            sender: Arc::new(Mutex::new(sender)),
+            provider,
+            tag_len: suite.tag_len(),
+            text: Vec::new(),
+            wrapped: Vec::new(),
+        })
     }
 
     /// Goes on with another key, of which counters begin anew: it must never have been used.
@@ -54,9 +70,33 @@ impl FrameEncryptor {
     }
 }
 
+impl FrameEncryptor {
+    /// Encrypts all of the frame, and leaves one of the same structure that holds it.
+    fn wrap(&mut self, structure: Structure, bytes: &mut Vec<u8>) -> bool {
+        let Self { sender, tag_len, text, wrapped, .. } = self;
+        let Some(visible) = structure.visible(bytes) else { return false };
+        text.clear();
+        text.resize(HEADER_ROOM, 0);
+        text.extend_from_slice(bytes);
+        let end = text.len();
+        text.resize(end.saturating_add(*tag_len), 0);
+        let sealed = lock(sender).encrypt(visible.bytes(), text, HEADER_ROOM..end);
+        let Ok(content) = sealed else { return false };
+        let whole = structure.wrap(bytes, content, wrapped).is_some();
+        if whole {
+            std::mem::swap(bytes, wrapped);
+        }
+        whole
+    }
+}
+
 impl EncodedTransform for FrameEncryptor {
     fn transform(&mut self, frame: &EncodedFrame, bytes: &mut Vec<u8>) -> bool {
-        let Some(clear) = clear_len(frame.codec, bytes) else { return false };
+        let clear = match readable(frame.codec, bytes) {
+            Some(Readable::Begin(len)) => len,
+            Some(Readable::Structure(structure)) => return self.wrap(structure, bytes),
+            None => return false,
+        };
         let len = bytes.len();
         // The header comes between what stays and what is encrypted, the tag behind.
         bytes.resize(len.saturating_add(HEADER_ROOM).saturating_add(self.tag_len), 0);
@@ -78,6 +118,8 @@ impl EncodedTransform for FrameEncryptor {
 pub struct FrameDecryptor {
     receiver: Arc<Mutex<Receiver>>,
     tag_len: usize,
+    /// What a frame holds that was encrypted as a whole.
+    content: Vec<u8>,
 }
 
 impl FrameDecryptor {
@@ -93,7 +135,7 @@ impl FrameDecryptor {
         config: ReceiverConfig,
     ) -> Self {
         let receiver = Receiver::new(provider, suite, config);
-        Self { receiver: Arc::new(Mutex::new(receiver)), tag_len: suite.tag_len() }
+        Self { receiver: Arc::new(Mutex::new(receiver)), tag_len: suite.tag_len(), content: Vec::new() }
     }
 
     /// Adds a key, or puts it in the place of the one with that name.
@@ -116,9 +158,27 @@ impl FrameDecryptor {
     }
 }
 
+impl FrameDecryptor {
+    /// Puts the frame that it holds in place of another one.
+    fn unwrap(&mut self, structure: Structure, bytes: &mut Vec<u8>) -> bool {
+        // One that holds nothing is counted as what it is, too.
+        let visible = structure.unwrap(bytes, &mut self.content);
+        let visible = visible.as_ref().map_or(&[][..], Visible::bytes);
+        let opened = lock(&self.receiver).decrypt(visible, &mut self.content).map(|opened| {
+            bytes.clear();
+            bytes.extend_from_slice(opened.plaintext);
+        });
+        opened.is_ok()
+    }
+}
+
 impl EncodedTransform for FrameDecryptor {
     fn transform(&mut self, frame: &EncodedFrame, bytes: &mut Vec<u8>) -> bool {
-        let Some(clear) = clear_len(frame.codec, bytes) else { return false };
+        let clear = match readable(frame.codec, bytes) {
+            Some(Readable::Begin(len)) => len,
+            Some(Readable::Structure(structure)) => return self.unwrap(structure, bytes),
+            None => return false,
+        };
         let Some((metadata, rest)) = bytes.split_at_mut_checked(clear) else { return false };
         let behind = rest.len();
         let opened = lock(&self.receiver).decrypt(metadata, rest).map(|opened| opened.plaintext.len());
@@ -130,8 +190,16 @@ impl EncodedTransform for FrameDecryptor {
     }
 }
 
-/// How many bytes others have to see; `None` where that is more than the begin, or the frame has not as many.
-fn clear_len(codec: Codec, bytes: &[u8]) -> Option<usize> {
+/// What others have to see of a frame.
+enum Readable {
+    /// So many bytes at its begin.
+    Begin(usize),
+    /// How it is divided.
+    Structure(Structure),
+}
+
+/// `None` if the frame has not as many bytes as others have to see.
+fn readable(codec: Codec, bytes: &[u8]) -> Option<Readable> {
     let len = match codec {
         // RFC 7741 §4.3: frame tag, and of a key frame start code and size.
         Codec::Vp8 => match bytes.first() {
@@ -141,9 +209,11 @@ fn clear_len(codec: Codec, bytes: &[u8]) -> Option<usize> {
         // The table of contents; the uncompressed header with the kind of the frame.
         Codec::Opus | Codec::RedundantAudio { .. } | Codec::Vp9 => 1,
         Codec::G711 | Codec::G722 | Codec::OtherAudio { .. } | Codec::OtherVideo { .. } => 0,
-        Codec::H264 | Codec::H265 | Codec::Av1 => return None,
+        Codec::H264 => return Some(Readable::Structure(Structure::H264)),
+        Codec::H265 => return Some(Readable::Structure(Structure::H265)),
+        Codec::Av1 => return Some(Readable::Structure(Structure::Av1)),
     };
-    (len <= bytes.len()).then_some(len)
+    (len <= bytes.len()).then_some(Readable::Begin(len))
 }
 
 /// Nothing panics under these locks; what they guard is whole in any case.
@@ -190,7 +260,7 @@ mod tests {
                     let mut plain = vec![0; len];
                     rng.fill(&mut plain);
                     let mut bytes = plain.clone();
-                    let Some(clear) = clear_len(codec, &plain) else {
+                    let Some(Readable::Begin(clear)) = readable(codec, &plain) else {
                         assert!(len < 10 && !encryptor.transform(&frame(codec), &mut bytes));
                         continue;
                     };
@@ -237,12 +307,52 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_which_others_must_see_more_are_left_out() {
-        let (mut encryptor, mut decryptor) = pair(CipherSuite::Aes128GcmSha256_128);
-        for codec in [Codec::H264, Codec::H265, Codec::Av1] {
-            let mut bytes = vec![0, 0, 0, 1, 0x65, 1, 2, 3];
-            assert!(!encryptor.transform(&frame(codec), &mut bytes));
-            assert!(!decryptor.transform(&frame(codec), &mut bytes));
+    fn of_structured_frames_parameter_sets_and_the_kind_of_picture_stay() {
+        let mut rng = crypto::Rng::new([8; 32]);
+        let mut slice = vec![0; 70_000];
+        rng.fill(&mut slice);
+        slice.iter_mut().for_each(|byte| *byte |= 4);
+        let h264 = [&[0, 0, 0, 1, 0x67, 66, 1, 0, 0, 1, 0x68, 7, 0, 0, 1, 0x65, 0x88][..], &slice].concat();
+        let h265 = [&[0, 0, 0, 1, 0x42, 1, 9, 0, 0, 0, 1, 0x26, 1, 0xaf][..], &slice].concat();
+        let av1 = [&[0x0a, 2, 7, 7, 0x34, 0x08, 3, 0x10, 5, 6, 0x36, 0x00, 2, 8, 9][..]].concat();
+        let delta = vec![0, 0, 1, 0x41, 0x9a];
+        let cases = [
+            (Codec::H264, h264, vec![0, 0, 0, 1, 0x67, 66, 1, 0, 0, 0, 1, 0x68, 7, 0, 0, 0, 1, 0x65, 0x88]),
+            (Codec::H264, delta, vec![0, 0, 0, 1, 0x41, 0x9a, 0x80, 0x80, 0x80]),
+            (Codec::H265, h265, vec![0, 0, 0, 1, 0x42, 1, 9, 0, 0, 0, 1, 0x26, 1, 0xaf]),
+            (Codec::Av1, av1, vec![0x0a, 2, 7, 7, 0x36, 0x08]),
+        ];
+        for (codec, plain, begin) in cases {
+            for suite in CipherSuite::ALL {
+                let (mut encryptor, mut decryptor) = pair(suite);
+                for _ in 0..20 {
+                    let mut bytes = plain.clone();
+                    assert!(encryptor.transform(&frame(codec), &mut bytes));
+                    assert_eq!(bytes[..begin.len()], begin, "{codec:?}");
+                    assert!(bytes.len() > plain.len() + suite.tag_len());
+                    // The parameter sets that are left readable are nobody's proof: only the picture is forged here.
+                    let mut forged = bytes.clone();
+                    let last = forged.len() - 2;
+                    forged[last] ^= 0x40;
+                    assert!(!decryptor.transform(&frame(codec), &mut forged));
+                    assert!(decryptor.transform(&frame(codec), &mut bytes));
+                    assert_eq!(bytes, plain);
+                }
+                // In the clear, and with another kind of picture.
+                assert!(!decryptor.transform(&frame(codec), &mut plain.clone()));
+                let mut bytes = plain.clone();
+                assert!(encryptor.transform(&frame(codec), &mut bytes));
+                let at = begin.len() - 1;
+                bytes[at] ^= 1;
+                assert!(!decryptor.transform(&frame(codec), &mut bytes));
+                let stats = decryptor.stats();
+                assert_eq!((stats.decrypted, stats.forged + stats.malformed + stats.unknown_key), (20, 22));
+            }
+            let (mut encryptor, mut decryptor) = pair(CipherSuite::Aes128GcmSha256_128);
+            for nothing in [vec![], vec![0, 0, 0, 1, 0x67, 1], vec![1, 2, 3], vec![0x12, 0]] {
+                assert!(!encryptor.transform(&frame(codec), &mut nothing.clone()), "{codec:?} {nothing:?}");
+                assert!(!decryptor.transform(&frame(codec), &mut nothing.clone()));
+            }
         }
     }
 }

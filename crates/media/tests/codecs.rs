@@ -11,13 +11,14 @@ mod support;
 use std::time::Duration;
 
 use media::{Codec, Content, Format, OutgoingFrame, ReceiverConfig, ReceiverId, Rtp, SenderConfig};
+use media::{FrameCipherSuite, FrameDecryptor, FrameDecryptorConfig, FrameEncryptor};
 use proto::Writer;
 use rtp::PacketMut;
 use support::{opus, pt, rtp, vp8};
 use testkit::epoch;
 
-/// Sends frames over a link that loses nothing, and gives those that come out.
-fn pass(codec: Codec, frames: &[Vec<u8>], step: u32) -> Vec<Vec<u8>> {
+/// Sends frames over a link that loses nothing, and gives those that come out; with a key nobody else could have read them.
+fn pass(codec: Codec, frames: &[Vec<u8>], step: u32, key: Option<&[u8]>) -> Vec<Vec<u8>> {
     let (mut alice, mut bob): (Rtp, Rtp) = (rtp("alice", 1), rtp("bob", 2));
     let mut config = SenderConfig::default();
     (config.codec, config.payload_type, config.max_packet) = (codec, pt(96), 400);
@@ -25,6 +26,14 @@ fn pass(codec: Codec, frames: &[Vec<u8>], step: u32) -> Vec<Vec<u8>> {
     let mut config = ReceiverConfig::default();
     (config.formats, config.probation) = (vec![(pt(96), Format::Media(codec))], 0);
     bob.add_receiver(config).unwrap();
+    if let Some(key) = key {
+        let (suite, provider) = (FrameCipherSuite::Aes128GcmSha256_128, crypto::rust_crypto());
+        let encryptor = FrameEncryptor::with_provider(provider, suite, 0, key).unwrap();
+        alice.sender(sender).unwrap().set_transform(Some(Box::new(encryptor)));
+        let decryptor = FrameDecryptor::with_provider(provider, suite, FrameDecryptorConfig::default());
+        decryptor.add_key(0, key).unwrap();
+        bob.receiver(ReceiverId(0)).unwrap().set_transform(Some(Box::new(decryptor)));
+    }
     let (mut now, mut out) = (epoch(), Vec::new());
     for number in 0..frames.len() + 10 {
         if let Some(bytes) = frames.get(number) {
@@ -63,7 +72,9 @@ fn frames_of_every_codec_come_out_as_they_went_in() {
         (Codec::OtherAudio { clock_rate: 16_000 }, &samples),
         (Codec::RedundantAudio { primary: pt(111), clock_rate: 48_000 }, &sounds),
     ] {
-        assert_eq!(&pass(codec, frames, rtp_clock(codec)), frames, "{codec:?}");
+        for key in [None, Some(&b"of both ends"[..])] {
+            assert_eq!(&pass(codec, frames, rtp_clock(codec), key), frames, "{codec:?} {key:?}");
+        }
         assert!(!codec.is_video());
     }
     let pictures: Vec<Vec<u8>> = (0..20).map(|number| vp8(number, number == 0, 1500)).collect();
@@ -96,14 +107,26 @@ fn frames_of_every_codec_come_out_as_they_went_in() {
             }
         })
         .collect();
+    // AV1: a sequence header and a frame with its header, then frames.
+    let av1: Vec<Vec<u8>> = (0..20_u8)
+        .map(|number| {
+            let obu = |first: u8, len: u8| {
+                [&[0x32, 0x81 + len, 9, first][..], &vec![number; 1152 + usize::from(len)]].concat()
+            };
+            if number == 0 { [vec![0x0a, 2, 7, 7], obu(0x10, 60)].concat() } else { obu(0x30, 90) }
+        })
+        .collect();
     for (codec, frames) in [
         (Codec::Vp8, &pictures),
         (Codec::Vp9, &vp9),
         (Codec::H264, &h264),
         (Codec::H265, &h265),
+        (Codec::Av1, &av1),
         (Codec::OtherVideo { clock_rate: 90_000 }, &samples),
     ] {
-        assert_eq!(&pass(codec, frames, rtp_clock(codec)), frames, "{codec:?}");
+        for key in [None, Some(&b"of both ends"[..])] {
+            assert_eq!(&pass(codec, frames, rtp_clock(codec), key), frames, "{codec:?} {key:?}");
+        }
         assert!(codec.is_video());
     }
 }

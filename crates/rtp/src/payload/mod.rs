@@ -40,6 +40,8 @@
 //! | [`telephone_event`] | keys that are pressed, RFC 4733 |
 //! | [`comfort_noise`] | comfort noise, RFC 3389 |
 //! | [`red`] | redundant audio, RFC 2198, and what carries ULPFEC |
+//!
+//! [`opaque`] is for frames that are encrypted from end to end, of formats whose structure goes through all of a frame.
 
 mod assembly;
 pub mod av1;
@@ -50,6 +52,7 @@ pub mod g722;
 pub mod h264;
 pub mod h265;
 mod nal;
+pub mod opaque;
 pub mod opus;
 mod picture_id;
 mod pieces;

@@ -12,6 +12,7 @@ mod audio;
 mod av1;
 mod h264;
 mod h265;
+mod opaque;
 mod opus;
 mod red;
 mod support;

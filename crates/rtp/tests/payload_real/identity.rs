@@ -1,6 +1,7 @@
 //! What is packetized and depacketized is what it was, whatever the length of the payloads.
 
 use proto::{NoSpace, Writer};
+use rtp::payload::opaque::Structure;
 use rtp::payload::{
     Broken, Discard, Frame, Framing, Limits, Payload, PictureId, Written, av1, g711, g722, h264, h265, opus,
     red, vp8, vp9,
@@ -78,6 +79,19 @@ fn check(frames: &[Vec<u8>], send: Send<'_>, depacketizer: &mut dyn Depacketizer
     keys
 }
 
+/// Frames that hold these frames, as encryption from end to end makes them.
+fn wrapped(structure: Structure, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut content = Vec::new();
+    let wrap = |frame: &Vec<u8>| {
+        let mut wrapped = Vec::new();
+        let visible = structure.wrap(frame, frame, &mut wrapped).expect("a picture");
+        assert_eq!(structure.unwrap(&wrapped, &mut content), Some(visible));
+        assert_eq!(content, *frame);
+        wrapped
+    };
+    frames.iter().map(wrap).collect()
+}
+
 #[test]
 fn real_vp8_survives_every_length_of_payloads() {
     let Some(frames) = clip(Codec::Vp8) else { return };
@@ -109,7 +123,9 @@ fn real_av1_survives_every_length_of_payloads() {
         let mut all = packetizer.frame(frame, max).unwrap();
         payloads(max, |out| all.write(out))
     };
-    assert_eq!(check(&frames, &mut send, &mut av1::Depacketizer::new(Limits::default())), 2);
+    let mut depacketizer = av1::Depacketizer::new(Limits::default());
+    assert_eq!(check(&frames, &mut send, &mut depacketizer), 2);
+    assert_eq!(check(&wrapped(Structure::Av1, &frames), &mut send, &mut depacketizer), 2);
 }
 
 #[test]
@@ -122,6 +138,7 @@ fn real_h264_survives_every_length_of_payloads() {
     };
     let mut depacketizer = h264::Depacketizer::new(Framing::AnnexB, Limits::default());
     assert_eq!(check(&frames, &mut send, &mut depacketizer), 2);
+    assert_eq!(check(&wrapped(Structure::H264, &frames), &mut send, &mut depacketizer), 2);
 }
 
 #[test]
@@ -133,7 +150,9 @@ fn real_h265_survives_every_length_of_payloads() {
         payloads(max, |out| all.write(out))
     };
     let mut depacketizer = h265::Depacketizer::new(Framing::AnnexB, Limits::default());
-    assert!(check(&frames, &mut send, &mut depacketizer) >= 2);
+    let keys = check(&frames, &mut send, &mut depacketizer);
+    assert!(keys >= 2);
+    assert_eq!(check(&wrapped(Structure::H265, &frames), &mut send, &mut depacketizer), keys);
 }
 
 #[test]

@@ -7,10 +7,12 @@
 //! [RTP Payload Format For AV1]: https://aomediacodec.github.io/av1-rtp-spec/
 
 mod obu;
+mod opaque;
 
 use proto::{NoSpace, Writer};
 
 use self::obu::{Obu, Obus, elements, leb128, leb128_len};
+pub(super) use self::opaque::{unwrap, visible, wrap};
 use super::assembly::{Assembly, Ending};
 use super::{Broken, Discard, Frame, FrameError, Limits, Outline, Payload, Reason, Stats, Written, whole};
 

@@ -56,10 +56,19 @@ impl<'a> Obu<'a> {
         self.kind() != TEMPORAL_DELIMITER && self.kind() != TILE_LIST
     }
 
+    /// A frame, or the header of one.
+    pub(super) const fn is_frame(&self) -> bool {
+        matches!(self.kind(), FRAME_HEADER | FRAME)
+    }
+
     /// Of a frame or its header, whether it is a key frame (AV1 §5.9.2): neither one that was decoded before, nor of another type.
     pub(super) fn starts_key_frame(&self) -> Option<bool> {
-        let is_frame = matches!(self.kind(), FRAME_HEADER | FRAME);
-        is_frame.then(|| self.data.first().is_some_and(|first| first & 0xe0 == 0))
+        self.is_frame().then(|| self.data.first().is_some_and(|first| first & 0xe0 == 0))
+    }
+
+    /// The header, with the extension if there is one, as if no size were behind it.
+    pub(super) fn header(&self) -> &[u8] {
+        self.header.get(..self.header_len).unwrap_or_default()
     }
 
     /// Bytes without the size.
@@ -70,7 +79,7 @@ impl<'a> Obu<'a> {
     /// Appends `len` bytes from `from` on, the header included.
     pub(super) fn write(&self, from: usize, len: usize, out: &mut Writer<'_>) -> Result<(), NoSpace> {
         let end = from.saturating_add(len);
-        let header = self.header.get(from.min(self.header_len)..end.min(self.header_len));
+        let header = self.header().get(from.min(self.header_len)..end.min(self.header_len));
         out.put(header.unwrap_or_default())?;
         let data = self.data.get(from.saturating_sub(self.header_len)..end.saturating_sub(self.header_len));
         out.put(data.unwrap_or_default())
