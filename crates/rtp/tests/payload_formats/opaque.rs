@@ -13,7 +13,7 @@ fn key_frame(structure: Structure) -> Vec<u8> {
     match structure {
         Structure::H264 => [
             &[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 66, 0xc0, 0x1f, 0, 0, 1, 0x68, 0xcb, 0x83][..],
-            &[0, 0, 1, 6, 5, 1, 0x80, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0x12, 7, 0, 0, 1, 0x65, 0x44, 9],
+            &[0, 0, 1, 6, 5, 1, 0x80, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0, 0x12, 0, 0, 1, 0x65, 0x44, 9],
         ]
         .concat(),
         Structure::H265 => [
@@ -101,7 +101,8 @@ fn parameter_sets_and_the_begin_of_the_picture_stay_and_nothing_else() {
     });
     let h264 = [
         &[0, 0, 0, 1, 0x67, 66, 0xc0, 0x1f, 0, 0, 0, 1, 0x68, 0xcb, 0x83][..],
-        &[0, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0x12, 0, 0, 3, 2, 0, 0x80],
+        // What stays ends with two zeros.
+        &[0, 0, 0, 1, 0x65, 0x88, 0x84, 0, 0, 3, 0, 0, 3, 2, 0, 0x80],
     ];
     let h265 = [
         &[0, 0, 0, 1, 0x40, 1, 2, 0, 0, 0, 1, 0x42, 1, 3, 0, 0, 0, 1, 0x44, 1, 4][..],
