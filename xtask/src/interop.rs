@@ -52,7 +52,13 @@ fn run_driver(peer: &str, scenarios: &str, argument: &str) -> Result {
     let ours = root().join("target/counted/interop-peer");
     let mut driver = Command::new("python3");
     driver.arg(rig.join("driver.py")).args(["--a", &format!("ours:{}{argument}", ours.display())]);
-    let other = if peer == "ours" { format!("ours:{}", ours.display()) } else { peer.to_owned() };
+    let other = match peer {
+        "ours" => format!("ours:{}", ours.display()),
+        // The rig does not have it.
+        "firefox" => format!("firefox:node {}", root().join("xtask/interop/firefox.mjs").display()),
+        _ => peer.to_owned(),
+    };
+    driver.env("W3C_PEER_DIR", rig.join("peers"));
     driver.args(["--b", &other, "--swap", "--scenario", scenarios]);
     run_command(&mut driver)
 }
@@ -73,6 +79,12 @@ pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
     cargo(BUILD)?;
     let scenarios = if scenarios.is_empty() { "*".to_owned() } else { scenarios.join(",") };
     run_driver(peer, &scenarios, "")
+}
+
+/// Another browser, with a few seconds for each.
+pub(crate) fn run_firefox_in_ci() -> Result {
+    let scenarios = ["dc-basic", "audio-opus", "video-vp8", "simulcast"];
+    run("firefox", &scenarios.map(str::to_owned))
 }
 
 /// What CI runs: those few, and some where this side is ICE-lite, or can be reached over TCP alone.

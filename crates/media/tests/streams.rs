@@ -94,6 +94,38 @@ fn simulcast_is_told_apart_by_names_and_repaired_by_names() {
     assert_eq!(call.alice.sender(sender).unwrap().sources().len(), 3);
 }
 
+/// Firefox announces the sources of its layers, and names them in packets alone.
+#[test]
+fn simulcast_whose_sources_were_announced_has_its_names_from_packets() {
+    let rids = [b"q", b"h", b"f"].map(|name| Rid::new(name).unwrap());
+    let mut sending = video_sender();
+    sending.encodings = rids.iter().copied().map(EncodingConfig::named).collect();
+    let mut call = Call::new(&Link { delay: Duration::from_millis(30), ..Link::default() }, 7);
+    let sender = call.alice.add_sender(sending).unwrap();
+    let sources: Vec<_> = call.alice.sender(sender).unwrap().sources().collect();
+    let receiver = call.bob.add_receiver(video_receiver()).unwrap();
+    let screen = call.bob.receiver(receiver).unwrap();
+    let announced =
+        sources.iter().map(|(_, media, rtx, _)| screen.announce(*media, Some(*rtx), None).unwrap());
+    let announced: Vec<StreamId> = announced.collect();
+    for number in 0..3 {
+        let bytes = vp8(number, number == 0, 2500);
+        let now = call.now;
+        for encoding in 0..3 {
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+            call.alice.sender(sender).unwrap().send_frame(now, encoding, &frame).unwrap();
+        }
+        call.run(now + Duration::from_millis(33));
+    }
+    let screen = call.bob.receiver(receiver).unwrap();
+    for (stream, (rid, media, ..)) in announced.iter().zip(sources) {
+        assert!(rid.is_some_and(|rid| rids.contains(&rid)));
+        assert_eq!(screen.source_of(*stream), Some((media, rid)));
+        assert!(screen.stats(*stream).unwrap().packets > 5);
+    }
+    assert_eq!(screen.streams().count(), 3);
+}
+
 #[test]
 fn a_source_by_its_payload_type_alone_has_to_prove_itself() {
     let mut receiver = Receiver::new(config());

@@ -86,7 +86,7 @@ pub enum ReceiverEvent {
 ///
 /// Packets go in by [`handle_rtp`](Self::handle_rtp), after they were authenticated. A stream is found by its source, and a source
 /// that is new is bound by what its first packets say, in this order: that it was announced ([`announce`](Self::announce)), its
-/// name in a header extension (RFC 8852), and its payload type. A stream's source may change; a source is never of two streams.
+/// name in a header extension (RFC 8852), and its payload type. A source that was announced has its name from its first packet. A stream's source may change; a source is never of two streams.
 ///
 /// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, those that were
 /// recovered by [`poll_recovered`](Self::poll_recovered), and numbers without media by [`poll_omitted`](Self::poll_omitted). What is to
@@ -433,6 +433,9 @@ impl Receiver {
             source.count(now, packet, clock_rate);
             let (id, role) = (source.stream, source.role);
             if let Some(at) = self.streams.iter().position(|stream| stream.id == id) {
+                if role == Role::Media {
+                    self.learn_name(at, packet);
+                }
                 return Ok((at, role));
             }
         }
@@ -455,6 +458,19 @@ impl Receiver {
             source.count(now, packet, clock_rate);
         }
         Ok((at, role))
+    }
+
+    /// Descriptions that announce sources do not say which layers of simulcast they are: the first packet does.
+    fn learn_name(&mut self, at: usize, packet: &Packet<'_>) {
+        let begins = |stream: &Stream| stream.last.is_none() && stream.rid.is_none();
+        if !self.streams.get(at).is_some_and(begins) {
+            return;
+        }
+        let name: Option<Rid> = self.config.extensions.read(packet);
+        let is_taken = name.is_some() && self.streams.iter().any(|stream| stream.rid == name);
+        if let Some(stream) = self.streams.get_mut(at).filter(|_| !is_taken) {
+            stream.rid = name;
+        }
     }
 
     /// A stream for a source of media that is new.
