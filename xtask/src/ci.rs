@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     ("fuzz", || fuzz::run(None, 5)),
     ("demo-smoke", || demo_smoke::run(50, None, None, &[])),
     ("interop chromium", || interop::run_in_ci("chromium")),
+    ("interop firefox", interop::run_firefox_in_ci),
 ];
 
 pub(crate) fn run() -> Result {
