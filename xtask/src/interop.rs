@@ -1,5 +1,6 @@
 //! Our `interop-peer` against other stacks, by the rig that stands beside the checkout.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::Result;
@@ -52,16 +53,32 @@ fn run_driver(peer: &str, scenarios: &str, argument: &str) -> Result {
     let ours = root().join("target/counted/interop-peer");
     let mut driver = Command::new("python3");
     driver.arg(rig.join("driver.py")).args(["--a", &format!("ours:{}{argument}", ours.display())]);
+    // Those that the rig does not have.
+    let script = |name| format!("{peer}:node {}", root().join("xtask/interop").join(name).display());
     let other = match peer {
         "ours" => format!("ours:{}", ours.display()),
-        // The rig does not have it.
-        "firefox" => format!("firefox:node {}", root().join("xtask/interop/firefox.mjs").display()),
+        "firefox" => script("firefox.mjs"),
+        "libdatachannel" | "libwebrtc" | "werift" => {
+            driver.env("NODE_PEER", peer).env("NODE_PACKAGES", node_packages()?);
+            script("node.mjs")
+        }
         _ => peer.to_owned(),
     };
     driver.env("W3C_PEER_DIR", rig.join("peers"));
     driver.args(["--b", &other, "--swap", "--scenario", scenarios]);
     run_command(&mut driver)
 }
+
+/// Installs the stacks that run in Node, and says where.
+fn node_packages() -> Result<PathBuf> {
+    let folder = root().join("target/node");
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).args(NODE_PACKAGES);
+    run_command(&mut npm)?;
+    Ok(folder)
+}
+
+const NODE_PACKAGES: [&str; 3] = ["node-datachannel@0.33.4", "@roamhq/wrtc@0.10.0", "werift@0.24.4"];
 
 /// Our side, as cargo builds it.
 pub(crate) const BUILD: &str = "build --profile counted --locked -p peerline-cli --bin interop-peer";

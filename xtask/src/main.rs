@@ -149,7 +149,7 @@ enum Task {
     },
     /// Our `interop-peer` against other stacks, by the rig in ../shared/interop.
     Interop {
-        /// The other peer: chromium, firefox, aiortc, ours.
+        /// The other peer: chromium, firefox, aiortc, libdatachannel, libwebrtc, werift, ours.
         #[arg(default_value = "chromium")]
         peer: String,
         /// Scenarios or patterns; all if none is named.
