@@ -586,15 +586,16 @@ impl Flight {
         }
     }
 
-    /// Moves the forward point over what is abandoned or acknowledged (RFC 3758 §3.5, C2).
+    /// Moves the forward point over what is abandoned, and over nothing else (RFC 3758 §3.5, C2): fragments that are acknowledged
+    /// may be of a message whose others are not, which the peer would throw away.
     fn advance(&mut self) {
         self.advanced = self.advanced.max(self.front.minus(1));
         if self.abandoned == 0 {
             self.advanced = self.front.minus(1);
             return;
         }
-        let passed = |sent: &Sent| matches!(sent.state, State::Abandoned | State::Acked);
-        while self.get(self.advanced.plus(1)).is_some_and(passed) {
+        let is_abandoned = |sent: &Sent| sent.state == State::Abandoned;
+        while self.get(self.advanced.plus(1)).is_some_and(is_abandoned) {
             self.advanced = self.advanced.plus(1);
         }
     }

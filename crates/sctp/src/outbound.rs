@@ -347,7 +347,7 @@ impl Outbound {
     }
 
     /// Bytes of `stream`'s next fragment when `space` are free and a packet of its own would hold `full`;
-    /// `None` if it is to wait for the next packet.
+    /// `None` if it is to wait for the next packet. A message that may be lost is not made to depend on two packets where one holds it.
     pub(crate) fn fragment_len(&self, stream: StreamId, space: usize, full: usize) -> Option<usize> {
         let state = self.streams.get(&stream)?;
         let piece = state.queue.front()?;
@@ -356,6 +356,10 @@ impl Outbound {
         let available = piece.data.len().saturating_sub(usize::from(open_tail));
         if available <= space {
             return (!open_tail).then_some(available);
+        }
+        let may_be_lost = piece.sort.expires.is_some() || piece.sort.max_retransmits.is_some();
+        if may_be_lost && piece.end && !state.begun && available <= full {
+            return None;
         }
         (space >= full.min(LEAST_FRAGMENT)).then_some(space)
     }

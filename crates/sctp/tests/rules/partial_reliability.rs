@@ -269,7 +269,48 @@ fn a_lost_fragment_takes_those_before_it_along() {
     victim.acknowledge(u32::MAX, 1 << 20, &[(2, 2), (4, 6)]).unwrap();
     let sent = victim.sent();
     let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!("{:?}", kinds(&sent)) };
-    assert_eq!((forward.cumulative, victim.end.stats().in_flight), (victim.theirs.plus(5), 0));
+    assert_eq!((forward.cumulative, victim.end.stats().in_flight), (victim.theirs.plus(2), 0));
+}
+
+/// RFC 3758 §3.5, C2: the forward point stops before what is acknowledged. It may be a part of a message whose other parts still
+/// come, which a peer throws away that is told to go beyond it.
+#[test]
+fn what_is_given_up_is_skipped_and_not_what_is_acknowledged_behind_it() {
+    let mut victim = Victim::new(Config::default());
+    let once = StreamOptions::new(false, Reliability::MaxRetransmits(0), Priority::NORMAL);
+    victim.end.open(StreamId(0), once).unwrap();
+    victim.end.open(StreamId(1), StreamOptions::new(false, Reliability::Reliable, Priority::NORMAL)).unwrap();
+    send(&mut victim, 1000);
+    assert_eq!(victim.sent().len(), 1);
+    victim.end.send(victim.now, StreamId(1), sctp::Ppid(53), &mut vec![0; 5 * 1160].into(), true).unwrap();
+    assert_eq!(victim.sent().len(), 5);
+    // The first of all is lost, and the second part of what is sent until it arrives.
+    victim.acknowledge(u32::MAX, 1 << 20, &[(2, 2), (4, 6)]).unwrap();
+    let sent = victim.sent();
+    let Some(Chunk::ForwardTsn(forward)) = find(&sent, FORWARD_TSN) else { panic!("{:?}", kinds(&sent)) };
+    assert_eq!(forward.cumulative, victim.theirs);
+    assert_eq!(data(&sent).iter().map(|data| data.tsn).collect::<Vec<_>>(), [victim.theirs.plus(2)]);
+}
+
+/// A message that nobody sends again is not made to depend on two packets, where one that has to arrive fills them.
+#[test]
+fn what_may_be_lost_is_not_divided_where_a_packet_holds_it() {
+    for (reliability, whole) in [
+        (Reliability::Reliable, false),
+        (Reliability::MaxRetransmits(0), true),
+        (Reliability::MaxLifetime(Duration::from_secs(1)), true),
+    ] {
+        let mut victim = Victim::new(Config::default());
+        victim.end.open(StreamId(0), StreamOptions::new(true, reliability, Priority::NORMAL)).unwrap();
+        (0..3).for_each(|_| send(&mut victim, 800));
+        // What a packet does not hold is divided in any case.
+        send(&mut victim, 3000);
+        let sent = victim.sent();
+        let sent = data(&sent);
+        let are_whole = sent.iter().take(3).all(|data| data.begin && data.end && data.payload.len() == 800);
+        assert_eq!(are_whole, whole, "{reliability:?}");
+        assert!(sent.len() > 4 && sent.iter().all(|data| data.payload.len() <= 1160));
+    }
 }
 
 /// RFC 3758 §3.4, §4.1: a message that expires before anything of it was sent takes no TSN, and nobody is told.
