@@ -113,7 +113,7 @@ pub enum GatheringState {
 /// What ICE is at (W3C WebRTC 1.0 §4.3.4).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IceState {
-    /// The peer's parameters are not known yet.
+    /// The peer's parameters are not known yet, or none of its candidates.
     #[default]
     New,
     /// Looking for a path.

@@ -80,6 +80,8 @@ impl Transport {
     pub(crate) const fn ice_state(&self) -> IceState {
         match self.connectivity.state() {
             ice::State::New => IceState::New,
+            // W3C WebRTC 1.0 §5.6: one that waits for candidates has not begun.
+            ice::State::Checking if self.connectivity.awaits_remotes() => IceState::New,
             ice::State::Checking => IceState::Checking,
             ice::State::Connected => IceState::Connected,
             ice::State::Completed => IceState::Completed,
