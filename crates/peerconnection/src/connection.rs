@@ -66,6 +66,16 @@ impl PeerConnection {
         self.command(|session, now| session.set_local(now, description.kind, description.sdp))
     }
 
+    /// Makes the description that is due, the answer to an offer of the peer's or else an offer, and sets it
+    /// (`setLocalDescription` without an argument). Gives what is to be sent to the peer.
+    ///
+    /// # Errors
+    ///
+    /// If an offer of ours has a provisional answer, or the connection is closed.
+    pub fn make_local_description(&self) -> Result<Description, Error> {
+        self.command(Session::make_local).map(|(kind, sdp)| Description { kind, sdp })
+    }
+
     /// Sets a description of the peer's (`setRemoteDescription`). An offer takes back an offer of ours.
     ///
     /// # Errors

@@ -91,6 +91,26 @@ impl Session {
         Ok(())
     }
 
+    /// Makes the description that is due and sets it: the answer to an offer of the peer's, or else an offer (W3C WebRTC 1.0
+    /// §4.4.2, `setLocalDescription` without an argument). Gives what is to be sent to the peer.
+    ///
+    /// # Errors
+    ///
+    /// If an offer of ours has a provisional answer, or the session is closed.
+    pub fn make_local(&mut self, now: Instant) -> Result<(SdpType, SessionDescription), NegotiationError> {
+        let (kind, description) = match self.signaling_state() {
+            SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer => {
+                (SdpType::Answer, self.create_answer(now)?)
+            }
+            SignalingState::Stable
+            | SignalingState::HaveLocalOffer
+            | SignalingState::HaveRemotePranswer
+            | SignalingState::Closed => (SdpType::Offer, self.create_offer(now)?),
+        };
+        self.set_local(now, kind, description.clone())?;
+        Ok((kind, description))
+    }
+
     /// Sets a description of the peer's. An offer takes back one of ours (implicit rollback), and replaces one
     /// of the peer's that was not answered yet.
     ///
