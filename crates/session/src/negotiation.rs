@@ -308,7 +308,8 @@ impl Negotiation {
         }
     }
 
-    /// Sets what was created last. `description` must be it, to the letter; an answer may be set as a provisional one.
+    /// Sets what was created last. `description` must be it, to the letter; an answer may be set as a provisional one, and then
+    /// again.
     /// Gives the drafts that it was made with.
     pub(crate) fn set_local(
         &mut self,
@@ -327,9 +328,10 @@ impl Negotiation {
         let is_it = |created: &Created| {
             (created.kind == SdpType::Offer) == is_offer && created.description.to_string() == text
         };
-        let Some(created) = self.created.take_if(|created| is_it(created)) else {
+        let Some(mut created) = self.created.take_if(|created| is_it(created)) else {
             return Err(NegotiationError::NotTheCreatedDescription);
         };
+        let drafts = std::mem::take(&mut created.drafts);
         self.local.pending = Some((kind, description));
         match kind {
             SdpType::Offer => {
@@ -343,13 +345,15 @@ impl Negotiation {
             SdpType::Pranswer => {
                 self.apply_local_answer(false, context);
                 self.state = SignalingState::HaveLocalPranswer;
+                // It may be set once more, and for good.
+                self.created = Some(created);
             }
             SdpType::Answer => {
                 self.apply_local_answer(true, context);
                 self.settle();
             }
         }
-        Ok(created.drafts)
+        Ok(drafts)
     }
 
     /// Sets a description that [`read_remote`](Self::read_remote) found right, as far as it was chosen there.
