@@ -138,7 +138,12 @@ impl Session {
         }
         self.news.negotiation_begins();
         if kind == SdpType::Offer {
+            let crosses = self.negotiation.state() == SignalingState::HaveLocalOffer;
             self.take_offer_back();
+            // W3C WebRTC 1.0 §4.4.1.5: to take ours back is a step of its own.
+            if crosses {
+                self.update_states();
+            }
             for unit in &mut choice.units {
                 unit.transport.get_or_insert_with(|| self.next_transport());
             }
