@@ -402,6 +402,13 @@ impl Negotiation {
         self.state = SignalingState::Closed;
     }
 
+    /// The user fragments that descriptions of ours name.
+    pub(crate) fn local_ufrags(&self) -> Vec<String> {
+        let pending = self.local.pending.as_ref();
+        let media = pending.into_iter().chain(self.local.current()).flat_map(|(_, it)| it.media());
+        media.filter_map(|media| media.ice_ufrag().map(str::to_owned)).collect()
+    }
+
     pub(crate) const fn has_local_description(&self) -> bool {
         self.local.has_any()
     }
