@@ -230,8 +230,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If it is none, belongs nowhere, or no remote description was set yet. Candidates that cannot be used
-    /// here (TCP, and `.local` names that nobody asks for) are no error.
+    /// If it is none, belongs nowhere, no remote description was set yet, or the session is closed. Candidates that cannot be
+    /// used here (TCP, and `.local` names that nobody asks for) are no error.
     pub fn add_remote_candidate(
         &mut self,
         now: Instant,
@@ -241,6 +241,9 @@ impl Session {
         ufrag: Option<&str>,
     ) -> Result<(), CandidateError> {
         self.advance(now);
+        if self.is_ending() {
+            return Err(CandidateError::Closed);
+        }
         if self.is_without_sdp {
             self.take_candidate(self.data, candidate)?;
             self.settle();
