@@ -12,7 +12,7 @@ mod transceivers;
 
 pub(crate) use placing::Placing;
 pub(crate) use read::Choice;
-pub(crate) use transceivers::check_streams;
+pub(crate) use transceivers::{check_streams, distinct_streams};
 
 use self::descriptions::Descriptions;
 use crypto::Secret;

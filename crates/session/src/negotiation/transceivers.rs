@@ -49,7 +49,7 @@ impl Negotiation {
         seed: &Secret<32>,
     ) -> Result<TransceiverId, TransceiverError> {
         let TransceiverInit { direction, streams, mut send_encodings, has_track } = init;
-        check_streams(&streams)?;
+        let streams = distinct_streams(streams)?;
         check_encodings(kind, &mut send_encodings)?;
         scale_layers(kind, &mut send_encodings);
         let mut rids = BTreeSet::new();
@@ -82,7 +82,7 @@ impl Negotiation {
         streams: Vec<String>,
         seed: &Secret<32>,
     ) -> Result<TransceiverId, TransceiverError> {
-        check_streams(&streams)?;
+        let streams = distinct_streams(streams)?;
         let is_free =
             |it: &&mut Transceiver| it.kind == kind && !it.has_track && !it.has_sent && !it.is_stopping;
         if let Some(transceiver) = self.transceivers.iter_mut().find(is_free) {
@@ -557,6 +557,14 @@ impl Section {
 }
 
 /// RFC 8830 §2: names of streams are tokens of at most 64 characters.
+/// Streams that are named more than once count once (W3C WebRTC 1.0 §5.2, `setStreams`).
+pub(crate) fn distinct_streams(mut streams: Vec<String>) -> Result<Vec<String>, TransceiverError> {
+    let mut seen = BTreeSet::new();
+    streams.retain(|name| seen.insert(name.clone()));
+    check_streams(&streams)?;
+    Ok(streams)
+}
+
 pub(crate) fn check_streams(streams: &[String]) -> Result<(), TransceiverError> {
     let is_name = |name: &String| {
         let is_token = sdp::Attribute::parse(&format!("mid:{name}")).is_ok();

@@ -90,7 +90,7 @@ impl Session {
         id: TransceiverId,
         streams: Vec<String>,
     ) -> Result<(), TransceiverError> {
-        crate::negotiation::check_streams(&streams)?;
+        let streams = crate::negotiation::distinct_streams(streams)?;
         self.change(now, id, |transceiver| transceiver.streams = streams)
     }
 
