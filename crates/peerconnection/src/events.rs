@@ -17,7 +17,7 @@ use crate::{DataChannel, Transceiver};
 pub enum Event {
     /// The peer opened a channel (`datachannel`).
     DataChannel(DataChannel),
-    /// The peer sends audio or video on this transceiver from now on (`track`).
+    /// The peer sends audio or video on this transceiver from now on, or what it sends belongs to a further stream (`track`).
     Track(Transceiver),
     /// The peer does not send on this transceiver any more, or it was stopped (`ended`, `mute`).
     TrackRemoved(TransceiverId),

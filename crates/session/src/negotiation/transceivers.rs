@@ -250,13 +250,13 @@ impl Negotiation {
         self.avoid(&negotiated.remote_sources, context.seed);
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         transceiver.has_sent |= direction.sends();
+        let joins = direction.receives() && transceiver.set_remote_streams(streams_of(remote));
         if direction.receives() {
-            transceiver.association.remote_streams = streams_of(remote);
             transceiver.association.remote_track = track_of(remote);
         }
         transceiver.association.transport = transport.unwrap_or_default();
         transceiver.association.current = Some(direction);
-        transceiver.fire(direction);
+        transceiver.fire(direction, joins);
         transceiver.association.negotiated = Some(Arc::new(negotiated));
     }
 
@@ -335,11 +335,11 @@ impl Negotiation {
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         transceiver.association.mid.clone_from(mid);
         transceiver.association.section = Some(media.index());
+        let joins = direction.receives() && transceiver.set_remote_streams(streams_of(media));
         if direction.receives() {
-            transceiver.association.remote_streams = streams_of(media);
             transceiver.association.remote_track = track_of(media);
         }
-        transceiver.fire(direction);
+        transceiver.fire(direction, joins);
         // W3C WebRTC 1.0 §4.4.1.5: the peer names the streams that it wants, where we have named none.
         let is_plain = transceiver.association.encodings.iter().all(|encoding| encoding.wanted.rid.is_none());
         if is_plain && transceiver.association.current.is_none() && !wanted.is_empty() {
@@ -393,7 +393,8 @@ impl Negotiation {
                     ..Association::default()
                 },
             };
-            transceiver.fire(former.fired.unwrap_or(Direction::Inactive));
+            let joins = transceiver.joins(&former.remote_streams);
+            transceiver.fire(former.fired.unwrap_or(Direction::Inactive), joins);
             transceiver.association = former;
         }
     }
@@ -556,7 +557,6 @@ impl Section {
     }
 }
 
-/// RFC 8830 §2: names of streams are tokens of at most 64 characters.
 /// Streams that are named more than once count once (W3C WebRTC 1.0 §5.2, `setStreams`).
 pub(crate) fn distinct_streams(mut streams: Vec<String>) -> Result<Vec<String>, TransceiverError> {
     let mut seen = BTreeSet::new();
@@ -565,6 +565,7 @@ pub(crate) fn distinct_streams(mut streams: Vec<String>) -> Result<Vec<String>, 
     Ok(streams)
 }
 
+/// RFC 8830 §2: names of streams are tokens of at most 64 characters.
 pub(crate) fn check_streams(streams: &[String]) -> Result<(), TransceiverError> {
     let is_name = |name: &String| {
         let is_token = sdp::Attribute::parse(&format!("mid:{name}")).is_ok();
