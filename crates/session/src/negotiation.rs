@@ -100,6 +100,15 @@ struct Before {
     made: Vec<TransceiverId>,
 }
 
+/// What is there of an offer of the peer's that another one replaces.
+#[derive(Debug, Default)]
+pub(crate) struct Replaced {
+    /// The transceivers that it has made, with the names of their sections.
+    made: Vec<(Option<String>, TransceiverId)>,
+    /// The tracks that the application knows of, with their streams.
+    told: Vec<(TransceiverId, Vec<String>)>,
+}
+
 /// A media section.
 #[derive(Clone, Debug)]
 struct Section {
@@ -362,14 +371,14 @@ impl Negotiation {
         kind: SdpType,
         description: SessionDescription,
         choice: &Choice,
+        replaced: &Replaced,
         context: MediaContext<'_>,
     ) {
         self.created = None;
-        self.forget_idle();
         match kind {
             SdpType::Offer => {
                 self.remember();
-                self.apply_remote_offer(&description, choice, context);
+                self.apply_remote_offer(&description, choice, replaced, context);
                 self.remote.pending = Some((kind, description));
                 self.state = SignalingState::HaveRemoteOffer;
             }
@@ -384,16 +393,20 @@ impl Negotiation {
                 self.settle();
             }
         }
+        self.forget_idle();
     }
 
-    /// Takes the offer that was set last back: everything is as it was before.
-    pub(crate) fn rollback(&mut self) {
+    /// Takes the offer that was set last back: everything is as it was before, but for what is `replaced`, which stays until
+    /// the next is set.
+    pub(crate) fn rollback(&mut self, replaced: &Replaced) {
         self.sections.clone_from(&self.agreed);
         self.local.pending = None;
         self.remote.pending = None;
         self.created = None;
-        self.restore();
-        self.forget_idle();
+        self.restore(replaced);
+        if replaced.made.is_empty() {
+            self.forget_idle();
+        }
         self.state = SignalingState::Stable;
     }
 

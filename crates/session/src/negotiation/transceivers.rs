@@ -9,7 +9,7 @@ use proto::Ssrc;
 use rtp::Rid;
 use sdp::{Direction, Media, SessionDescription, StreamDirection};
 
-use super::{Before, Choice, MediaContext, Negotiation, Section, SectionKind, rejected};
+use super::{Before, Choice, MediaContext, Negotiation, Replaced, Section, SectionKind, rejected};
 use crate::TransceiverError;
 use crate::media::agree::simulcast;
 use crate::media::encoding::{check_encodings, scale_layers};
@@ -266,6 +266,7 @@ impl Negotiation {
         &mut self,
         offer: &SessionDescription,
         choice: &Choice,
+        replaced: &Replaced,
         context: MediaContext<'_>,
     ) {
         let seed = context.seed;
@@ -284,7 +285,8 @@ impl Negotiation {
                     if is_accepted { SectionKind::Media(id) } else { SectionKind::Refused(id) }
                 }
                 (None, Some(kind)) if is_accepted => {
-                    let id = self.associate(kind, &media, seed);
+                    let kept = self.take_replaced(replaced, kind, &mid);
+                    let id = kept.unwrap_or_else(|| self.associate(kind, &media, seed));
                     self.take_offered(id, &media, &mid, true, seed);
                     SectionKind::Media(id)
                 }
@@ -292,6 +294,55 @@ impl Negotiation {
             };
             let (transport, is_tag, is_bundled) = choice.place_of(index);
             self.sections.push(Section { mid, kind, transport, is_tag, is_bundled });
+        }
+        self.forget_replaced(replaced);
+    }
+
+    /// What a further offer of the peer's finds of one that is not answered.
+    pub(crate) fn replaced(&self) -> Replaced {
+        if self.state != crate::SignalingState::HaveRemoteOffer {
+            return Replaced::default();
+        }
+        let made = self.before.iter().flat_map(|before| &before.made);
+        let made = made.filter_map(|id| Some((self.transceiver(*id)?.association.mid.clone(), *id)));
+        let is_told = |it: &&Transceiver| {
+            it.association.fired.is_some_and(Direction::receives) && it.news == TrackNews::None
+        };
+        let told = self.transceivers.iter().filter(is_told);
+        let told = told.map(|it| (it.id, it.association.remote_streams.clone()));
+        Replaced { made: made.collect(), told: told.collect() }
+    }
+
+    /// RFC 9429 §5.10: a section stays that of the transceiver which an earlier offer made for it.
+    fn take_replaced(
+        &mut self,
+        replaced: &Replaced,
+        kind: MediaKind,
+        mid: &Option<String>,
+    ) -> Option<TransceiverId> {
+        let is_it = |(name, id): &&(Option<String>, TransceiverId)| {
+            let waits = |it: &Transceiver| it.kind == kind && it.association.section.is_none();
+            name.is_some() && name == mid && self.transceiver(*id).is_some_and(waits)
+        };
+        let (_, id) = replaced.made.iter().find(is_it)?;
+        self.before.iter_mut().for_each(|before| before.made.push(*id));
+        Some(*id)
+    }
+
+    /// What the further offer has left of an earlier one: transceivers that it has no section for are gone, and tracks that
+    /// are as they were have neither gone nor come.
+    fn forget_replaced(&mut self, replaced: &Replaced) {
+        for (_, id) in &replaced.made {
+            let is_left = |it: &Transceiver| it.association.section.is_none() && !it.by_track;
+            if self.transceiver(*id).is_some_and(is_left) {
+                self.forget(*id);
+            }
+        }
+        for (id, streams) in &replaced.told {
+            let Some(transceiver) = self.transceiver_mut(*id) else { continue };
+            if transceiver.news == TrackNews::Returned && transceiver.association.remote_streams == *streams {
+                transceiver.news = TrackNews::None;
+            }
         }
     }
 
@@ -375,10 +426,10 @@ impl Negotiation {
 
     /// RFC 9429 §5.7: transceivers are as they were, and those that the offer made are gone, but for those that were taken
     /// for a track since.
-    pub(super) fn restore(&mut self) {
+    pub(super) fn restore(&mut self, replaced: &Replaced) {
         let Some(before) = self.before.take() else { return };
         let Before { mut associations, made } = *before;
-        for id in made {
+        for id in made.into_iter().filter(|id| replaced.made.iter().all(|(_, kept)| kept != id)) {
             if self.transceiver(id).is_some_and(|transceiver| !transceiver.by_track) {
                 self.forget(id);
             }

@@ -8,7 +8,9 @@ use sdp::{SessionDescription, Setup};
 use super::Session;
 use super::media::media_config;
 use crate::config::DtlsRole;
-use crate::negotiation::{Drafts, LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters};
+use crate::negotiation::{
+    Drafts, LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters, Replaced,
+};
 use crate::transport::{DtlsState, Transport};
 use crate::transports::TransportId;
 use crate::{CandidateError, Failure, GatheringState, NegotiationError, SdpType, SignalingState};
@@ -112,7 +114,7 @@ impl Session {
     }
 
     /// Sets a description of the peer's. An offer takes back one of ours (implicit rollback), and replaces one
-    /// of the peer's that was not answered yet.
+    /// of the peer's that was not answered yet, whose transceivers stay where it has sections of their names.
     ///
     /// # Errors
     ///
@@ -137,9 +139,10 @@ impl Session {
             }
         }
         self.news.negotiation_begins();
+        let replaced = if kind == SdpType::Offer { self.negotiation.replaced() } else { Replaced::default() };
         if kind == SdpType::Offer {
             let crosses = self.negotiation.state() == SignalingState::HaveLocalOffer;
-            self.take_offer_back();
+            self.take_offer_back(&replaced);
             // W3C WebRTC 1.0 §4.4.1.5: to take ours back is a step of its own.
             if crosses {
                 self.update_states();
@@ -150,7 +153,7 @@ impl Session {
         }
         let had_data = kind == SdpType::Answer && self.negotiation.offers_data();
         let context = Self::media_context(&self.config, &self.seed);
-        self.negotiation.set_remote(kind, description, &choice, context);
+        self.negotiation.set_remote(kind, description, &choice, &replaced, context);
         let is_rejected = choice.units.is_empty();
         for unit in choice.units {
             if let (Some(id), Some(remote)) = (unit.transport, unit.remote) {
@@ -204,7 +207,7 @@ impl Session {
                 return Err(NegotiationError::WrongState(state));
             }
         }
-        self.take_offer_back();
+        self.take_offer_back(&Replaced::default());
         self.news.negotiation_is_covered();
         self.ask_for_offer();
         self.follow_media();
@@ -380,11 +383,11 @@ impl Session {
 
     /// The offer that is under way, if one is, is taken back, and the transports that it alone called for are forgotten with
     /// their roles. What of it restarts ICE is taken back, too, and still to be offered.
-    fn take_offer_back(&mut self) {
+    fn take_offer_back(&mut self, replaced: &Replaced) {
         for transport in self.transports.iter_mut() {
             transport.remote = None;
         }
-        self.negotiation.rollback();
+        self.negotiation.rollback(replaced);
         self.forget_unused();
         self.take_restarts_back();
     }

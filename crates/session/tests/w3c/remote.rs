@@ -25,6 +25,38 @@ fn an_offer_may_come_more_than_once_and_as_another_one() {
     assert_eq!(b.transceivers().count(), 1);
 }
 
+/// What the first offer made is still there, with what was done to it, as far as the second has a section of its name.
+#[test]
+fn an_offer_that_replaces_another_keeps_its_transceivers() {
+    let [mut a, mut b] = both();
+    track(&mut a, MediaKind::Audio, &["s"]);
+    let first = offer(&mut a);
+    b.set_remote(epoch(), SdpType::Offer, first).unwrap();
+    let id = only(&b);
+    assert_eq!(tracks(&mut b), [(id, true)]);
+    b.set_direction(epoch(), id, Direction::SendRecv).unwrap();
+    track(&mut a, MediaKind::Video, &[]);
+    let second = offer(&mut a);
+    b.set_remote(epoch(), SdpType::Offer, second.clone()).unwrap();
+    let (other, _) = b.transceivers().nth(1).unwrap();
+    assert_eq!(b.transceiver(id).unwrap().direction, Direction::SendRecv);
+    assert_eq!((mids(&b), tracks(&mut b)), (mids(&a), vec![(other, true)]));
+    b.set_remote(epoch(), SdpType::Offer, second).unwrap();
+    assert_eq!((mids(&b), tracks(&mut b)), (mids(&a), vec![]));
+    // One whose section is another one goes, and so does all that was made with a rollback.
+    let mut c = fresh(2);
+    add(&mut c, MediaKind::Video, Direction::RecvOnly);
+    let third = offer(&mut c);
+    b.set_remote(epoch(), SdpType::Offer, third).unwrap();
+    let last = only(&b);
+    assert!(![id, other].contains(&last));
+    let mut gone = tracks(&mut b);
+    gone.sort();
+    assert_eq!(gone, [(id, false), (other, false)]);
+    b.rollback(epoch()).unwrap();
+    assert_eq!((b.transceivers().count(), tracks(&mut b)), (0, vec![]));
+}
+
 #[test]
 fn answers_belong_to_offers() {
     let [mut a, mut b] = both();
