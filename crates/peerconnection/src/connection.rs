@@ -560,7 +560,7 @@ impl Core {
                     sdp_m_line_index: u16::try_from(found.section).ok(),
                     username_fragment: Some(found.ufrag),
                 }))),
-                session::Event::NegotiationNeeded => self.news.push(Event::NegotiationNeeded),
+                session::Event::NegotiationNeeded => self.news.push_negotiation_needed(),
                 session::Event::ChannelOpened(id) => self.news.push_opened(id),
                 session::Event::ChannelReadable(id) => self.wake(id, |slot| slot.readers.wake()),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {

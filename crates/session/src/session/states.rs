@@ -3,7 +3,7 @@
 use super::{Ending, Session};
 use crate::transport::{DtlsState, Transport};
 use crate::transports::Transports;
-use crate::{ConnectionState, Failure, GatheringState, IceState};
+use crate::{ConnectionState, Failure, GatheringState, IceState, SignalingState};
 
 impl Session {
     /// The state of ICE, of all transports together.
@@ -51,6 +51,12 @@ impl Session {
             Some(only) => together(std::iter::once(only)),
             None => together(self.transports.iter()),
         }
+    }
+
+    /// Whether an offer is called for, and no exchange of descriptions is under way: what
+    /// [`Event::NegotiationNeeded`](crate::Event::NegotiationNeeded) has told, as long as it holds.
+    pub fn needs_negotiation(&self) -> bool {
+        self.news.needs_negotiation() && self.signaling_state() == SignalingState::Stable
     }
 
     pub(crate) fn is_ending(&self) -> bool {
