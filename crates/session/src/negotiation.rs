@@ -14,6 +14,8 @@ pub(crate) use placing::Placing;
 pub(crate) use read::Choice;
 pub(crate) use transceivers::{check_streams, distinct_streams};
 
+use std::collections::VecDeque;
+
 use self::descriptions::Descriptions;
 use crypto::Secret;
 use ice::Credentials;
@@ -64,7 +66,7 @@ pub(crate) struct Negotiation {
 
 /// Most sessions have none, and pay for a pointer.
 #[derive(Debug, Default)]
-pub(crate) struct Stopped(pub(crate) Vec<TransceiverId>);
+pub(crate) struct Stopped(pub(crate) VecDeque<TransceiverId>);
 
 /// The sections of an offer that is about to be made.
 #[derive(Debug)]

@@ -561,7 +561,7 @@ impl Negotiation {
         if is_known {
             let stopped = &mut self.stopped.get_or_insert_default().0;
             if stopped.len() >= MAX_STOPPED {
-                stopped.remove(0);
+                stopped.pop_front();
             }
             stopped.push(id);
         }

@@ -152,7 +152,7 @@ impl Session {
             };
         }
         let stopped = &mut self.negotiation.stopped.as_mut()?.0;
-        let id = stopped.pop();
+        let id = stopped.pop_front();
         if stopped.is_empty() {
             self.negotiation.stopped = None;
         }
