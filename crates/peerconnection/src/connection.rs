@@ -9,9 +9,9 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Received,
-    RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, StreamId,
-    TransceiverId,
+    ChannelId, ChannelState, ConnectionState, GatheringState, IceState, InterfaceReport, MessageKind,
+    Outgoing, Received, RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats,
+    StatsReport, StreamId, TransceiverId,
 };
 
 use crate::channel::Slot;
@@ -180,6 +180,21 @@ impl PeerConnection {
     /// The state of the connection as a whole.
     pub fn connection_state(&self) -> ConnectionState {
         self.handle.with(|core| core.session.connection_state())
+    }
+
+    /// The state of ICE, of all transports together.
+    pub fn ice_connection_state(&self) -> IceState {
+        self.handle.with(|core| core.session.ice_state())
+    }
+
+    /// The state of gathering, of all transports together.
+    pub fn ice_gathering_state(&self) -> GatheringState {
+        self.handle.with(|core| core.session.gathering_state())
+    }
+
+    /// Whether the peer takes candidates that are found later; `None` before it has said (`canTrickleIceCandidates`).
+    pub fn can_trickle_ice_candidates(&self) -> Option<bool> {
+        self.handle.with(|core| core.session.can_trickle())
     }
 
     /// The state of the exchange of descriptions.
@@ -547,7 +562,7 @@ impl Core {
                     self.follow_outputs();
                 }
                 session::Event::GatheringState(state) => {
-                    if state == session::GatheringState::Complete {
+                    if state == GatheringState::Complete {
                         self.news.push(Event::IceCandidate(None));
                     }
                     self.news.push(Event::IceGatheringState(state));

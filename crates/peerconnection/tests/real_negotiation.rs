@@ -13,7 +13,10 @@ mod harness;
 use std::time::Duration;
 
 use harness::{endpoint, negotiate};
-use peerline::{Configuration, DataChannelInit, Event, Events, MediaKind, PeerConnection, SignalingState};
+use peerline::{
+    Configuration, DataChannelInit, Event, Events, GatheringState, IceState, MediaKind, PeerConnection,
+    SignalingState,
+};
 
 /// The events that come until none does for a while.
 async fn told(events: &mut Events) -> Vec<Event> {
@@ -65,10 +68,14 @@ async fn real_descriptions_that_are_due_are_made_and_set_at_once() {
     let (bob, _from_bob) = endpoint.connect(Configuration::default()).unwrap();
     alice.add_track(MediaKind::Audio, &[]).unwrap();
     let states = |a: &PeerConnection, b: &PeerConnection| (a.signaling_state(), b.signaling_state());
+    assert_eq!(alice.ice_gathering_state(), GatheringState::New);
     let offer = alice.make_local_description().unwrap();
+    assert_eq!(alice.ice_gathering_state(), GatheringState::Complete);
+    assert_eq!((bob.can_trickle_ice_candidates(), bob.ice_connection_state()), (None, IceState::New));
     bob.set_remote_description(offer).unwrap();
     assert_eq!(states(&alice, &bob), (SignalingState::HaveLocalOffer, SignalingState::HaveRemoteOffer));
     let answer = bob.make_local_description().unwrap();
     alice.set_remote_description(answer).unwrap();
+    assert_eq!([&alice, &bob].map(PeerConnection::can_trickle_ice_candidates), [Some(true); 2]);
     assert_eq!(states(&alice, &bob), (SignalingState::Stable, SignalingState::Stable));
 }

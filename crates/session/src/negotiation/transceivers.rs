@@ -563,7 +563,7 @@ impl Negotiation {
             if stopped.len() >= MAX_STOPPED {
                 stopped.pop_front();
             }
-            stopped.push(id);
+            stopped.push_back(id);
         }
     }
 

@@ -228,6 +228,13 @@ impl Session {
         self.negotiation.remote_description()
     }
 
+    /// Whether the peer takes candidates that are found later, by its description that was set last; `None` before one was
+    /// (W3C WebRTC 1.0 §4.4.2, `canTrickleIceCandidates`).
+    pub fn can_trickle(&self) -> Option<bool> {
+        let (_, description) = self.negotiation.remote_description()?;
+        Some(description.media().any(|media| media.has_ice_option("trickle")))
+    }
+
     /// Adds a candidate of the peer's, `candidate:…`, that belongs to the media section named or numbered.
     /// An empty one says that there will be no more. Without descriptions it belongs to the one transport there is.
     ///
