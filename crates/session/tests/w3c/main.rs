@@ -12,6 +12,7 @@
 )]
 
 mod candidates;
+mod glare;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod local;
