@@ -482,6 +482,11 @@ impl Connectivity {
         self.agent.state()
     }
 
+    /// Whether no candidate of the peer's is known, and none was before.
+    pub const fn awaits_remotes(&self) -> bool {
+        self.agent.awaits_remotes()
+    }
+
     /// The agent's role.
     pub const fn role(&self) -> ice::Role {
         self.agent.role()

@@ -512,6 +512,11 @@ impl Agent {
         self.state
     }
 
+    /// Whether no candidate of the peer's is known, and none was before: there is nothing to check yet.
+    pub const fn awaits_remotes(&self) -> bool {
+        self.generation.number == 0 && self.generation.remotes.is_empty()
+    }
+
     /// The agent's role.
     pub const fn role(&self) -> Role {
         self.role

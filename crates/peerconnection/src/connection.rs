@@ -9,9 +9,9 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, InterfaceReport, MessageKind, Outgoing, Received,
-    RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats, StatsReport, StreamId,
-    TransceiverId,
+    ChannelId, ChannelState, ConnectionState, GatheringState, IceState, InterfaceReport, MessageKind,
+    Outgoing, Received, RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats,
+    StatsReport, StreamId, TransceiverId,
 };
 
 use crate::channel::Slot;
@@ -64,6 +64,16 @@ impl PeerConnection {
     /// If it is not what was created last, or does not belong to the present state.
     pub fn set_local_description(&self, description: Description) -> Result<(), Error> {
         self.command(|session, now| session.set_local(now, description.kind, description.sdp))
+    }
+
+    /// Makes the description that is due, the answer to an offer of the peer's or else an offer, and sets it
+    /// (`setLocalDescription` without an argument). Gives what is to be sent to the peer.
+    ///
+    /// # Errors
+    ///
+    /// If an offer of ours has a provisional answer, or the connection is closed.
+    pub fn make_local_description(&self) -> Result<Description, Error> {
+        self.command(Session::make_local).map(|(kind, sdp)| Description { kind, sdp })
     }
 
     /// Sets a description of the peer's (`setRemoteDescription`). An offer takes back an offer of ours.
@@ -170,6 +180,21 @@ impl PeerConnection {
     /// The state of the connection as a whole.
     pub fn connection_state(&self) -> ConnectionState {
         self.handle.with(|core| core.session.connection_state())
+    }
+
+    /// The state of ICE, of all transports together.
+    pub fn ice_connection_state(&self) -> IceState {
+        self.handle.with(|core| core.session.ice_state())
+    }
+
+    /// The state of gathering, of all transports together.
+    pub fn ice_gathering_state(&self) -> GatheringState {
+        self.handle.with(|core| core.session.gathering_state())
+    }
+
+    /// Whether the peer takes candidates that are found later; `None` before it has said (`canTrickleIceCandidates`).
+    pub fn can_trickle_ice_candidates(&self) -> Option<bool> {
+        self.handle.with(|core| core.session.can_trickle())
     }
 
     /// The state of the exchange of descriptions.
@@ -537,7 +562,7 @@ impl Core {
                     self.follow_outputs();
                 }
                 session::Event::GatheringState(state) => {
-                    if state == session::GatheringState::Complete {
+                    if state == GatheringState::Complete {
                         self.news.push(Event::IceCandidate(None));
                     }
                     self.news.push(Event::IceGatheringState(state));
@@ -550,7 +575,7 @@ impl Core {
                     sdp_m_line_index: u16::try_from(found.section).ok(),
                     username_fragment: Some(found.ufrag),
                 }))),
-                session::Event::NegotiationNeeded => self.news.push(Event::NegotiationNeeded),
+                session::Event::NegotiationNeeded => self.news.push_negotiation_needed(),
                 session::Event::ChannelOpened(id) => self.news.push_opened(id),
                 session::Event::ChannelReadable(id) => self.wake(id, |slot| slot.readers.wake()),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {

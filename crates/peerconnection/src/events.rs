@@ -17,7 +17,7 @@ use crate::{DataChannel, Transceiver};
 pub enum Event {
     /// The peer opened a channel (`datachannel`).
     DataChannel(DataChannel),
-    /// The peer sends audio or video on this transceiver from now on (`track`).
+    /// The peer sends audio or video on this transceiver from now on, or what it sends belongs to a further stream (`track`).
     Track(Transceiver),
     /// The peer does not send on this transceiver any more, or it was stopped (`ended`, `mute`).
     TrackRemoved(TransceiverId),
@@ -31,7 +31,7 @@ pub enum Event {
     IceGatheringState(GatheringState),
     /// The state of the exchange of descriptions (`signalingstatechange`).
     SignalingState(SignalingState),
-    /// Something was added that only an offer can tell the peer (`negotiationneeded`).
+    /// Something was added that only an offer can tell the peer (`negotiationneeded`): it is so when this is read.
     NegotiationNeeded,
 }
 
@@ -72,6 +72,8 @@ impl Events {
         let mut core = connection.lock();
         loop {
             match core.news.queue.pop_front() {
+                // An exchange that has begun since, or was, has told the peer, or is followed by another request.
+                Some(News::Event(Event::NegotiationNeeded)) if !core.session.needs_negotiation() => {}
                 Some(News::Event(event)) => return Poll::Ready(Some(event)),
                 // A channel handle keeps the connection alive; where nobody holds one any more it is over.
                 Some(News::Opened(id)) => {
@@ -132,6 +134,12 @@ impl NewsQueue {
 
     pub(crate) fn push(&mut self, event: Event) {
         self.add(News::Event(event));
+    }
+
+    /// Asks for an offer, once however often it is asked for before that is read.
+    pub(crate) fn push_negotiation_needed(&mut self) {
+        self.queue.retain(|news| !matches!(news, News::Event(Event::NegotiationNeeded)));
+        self.add(News::Event(Event::NegotiationNeeded));
     }
 
     pub(crate) fn push_opened(&mut self, channel: session::ChannelId) {

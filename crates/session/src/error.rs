@@ -117,6 +117,16 @@ impl NegotiationError {
     }
 }
 
+impl CandidateError {
+    /// The name of the exception that W3C WebRTC 1.0 §4.4.2 has for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NoRemoteDescription | Self::Closed => "InvalidStateError",
+            Self::UnknownSection | Self::UnknownUfrag | Self::Parse(_) => "OperationError",
+        }
+    }
+}
+
 impl TransceiverError {
     /// The name of the exception that W3C WebRTC 1.0 §5 has for it.
     pub const fn name(&self) -> &'static str {
@@ -263,6 +273,9 @@ pub enum CandidateError {
     /// No remote description was set yet (`InvalidStateError`).
     #[error("no remote description was set yet")]
     NoRemoteDescription,
+    /// The session is closed (`InvalidStateError`).
+    #[error("the session is closed")]
+    Closed,
     /// It belongs to no media section of the remote description.
     #[error("the candidate belongs to no media section")]
     UnknownSection,

@@ -31,7 +31,7 @@ pub enum Event {
     ChannelReadable(ChannelId),
     /// A channel whose `send` was refused for room has room again.
     ChannelWritable(ChannelId),
-    /// The peer sends on this transceiver from now on: W3C's `track` event.
+    /// The peer sends on this transceiver from now on, or what it sends belongs to a further stream: W3C's `track` event.
     Track(TransceiverId),
     /// The peer does not send on this transceiver any more, or it was stopped.
     TrackRemoved(TransceiverId),
@@ -113,7 +113,7 @@ pub enum GatheringState {
 /// What ICE is at (W3C WebRTC 1.0 §4.3.4).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IceState {
-    /// The peer's parameters are not known yet.
+    /// The peer's parameters are not known yet, or none of its candidates.
     #[default]
     New,
     /// Looking for a path.

@@ -12,7 +12,9 @@ mod transceivers;
 
 pub(crate) use placing::Placing;
 pub(crate) use read::Choice;
-pub(crate) use transceivers::check_streams;
+pub(crate) use transceivers::{check_streams, distinct_streams};
+
+use std::collections::VecDeque;
 
 use self::descriptions::Descriptions;
 use crypto::Secret;
@@ -64,7 +66,7 @@ pub(crate) struct Negotiation {
 
 /// Most sessions have none, and pay for a pointer.
 #[derive(Debug, Default)]
-pub(crate) struct Stopped(pub(crate) Vec<TransceiverId>);
+pub(crate) struct Stopped(pub(crate) VecDeque<TransceiverId>);
 
 /// The sections of an offer that is about to be made.
 #[derive(Debug)]
@@ -98,6 +100,15 @@ struct Before {
     associations: Vec<(TransceiverId, Association)>,
     /// Those that it has made.
     made: Vec<TransceiverId>,
+}
+
+/// What is there of an offer of the peer's that another one replaces.
+#[derive(Debug, Default)]
+pub(crate) struct Replaced {
+    /// The transceivers that it has made, with the names of their sections.
+    made: Vec<(Option<String>, TransceiverId)>,
+    /// The tracks that the application knows of, with their streams.
+    told: Vec<(TransceiverId, Vec<String>)>,
 }
 
 /// A media section.
@@ -308,7 +319,8 @@ impl Negotiation {
         }
     }
 
-    /// Sets what was created last. `description` must be it, to the letter; an answer may be set as a provisional one.
+    /// Sets what was created last. `description` must be it, to the letter; an answer may be set as a provisional one, and then
+    /// again.
     /// Gives the drafts that it was made with.
     pub(crate) fn set_local(
         &mut self,
@@ -327,9 +339,10 @@ impl Negotiation {
         let is_it = |created: &Created| {
             (created.kind == SdpType::Offer) == is_offer && created.description.to_string() == text
         };
-        let Some(created) = self.created.take_if(|created| is_it(created)) else {
+        let Some(mut created) = self.created.take_if(|created| is_it(created)) else {
             return Err(NegotiationError::NotTheCreatedDescription);
         };
+        let drafts = std::mem::take(&mut created.drafts);
         self.local.pending = Some((kind, description));
         match kind {
             SdpType::Offer => {
@@ -343,13 +356,15 @@ impl Negotiation {
             SdpType::Pranswer => {
                 self.apply_local_answer(false, context);
                 self.state = SignalingState::HaveLocalPranswer;
+                // It may be set once more, and for good.
+                self.created = Some(created);
             }
             SdpType::Answer => {
                 self.apply_local_answer(true, context);
                 self.settle();
             }
         }
-        Ok(created.drafts)
+        Ok(drafts)
     }
 
     /// Sets a description that [`read_remote`](Self::read_remote) found right, as far as it was chosen there.
@@ -358,14 +373,14 @@ impl Negotiation {
         kind: SdpType,
         description: SessionDescription,
         choice: &Choice,
+        replaced: &Replaced,
         context: MediaContext<'_>,
     ) {
         self.created = None;
-        self.forget_idle();
         match kind {
             SdpType::Offer => {
                 self.remember();
-                self.apply_remote_offer(&description, choice, context);
+                self.apply_remote_offer(&description, choice, replaced, context);
                 self.remote.pending = Some((kind, description));
                 self.state = SignalingState::HaveRemoteOffer;
             }
@@ -380,22 +395,33 @@ impl Negotiation {
                 self.settle();
             }
         }
+        self.forget_idle();
     }
 
-    /// Takes the offer that was set last back: everything is as it was before.
-    pub(crate) fn rollback(&mut self) {
+    /// Takes the offer that was set last back: everything is as it was before, but for what is `replaced`, which stays until
+    /// the next is set.
+    pub(crate) fn rollback(&mut self, replaced: &Replaced) {
         self.sections.clone_from(&self.agreed);
         self.local.pending = None;
         self.remote.pending = None;
         self.created = None;
-        self.restore();
-        self.forget_idle();
+        self.restore(replaced);
+        if replaced.made.is_empty() {
+            self.forget_idle();
+        }
         self.state = SignalingState::Stable;
     }
 
     pub(crate) fn close(&mut self) {
         self.created = None;
         self.state = SignalingState::Closed;
+    }
+
+    /// The user fragments that descriptions of ours name.
+    pub(crate) fn local_ufrags(&self) -> Vec<String> {
+        let pending = self.local.pending.as_ref();
+        let media = pending.into_iter().chain(self.local.current()).flat_map(|(_, it)| it.media());
+        media.filter_map(|media| media.ice_ufrag().map(str::to_owned)).collect()
     }
 
     pub(crate) const fn has_local_description(&self) -> bool {

@@ -109,6 +109,10 @@ impl News {
         self.negotiation_needed = true;
     }
 
+    pub(crate) const fn needs_negotiation(&self) -> bool {
+        self.negotiation_needed
+    }
+
     /// The next change, but for the end of gathering, which comes after the candidates.
     pub(crate) fn pop(&mut self) -> Option<Event> {
         if let Some(state) = self.signaling.untold.pop_front() {

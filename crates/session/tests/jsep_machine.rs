@@ -33,6 +33,8 @@ struct Pair {
     sessions: [Session; 2],
     /// The last description that each side has set and the other may still get.
     carried: [Option<(SdpType, SessionDescription)>; 2],
+    /// The provisional answer that each side has set last.
+    provisional: [Option<SessionDescription>; 2],
     /// All that there were, for replays.
     old: Vec<(SdpType, SessionDescription)>,
     rng: Rng,
@@ -57,6 +59,7 @@ impl Pair {
         Self {
             sessions,
             carried: [None, None],
+            provisional: [None, None],
             old: Vec::new(),
             rng: Rng::new(bytes),
             tracks: [Vec::new(), Vec::new()],
@@ -69,7 +72,7 @@ impl Pair {
 
     fn step(&mut self) {
         let side = self.below(2);
-        match self.below(16) {
+        match self.below(17) {
             0 => self.add(side),
             1 => {
                 let streams = [vec![], vec!["s".to_owned()]][self.below(2)].clone();
@@ -86,6 +89,7 @@ impl Pair {
             14 => {
                 let _ = self.sessions[side].open_channel(epoch(), ChannelInit::labelled("chat"));
             }
+            15 => self.confirm(side),
             _ => self.sessions[side].restart_ice(),
         }
         self.check(side);
@@ -143,8 +147,18 @@ impl Pair {
         let text = created.to_string();
         assert_eq!(SessionDescription::parse(&text).expect("own output is read").to_string(), text);
         session.set_local(epoch(), kind, created.clone()).expect("own description is set");
+        self.provisional[side] = Some(created.clone()).filter(|_| kind == SdpType::Pranswer);
         self.old.push((kind, created.clone()));
         self.carried[side] = Some((kind, created));
+    }
+
+    /// The provisional answer becomes the final one, or comes once more, unless something else was created or set since.
+    fn confirm(&mut self, side: usize) {
+        let Some(answer) = self.provisional[side].clone() else { return };
+        let kind = [SdpType::Answer, SdpType::Pranswer][self.below(2)];
+        if self.sessions[side].set_local(epoch(), kind, answer.clone()).is_ok() {
+            self.carried[side] = Some((kind, answer));
+        }
     }
 
     fn deliver(&mut self, side: usize) {
@@ -211,8 +225,12 @@ impl Pair {
         while let Some(event) = session.poll_event() {
             match event {
                 Event::Track(id) => {
-                    assert!(!self.tracks[side].contains(&id), "a track comes once");
-                    self.tracks[side].push(id);
+                    let joins = session.transceiver(id).is_some_and(|it| !it.remote_streams.is_empty());
+                    if self.tracks[side].contains(&id) {
+                        assert!(joins, "a track comes once, and again to another stream");
+                    } else {
+                        self.tracks[side].push(id);
+                    }
                 }
                 Event::TrackRemoved(id) => {
                     let place = self.tracks[side].iter().position(|known| *known == id);

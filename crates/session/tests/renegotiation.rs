@@ -13,29 +13,17 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::exchange::{answer, lines, negotiate, offer, parse};
-use harness::{CLOCK, Two, config, near};
+use harness::exchange::{answer, both, events, lines, needs, negotiate, offer, parse};
+use harness::{Two, config, near};
 use session::{
     CandidateError, ChannelInit, ChannelState, Codec, Direction, Event, MediaKind, SdpType, SendEncoding,
     Session, SessionDescription, TransceiverId, TransceiverInit,
 };
 use testkit::epoch;
 
-fn both() -> [Session; 2] {
-    [0, 1].map(|side| Session::new(epoch(), CLOCK, config(side), [side + 1; 32]).unwrap())
-}
-
 /// What the sections carry, and their ports.
 fn sections(description: &SessionDescription) -> Vec<(String, u16)> {
     description.media().map(|media| (media.kind_text().to_owned(), media.port())).collect()
-}
-
-fn events(session: &mut Session) -> Vec<Event> {
-    std::iter::from_fn(|| session.poll_event()).collect()
-}
-
-fn needs(session: &mut Session) -> bool {
-    events(session).contains(&Event::NegotiationNeeded)
 }
 
 fn video(session: &Session, name: &str) -> Vec<Codec> {

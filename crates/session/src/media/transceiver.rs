@@ -193,8 +193,21 @@ impl Transceiver {
         }
     }
 
-    /// The direction that a description has for the peer's track: it comes, stays or goes (W3C WebRTC 1.0 §4.4.1.5).
-    pub(crate) fn fire(&mut self, direction: Direction) {
+    /// The streams that the peer names. Gives whether the track joins one of them.
+    pub(crate) fn set_remote_streams(&mut self, streams: Vec<String>) -> bool {
+        let joins = self.joins(&streams);
+        self.association.remote_streams = streams;
+        joins
+    }
+
+    /// Whether one of these streams is none that the peer's track belongs to.
+    pub(crate) fn joins(&self, streams: &[String]) -> bool {
+        streams.iter().any(|stream| !self.association.remote_streams.contains(stream))
+    }
+
+    /// The direction that a description has for the peer's track: it comes, stays or goes, or joins another stream, which is
+    /// told as if it came (W3C WebRTC 1.0 §4.4.1.5).
+    pub(crate) fn fire(&mut self, direction: Direction, joins: bool) {
         let had = self.association.fired.is_some_and(Direction::receives);
         match (had, direction.receives()) {
             (false, true) => {
@@ -202,6 +215,7 @@ impl Transceiver {
                 self.news = if has_gone { TrackNews::Returned } else { TrackNews::Came };
             }
             (true, false) => self.track_goes(),
+            (true, true) if joins && self.news == TrackNews::None => self.news = TrackNews::Came,
             (true, true) | (false, false) => {}
         }
         self.association.fired = Some(direction);

@@ -97,7 +97,7 @@ impl Negotiation {
         association.mid = Some(section.mid.clone());
         association.section = Some(index);
         association.current = Some(section.direction);
-        transceiver.fire(section.direction);
+        transceiver.fire(section.direction, false);
         transceiver.association.remote_streams.clone_from(received);
     }
 }

@@ -9,7 +9,7 @@ use proto::Ssrc;
 use rtp::Rid;
 use sdp::{Direction, Media, SessionDescription, StreamDirection};
 
-use super::{Before, Choice, MediaContext, Negotiation, Section, SectionKind, rejected};
+use super::{Before, Choice, MediaContext, Negotiation, Replaced, Section, SectionKind, rejected};
 use crate::TransceiverError;
 use crate::media::agree::simulcast;
 use crate::media::encoding::{check_encodings, scale_layers};
@@ -49,7 +49,7 @@ impl Negotiation {
         seed: &Secret<32>,
     ) -> Result<TransceiverId, TransceiverError> {
         let TransceiverInit { direction, streams, mut send_encodings, has_track } = init;
-        check_streams(&streams)?;
+        let streams = distinct_streams(streams)?;
         check_encodings(kind, &mut send_encodings)?;
         scale_layers(kind, &mut send_encodings);
         let mut rids = BTreeSet::new();
@@ -82,7 +82,7 @@ impl Negotiation {
         streams: Vec<String>,
         seed: &Secret<32>,
     ) -> Result<TransceiverId, TransceiverError> {
-        check_streams(&streams)?;
+        let streams = distinct_streams(streams)?;
         let is_free =
             |it: &&mut Transceiver| it.kind == kind && !it.has_track && !it.has_sent && !it.is_stopping;
         if let Some(transceiver) = self.transceivers.iter_mut().find(is_free) {
@@ -250,13 +250,13 @@ impl Negotiation {
         self.avoid(&negotiated.remote_sources, context.seed);
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         transceiver.has_sent |= direction.sends();
+        let joins = direction.receives() && transceiver.set_remote_streams(streams_of(remote));
         if direction.receives() {
-            transceiver.association.remote_streams = streams_of(remote);
             transceiver.association.remote_track = track_of(remote);
         }
         transceiver.association.transport = transport.unwrap_or_default();
         transceiver.association.current = Some(direction);
-        transceiver.fire(direction);
+        transceiver.fire(direction, joins);
         transceiver.association.negotiated = Some(Arc::new(negotiated));
     }
 
@@ -266,6 +266,7 @@ impl Negotiation {
         &mut self,
         offer: &SessionDescription,
         choice: &Choice,
+        replaced: &Replaced,
         context: MediaContext<'_>,
     ) {
         let seed = context.seed;
@@ -284,7 +285,8 @@ impl Negotiation {
                     if is_accepted { SectionKind::Media(id) } else { SectionKind::Refused(id) }
                 }
                 (None, Some(kind)) if is_accepted => {
-                    let id = self.associate(kind, &media, seed);
+                    let kept = self.take_replaced(replaced, kind, &mid);
+                    let id = kept.unwrap_or_else(|| self.associate(kind, &media, seed));
                     self.take_offered(id, &media, &mid, true, seed);
                     SectionKind::Media(id)
                 }
@@ -292,6 +294,55 @@ impl Negotiation {
             };
             let (transport, is_tag, is_bundled) = choice.place_of(index);
             self.sections.push(Section { mid, kind, transport, is_tag, is_bundled });
+        }
+        self.forget_replaced(replaced);
+    }
+
+    /// What a further offer of the peer's finds of one that is not answered.
+    pub(crate) fn replaced(&self) -> Replaced {
+        if self.state != crate::SignalingState::HaveRemoteOffer {
+            return Replaced::default();
+        }
+        let made = self.before.iter().flat_map(|before| &before.made);
+        let made = made.filter_map(|id| Some((self.transceiver(*id)?.association.mid.clone(), *id)));
+        let is_told = |it: &&Transceiver| {
+            it.association.fired.is_some_and(Direction::receives) && it.news == TrackNews::None
+        };
+        let told = self.transceivers.iter().filter(is_told);
+        let told = told.map(|it| (it.id, it.association.remote_streams.clone()));
+        Replaced { made: made.collect(), told: told.collect() }
+    }
+
+    /// RFC 9429 §5.10: a section stays that of the transceiver which an earlier offer made for it.
+    fn take_replaced(
+        &mut self,
+        replaced: &Replaced,
+        kind: MediaKind,
+        mid: &Option<String>,
+    ) -> Option<TransceiverId> {
+        let is_it = |(name, id): &&(Option<String>, TransceiverId)| {
+            let waits = |it: &Transceiver| it.kind == kind && it.association.section.is_none();
+            name.is_some() && name == mid && self.transceiver(*id).is_some_and(waits)
+        };
+        let (_, id) = replaced.made.iter().find(is_it)?;
+        self.before.iter_mut().for_each(|before| before.made.push(*id));
+        Some(*id)
+    }
+
+    /// What the further offer has left of an earlier one: transceivers that it has no section for are gone, and tracks that
+    /// are as they were have neither gone nor come.
+    fn forget_replaced(&mut self, replaced: &Replaced) {
+        for (_, id) in &replaced.made {
+            let is_left = |it: &Transceiver| it.association.section.is_none() && !it.by_track;
+            if self.transceiver(*id).is_some_and(is_left) {
+                self.forget(*id);
+            }
+        }
+        for (id, streams) in &replaced.told {
+            let Some(transceiver) = self.transceiver_mut(*id) else { continue };
+            if transceiver.news == TrackNews::Returned && transceiver.association.remote_streams == *streams {
+                transceiver.news = TrackNews::None;
+            }
         }
     }
 
@@ -335,11 +386,11 @@ impl Negotiation {
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         transceiver.association.mid.clone_from(mid);
         transceiver.association.section = Some(media.index());
+        let joins = direction.receives() && transceiver.set_remote_streams(streams_of(media));
         if direction.receives() {
-            transceiver.association.remote_streams = streams_of(media);
             transceiver.association.remote_track = track_of(media);
         }
-        transceiver.fire(direction);
+        transceiver.fire(direction, joins);
         // W3C WebRTC 1.0 §4.4.1.5: the peer names the streams that it wants, where we have named none.
         let is_plain = transceiver.association.encodings.iter().all(|encoding| encoding.wanted.rid.is_none());
         if is_plain && transceiver.association.current.is_none() && !wanted.is_empty() {
@@ -375,10 +426,10 @@ impl Negotiation {
 
     /// RFC 9429 §5.7: transceivers are as they were, and those that the offer made are gone, but for those that were taken
     /// for a track since.
-    pub(super) fn restore(&mut self) {
+    pub(super) fn restore(&mut self, replaced: &Replaced) {
         let Some(before) = self.before.take() else { return };
         let Before { mut associations, made } = *before;
-        for id in made {
+        for id in made.into_iter().filter(|id| replaced.made.iter().all(|(_, kept)| kept != id)) {
             if self.transceiver(id).is_some_and(|transceiver| !transceiver.by_track) {
                 self.forget(id);
             }
@@ -393,7 +444,8 @@ impl Negotiation {
                     ..Association::default()
                 },
             };
-            transceiver.fire(former.fired.unwrap_or(Direction::Inactive));
+            let joins = transceiver.joins(&former.remote_streams);
+            transceiver.fire(former.fired.unwrap_or(Direction::Inactive), joins);
             transceiver.association = former;
         }
     }
@@ -509,9 +561,9 @@ impl Negotiation {
         if is_known {
             let stopped = &mut self.stopped.get_or_insert_default().0;
             if stopped.len() >= MAX_STOPPED {
-                stopped.remove(0);
+                stopped.pop_front();
             }
-            stopped.push(id);
+            stopped.push_back(id);
         }
     }
 
@@ -554,6 +606,14 @@ impl Section {
     pub(super) const fn is_rejected(&self) -> bool {
         matches!(self.kind, SectionKind::Rejected(_))
     }
+}
+
+/// Streams that are named more than once count once (W3C WebRTC 1.0 §5.2, `setStreams`).
+pub(crate) fn distinct_streams(mut streams: Vec<String>) -> Result<Vec<String>, TransceiverError> {
+    let mut seen = BTreeSet::new();
+    streams.retain(|name| seen.insert(name.clone()));
+    check_streams(&streams)?;
+    Ok(streams)
 }
 
 /// RFC 8830 §2: names of streams are tokens of at most 64 characters.

@@ -57,7 +57,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It is stopped.
+    /// It is stopped, or the session is closed.
     pub fn remove_track(&mut self, now: Instant, id: TransceiverId) -> Result<(), TransceiverError> {
         self.change(now, id, |transceiver| {
             transceiver.has_track = false;
@@ -69,7 +69,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It is stopped.
+    /// It is stopped, or the session is closed.
     pub fn set_direction(
         &mut self,
         now: Instant,
@@ -83,14 +83,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It is stopped, or the names are none.
+    /// It is stopped, the names are none, or the session is closed.
     pub fn set_streams(
         &mut self,
         now: Instant,
         id: TransceiverId,
         streams: Vec<String>,
     ) -> Result<(), TransceiverError> {
-        crate::negotiation::check_streams(&streams)?;
+        let streams = crate::negotiation::distinct_streams(streams)?;
         self.change(now, id, |transceiver| transceiver.streams = streams)
     }
 
@@ -98,9 +98,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// There is none of this name.
+    /// There is none of this name, or the session is closed.
     pub fn stop_transceiver(&mut self, now: Instant, id: TransceiverId) -> Result<(), TransceiverError> {
         self.advance(now);
+        self.must_not_be_closed()?;
         self.negotiation.stop(id)?;
         self.follow_media();
         self.ask_for_offer();
@@ -151,7 +152,7 @@ impl Session {
             };
         }
         let stopped = &mut self.negotiation.stopped.as_mut()?.0;
-        let id = stopped.pop();
+        let id = stopped.pop_front();
         if stopped.is_empty() {
             self.negotiation.stopped = None;
         }
@@ -169,6 +170,7 @@ impl Session {
         change: impl FnOnce(&mut crate::media::transceiver::Transceiver),
     ) -> Result<(), TransceiverError> {
         self.advance(now);
+        self.must_not_be_closed()?;
         // Their parameters say all of this.
         if self.is_without_sdp {
             return Err(TransceiverError::WithoutSdp);
@@ -179,10 +181,12 @@ impl Session {
         Ok(())
     }
 
+    fn must_not_be_closed(&self) -> Result<(), TransceiverError> {
+        if self.ending == Ending::No { Ok(()) } else { Err(TransceiverError::Closed) }
+    }
+
     fn may_make_transceiver(&self) -> Result<(), TransceiverError> {
-        if self.ending != Ending::No {
-            return Err(TransceiverError::Closed);
-        }
+        self.must_not_be_closed()?;
         if self.is_without_sdp {
             return Err(TransceiverError::WithoutSdp);
         }

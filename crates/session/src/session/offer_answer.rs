@@ -8,7 +8,9 @@ use sdp::{SessionDescription, Setup};
 use super::Session;
 use super::media::media_config;
 use crate::config::DtlsRole;
-use crate::negotiation::{Drafts, LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters};
+use crate::negotiation::{
+    Drafts, LocalEnd, LocalParameters, Negotiation, Placing, RemoteParameters, Replaced,
+};
 use crate::transport::{DtlsState, Transport};
 use crate::transports::TransportId;
 use crate::{CandidateError, Failure, GatheringState, NegotiationError, SdpType, SignalingState};
@@ -91,8 +93,28 @@ impl Session {
         Ok(())
     }
 
+    /// Makes the description that is due and sets it: the answer to an offer of the peer's, or else an offer (W3C WebRTC 1.0
+    /// §4.4.2, `setLocalDescription` without an argument). Gives what is to be sent to the peer.
+    ///
+    /// # Errors
+    ///
+    /// If an offer of ours has a provisional answer, or the session is closed.
+    pub fn make_local(&mut self, now: Instant) -> Result<(SdpType, SessionDescription), NegotiationError> {
+        let (kind, description) = match self.signaling_state() {
+            SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer => {
+                (SdpType::Answer, self.create_answer(now)?)
+            }
+            SignalingState::Stable
+            | SignalingState::HaveLocalOffer
+            | SignalingState::HaveRemotePranswer
+            | SignalingState::Closed => (SdpType::Offer, self.create_offer(now)?),
+        };
+        self.set_local(now, kind, description.clone())?;
+        Ok((kind, description))
+    }
+
     /// Sets a description of the peer's. An offer takes back one of ours (implicit rollback), and replaces one
-    /// of the peer's that was not answered yet.
+    /// of the peer's that was not answered yet, whose transceivers stay where it has sections of their names.
     ///
     /// # Errors
     ///
@@ -117,15 +139,21 @@ impl Session {
             }
         }
         self.news.negotiation_begins();
+        let replaced = if kind == SdpType::Offer { self.negotiation.replaced() } else { Replaced::default() };
         if kind == SdpType::Offer {
-            self.take_offer_back();
+            let crosses = self.negotiation.state() == SignalingState::HaveLocalOffer;
+            self.take_offer_back(&replaced);
+            // W3C WebRTC 1.0 §4.4.1.5: to take ours back is a step of its own.
+            if crosses {
+                self.update_states();
+            }
             for unit in &mut choice.units {
                 unit.transport.get_or_insert_with(|| self.next_transport());
             }
         }
         let had_data = kind == SdpType::Answer && self.negotiation.offers_data();
         let context = Self::media_context(&self.config, &self.seed);
-        self.negotiation.set_remote(kind, description, &choice, context);
+        self.negotiation.set_remote(kind, description, &choice, &replaced, context);
         let is_rejected = choice.units.is_empty();
         for unit in choice.units {
             if let (Some(id), Some(remote)) = (unit.transport, unit.remote) {
@@ -179,7 +207,7 @@ impl Session {
                 return Err(NegotiationError::WrongState(state));
             }
         }
-        self.take_offer_back();
+        self.take_offer_back(&Replaced::default());
         self.news.negotiation_is_covered();
         self.ask_for_offer();
         self.follow_media();
@@ -200,13 +228,20 @@ impl Session {
         self.negotiation.remote_description()
     }
 
+    /// Whether the peer takes candidates that are found later, by its description that was set last; `None` before one was
+    /// (W3C WebRTC 1.0 §4.4.2, `canTrickleIceCandidates`).
+    pub fn can_trickle(&self) -> Option<bool> {
+        let (_, description) = self.negotiation.remote_description()?;
+        Some(description.media().any(|media| media.has_ice_option("trickle")))
+    }
+
     /// Adds a candidate of the peer's, `candidate:…`, that belongs to the media section named or numbered.
     /// An empty one says that there will be no more. Without descriptions it belongs to the one transport there is.
     ///
     /// # Errors
     ///
-    /// If it is none, belongs nowhere, or no remote description was set yet. Candidates that cannot be used
-    /// here (TCP, and `.local` names that nobody asks for) are no error.
+    /// If it is none, belongs nowhere, no remote description was set yet, or the session is closed. Candidates that cannot be
+    /// used here (TCP, and `.local` names that nobody asks for) are no error.
     pub fn add_remote_candidate(
         &mut self,
         now: Instant,
@@ -216,6 +251,9 @@ impl Session {
         ufrag: Option<&str>,
     ) -> Result<(), CandidateError> {
         self.advance(now);
+        if self.is_ending() {
+            return Err(CandidateError::Closed);
+        }
         if self.is_without_sdp {
             self.take_candidate(self.data, candidate)?;
             self.settle();
@@ -352,11 +390,11 @@ impl Session {
 
     /// The offer that is under way, if one is, is taken back, and the transports that it alone called for are forgotten with
     /// their roles. What of it restarts ICE is taken back, too, and still to be offered.
-    fn take_offer_back(&mut self) {
+    fn take_offer_back(&mut self, replaced: &Replaced) {
         for transport in self.transports.iter_mut() {
             transport.remote = None;
         }
-        self.negotiation.rollback();
+        self.negotiation.rollback(replaced);
         self.forget_unused();
         self.take_restarts_back();
     }

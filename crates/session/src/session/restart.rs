@@ -13,7 +13,7 @@ use crate::transports::TransportId;
 pub(super) struct ToReplace(Vec<String>);
 
 impl Session {
-    /// Has the next offer begin ICE anew. Without descriptions there is none.
+    /// Has the next offer begin ICE anew, if a description of ours was set. Without descriptions there is none.
     pub fn restart_ice(&mut self) {
         if !self.is_without_sdp {
             self.call_for_restart();
@@ -22,8 +22,9 @@ impl Session {
 
     /// The path is lost: what W3C WebRTC 1.0 leaves to the application, to restart ICE, is asked of it at once.
     pub(super) fn call_for_restart(&mut self) {
-        let ufrags = self.transports.iter().map(|transport| transport.ufrag().to_owned()).collect();
-        self.replace(ToReplace(ufrags));
+        let described = self.negotiation.local_ufrags();
+        let ufrags = self.transports.iter().map(|transport| transport.ufrag().to_owned());
+        self.replace(ToReplace(ufrags.filter(|ufrag| described.contains(ufrag)).collect()));
         self.ask_for_offer();
     }
 

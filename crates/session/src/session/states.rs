@@ -3,7 +3,7 @@
 use super::{Ending, Session};
 use crate::transport::{DtlsState, Transport};
 use crate::transports::Transports;
-use crate::{ConnectionState, Failure, GatheringState, IceState};
+use crate::{ConnectionState, Failure, GatheringState, IceState, SignalingState};
 
 impl Session {
     /// The state of ICE, of all transports together.
@@ -53,6 +53,12 @@ impl Session {
         }
     }
 
+    /// Whether an offer is called for, and no exchange of descriptions is under way: what
+    /// [`Event::NegotiationNeeded`](crate::Event::NegotiationNeeded) has told, as long as it holds.
+    pub fn needs_negotiation(&self) -> bool {
+        self.news.needs_negotiation() && self.signaling_state() == SignalingState::Stable
+    }
+
     pub(crate) fn is_ending(&self) -> bool {
         self.ending != Ending::No
     }
@@ -80,6 +86,8 @@ impl Transport {
     pub(crate) const fn ice_state(&self) -> IceState {
         match self.connectivity.state() {
             ice::State::New => IceState::New,
+            // W3C WebRTC 1.0 §5.6: one that waits for candidates has not begun.
+            ice::State::Checking if self.connectivity.awaits_remotes() => IceState::New,
             ice::State::Checking => IceState::Checking,
             ice::State::Connected => IceState::Connected,
             ice::State::Completed => IceState::Completed,

@@ -1,7 +1,9 @@
 //! Offers and answers between sessions that nothing carries anything for.
 
-use session::{SdpType, Session, SessionDescription};
+use session::{Direction, Event, SdpType, Session, SessionDescription, TransceiverId, TransceiverInit};
 use testkit::epoch;
+
+use super::{CLOCK, config};
 
 pub fn parse(text: &str) -> SessionDescription {
     SessionDescription::parse(text).unwrap()
@@ -33,4 +35,39 @@ pub fn negotiate(offerer: &mut Session, answerer: &mut Session) -> [SessionDescr
 /// The lines that begin so.
 pub fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
     text.lines().filter(|line| line.starts_with(start)).collect()
+}
+
+pub fn fresh(side: u8) -> Session {
+    Session::new(epoch(), CLOCK, config(side), [side + 1; 32]).unwrap()
+}
+
+pub fn init(direction: Direction) -> TransceiverInit {
+    let mut init = TransceiverInit::default();
+    init.direction = direction;
+    init
+}
+
+pub fn both() -> [Session; 2] {
+    [fresh(0), fresh(1)]
+}
+
+pub fn events(session: &mut Session) -> Vec<Event> {
+    std::iter::from_fn(|| session.poll_event())
+        .filter(|event| !matches!(event, Event::Candidate(_)))
+        .collect()
+}
+
+pub fn needs(session: &mut Session) -> bool {
+    events(session).contains(&Event::NegotiationNeeded)
+}
+
+pub fn only(session: &Session) -> TransceiverId {
+    let mut all = session.transceivers();
+    let id = all.next().unwrap().0;
+    assert!(all.next().is_none(), "one transceiver");
+    id
+}
+
+pub fn directions(session: &Session) -> Vec<(Direction, Option<Direction>)> {
+    session.transceivers().map(|(_, info)| (info.direction, info.current_direction)).collect()
 }
