@@ -19,6 +19,7 @@ mod receivers;
 mod statistics;
 mod tones;
 mod transceivers;
+mod transforms;
 mod transports;
 
 use std::sync::Arc;
