@@ -12,7 +12,7 @@
 
 mod harness;
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use harness::{connect, endpoint, negotiate, within};
 use peerline::{
@@ -189,7 +189,14 @@ async fn real_channels_have_their_attributes_and_errors_their_names() {
 async fn real_whoever_waits_for_a_channel_to_drain_hears_of_it_and_of_no_other() {
     let pair = connect().await;
     let reading = tokio::spawn(async move { while pair.theirs.recv().await.is_some() {} });
-    let low = |threshold| within(10, "to drain", pair.ours.drained_to(threshold));
+    let ours = &pair.ours;
+    let low = |threshold| async move {
+        let begin = Instant::now();
+        let drained = within(10, "to drain", ours.drained_to(threshold)).await;
+        // Whoever is not woken finds it so at the end of the time.
+        assert!(begin.elapsed() < Duration::from_secs(5), "{threshold}");
+        drained
+    };
     assert_eq!(low(0).await, Ok(()), "nothing waits yet");
     for len in [4, 65_536] {
         for threshold in [0, len / 2, len, len * 2] {
