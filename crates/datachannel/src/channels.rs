@@ -298,6 +298,13 @@ impl Channels {
         self.association.is_connected()
     }
 
+    /// How many channels there can be at a time, by the streams that the peer takes and by
+    /// [`Config::max_channels`], once the association is up.
+    #[must_use]
+    pub fn max_channels(&self) -> Option<usize> {
+        Some(usize::from(self.association.peer_streams()?).min(self.config.max_channels))
+    }
+
     /// The association's counters.
     #[must_use]
     pub fn association_stats(&self) -> sctp::Stats {

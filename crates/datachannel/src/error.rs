@@ -54,6 +54,30 @@ pub enum SendError {
     Closed,
 }
 
+impl OpenError {
+    /// The name of the exception that W3C WebRTC 1.0 §6.1 has for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TooMany | Self::InUse => "OperationError",
+            Self::OutOfRange | Self::TooLong => "TypeError",
+            Self::Closed => "InvalidStateError",
+        }
+    }
+}
+
+impl SendError {
+    /// The name of the exception that W3C WebRTC 1.0 §6.2 has for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Blocked => "OperationError",
+            Self::TooLarge { .. } => "TypeError",
+            Self::UnknownChannel | Self::NotOpen | Self::Closed => "InvalidStateError",
+        }
+    }
+}
+
 impl From<proto::Truncated> for DecodeError {
     fn from(_: proto::Truncated) -> Self {
         Self::Truncated

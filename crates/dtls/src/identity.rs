@@ -124,6 +124,13 @@ impl Identity {
         fingerprint(provider, algorithm, &self.certificate)
     }
 
+    /// Until when the certificate is valid, in seconds since 1970; 0 if that was before.
+    pub fn expires(&self) -> u64 {
+        let read = X509Certificate::from_der(&self.certificate);
+        let end = read.map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp());
+        u64::try_from(end).unwrap_or_default()
+    }
+
     /// Which kind of key it has.
     pub fn key_algorithm(&self) -> KeyAlgorithm {
         KeyAlgorithm::of(self.key.algorithm())

@@ -1,8 +1,9 @@
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crypto::{HashAlgorithm, Provider, SignatureAlgorithm};
 use net::Clock;
-use session::Identity;
+use session::{Identity, IdentityError};
 
 use crate::Error;
 
@@ -32,10 +33,25 @@ impl Certificate {
     ///
     /// If the system has no entropy, or its clock is beyond the year 9999.
     pub fn generate() -> Result<Self, Error> {
+        Self::make(Identity::generate)
+    }
+
+    /// The same, valid from now on for `lifetime` (`RTCCertificateExpiration`); no clock of a peer may be late then.
+    ///
+    /// # Errors
+    ///
+    /// As of [`generate`](Self::generate).
+    pub fn generate_for(lifetime: Duration) -> Result<Self, Error> {
+        Self::make(|provider, now, seed| Identity::generate_for(provider, now, lifetime, seed))
+    }
+
+    fn make(
+        make: impl FnOnce(&'static dyn Provider, u64, [u8; 32]) -> Result<Identity, IdentityError>,
+    ) -> Result<Self, Error> {
         let provider = crypto::default_provider();
         let seed =
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
-        let identity = Identity::generate(provider, Clock::unix_seconds(), seed);
+        let identity = make(provider, Clock::unix_seconds(), seed);
         let identity = Arc::new(identity.map_err(|_| Error::Identity)?);
         Ok(Self { identity, provider })
     }
@@ -69,6 +85,11 @@ impl Certificate {
         let mut hash = [0; 32];
         hash.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
         hash
+    }
+
+    /// Until when it is valid (`expires`). A connection is not made with one that has expired.
+    pub fn expires(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.identity.expires())
     }
 
     /// The certificate, DER.

@@ -112,9 +112,37 @@ impl DataChannel {
         self.info(|info| info.state).unwrap_or(ChannelState::Closed)
     }
 
-    /// Bytes handed over that wait to be sent for the first time (`bufferedAmount`).
+    /// Bytes handed over that wait to be sent for the first time (`bufferedAmount`). [`drained_to`](Self::drained_to) waits until they
+    /// are few.
     pub fn buffered_amount(&self) -> usize {
         self.handle.with(|core| core.buffered(self.id))
+    }
+
+    /// Waits until no more than `threshold` bytes that were handed over wait to be sent for the first time
+    /// (`bufferedAmountLowThreshold` and `bufferedamountlow`).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if more of them wait and the channel has closed, so that they never will be sent.
+    pub async fn drained_to(&self, threshold: usize) -> Result<(), SendError> {
+        self.wait(
+            |slot| &mut slot.drainers,
+            |cx| {
+                self.handle.with(|core| {
+                    if core.buffered(self.id) <= threshold {
+                        return Poll::Ready(Ok(()));
+                    }
+                    let state = core.session.channel(self.id).map(|info| info.state);
+                    if core.is_over() || matches!(state, Some(ChannelState::Closed) | None) {
+                        return Poll::Ready(Err(SendError::Closed));
+                    }
+                    core.wait_for_drain(self.id, threshold, cx)
+                })
+            },
+        )
+        .await
     }
 
     /// Waits until the channel is open.
@@ -290,6 +318,9 @@ pub(crate) struct Slot {
     pub openers: Waiting,
     pub writers: Waiting,
     pub flushers: Waiting,
+    pub drainers: Waiting,
+    /// The most bytes that any of these waits for.
+    pub drain_limit: usize,
     /// The rest of a message that the association had no room for: at most one.
     pub unsent: Option<Outgoing>,
     /// Close the channel as soon as that rest has been handed over.
@@ -304,6 +335,7 @@ impl Slot {
         self.openers.wake();
         self.writers.wake();
         self.flushers.wake();
+        self.drainers.wake();
     }
 
     pub(crate) fn unsent_len(&self) -> usize {

@@ -141,15 +141,15 @@ impl PeerConnection {
     /// A URL or credentials cannot be, the certificate or the policy for transports is another one, or the connection is
     /// closed. Nothing is changed then.
     pub fn set_configuration(&self, configuration: &Configuration) -> Result<(), Error> {
-        let Wanted { servers, unused } = Wanted::read(configuration)?;
         let now = self.handle.now();
-        let at_once = self.handle.with(|core| {
-            core.fixed.check(configuration)?;
+        let (servers, at_once) = self.handle.with(|core| {
             if core.session.connection_state() == ConnectionState::Closed {
                 return Err(Error::ConnectionClosed);
             }
+            core.fixed.check(configuration)?;
+            let Wanted { servers, unused } = Wanted::read(configuration)?;
             unused.into_iter().for_each(|unused| core.session.note_unused_server(unused));
-            Ok(core.session.await_servers(now))
+            Ok((servers, core.session.await_servers(now)))
         })?;
         self.handle.set_servers(servers, at_once);
         Ok(())
@@ -165,6 +165,18 @@ impl PeerConnection {
         let id = self.handle.with(|core| core.session.open_channel(now, init.into_session(label)))?;
         self.handle.notify();
         Ok(DataChannel::new(self.handle.clone(), id))
+    }
+
+    /// The largest message that the peer takes, in bytes (`maxMessageSize`): `u64::MAX` is no limit; `None` before an exchange of
+    /// descriptions has agreed on channels.
+    pub fn max_message_size(&self) -> Option<u64> {
+        self.handle.with(|core| core.session.max_message_size())
+    }
+
+    /// How many channels there can be at a time, by what the peer takes and by [`Limits::max_channels`](crate::Limits::max_channels),
+    /// once it is connected (`maxChannels`).
+    pub fn max_channels(&self) -> Option<usize> {
+        self.handle.with(|core| core.session.max_channels())
     }
 
     /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
@@ -485,6 +497,14 @@ impl Core {
         self.slot(id).writers.wait(cx)
     }
 
+    /// Has the task wake when no more than so many bytes wait to be sent.
+    pub(crate) fn wait_for_drain<T>(&mut self, id: ChannelId, threshold: usize, cx: &Context<'_>) -> Poll<T> {
+        self.crowded.insert(id);
+        let slot = self.slot(id);
+        slot.drain_limit = if slot.drainers.is_empty() { threshold } else { slot.drain_limit.max(threshold) };
+        slot.drainers.wait(cx)
+    }
+
     /// Has the task wake when everything handed over has been delivered.
     pub(crate) fn wait_for_delivery<T>(&mut self, id: ChannelId, cx: &Context<'_>) -> Poll<T> {
         self.crowded.insert(id);
@@ -675,7 +695,10 @@ impl Core {
             if slot.unsent.is_none() && session.is_delivered(*id) {
                 slot.flushers.wake();
             }
-            !slot.writers.is_empty() || !slot.flushers.is_empty()
+            if buffered + slot.unsent_len() <= slot.drain_limit {
+                slot.drainers.wake();
+            }
+            !slot.writers.is_empty() || !slot.flushers.is_empty() || !slot.drainers.is_empty()
         });
     }
 }

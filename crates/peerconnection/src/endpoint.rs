@@ -117,6 +117,11 @@ impl Endpoint {
             net::random_seed().map_err(|source| Error::Io { what: "the system gives no entropy", source })?;
         let Shared { clock, mdns, tcp, stun, external, hides_hosts, is_lite, pacer, .. } = &*self.shared;
         let Wanted { servers, unused } = Wanted::read(configuration)?;
+        // W3C WebRTC 1.0 §4.4.1.1: one that is valid no more is not used.
+        let certificate = configuration.certificate.as_ref();
+        if certificate.is_some_and(|certificate| certificate.identity.expires() <= Clock::unix_seconds()) {
+            return Err(Error::Expired);
+        }
         let mut config = session::Config::new(configuration.provider);
         config.media.clone_from(&configuration.media);
         config.frames = Some(configuration.frames.clone());

@@ -67,9 +67,42 @@ pub enum Error {
     /// The endpoint was shut down.
     #[error("the endpoint was shut down")]
     EndpointClosed,
-    /// The certificate could not be made, or the one that was given cannot be used.
+    /// The certificate could not be made, or the one that was given cannot be used (`InvalidAccessError`).
     #[error("no certificate can be made of it")]
     Identity,
+    /// The certificate is valid no more (`InvalidAccessError`).
+    #[error("the certificate has expired")]
+    Expired,
+}
+
+impl Error {
+    /// The name of the exception that W3C WebRTC 1.0 has for it, or that of the nearest.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Negotiation(error) => error.name(),
+            Self::Parameters(error) => error.name(),
+            Self::Candidate(error) => error.name(),
+            Self::Open(error) => error.name(),
+            Self::Transceiver(error) => error.name(),
+            Self::Dtmf(error) => error.name(),
+            Self::Url { .. } => "SyntaxError",
+            Self::Credentials { .. } | Self::Identity | Self::Expired => "InvalidAccessError",
+            Self::Modification { .. } => "InvalidModificationError",
+            Self::ConnectionClosed | Self::EndpointClosed => "InvalidStateError",
+            Self::Sdp(_) | Self::Forwarding(_) | Self::NoAddress | Self::Io { .. } => "OperationError",
+        }
+    }
+}
+
+impl SendError {
+    /// The name of the exception that W3C WebRTC 1.0 §6.2 has for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::WouldBlock => "OperationError",
+            Self::NotOpen | Self::Closed => "InvalidStateError",
+            Self::TooLarge { .. } => "TypeError",
+        }
+    }
 }
 
 /// Why a message was not taken.

@@ -90,9 +90,9 @@ pub use session::{
     MediaConfig, MediaKind, MediaSourceStats, NameFailure, NameState, Negotiated, OutboundRtpStats,
     OutgoingFrame, Output, ParametersError, PayloadType, PeerCertificate, PeerConnectionStats, Priority,
     ReceiveParameters, Reliability, RemoteInboundRtpStats, RemoteOutboundRtpStats, RemoteReport, Report, Rid,
-    RtcpParameters, RtpStats, SdpType, SectionEncoding, SectionFault, SectionParameters, SendEncoding,
-    SendMediaError, SendParameters, SessionDescription, SignalingState, Ssrc, Stats, StatsId, StatsReport,
-    Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,
+    RtcpParameters, RtpStats, ScalabilityMode, SdpType, SectionEncoding, SectionFault, SectionParameters,
+    SendEncoding, SendMediaError, SendParameters, SessionDescription, SignalingState, Ssrc, Stats, StatsId,
+    StatsReport, Stop, StreamId, StreamStats, Timestamp, TransceiverId, TransceiverInit, TransportParameters,
     TransportStats, UnusedReason, UnusedServer, Value,
 };
 pub use strangers::{Stranger, Strangers};

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, MediaKind, Negotiated,
-    OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid, SendEncoding, SendMediaError,
-    SendParameters, StatsReport, StreamId, StreamStats, TransceiverError, TransceiverId,
+    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, ExtensionKind, MediaKind,
+    Negotiated, OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid, SendEncoding,
+    SendMediaError, SendParameters, StatsReport, StreamId, StreamStats, TransceiverError, TransceiverId,
 };
 
 pub use self::received::{FrameContent, ReceivedFrame, RtpPacket, RtpSource};
@@ -90,11 +90,17 @@ impl Transceiver {
         self.command(|core, now, id| core.session.remove_track(now, id))
     }
 
-    /// Stops it for good; the next exchange of descriptions tells the peer (`stop`). What is forwarded to it or of it ends at once.
+    /// Whether it was stopped, or its connection closed. The next exchange of descriptions tells the peer.
+    pub fn is_stopped(&self) -> bool {
+        self.info(|info| info.is_stopping).unwrap_or(true)
+    }
+
+    /// Stops it for good; the next exchange of descriptions tells the peer (`stop`). What is forwarded to it or of it ends at once. One
+    /// that is stopped stays so.
     ///
     /// # Errors
     ///
-    /// It is stopped already.
+    /// The connection is closed.
     pub fn stop(&self) -> Result<(), Error> {
         let stopped = self.command(|core, now, id| {
             core.session.stop_transceiver(now, id)?;
@@ -115,6 +121,36 @@ impl Transceiver {
     /// It is stopped, or a codec is none of the configuration's.
     pub fn set_codec_preferences(&self, codecs: Vec<Codec>) -> Result<(), Error> {
         self.command(|core, _, id| core.session.set_codec_preferences(id, codecs))
+    }
+
+    /// Which header extensions the next descriptions have, of those that this side speaks (`setHeaderExtensionsToNegotiate`).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped, one is none of the configuration's, or the name of the section is left out.
+    pub fn set_header_extensions(&self, wanted: Vec<ExtensionKind>) -> Result<(), Error> {
+        self.command(|core, _, id| core.session.set_header_extensions(id, wanted))
+    }
+
+    /// The header extensions that the next descriptions have (`getHeaderExtensionsToNegotiate`); none once it is stopped. Those that
+    /// were agreed upon are in [`negotiated`](Self::negotiated).
+    pub fn header_extensions(&self) -> Vec<ExtensionKind> {
+        self.handle.with(|core| core.session.header_extensions(self.id)).unwrap_or_default()
+    }
+
+    /// The names of the streams (`MediaStream`) that what is sent belongs to.
+    pub fn streams(&self) -> Vec<String> {
+        self.info(|info| info.streams.to_vec()).unwrap_or_default()
+    }
+
+    /// Says to which streams what is sent belongs (`setStreams`), which the next exchange of descriptions tells the peer.
+    ///
+    /// # Errors
+    ///
+    /// It is stopped, the connection is closed, or the names are none.
+    pub fn set_streams(&self, streams: &[&str]) -> Result<(), Error> {
+        let streams = streams.iter().map(|&name| name.to_owned()).collect();
+        self.command(|core, now, id| core.session.set_streams(now, id, streams))
     }
 
     /// The codecs of its kind that this side speaks (`getCapabilities`).
@@ -234,6 +270,22 @@ impl Transceiver {
     /// It is stopped.
     pub fn set_receive_transform(&self, transform: Option<Box<dyn EncodedTransform>>) -> Result<(), Error> {
         self.command(|core, _, id| core.session.set_receive_transform(id, transform))
+    }
+
+    /// Holds what comes back for so long, in whole milliseconds and four seconds at most, where the path does not ask for more
+    /// (`jitterBufferTarget`); `None`: as long as the path asks for. More than a second may need a larger
+    /// [`FrameConfig::buffer`](crate::FrameConfig::buffer).
+    ///
+    /// # Errors
+    ///
+    /// It is more than four seconds, or the transceiver is stopped.
+    pub fn set_jitter_buffer_target(&self, target: Option<Duration>) -> Result<(), Error> {
+        self.command(|core, now, id| core.session.set_jitter_buffer_target(now, id, target))
+    }
+
+    /// What [`set_jitter_buffer_target`](Self::set_jitter_buffer_target) has set.
+    pub fn jitter_buffer_target(&self) -> Option<Duration> {
+        self.handle.with(|core| core.session.jitter_buffer_target(self.id)).ok().flatten()
     }
 
     /// Whether tones can be sent (`canInsertDTMF`): it sends audio, the connection is there, and the peer takes telephone

@@ -270,6 +270,12 @@ impl Association {
         self.state == State::Closed
     }
 
+    /// How many streams the peer takes, once data can flow.
+    #[must_use]
+    pub fn peer_streams(&self) -> Option<u16> {
+        self.is_connected().then_some(self.peer.inbound)
+    }
+
     /// Counters, and the state of the moment.
     #[must_use]
     pub fn stats(&self) -> Stats {

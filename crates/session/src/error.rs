@@ -117,16 +117,6 @@ impl NegotiationError {
     }
 }
 
-impl CandidateError {
-    /// The name of the exception that W3C WebRTC 1.0 §4.4.2 has for it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::NoRemoteDescription | Self::Closed => "InvalidStateError",
-            Self::UnknownSection | Self::UnknownUfrag | Self::Parse(_) => "OperationError",
-        }
-    }
-}
-
 impl TransceiverError {
     /// The name of the exception that W3C WebRTC 1.0 §5 has for it.
     pub const fn name(&self) -> &'static str {
@@ -134,9 +124,9 @@ impl TransceiverError {
             Self::Stopped | Self::Closed | Self::WithoutSdp => "InvalidStateError",
             Self::NotRead => "InvalidStateError",
             Self::Streams | Self::Encodings => "TypeError",
-            Self::UnknownCodec | Self::Modified => "InvalidModificationError",
+            Self::UnknownCodec | Self::Modified | Self::HeaderExtensions => "InvalidModificationError",
             Self::Range => "RangeError",
-            Self::TooMany => "OperationError",
+            Self::TooMany | Self::Scalability => "OperationError",
         }
     }
 }
@@ -160,9 +150,13 @@ pub enum TransceiverError {
     /// Of several encodings each has a name of its own, there are up to 16, and one of audio (`TypeError`).
     #[error("the encodings do not go together")]
     Encodings,
-    /// A picture is not made larger than it is, and there are no fewer frames than none (`RangeError`).
-    #[error("a scale below 1, or a negative rate of frames")]
+    /// A picture is not made larger than it is, there are no fewer frames than none, and nothing is held back for longer than
+    /// four seconds (`RangeError`).
+    #[error("a scale below 1, a negative rate of frames, or a delay of more than 4 s")]
     Range,
+    /// No codec that may be sent has layers of this kind (`OperationError`).
+    #[error("no codec has these layers")]
+    Scalability,
     /// Parameters can be set that were read last, and not set or outdated since (`InvalidStateError`).
     #[error("the parameters were not read last, or were set already")]
     NotRead,
@@ -170,9 +164,14 @@ pub enum TransceiverError {
     /// (`InvalidModificationError`).
     #[error("something was changed that cannot be")]
     Modified,
-    /// A codec is not among those of the configuration (`InvalidModificationError`).
-    #[error("a codec is none of the configuration's")]
+    /// A codec is not among those of the configuration, or all of them are there only to repair others
+    /// (`InvalidModificationError`).
+    #[error("a codec is none of the configuration's, or there is none but for repair")]
     UnknownCodec,
+    /// A header extension is not among those of the configuration, or that which names the section was left out
+    /// (`InvalidModificationError`).
+    #[error("a header extension is none of the configuration's, or the name of the section is left out")]
+    HeaderExtensions,
     /// There are as many transceivers as may be.
     #[error("there are too many transceivers")]
     TooMany,
@@ -285,6 +284,16 @@ pub enum CandidateError {
     /// It is no candidate.
     #[error(transparent)]
     Parse(#[from] ice::ParseError),
+}
+
+impl CandidateError {
+    /// The name of the exception that W3C WebRTC 1.0 §4.4.2 (`addIceCandidate`) has for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NoRemoteDescription | Self::Closed => "InvalidStateError",
+            Self::UnknownSection | Self::UnknownUfrag | Self::Parse(_) => "OperationError",
+        }
+    }
 }
 
 /// Why a datagram was ignored. The session is as it was; it counts what it ignores.

@@ -105,7 +105,7 @@ pub use datachannel::{
     ChannelId, Incoming, Kind as MessageKind, OpenError, Outgoing, Reliability, SendError,
 };
 pub use demux::{Demux, Question, Target};
-pub use dtls::Identity;
+pub use dtls::{Identity, IdentityError};
 pub use error::{CandidateError, Discard, DtmfError, NegotiationError, SendMediaError, TransceiverError};
 pub use event::{
     ConnectionState, Event, Failure, GatheringState, IceState, LocalCandidate, SdpType, SignalingState,
@@ -116,8 +116,8 @@ pub use ice::{
 };
 pub use media::{
     Codec, CodecParameters, EncoderLimits, Encoding, ExtensionUse, Feedback, FrameConfig, MediaConfig,
-    MediaKind, Negotiated, Priority, SendEncoding, SendEncodings, TransceiverId, TransceiverInfo,
-    TransceiverInit,
+    MediaKind, Negotiated, Priority, ScalabilityMode, SendEncoding, SendEncodings, TransceiverId,
+    TransceiverInfo, TransceiverInit,
 };
 pub use parameters::{
     ParametersError, PeerCertificate, SectionEncoding, SectionFault, SectionParameters, TransportParameters,

@@ -1,12 +1,13 @@
 //! What a session knows of audio and video: codecs, header extensions, transceivers, and whose packets are whose.
 
 pub(crate) mod agree;
-mod codec;
+pub(crate) mod codec;
 mod config;
 pub(crate) mod demux;
 pub(crate) mod encoding;
 pub(crate) mod engine;
 pub(crate) mod queue;
+mod scalability;
 pub(crate) mod section;
 mod tones;
 pub(crate) mod transceiver;
@@ -15,6 +16,7 @@ pub(crate) mod transforms;
 pub use codec::{Codec, Feedback};
 pub use config::{ExtensionUse, FrameConfig, MediaConfig};
 pub use encoding::{EncoderLimits, Priority, SendEncoding};
+pub use scalability::ScalabilityMode;
 pub use transceiver::{Encoding, MediaKind, SendEncodings, TransceiverId, TransceiverInfo, TransceiverInit};
 
 pub use agree::{CodecParameters, Negotiated};

@@ -80,6 +80,16 @@ pub enum PeerCertificate {
     Any,
 }
 
+impl ParametersError {
+    /// The name of the exception that W3C WebRTC 1.0 has for the like.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::WithSdp | Self::Begun | Self::Closed => "InvalidStateError",
+            Self::Section { .. } | Self::Port => "InvalidAccessError",
+        }
+    }
+}
+
 /// Why a transport was not opened from parameters. The session is as it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -240,6 +240,18 @@ impl Session {
         self.channels.buffered(id)
     }
 
+    /// The largest message that the peer takes, in bytes (W3C WebRTC 1.0 §6.1.1, `maxMessageSize`): `u64::MAX` is no limit;
+    /// `None` before an exchange of descriptions has agreed on channels.
+    pub fn max_message_size(&self) -> Option<u64> {
+        self.channels.has_role().then(|| self.channels.peer_max_message())
+    }
+
+    /// How many channels there can be at a time, by what the peer takes and by
+    /// [`Limits::max_channels`](crate::Limits::max_channels), once SCTP is up (W3C WebRTC 1.0 §6.1.1, `maxChannels`).
+    pub fn max_channels(&self) -> Option<usize> {
+        self.channels.max_channels()
+    }
+
     /// Closes a channel once everything handed over has arrived.
     pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
         self.advance(now);
@@ -469,7 +481,7 @@ impl Session {
         self.config.provider.name()
     }
 
-    pub(crate) const fn max_message_size(&self) -> u64 {
+    pub(crate) const fn max_received_message(&self) -> u64 {
         self.config.limits.max_message_size
     }
 

@@ -149,7 +149,7 @@ impl Session {
             dtls_version: dtls.and_then(dtls::Connection::version).map(|_| "1.2"),
             cipher_suite: dtls.and_then(dtls::Connection::cipher_suite).map(|suite| suite.name()),
             provider: self.provider_name(),
-            max_message_size: self.max_message_size(),
+            max_message_size: self.max_received_message(),
             sctp: self.channels.association_stats(),
             srtp: transport.and_then(|transport| transport.srtp_stats()),
             remote_sources: media().map(|media| media.streams.len()).sum(),

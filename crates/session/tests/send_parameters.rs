@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use harness::{Two, config, near};
 use session::{
-    EncoderLimits, Event, FrameConfig, MediaKind, OutgoingFrame, Priority, SendEncoding, TransceiverError,
-    TransceiverId, TransceiverInit,
+    EncoderLimits, Event, FrameConfig, MediaKind, OutgoingFrame, Priority, ScalabilityMode, SendEncoding,
+    TransceiverError, TransceiverId, TransceiverInit,
 };
 
 fn two() -> Two {
@@ -141,6 +141,7 @@ fn layers_are_scaled_by_twos_unless_it_is_said_how() {
     assert_eq!(made(video, &[None, None, None]), Ok(vec![Some(4.0), Some(2.0), Some(1.0)]));
     assert_eq!(made(video, &[None, Some(3.0), None]), Ok(vec![Some(1.0), Some(3.0), Some(1.0)]));
     assert_eq!(made(video, &[Some(1.5)]), Ok(vec![Some(1.5)]));
+    assert_eq!(made(video, &[None]), Ok(vec![Some(1.0)]));
     assert_eq!(made(video, &[Some(0.5)]), Err(TransceiverError::Range));
     // Audio has neither scale nor frames, even where they are wrong.
     assert_eq!(made(MediaKind::Audio, &[Some(0.5)]), Ok(vec![None]));
@@ -154,16 +155,19 @@ fn encoders_are_told_of_limits_with_their_rate_and_when_they_change() {
     let frame = OutgoingFrame { bytes: &vp8(0, 500), ..OutgoingFrame::default() };
     two.session(0).write_frame(now, video, 0, &frame).unwrap();
     two.run(Duration::from_secs(1), |_| false);
-    assert_eq!(last_rate(&two, video).unwrap().1, EncoderLimits::default());
+    let limits = last_rate(&two, video).unwrap().1;
+    assert_eq!((limits.max_framerate, limits.scale_resolution_down_by), (None, Some(1.0)));
     two.seen[0].clear();
     let mut parameters = two.session(0).sender_parameters(video).unwrap();
     parameters.encodings[0].max_framerate = Some(12.5);
     parameters.encodings[0].scale_resolution_down_by = Some(2.0);
+    parameters.encodings[0].scalability_mode = ScalabilityMode::named("L1T3");
     let now = two.now();
     two.session(0).set_sender_parameters(now, video, parameters).unwrap();
     two.run(Duration::from_millis(100), |_| false);
     let (bitrate, limits) = last_rate(&two, video).unwrap();
     assert_eq!((limits.max_framerate, limits.scale_resolution_down_by), (Some(12.5), Some(2.0)));
+    assert_eq!(limits.scalability_mode, ScalabilityMode::named("L1T3"));
     assert!(bitrate > 0);
     // Once, and nobody else.
     two.seen[0].clear();

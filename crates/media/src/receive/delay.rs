@@ -42,6 +42,12 @@ pub struct DelayLimits {
 }
 
 impl DelayLimits {
+    /// The defaults, but no shorter than `least`, which may be longer than the longest of those.
+    pub fn at_least(least: Duration) -> Self {
+        let Self { min, max } = Self::default();
+        Self { min: min.max(least), max: max.max(least) }
+    }
+
     /// How long frames are held back before anything is known.
     pub(crate) fn initial(self) -> Duration {
         INITIAL.max(self.min).min(self.max)
@@ -66,7 +72,7 @@ impl Delay {
             window_ends: Instant::default(),
             weights: [0; BINS],
             observed: 0,
-            target: limits.min.max(INITIAL.min(limits.max)),
+            target: INITIAL.min(limits.max),
         }
     }
 
@@ -121,6 +127,11 @@ impl Delay {
         self.target.min(self.limits.max)
     }
 
+    /// What the delay may be from now on.
+    pub(crate) const fn set_limits(&mut self, limits: DelayLimits) {
+        self.limits = limits;
+    }
+
     /// The least and the most that the sender wants.
     pub(crate) const fn set_bounds(&mut self, floor: Duration, ceiling: Duration) {
         self.floor = floor;
@@ -168,7 +179,7 @@ impl Delay {
         });
         let bins = u32::try_from(bins.count()).unwrap_or(0).saturating_add(1);
         let wanted = Duration::from_millis(BIN_MILLIS) * bins;
-        let wanted = wanted.max(self.limits.min).min(self.limits.max);
+        let wanted = wanted.min(self.limits.max);
         let above = self.target.saturating_sub(wanted);
         let fall = (above / FALL).max(LEAST_FALL).min(above);
         self.target = wanted.max(self.target.saturating_sub(fall));

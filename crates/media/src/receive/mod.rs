@@ -247,6 +247,15 @@ impl Receiver {
         self.transform = transform;
     }
 
+    /// What the delay of playout may be from now on, of every stream.
+    pub fn set_delay(&mut self, limits: DelayLimits) {
+        self.config.delay = limits;
+        let lives = self.streams.iter_mut().filter_map(Stream::live_mut);
+        for track in lives.filter_map(|live| live.track.as_mut()) {
+            track.delay_mut().set_limits(limits);
+        }
+    }
+
     /// Whether [`poll_frame`](Self::poll_frame) would give a frame now.
     pub fn has_frame(&mut self, now: Instant) -> bool {
         let now = self.advance(now);

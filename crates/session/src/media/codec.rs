@@ -64,6 +64,12 @@ impl Codec {
         Some([Self { rtx: PayloadType::new(115), ..red? }, ulpfec?])
     }
 
+    /// Whether it is the same but for capitals in its name.
+    pub(crate) fn is_spelt_as(&self, other: &Self) -> bool {
+        let has_name = self.name.eq_ignore_ascii_case(&other.name);
+        has_name && *self == Self { name: self.name.clone(), ..other.clone() }
+    }
+
     /// Whether `theirs` is the same configuration of the same codec: the formats' own rules about which parameters must be
     /// equal.
     pub(crate) fn fits(&self, theirs: &SectionCodec<'_>) -> bool {
@@ -100,6 +106,11 @@ impl Codec {
         }
         text
     }
+}
+
+/// Whether a codec is there only beside others: redundancy, repair, comfort noise.
+pub(crate) fn helps_others(name: &str) -> bool {
+    ["red", "ulpfec", "flexfec-03", "CN"].iter().any(|helper| helper.eq_ignore_ascii_case(name))
 }
 
 /// What two payload types have in common that mean the same.

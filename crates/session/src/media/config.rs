@@ -85,7 +85,7 @@ impl MediaConfig {
     }
 
     /// The codecs of one kind.
-    pub(crate) fn codecs(&self, kind: MediaKind) -> impl Iterator<Item = &Codec> {
+    pub(crate) fn codecs(&self, kind: MediaKind) -> impl Iterator<Item = &Codec> + Clone {
         self.codecs.iter().filter(move |codec| codec.kind == kind)
     }
 

@@ -2,7 +2,7 @@
 
 use rtp::Rid;
 
-use super::MediaKind;
+use super::{MediaKind, ScalabilityMode};
 use crate::TransceiverError;
 
 /// One stream that is sent (W3C WebRTC 1.0 §5.2, `RTCRtpEncodingParameters`).
@@ -17,8 +17,10 @@ pub struct SendEncoding {
     pub max_bitrate: Option<u64>,
     /// Of video: the most frames a second. Whoever encodes has to keep to it, and is told with each target rate.
     pub max_framerate: Option<f64>,
-    /// Of video: by how much width and height are to be divided, 1 at least. It is told likewise.
+    /// Of video: by how much width and height are to be divided, 1 at least and where nothing is said. It is told likewise.
     pub scale_resolution_down_by: Option<f64>,
+    /// Of video: which layers it is to have in itself. It is told likewise.
+    pub scalability_mode: Option<ScalabilityMode>,
     /// How much of what is scarce it has, against other streams and the data channels.
     pub priority: Priority,
     /// Whose packets leave first where they wait. Audio never waits; of a transceiver the highest counts.
@@ -80,6 +82,8 @@ pub struct EncoderLimits {
     pub max_framerate: Option<f64>,
     /// By how much width and height are to be divided.
     pub scale_resolution_down_by: Option<f64>,
+    /// Which layers the stream is to have in itself.
+    pub scalability_mode: Option<ScalabilityMode>,
 }
 
 impl EncoderLimits {
@@ -96,11 +100,19 @@ impl EncoderLimits {
 
 impl PartialEq for EncoderLimits {
     fn eq(&self, other: &Self) -> bool {
-        self.bits() == other.bits()
+        (self.bits(), self.scalability_mode) == (other.bits(), other.scalability_mode)
     }
 }
 
 impl Eq for EncoderLimits {}
+
+/// What an encoder was told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    pub bitrate: Option<u64>,
+    /// What else it has to keep to was changed since.
+    pub lacks_limits: bool,
+}
 
 impl SendEncoding {
     /// One with a name. `None` if it is none (RFC 8851 §10, RFC 8852 §3).
@@ -108,11 +120,19 @@ impl SendEncoding {
         Some(Self { rid: Some(Rid::new(rid.as_bytes())?), ..Self::default() })
     }
 
+    /// Says what nothing is said of: pictures are as large as they are (W3C WebRTC 1.0 §5.2).
+    pub(crate) fn complete(&mut self, kind: MediaKind) {
+        if kind == MediaKind::Video {
+            self.scale_resolution_down_by.get_or_insert(1.0);
+        }
+    }
+
     /// What its encoder is told.
     pub(crate) const fn limits(&self) -> EncoderLimits {
         EncoderLimits {
             max_framerate: self.max_framerate,
             scale_resolution_down_by: self.scale_resolution_down_by,
+            scalability_mode: self.scalability_mode,
         }
     }
 }
@@ -125,6 +145,7 @@ pub(crate) fn check_encodings(
     for encoding in encodings {
         if kind == MediaKind::Audio {
             (encoding.max_framerate, encoding.scale_resolution_down_by) = (None, None);
+            encoding.scalability_mode = None;
         }
         let is_scale = |scale: f64| scale.is_finite() && scale >= 1.0;
         let is_rate = |rate: f64| rate.is_finite() && rate >= 0.0;
@@ -135,6 +156,16 @@ pub(crate) fn check_encodings(
         }
     }
     Ok(())
+}
+
+/// Refuses layers that none of these codecs has (W3C webrtc-svc §4).
+pub(crate) fn check_scalability<'a>(
+    encodings: &[SendEncoding],
+    codecs: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), TransceiverError> {
+    let mut modes = encodings.iter().filter_map(|encoding| encoding.scalability_mode);
+    let can = |mode: ScalabilityMode| codecs.clone().any(|codec| mode.is_of(codec));
+    if modes.all(can) { Ok(()) } else { Err(TransceiverError::Scalability) }
 }
 
 /// Layers of simulcast of which nothing else is said have each twice the width and height of the one before, up to the whole picture

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::media::{
-    Claim, Claimant, Codec as Format, ControlConfig, EncodingConfig, FecConfig, Numbering, Output, Receiver,
-    ReceiverConfig, ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId, TransportFeedback,
+    Claim, Claimant, Codec as Format, ControlConfig, DelayLimits, EncodingConfig, FecConfig, Numbering,
+    Output, Receiver, ReceiverConfig, ReceiverId, RedConfig, Rtp, RtpConfig, SenderConfig, SenderId,
+    TransportFeedback,
 };
 use proto::{Instant, Ssrc, sooner};
 use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
 
+use super::encoding::Told;
 use super::tones::tone_format;
 use super::transceiver::Transceiver;
 use super::transforms::Shared;
-use super::{
-    CodecParameters, EncoderLimits, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId,
-};
+use super::{CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
 use crate::transports::TransportId;
 use crate::{Event, OmittedPacket, RecoveredPacket};
 
@@ -46,9 +46,11 @@ pub(crate) struct Line {
     kept: Kept,
     encodings: Vec<Encoding>,
     /// What encoders were told, stream by stream.
-    told_rates: Vec<Option<(u64, EncoderLimits)>>,
+    told_rates: Vec<Told>,
     /// What the frames that come go through.
     transform: Option<Shared>,
+    /// For how many milliseconds what comes is held back at least.
+    held: Option<u16>,
     /// A frame can be had, which is to be told.
     is_ready: bool,
     /// Since when that is told, or frames are fetched.
@@ -155,7 +157,7 @@ impl Engine {
     pub(crate) fn tell_rate(&mut self, id: SenderId, encoding: usize, bitrate: u64) -> Option<Event> {
         let line = self.lines.iter_mut().find(|line| line.sender == Some(id))?;
         let limits = line.encodings.get(encoding)?.wanted.limits();
-        *line.told_rates.get_mut(encoding)? = Some((bitrate, limits));
+        *line.told_rates.get_mut(encoding)? = Told { bitrate: Some(bitrate), lacks_limits: false };
         Some(Event::TargetRate { transceiver: line.id, encoding, bitrate, limits })
     }
 
@@ -164,12 +166,10 @@ impl Engine {
         self.lines.iter_mut().find_map(|line| {
             let mut streams = line.told_rates.iter_mut().zip(&line.encodings).enumerate();
             streams.find_map(|(encoding, (told, wanted))| {
-                let ((bitrate, known), limits) = (told.as_mut()?, wanted.wanted.limits());
-                if *known == limits {
-                    return None;
-                }
-                *known = limits;
-                Some(Event::TargetRate { transceiver: line.id, encoding, bitrate: *bitrate, limits })
+                let bitrate = told.bitrate.filter(|_| told.lacks_limits)?;
+                told.lacks_limits = false;
+                let limits = wanted.wanted.limits();
+                Some(Event::TargetRate { transceiver: line.id, encoding, bitrate, limits })
             })
         })
     }
@@ -196,7 +196,7 @@ impl Engine {
                     &line.negotiated,
                     line.kind,
                     line.mid(&self.rtp, old),
-                    output,
+                    (output, line.held),
                 );
                 self.rtp.remove_receiver(old);
                 let line_receiver = self.rtp.add_receiver(config);
@@ -219,6 +219,16 @@ impl Engine {
             receiver.set_transform(transform.as_ref().map(Shared::boxed));
         }
         line.transform = transform;
+    }
+
+    /// For how many milliseconds what comes of this transceiver is held back at least.
+    pub(crate) fn set_held(&mut self, now: Instant, id: TransceiverId, held: Option<u16>) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return };
+        line.held = held;
+        if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
+            receiver.set_delay(delay_limits(held));
+        }
+        self.refresh(now);
     }
 
     /// Sends frames of this payload type from now on, which was agreed upon. Gives whether it was.
@@ -354,7 +364,8 @@ impl Engine {
             kept,
             encodings: Vec::new(),
             told_rates: Vec::new(),
-            transform: transceiver.transforms.receive.clone(),
+            transform: transceiver.extras().and_then(|extras| extras.receive.clone()),
+            held: transceiver.extras().and_then(|extras| extras.held),
             is_ready: false,
             told: None,
             due: None,
@@ -381,7 +392,7 @@ impl Engine {
             return;
         }
         line.receiver.take().into_iter().for_each(|id| self.rtp.remove_receiver(id));
-        let config = receiver_config(&self.config, negotiated, line.kind, mid, line.kept.output);
+        let config = receiver_config(&self.config, negotiated, line.kind, mid, (line.kept.output, line.held));
         line.receiver = self.rtp.add_receiver(config);
         line.kept.made[0] = line.kept.made[0].wrapping_add(1);
         if let Some(receiver) = line.receiver.and_then(|id| self.rtp.receiver(id)) {
@@ -407,6 +418,9 @@ impl Engine {
             line.told_rates.clear();
             line.end_sender(&mut self.rtp);
         }
+        for ((told, old), new) in line.told_rates.iter_mut().zip(&line.encodings).zip(encodings) {
+            told.lacks_limits |= old.wanted.limits() != new.wanted.limits();
+        }
         line.encodings = encodings.clone();
         let mid = mid_of(transceiver);
         match line.sender.and_then(|id| self.rtp.sender(id)) {
@@ -431,12 +445,14 @@ impl Engine {
                 line.sender = self.rtp.add_sender(config);
                 line.kept.made[1] = line.kept.made[1].wrapping_add(1);
                 if let Some(sender) = line.sender.and_then(|id| self.rtp.sender(id)) {
-                    sender.set_transform(transceiver.transforms.send.as_ref().map(Shared::boxed));
+                    sender.set_transform(
+                        transceiver.extras().and_then(|it| it.send.as_ref()).map(Shared::boxed),
+                    );
                 }
             }
         }
         line.told_rates.reserve_exact(encodings.len().saturating_sub(line.told_rates.len()));
-        line.told_rates.resize(encodings.len(), None);
+        line.told_rates.resize(encodings.len(), Told::default());
         let (Some(id), kind) = (line.sender, line.kind) else { return };
         if let Some(sender) = self.rtp.sender(id) {
             let urgencies = encodings.iter().map(|encoding| encoding.wanted.network_priority.urgency());
@@ -556,7 +572,7 @@ fn receiver_config(
     negotiated: &Negotiated,
     kind: MediaKind,
     mid: Option<Mid>,
-    output: Output,
+    (output, held): (Output, Option<u16>),
 ) -> ReceiverConfig {
     let mut config = ReceiverConfig::default();
     config.mid = mid;
@@ -575,7 +591,12 @@ fn receiver_config(
     (config.nack, config.pli, config.fir) =
         (has(Feedback::NACK), has(Feedback::NACK_PLI), has(Feedback::CCM_FIR));
     config.buffer = frames.buffer;
+    config.delay = delay_limits(held);
     config
+}
+
+fn delay_limits(held: Option<u16>) -> DelayLimits {
+    DelayLimits::at_least(Duration::from_millis(held.unwrap_or_default().into()))
 }
 
 /// The first codec that frames can be sent with, or the one that was chosen.

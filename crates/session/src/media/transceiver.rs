@@ -2,11 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use proto::Ssrc;
+use rtp::extension::Kind;
 use sdp::Direction;
 
 use super::engine::Kept;
-use super::transforms::Transforms;
-use super::{Codec, Negotiated, SendEncoding};
+use super::transforms::Extras;
+use super::{Codec, MediaConfig, Negotiated, SendEncoding};
 use crate::transports::TransportId;
 
 /// Audio or video.
@@ -134,7 +135,7 @@ pub(crate) struct Transceiver {
     pub track: String,
     pub association: Association,
     pub news: TrackNews,
-    pub transforms: Transforms,
+    pub extras: Option<Box<Extras>>,
     /// Of its machines, while no transport has any.
     pub kept: Option<Box<Kept>>,
     /// Of what W3C's `getParameters` gave last: the next one to be given has the next number.
@@ -225,6 +226,24 @@ impl Transceiver {
     fn track_goes(&mut self) {
         self.news = if self.news == TrackNews::Came { TrackNews::None } else { TrackNews::Went };
         self.association.remote_streams.clear();
+    }
+
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        self.extras.as_deref()
+    }
+
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// The header extensions that it is to have, of those of the configuration.
+    pub(crate) fn header_extensions<'a>(
+        &'a self,
+        config: &'a MediaConfig,
+    ) -> impl Iterator<Item = Kind> + 'a {
+        let chosen = self.extras().and_then(|extras| extras.extensions.as_ref());
+        let is_wanted = move |kind: &Kind| chosen.is_none_or(|chosen| chosen.contains(kind));
+        config.extensions(self.kind).map(|extension| extension.kind).filter(is_wanted)
     }
 
     /// The SSRCs that it sends with.

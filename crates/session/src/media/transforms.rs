@@ -1,15 +1,20 @@
-//! What sees and alters the frames of a transceiver.
+//! What sees and alters the frames of a transceiver, and what else few have.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::media::{EncodedFrame, EncodedTransform};
+use rtp::extension::Kind;
 
-/// The transforms of a transceiver. They outlive the machines that use them, which an exchange of descriptions may replace.
+/// What few transceivers have. It outlives the machines that go by it, which an exchange of descriptions may replace.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Transforms {
+pub(crate) struct Extras {
     pub send: Option<Shared>,
     pub receive: Option<Shared>,
+    /// For how many milliseconds what comes is held back at least, where that is said.
+    pub held: Option<u16>,
+    /// Header extensions that are offered and answered, where not all are.
+    pub extensions: Option<Vec<Kind>>,
 }
 
 /// A transform that several may hold and one uses at a time.

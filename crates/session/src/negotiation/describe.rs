@@ -284,9 +284,9 @@ fn offered_section<'a>(
         let mut maps = own.iter().flat_map(|media| media.extensions());
         maps.find(|map| map.uri == uri && is_usable(map.id)).map(|map| map.id)
     };
-    let extensions: Vec<_> = config
-        .extensions(transceiver.kind)
-        .map(|extension| extension.kind.uri())
+    let extensions: Vec<_> = transceiver
+        .header_extensions(config)
+        .map(|kind| kind.uri())
         .filter_map(|uri| Some((known(uri).or_else(|| numbers.of_extension(uri))?, None, uri)))
         .collect();
     let own = own.map(|media| codecs(&media)).unwrap_or_default();
@@ -355,7 +355,7 @@ fn answered_section<'a>(
     let mut extensions: Vec<(u16, Option<Direction>, &str)> = Vec::new();
     for map in offered.extensions() {
         let is_ours = kind_of(config, map.uri)
-            .is_some_and(|kind| config.extensions(transceiver.kind).any(|extension| extension.kind == kind));
+            .is_some_and(|kind| transceiver.header_extensions(config).any(|wanted| wanted == kind));
         let is_new = extensions.iter().all(|(id, _, uri)| *id != map.id && *uri != map.uri);
         // RFC 8285 §7: identifiers that ask for a choice of ours are left out, which is a choice too.
         if is_ours && is_new && is_usable(map.id) {
@@ -512,7 +512,7 @@ impl Transceiver {
     pub(crate) fn codecs<'a>(
         &'a self,
         config: &'a MediaConfig,
-    ) -> impl Iterator<Item = &'a crate::media::Codec> {
+    ) -> impl Iterator<Item = &'a crate::media::Codec> + Clone {
         let kind: MediaKind = self.kind;
         let all = self.preferences.is_empty();
         self.preferences.iter().chain(config.codecs(kind).filter(move |_| all))

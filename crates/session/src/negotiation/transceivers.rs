@@ -12,10 +12,10 @@ use sdp::{Direction, Media, SessionDescription, StreamDirection};
 use super::{Before, Choice, MediaContext, Negotiation, Replaced, Section, SectionKind, rejected};
 use crate::TransceiverError;
 use crate::media::agree::simulcast;
+use crate::media::codec::helps_others;
 use crate::media::encoding::{check_encodings, scale_layers};
 use crate::media::section::kind_of;
 use crate::media::transceiver::{Association, TrackNews, Transaction, Transceiver};
-use crate::media::transforms::Transforms;
 use crate::media::{Codec, Encoding, MediaKind, Negotiated, SendEncoding, TransceiverId, TransceiverInit};
 
 impl Negotiation {
@@ -52,6 +52,10 @@ impl Negotiation {
         let streams = distinct_streams(streams)?;
         check_encodings(kind, &mut send_encodings)?;
         scale_layers(kind, &mut send_encodings);
+        // W3C WebRTC 1.0 §5.1: a name tells it from others.
+        if let [lone] = send_encodings.as_mut_slice() {
+            lone.rid = None;
+        }
         let mut rids = BTreeSet::new();
         let is_several = send_encodings.len() > 1;
         for encoding in &send_encodings {
@@ -101,12 +105,11 @@ impl Negotiation {
     }
 
     /// Begins to stop a transceiver; one that no section is for is gone at once (W3C WebRTC 1.0 §5.4, `stop`).
-    pub(crate) fn stop(&mut self, id: TransceiverId) -> Result<(), TransceiverError> {
-        let transceiver = self.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
+    pub(crate) fn stop(&mut self, id: TransceiverId) {
+        let Some(transceiver) = self.transceiver_mut(id) else { return };
         transceiver.is_stopping = true;
         transceiver.direction = Direction::Inactive;
         self.forget_idle();
-        Ok(())
     }
 
     pub(crate) fn set_preferences(
@@ -116,15 +119,18 @@ impl Negotiation {
         known: &[Codec],
     ) -> Result<(), TransceiverError> {
         let transceiver = self.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
-        // W3C WebRTC 1.0 §5.4, `setCodecPreferences`: only what there is, once each.
+        // W3C WebRTC 1.0 §5.4, `setCodecPreferences`: only what there is, once each, and not repair alone.
         let mut chosen: Vec<Codec> = Vec::new();
         for codec in codecs {
-            if codec.kind != transceiver.kind || !known.contains(&codec) {
-                return Err(TransceiverError::UnknownCodec);
+            let known =
+                known.iter().find(|known| known.kind == transceiver.kind && known.is_spelt_as(&codec));
+            let known = known.ok_or(TransceiverError::UnknownCodec)?;
+            if !chosen.contains(known) {
+                chosen.push(known.clone());
             }
-            if !chosen.contains(&codec) {
-                chosen.push(codec);
-            }
+        }
+        if !chosen.is_empty() && chosen.iter().all(|codec| helps_others(&codec.name)) {
+            return Err(TransceiverError::UnknownCodec);
         }
         transceiver.preferences = chosen;
         Ok(())
@@ -462,7 +468,9 @@ impl Negotiation {
     pub(super) fn set_encodings(&mut self, id: TransceiverId, wanted: Vec<SendEncoding>, seed: &Secret<32>) {
         let mut rng = Rng::new(self.seed_of("encodings", seed));
         let mut made: Vec<Encoding> = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
+        let kind = self.transceiver(id).map(|transceiver| transceiver.kind);
+        for mut wanted in wanted {
+            kind.into_iter().for_each(|kind| wanted.complete(kind));
             let ssrc = self.unused_ssrc(&mut rng, &made);
             made.push(Encoding { wanted, ssrc, rtx: ssrc });
             let rtx = self.unused_ssrc(&mut rng, &made);
@@ -518,7 +526,7 @@ impl Negotiation {
             track: hexadecimal(&track),
             association: Association::default(),
             news: TrackNews::None,
-            transforms: Transforms::default(),
+            extras: None,
             kept: None,
             transaction: Transaction::default(),
         });

@@ -4,6 +4,7 @@ mod tones;
 mod transforms;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::media::{
     Claimant, Contribution, EncodingStats, Frame, OutgoingFrame, Output, RemoteReport, RtpConfig, RtpStats,
@@ -18,7 +19,7 @@ use crate::media::TransceiverId;
 use crate::media::engine::Engine;
 use crate::negotiation::Negotiation;
 use crate::transport::Transport;
-use crate::{Event, SendMediaError};
+use crate::{Event, SendMediaError, TransceiverError};
 
 /// Frames, where [`Config::frames`](crate::Config::frames) says how: divided into packets, sent at the rate that the path
 /// carries, asked for again where they are lost, put in order, and reported.
@@ -109,6 +110,44 @@ impl Session {
     pub fn set_output(&mut self, id: TransceiverId, output: Output) -> bool {
         let now = self.now;
         self.engine_of(id).is_some_and(|engine| engine.set_output(now, id, output))
+    }
+
+    /// Holds what comes by a transceiver back for so long, in whole milliseconds, where the path does not ask for more, so that what
+    /// comes later is there in time (W3C's `jitterBufferTarget`); `None`: as long as the path asks for. More than a second may need
+    /// a larger [`FrameConfig::buffer`](crate::FrameConfig::buffer). It stays through all exchanges of descriptions.
+    ///
+    /// # Errors
+    ///
+    /// It is more than four seconds, or the transceiver is stopped.
+    pub fn set_jitter_buffer_target(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        target: Option<Duration>,
+    ) -> Result<(), TransceiverError> {
+        self.advance(now);
+        let millis = |target: Duration| u16::try_from(target.as_millis()).ok().filter(|it| *it <= MAX_HELD);
+        let held = match target {
+            Some(target) => Some(millis(target).ok_or(TransceiverError::Range)?),
+            None => None,
+        };
+        self.negotiation.transceiver_mut(id).ok_or(TransceiverError::Stopped)?.extras_mut().held = held;
+        let now = self.now;
+        if let Some(engine) = self.engine_of(id) {
+            engine.set_held(now, id, held);
+        }
+        Ok(())
+    }
+
+    /// What [`set_jitter_buffer_target`](Self::set_jitter_buffer_target) has set.
+    ///
+    /// # Errors
+    ///
+    /// The transceiver is stopped.
+    pub fn jitter_buffer_target(&self, id: TransceiverId) -> Result<Option<Duration>, TransceiverError> {
+        let transceiver = self.negotiation.transceiver(id).ok_or(TransceiverError::Stopped)?;
+        let held = transceiver.extras().and_then(|extras| extras.held);
+        Ok(held.map(|millis| Duration::from_millis(millis.into())))
     }
 
     /// Has a stream that comes go on with a key frame, as soon as one can be had.
@@ -343,5 +382,7 @@ fn poll_engine(engine: &mut Engine, now: Instant) -> Option<Event> {
     engine.poll_limited().or_else(|| engine.poll_ready(now).map(Event::FrameReadable))
 }
 
+/// In milliseconds: what W3C allows for `jitterBufferTarget`.
+const MAX_HELD: u16 = 4000;
 /// Sections of a description: see [`sdp::Limits`].
 const MAX_SECTIONS: usize = 256;

@@ -9,10 +9,11 @@ use proto::Instant;
 use sdp::Direction;
 
 use super::{Ending, Session};
+use crate::media::encoding::check_scalability;
 use crate::media::transceiver::TrackNews;
 use crate::media::{Codec, MediaConfig, MediaKind, TransceiverId, TransceiverInfo, TransceiverInit};
 use crate::negotiation::MediaContext;
-use crate::{Event, TransceiverError};
+use crate::{Event, ExtensionKind, TransceiverError};
 
 impl Session {
     /// Makes a transceiver, which the next offer has a section for (W3C WebRTC 1.0 §5.1, `addTransceiver`). Unlike one
@@ -29,6 +30,10 @@ impl Session {
     ) -> Result<TransceiverId, TransceiverError> {
         self.advance(now);
         self.may_make_transceiver()?;
+        if kind == MediaKind::Video {
+            let codecs = media_config(&self.config).codecs(kind).map(|codec| codec.name.as_ref());
+            check_scalability(&init.send_encodings, codecs)?;
+        }
         let id = self.negotiation.add_transceiver(kind, init, &self.seed)?;
         self.ask_for_offer();
         Ok(id)
@@ -83,7 +88,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It is stopped, the names are none, or the session is closed.
+    /// It is stopped, the session is closed, or the names are none.
     pub fn set_streams(
         &mut self,
         now: Instant,
@@ -94,15 +99,16 @@ impl Session {
         self.change(now, id, |transceiver| transceiver.streams = streams)
     }
 
-    /// Stops a transceiver for good; the next exchange of descriptions completes that (W3C WebRTC 1.0 §5.4, `stop`).
+    /// Stops a transceiver for good; the next exchange of descriptions completes that (W3C WebRTC 1.0 §5.4, `stop`). One that is
+    /// stopped stays so.
     ///
     /// # Errors
     ///
-    /// There is none of this name, or the session is closed.
+    /// The session is closed.
     pub fn stop_transceiver(&mut self, now: Instant, id: TransceiverId) -> Result<(), TransceiverError> {
         self.advance(now);
-        self.must_not_be_closed()?;
-        self.negotiation.stop(id)?;
+        self.may_change()?;
+        self.negotiation.stop(id);
         self.follow_media();
         self.ask_for_offer();
         Ok(())
@@ -113,7 +119,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It is stopped, or a codec is none of the configuration's.
+    /// It is stopped, a codec is none of the configuration's, or all of them are there only beside others.
     pub fn set_codec_preferences(
         &mut self,
         id: TransceiverId,
@@ -121,6 +127,42 @@ impl Session {
     ) -> Result<(), TransceiverError> {
         let known = media_config(&self.config).codecs.clone();
         self.negotiation.set_preferences(id, codecs, &known)
+    }
+
+    /// Which header extensions the next descriptions have for this transceiver, of those of the configuration (W3C's
+    /// `setHeaderExtensionsToNegotiate`). What was agreed upon is [`Negotiated::extensions`](crate::Negotiated::extensions).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped, one is none of the configuration's, or the name of the section is left out.
+    pub fn set_header_extensions(
+        &mut self,
+        id: TransceiverId,
+        wanted: Vec<ExtensionKind>,
+    ) -> Result<(), TransceiverError> {
+        let config = media_config(&self.config);
+        let transceiver = self.negotiation.transceiver_mut(id).filter(|transceiver| !transceiver.is_stopping);
+        let transceiver = transceiver.ok_or(TransceiverError::Stopped)?;
+        let known: Vec<ExtensionKind> =
+            config.extensions(transceiver.kind).map(|extension| extension.kind).collect();
+        let names_section = !known.contains(&ExtensionKind::Mid) || wanted.contains(&ExtensionKind::Mid);
+        if !names_section || !wanted.iter().all(|kind| known.contains(kind)) {
+            return Err(TransceiverError::HeaderExtensions);
+        }
+        let is_all = known.iter().all(|kind| wanted.contains(kind));
+        let wanted = known.into_iter().filter(|kind| wanted.contains(kind));
+        transceiver.extras_mut().extensions = (!is_all).then(|| wanted.collect());
+        Ok(())
+    }
+
+    /// The header extensions that the next descriptions have for this transceiver (`getHeaderExtensionsToNegotiate`).
+    ///
+    /// # Errors
+    ///
+    /// It is stopped.
+    pub fn header_extensions(&self, id: TransceiverId) -> Result<Vec<ExtensionKind>, TransceiverError> {
+        let transceiver = self.negotiation.transceiver(id).ok_or(TransceiverError::Stopped)?;
+        Ok(transceiver.header_extensions(media_config(&self.config)).collect())
     }
 
     /// What is known of a transceiver; `None` once it is stopped.
@@ -170,7 +212,7 @@ impl Session {
         change: impl FnOnce(&mut crate::media::transceiver::Transceiver),
     ) -> Result<(), TransceiverError> {
         self.advance(now);
-        self.must_not_be_closed()?;
+        self.may_change()?;
         // Their parameters say all of this.
         if self.is_without_sdp {
             return Err(TransceiverError::WithoutSdp);
@@ -181,12 +223,13 @@ impl Session {
         Ok(())
     }
 
-    fn must_not_be_closed(&self) -> Result<(), TransceiverError> {
+    /// Nothing is changed of what is over.
+    fn may_change(&self) -> Result<(), TransceiverError> {
         if self.ending == Ending::No { Ok(()) } else { Err(TransceiverError::Closed) }
     }
 
     fn may_make_transceiver(&self) -> Result<(), TransceiverError> {
-        self.must_not_be_closed()?;
+        self.may_change()?;
         if self.is_without_sdp {
             return Err(TransceiverError::WithoutSdp);
         }

@@ -23,7 +23,7 @@ impl Session {
     ) -> Result<(), TransceiverError> {
         let transform = transform.map(Shared::new);
         let transceiver = self.negotiation.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
-        transceiver.transforms.send.clone_from(&transform);
+        transceiver.extras_mut().send.clone_from(&transform);
         if let Some(sender) = self.sender_mut(id) {
             sender.set_transform(transform.map(|it| it.boxed()));
         }
@@ -45,7 +45,7 @@ impl Session {
     ) -> Result<(), TransceiverError> {
         let transform = transform.map(Shared::new);
         let transceiver = self.negotiation.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
-        transceiver.transforms.receive.clone_from(&transform);
+        transceiver.extras_mut().receive.clone_from(&transform);
         if let Some(engine) = self.engine_of(id) {
             engine.set_receive_transform(id, transform);
         }

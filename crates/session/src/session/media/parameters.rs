@@ -3,7 +3,7 @@
 use proto::Instant;
 use rtp::extension::Kind;
 
-use crate::media::encoding::check_encodings;
+use crate::media::encoding::{check_encodings, check_scalability};
 use crate::media::{CodecParameters, SendEncoding, TransceiverId};
 use crate::negotiation::Negotiation;
 use crate::{Session, TransceiverError};
@@ -75,7 +75,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Other parameters than those that were read last, or what cannot be changed; nothing is changed then.
+    /// Other parameters than those that were read last, what cannot be changed, or the session is closed; nothing is changed then.
     pub fn set_sender_parameters(
         &mut self,
         now: Instant,
@@ -83,6 +83,7 @@ impl Session {
         parameters: SendParameters,
     ) -> Result<(), TransceiverError> {
         self.advance(now);
+        self.may_change()?;
         let transceiver = self.negotiation.transceiver(id).filter(|transceiver| !transceiver.is_stopping);
         let transceiver = transceiver.ok_or(TransceiverError::Stopped)?;
         if !transceiver.transaction.is_open {
@@ -142,7 +143,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It is stopped, other names or more or fewer encodings are given, or a number is none.
+    /// It is stopped, the session is closed, other names or more or fewer encodings are given, or a number is none.
     pub fn set_encodings(
         &mut self,
         now: Instant,
@@ -150,13 +151,25 @@ impl Session {
         mut wanted: Vec<SendEncoding>,
     ) -> Result<(), TransceiverError> {
         self.advance(now);
+        self.may_change()?;
         let transceiver = self.negotiation.transceiver_mut(id).ok_or(TransceiverError::Stopped)?;
         check_encodings(transceiver.kind, &mut wanted)?;
+        match &transceiver.association.negotiated {
+            Some(negotiated) => {
+                check_scalability(&wanted, negotiated.send.iter().map(|codec| codec.name.as_ref()))?
+            }
+            None => {
+                let codecs = transceiver.codecs(super::media_config(&self.config));
+                check_scalability(&wanted, codecs.map(|codec| codec.name.as_ref()))?;
+            }
+        }
         let known = &mut transceiver.association.encodings;
         if !known.iter().map(|encoding| encoding.wanted.rid).eq(wanted.iter().map(|wanted| wanted.rid)) {
             return Err(TransceiverError::Encodings);
         }
-        for (encoding, wanted) in known.iter_mut().zip(wanted) {
+        let kind = transceiver.kind;
+        for (encoding, mut wanted) in known.iter_mut().zip(wanted) {
+            wanted.complete(kind);
             encoding.wanted = wanted;
         }
         self.follow_frames();
