@@ -22,6 +22,8 @@ pub struct Floors {
     pub fairness: f64,
     /// `None` where TCP competes.
     pub convergence: Option<u64>,
+    /// Media's part beside TCP.
+    pub share: f64,
 }
 
 pub struct Outcome {
@@ -42,7 +44,13 @@ pub struct Outcome {
 }
 
 const fn floors(utilisation: f64, p95: u64, loss: f64, fairness: f64, convergence: Option<u64>) -> Floors {
-    Floors { utilisation, p95, loss, fairness, convergence }
+    Floors { utilisation, p95, loss, fairness, convergence, share: 0.0 }
+}
+
+impl Floors {
+    const fn beside_tcp(self, share: f64) -> Self {
+        Self { share, ..self }
+    }
 }
 
 pub static CASES: &[Case] = &[
@@ -93,35 +101,35 @@ pub static CASES: &[Case] = &[
         what: "2 Mbit/s, queue of 300 ms",
         seconds: 120,
         run: long_tcp,
-        floors: floors(95.0, 320, 1.0, 0.58, None),
+        floors: floors(95.0, 320, 1.0, 0.88, None).beside_tcp(26.0),
     },
     Case {
         name: "5.6 with a queue of 1 s",
         what: "the same",
         seconds: 120,
         run: long_tcp_deep,
-        floors: floors(95.0, 1020, 1.0, 0.58, None),
+        floors: floors(95.0, 1020, 1.0, 0.85, None).beside_tcp(25.0),
     },
     Case {
         name: "5.6, TCP comes and goes",
         what: "1.5 Mbit/s; TCP from 20 to 60 s, the queue is counted from 65 s on",
         seconds: 120,
         run: passing_tcp_one,
-        floors: floors(80.0, 320, 5.0, 0.58, None),
+        floors: floors(86.0, 55, 1.0, 0.95, None).beside_tcp(26.0),
     },
     Case {
         name: "5.6, the same with two flows",
         what: "of media",
         seconds: 120,
         run: passing_tcp_two,
-        floors: floors(80.0, 320, 5.0, 0.58, None),
+        floors: floors(86.0, 70, 1.0, 0.90, None).beside_tcp(32.0),
     },
     Case {
         name: "5.7 short TCP flows",
         what: "two flows, ten short ones; 2 Mbit/s",
         seconds: 300,
         run: short_tcp,
-        floors: floors(38.0, 60, 0.5, 0.90, None),
+        floors: floors(52.0, 85, 0.5, 0.90, None).beside_tcp(68.0),
     },
     Case {
         name: "5.8 pause and resume",
@@ -209,7 +217,8 @@ fn competing(case: &'static Case, run: u8) -> Outcome {
 
 fn round_trips(case: &'static Case, run: u8) -> Outcome {
     let plans = [(0, 10), (10, 25), (20, 50), (30, 100), (40, 150)];
-    let mut world = World::new(run, 4_000_000, &plans.map(|(start, delay)| Plan { delay, ..Plan::new(start) }));
+    let mut world =
+        World::new(run, 4_000_000, &plans.map(|(start, delay)| Plan { delay, ..Plan::new(start) }));
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
@@ -338,12 +347,8 @@ fn judge(case: &'static Case, world: World) -> Outcome {
     }
     let mean = |rates: &[u64]| rates.iter().rev().take(30).sum::<u64>() as f64 / 30.0;
     let long = world.files.iter().filter(|_| world.files.len() == 1).map(|it| mean(&it.rates));
-    let means: Vec<f64> = world
-        .flows
-        .iter()
-        .map(|flow| mean(&flow.rates))
-        .chain(long.filter(|mean| *mean > 0.0))
-        .collect();
+    let means: Vec<f64> =
+        world.flows.iter().map(|flow| mean(&flow.rates)).chain(long.filter(|mean| *mean > 0.0)).collect();
     let (sum, squares) = means.iter().fold((0.0, 0.0), |acc, mean| (acc.0 + mean, acc.1 + mean * mean));
     // Beside a long flow: while there is one.
     let shared = || (10..count).filter(|second| world.files.len() != 1 || others(*second) > 0);

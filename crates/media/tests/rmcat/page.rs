@@ -18,6 +18,7 @@ pub fn problems(outcome: &Outcome) -> Vec<String> {
         (outcome.p95 <= floors.p95, "delay", outcome.p95 as f64),
         (outcome.loss <= floors.loss, "loss", outcome.loss),
         (outcome.fairness >= floors.fairness, "fairness", outcome.fairness),
+        (outcome.share >= floors.share, "share", outcome.share),
         (is_quick, "convergence", outcome.convergence.map_or(f64::INFINITY, |seconds| seconds as f64)),
     ];
     let failed = checks.into_iter().filter(|(holds, ..)| !holds);

@@ -70,7 +70,8 @@ impl Flow {
         control.bandwidth.start = MIN_RATE;
         control.bandwidth.marking = plan.marking.unwrap_or_default();
         config.control = Some(control);
-        let (mut from, mut to) = (Rtp::new(config, of_run(run, seed)), Rtp::new(receiving, of_run(run, seed + 100)));
+        let (mut from, mut to) =
+            (Rtp::new(config, of_run(run, seed)), Rtp::new(receiving, of_run(run, seed + 100)));
         let (video, audio) = (
             from.add_sender(without_breaker(video_sender())).unwrap(),
             from.add_sender(without_breaker(audio_sender())).unwrap(),
