@@ -30,8 +30,23 @@ pub(super) struct DelayBased {
     climb: Option<Climb>,
 }
 
+/// What a cut changes, so that it can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course {
+    rate: f64,
+    gives_way: bool,
+    climb: Option<Climb>,
+    link: LinkCapacity,
+}
+
+impl Course {
+    pub(super) const fn rate(&self) -> f64 {
+        self.rate
+    }
+}
+
 /// What the link carried when it was full, in kbit/s: average and deviation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct LinkCapacity {
     estimate: Option<f64>,
     deviation: f64,
@@ -67,8 +82,8 @@ impl LinkCapacity {
 
 /// How the rate comes back after a cut and goes beyond, as CUBIC's window does (RFC 9438 §4.2): quickly towards what the link carried,
 /// slowly there, and faster and faster once that is passed. Nothing of it follows from the round trip, so that flows of long and
-/// short ones come to equal shares.
-#[derive(Clone, Debug)]
+/// short ones come to equal shares, but where TCP is met, of which it does.
+#[derive(Clone, Copy, Debug)]
 struct Climb {
     /// The rate around which it is slow.
     origin: f64,
@@ -76,17 +91,29 @@ struct Climb {
     plateau: f64,
     /// Seconds in which the rate was allowed to grow.
     elapsed: f64,
+    /// In bit/s a second cubed (C).
+    pace: f64,
 }
 
 impl Climb {
-    fn new(from: f64, origin: f64) -> Self {
-        Self { origin, plateau: ((origin - from).max(0.0) / CUBIC).cbrt(), elapsed: 0.0 }
+    fn new(from: f64, origin: f64, pace: f64) -> Self {
+        Self { origin, plateau: ((origin - from).max(0.0) / pace).cbrt(), elapsed: 0.0, pace }
     }
 
     fn advance(&mut self, seconds: f64) -> f64 {
         self.elapsed += seconds;
-        self.origin + CUBIC * (self.elapsed - self.plateau).powi(3)
+        self.origin + self.pace * (self.elapsed - self.plateau).powi(3)
     }
+}
+
+/// How fast TCP's CUBIC climbs: by 0.4 packets a second cubed in each round trip.
+fn pace(round_trip: Duration) -> f64 {
+    CUBIC * 0.1 / least(round_trip)
+}
+
+/// In seconds; feedback and encoders take as long as the shortest that counts.
+fn least(round_trip: Duration) -> f64 {
+    round_trip.as_secs_f64().max(0.1)
 }
 
 impl DelayBased {
@@ -154,7 +181,7 @@ impl DelayBased {
         let rate = self.rate;
         if self.climb.is_none() {
             let share = if self.gives_way { (1.0 + BACKOFF) / 2.0 } else { 1.0 };
-            self.climb = self.link.rate().map(|full| Climb::new(rate, (full * share).max(rate)));
+            self.climb = self.link.rate().map(|full| Climb::new(rate, (full * share).max(rate), CUBIC));
         }
         let fastest = rate * (1.0 + FASTEST * seconds);
         let next = self.climb.as_mut().map_or(fastest, |climb| climb.advance(seconds).min(fastest));
@@ -183,6 +210,65 @@ impl DelayBased {
         true
     }
 
+    /// What a cut may be followed by.
+    pub(super) fn course(&self) -> Course {
+        Course { rate: self.rate, gives_way: self.gives_way, climb: self.climb, link: *self.link }
+    }
+
+    /// There was no reason for the cuts since then.
+    pub(super) fn restore(&mut self, now: Instant, course: Course) {
+        self.rate = self.rate.max(course.rate).clamp(self.min, self.max);
+        (self.gives_way, self.climb) = (course.gives_way, course.climb);
+        *self.link = course.link;
+        self.changed = Some(now);
+    }
+
+    /// Somebody else fills the queue: half of the `rate` that there was before is what two share.
+    pub(super) fn begin_sharing(&mut self, now: Instant, rate: f64, round_trip: Duration) {
+        let share = rate / 2.0;
+        self.rate = self.rate.max(share).clamp(self.min, self.max);
+        self.climb = Some(Climb::new(self.rate, share, pace(round_trip)));
+        self.changed = Some(now);
+    }
+
+    /// As [`update`](Self::update) where somebody else fills the queue: losses hold the rate, as they hold TCP's, and it grows as TCP's
+    /// does, if nothing `holds` it. `lost` is when the newest packet that is lost was sent.
+    pub(super) fn share(
+        &mut self,
+        now: Instant,
+        lost: Option<Instant>,
+        arriving: Option<u64>,
+        round_trip: Duration,
+        holds: bool,
+    ) -> bool {
+        let elapsed = self.changed.map_or(Duration::ZERO, |changed| now - changed);
+        let (before, arriving) = (self.rate, arriving.map(real));
+        // What had left before the last cut could act says nothing new.
+        let is_new = |lost: Instant| self.decreased.is_none_or(|decreased| lost > decreased + RESPONSE);
+        if lost.is_some_and(is_new) {
+            self.cut(now, arriving.map_or(before, |arriving| arriving.min(before)), before * LOSS_BACKOFF);
+            self.climb = Some(Climb::new(self.rate, before, pace(round_trip)));
+            return true;
+        }
+        self.changed = Some(now);
+        if !holds {
+            let seconds = elapsed.as_secs_f64().min(1.0);
+            let climb = self.climb.get_or_insert_with(|| Climb::new(before, before, pace(round_trip)));
+            let cubic = climb.advance(seconds).min(before * (1.0 + FASTEST * seconds));
+            let reno = before + RENO * seconds / least(round_trip).powi(2);
+            let most = arriving.map_or(self.max, |arriving| arriving * BEYOND_SHARED + LITTLE);
+            self.rate = cubic.max(reno).min(most).max(before).clamp(self.min, self.max);
+        }
+        false
+    }
+
+    /// Lowers the rate a little, to see what that does. Gives the share that is left.
+    pub(super) fn lower(&mut self, now: Instant) -> f64 {
+        self.rate = (self.rate * BACKOFF).clamp(self.min, self.max);
+        (self.changed, self.decreased) = (Some(now), Some(now));
+        BACKOFF
+    }
+
     /// Sets the rate where the link was full and carried so much.
     fn cut(&mut self, now: Instant, full: f64, rate: f64) {
         self.rate = rate.clamp(self.min, self.max);
@@ -209,6 +295,13 @@ const LONG: f64 = 60.0;
 const SLOWEST: f64 = 0.3;
 /// 0.4 packets of 1,200 bytes a second cubed (C, RFC 9438 §5) in each round trip of 100 ms, in bit/s.
 const CUBIC: f64 = 38_400.0;
+/// Beside TCP: to what share a loss cuts the rate, and by how much it grows at least, in bits each round trip in each round trip, to
+/// have as much as Reno (RFC 9438 §4.6, §4.3: 3 (1 - 0.7) / (1 + 0.7) packets of 1,200 bytes). What arrives is known later there.
+const LOSS_BACKOFF: f64 = 0.7;
+const RENO: f64 = 5082.0;
+const BEYOND_SHARED: f64 = 1.5;
+/// Until an encoder follows (draft-ietf-rmcat-gcc-02 §5.5).
+const RESPONSE: Duration = Duration::from_millis(100);
 /// Of a sample of what the link carries; and of deviations, which are shares of the estimate in kbit/s.
 const WEIGHT: f64 = 0.2;
 const LEAST_DEVIATION: f64 = 0.4;
@@ -277,7 +370,7 @@ mod tests {
             assert!(run.step(Usage::Over, queue, Some(1_000_000)));
             run.delays.rate()
         };
-        assert_eq!([0.0, 75.0, 150.0, 1000.0].map(cut), [850_000, 850_000, 700_000, 600_000]);
+        assert_eq!([20.0, 75.0, 150.0, 1000.0].map(cut), [850_000, 850_000, 700_000, 600_000]);
     }
 
     #[test]
@@ -310,6 +403,57 @@ mod tests {
         run.delays.answer_marks(run.now, 2_000_000, 0.85);
         assert_eq!(run.delays.rate(), 850_000);
         assert!(run.grow(34).abs_diff(1_000_000) < 5_000, "{}", run.delays.rate());
+    }
+
+    /// Beside TCP, for so many steps of 50 ms.
+    fn share(run: &mut Run, steps: usize, round_trip: u64, lost: Option<Instant>) -> bool {
+        let round_trip = Duration::from_millis(round_trip);
+        (0..steps).fold(false, |is_cut, _| {
+            run.now += Duration::from_millis(50);
+            let arriving = Some(run.delays.rate());
+            run.delays.share(run.now, lost, arriving, round_trip, false) || is_cut
+        })
+    }
+
+    #[test]
+    fn beside_tcp_the_rate_begins_with_half_and_losses_hold_it_once_for_each_cut() {
+        let mut run = Run::new(100_000);
+        run.delays.begin_sharing(run.now, 1_000_000.0, Duration::from_millis(400));
+        assert_eq!(run.delays.rate(), 500_000);
+        let lost = run.now + Duration::from_millis(50);
+        assert!(share(&mut run, 1, 400, Some(lost)));
+        assert_eq!(run.delays.rate(), 350_000);
+        assert!(
+            !share(&mut run, 1, 400, Some(lost + Duration::from_millis(60))),
+            "it left before the cut could act"
+        );
+        let lost = run.now + Duration::from_millis(100);
+        assert!(share(&mut run, 1, 400, Some(lost)));
+    }
+
+    #[test]
+    fn beside_tcp_it_grows_as_renos_window_and_on_long_ways_as_cubics() {
+        let grown = |seconds: usize, round_trip| {
+            let mut run = Run::new(1_000_000);
+            share(&mut run, seconds * 20, round_trip, None);
+            run.delays.rate() - 1_000_000
+        };
+        // 0.53 packets of 1,200 bytes in each of five round trips, each in a fifth of a second.
+        assert!(grown(1, 200).abs_diff(127_000) < 10_000, "{}", grown(1, 200));
+        // 0.4 packets a second cubed, of 1,200 bytes in a second.
+        assert!(grown(5, 1000).abs_diff(480_000) < 30_000, "{}", grown(5, 1000));
+    }
+
+    #[test]
+    fn a_cut_that_is_taken_back_leaves_no_trace() {
+        let mut run = Run::new(1_100_000);
+        assert!(run.step(Usage::Over, 20.0, Some(1_000_000)));
+        run.grow(20);
+        let before = run.delays.course();
+        assert!(run.step(Usage::Over, 20.0, Some(400_000)));
+        run.delays.restore(run.now, before);
+        let after = run.delays.course();
+        assert_eq!(format!("{before:?}"), format!("{after:?}"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::groups::Groups;
 use super::loss::LossBased;
 use super::marks::Marks;
 use super::probe::{ProbeResults, Prober};
+use super::rivals::{Finding, Rivals, Seen};
 use super::trend::{Trend, Usage};
 use super::{BandwidthConfig, BandwidthEstimator, FeedbackReader, Marking, PacketResult, Probe, real, whole};
 use crate::later::Later;
@@ -18,14 +19,14 @@ use crate::{SentPacket, Told};
 ///
 /// ```text
 ///             ┌▶ groups ─▶ trend ─▶ delays ┐
-///   feedback ─┼▶ acknowledged ────▲ ▲     ├─ least ─▶ target
-///             ├▶ probes, marks ─────┘     │
+///   feedback ─┼▶ acknowledged ────▲ ▲ ▲   ├─ least ─▶ target
+///             ├▶ probes, marks ─────┘ └─ rivals
 ///             └▶ losses ──────────────────┤
 ///                              REMB ──────┘
 /// ```
 ///
 /// Where it goes beyond the draft: the rate comes back after a cut as a CUBIC window does (RFC 9438), the cut is the deeper the longer
-/// the queue is, losses are judged by whether they go with the rate, as the second loss-based estimator of libwebrtc does, and marks
+/// the queue is, a cut is judged by what becomes of the queue, so that a part of the path is kept where others fill it, losses are judged by whether they go with the rate, as the second loss-based estimator of libwebrtc does, and marks
 /// of L4S are answered in proportion (RFC 8257, RFC 9331).
 ///
 /// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback, and a first cut of the rate.
@@ -53,6 +54,7 @@ pub struct Gcc {
     has_feedback: bool,
     last_sent: Instant,
     marks: Later<Marks>,
+    rivals: Later<Rivals>,
 }
 
 impl Gcc {
@@ -80,6 +82,7 @@ impl Gcc {
             has_feedback: false,
             last_sent: Instant::from_nanos(0),
             marks: Later::NEW,
+            rivals: Later::NEW,
             config: BandwidthConfig { max, start, ..config },
         }
     }
@@ -106,6 +109,50 @@ impl Gcc {
         let target = least.map_or_else(|| self.delays.rate(), |least| least.min(self.delays.rate()));
         self.target = target.clamp(self.config.min, self.config.max);
         self.prober.dropped(now, before, self.target);
+    }
+
+    /// Delays hold the rate, or losses beside those who fill the queue. Gives whether it was cut.
+    fn answer_queue(
+        &mut self,
+        now: Instant,
+        usage: Usage,
+        arriving: Option<u64>,
+        results: &[PacketResult],
+    ) -> bool {
+        let (queue, quiet) = (self.trend.queue(), self.alr.since().is_some());
+        let newest = |is_lost: bool| {
+            let is_one = |result: &&PacketResult| {
+                result.packet.told == Told::Nothing && result.arrival.is_none() == is_lost
+            };
+            results.iter().rev().find(is_one).map(|result| result.packet.at)
+        };
+        let (came, lost) = (newest(false), newest(true));
+        let before = self.delays.course();
+        let is_cut = if self.rivals.are_there() {
+            let holds = quiet || self.rivals.is_watching();
+            self.delays.share(now, lost, arriving, self.round_trip, holds)
+        } else {
+            let is_slight = usage == Usage::Over && queue < LEAST_QUEUE;
+            let usage = if is_slight { Usage::Under } else { usage };
+            self.delays.update(now, (usage, queue), arriving, self.round_trip, quiet)
+        };
+        if is_cut {
+            let kept = arriving.map_or(1.0, |arriving| real(self.delays.rate()) / real(arriving.max(1)));
+            self.rivals.handle_cut(now, queue, kept.min(1.0), before);
+        } else if self.rivals.wants_cut(now) {
+            let kept = self.delays.lower(now);
+            self.rivals.handle_check(now, queue, kept, before);
+        }
+        let Some(sent) = came else { return is_cut };
+        let bits = results.iter().map(|result| real(u64::try_from(result.packet.bytes).unwrap_or(0)) * 8.0);
+        let seen = Seen { sent, queue, bits: bits.sum(), is_lost: lost.is_some(), rate: before.rate() };
+        match self.rivals.update(now, seen, self.config.competes) {
+            Some(Finding::Passed(course)) if usage != Usage::Over => self.delays.restore(now, course),
+            Some(Finding::Stay(course)) => self.delays.restore(now, course),
+            Some(Finding::Come(rate)) => self.delays.begin_sharing(now, rate, self.round_trip),
+            Some(Finding::Passed(_)) | None => {}
+        }
+        is_cut
     }
 
     fn silence_ends(&self) -> Option<Instant> {
@@ -155,7 +202,7 @@ impl BandwidthEstimator for Gcc {
         }
         let (usage, arriving) = (self.trend.usage(), self.acknowledged.bitrate());
         let before = self.delays.rate().min(self.target);
-        let is_cut = self.delays.update(now, (usage, self.trend.queue()), arriving, self.round_trip, quiet);
+        let is_cut = self.answer_queue(now, usage, arriving, results);
         if let Some(probed) = probed {
             if usage != Usage::Over && probed > self.delays.rate() {
                 self.delays.set(now, probed);
@@ -257,6 +304,8 @@ const OLD_SILENCE: Duration = Duration::from_secs(3);
 const SCALABLE_PACING: u64 = 110;
 const CLASSIC_PACING: u64 = 150;
 const SILENT: f64 = 0.8;
+/// A queue of fewer milliseconds is no reason for a cut: jitter makes it, and others' bursts, which pass.
+const LEAST_QUEUE: f64 = 15.0;
 /// draft-ietf-rmcat-gcc-02 §6: shares of loss above which the rate falls, and below which it grows with each report.
 const MUCH_LOSS: f64 = 0.1;
 const LITTLE_LOSS: f64 = 0.02;

@@ -11,6 +11,7 @@ mod loss;
 mod marks;
 mod probe;
 mod received;
+mod rivals;
 mod trend;
 
 pub use allocator::{Claim, Claimant};
@@ -107,11 +108,15 @@ pub struct BandwidthConfig {
     pub max: u64,
     /// With which marks packets are sent.
     pub marking: Marking,
+    /// Whether a part of the path is kept beside flows that fill its queue, as downloads over TCP do: `true` by default. Then packets
+    /// wait in that queue as long as they would anyway, and losses hold the rate in place of delays until those flows are gone. With
+    /// `false` the rate falls to a tenth of the path beside them.
+    pub competes: bool,
 }
 
 impl Default for BandwidthConfig {
     fn default() -> Self {
-        Self { min: 30_000, start: 300_000, max: 50_000_000, marking: Marking::Classic }
+        Self { min: 30_000, start: 300_000, max: 50_000_000, marking: Marking::Classic, competes: true }
     }
 }
 

@@ -9,7 +9,7 @@ pub struct Case {
     pub name: &'static str,
     pub what: &'static str,
     pub seconds: u64,
-    pub run: fn(&'static Self) -> Outcome,
+    pub run: fn(&'static Self, u8) -> Outcome,
     pub floors: Floors,
 }
 
@@ -22,6 +22,8 @@ pub struct Floors {
     pub fairness: f64,
     /// `None` where TCP competes.
     pub convergence: Option<u64>,
+    /// Media's part beside TCP.
+    pub share: f64,
 }
 
 pub struct Outcome {
@@ -42,7 +44,13 @@ pub struct Outcome {
 }
 
 const fn floors(utilisation: f64, p95: u64, loss: f64, fairness: f64, convergence: Option<u64>) -> Floors {
-    Floors { utilisation, p95, loss, fairness, convergence }
+    Floors { utilisation, p95, loss, fairness, convergence, share: 0.0 }
+}
+
+impl Floors {
+    const fn beside_tcp(self, share: f64) -> Self {
+        Self { share, ..self }
+    }
 }
 
 pub static CASES: &[Case] = &[
@@ -93,21 +101,35 @@ pub static CASES: &[Case] = &[
         what: "2 Mbit/s, queue of 300 ms",
         seconds: 120,
         run: long_tcp,
-        floors: floors(95.0, 320, 1.0, 0.58, None),
+        floors: floors(95.0, 320, 1.0, 0.88, None).beside_tcp(26.0),
     },
     Case {
         name: "5.6 with a queue of 1 s",
         what: "the same",
         seconds: 120,
         run: long_tcp_deep,
-        floors: floors(95.0, 1020, 1.0, 0.58, None),
+        floors: floors(95.0, 1020, 1.0, 0.85, None).beside_tcp(25.0),
+    },
+    Case {
+        name: "5.6, TCP comes and goes",
+        what: "1.5 Mbit/s; TCP from 20 to 60 s, the queue is counted from 65 s on",
+        seconds: 120,
+        run: passing_tcp_one,
+        floors: floors(86.0, 55, 1.0, 0.95, None).beside_tcp(26.0),
+    },
+    Case {
+        name: "5.6, the same with two flows",
+        what: "of media",
+        seconds: 120,
+        run: passing_tcp_two,
+        floors: floors(86.0, 70, 1.0, 0.90, None).beside_tcp(32.0),
     },
     Case {
         name: "5.7 short TCP flows",
         what: "two flows, ten short ones; 2 Mbit/s",
         seconds: 300,
         run: short_tcp,
-        floors: floors(38.0, 60, 0.5, 0.90, None),
+        floors: floors(52.0, 85, 0.5, 0.90, None).beside_tcp(68.0),
     },
     Case {
         name: "5.8 pause and resume",
@@ -157,27 +179,27 @@ fn follow(world: &mut World, direction: usize, pattern: &[(u64, u64)]) {
 const ONE: &[(u64, u64)] = &[(0, 1000), (40, 2500), (60, 600), (80, 1000)];
 const TWO: &[(u64, u64)] = &[(0, 4000), (25, 2000), (50, 3500), (75, 1000), (100, 2000)];
 
-fn variable_one(case: &'static Case) -> Outcome {
-    let mut world = World::new(1_000_000, &[Plan::new(0)]);
+fn variable_one(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 1_000_000, &[Plan::new(0)]);
     world.run(case.seconds, |world| follow(world, 0, ONE));
     judge(case, world)
 }
 
-fn variable_streams(case: &'static Case) -> Outcome {
+fn variable_streams(case: &'static Case, run: u8) -> Outcome {
     let plan = Plan { feedback: TransportFeedback::Streams, ..Plan::new(0) };
-    let mut world = World::new(1_000_000, &[plan]);
+    let mut world = World::new(run, 1_000_000, &[plan]);
     world.run(case.seconds, |world| follow(world, 0, ONE));
     judge(case, world)
 }
 
-fn variable_two(case: &'static Case) -> Outcome {
-    let mut world = World::new(4_000_000, &[Plan::new(0); 2]);
+fn variable_two(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 4_000_000, &[Plan::new(0); 2]);
     world.run(case.seconds, |world| follow(world, 0, TWO));
     judge(case, world)
 }
 
-fn feedback(case: &'static Case) -> Outcome {
-    let mut world = World::new(2_000_000, &[Plan::new(0), Plan { direction: 1, ..Plan::new(0) }]);
+fn feedback(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 2_000_000, &[Plan::new(0), Plan { direction: 1, ..Plan::new(0) }]);
     world.run(case.seconds, |world| {
         follow(world, 0, &[(0, 2000), (20, 1000), (40, 500), (60, 2000)]);
         follow(world, 1, &[(0, 2000), (35, 800), (70, 2000)]);
@@ -187,67 +209,87 @@ fn feedback(case: &'static Case) -> Outcome {
     judge(case, world)
 }
 
-fn competing(case: &'static Case) -> Outcome {
-    let mut world = World::new(3_500_000, &[0, 20, 40].map(Plan::new));
+fn competing(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 3_500_000, &[0, 20, 40].map(Plan::new));
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
 
-fn round_trips(case: &'static Case) -> Outcome {
+fn round_trips(case: &'static Case, run: u8) -> Outcome {
     let plans = [(0, 10), (10, 25), (20, 50), (30, 100), (40, 150)];
-    let mut world = World::new(4_000_000, &plans.map(|(start, delay)| Plan { delay, ..Plan::new(start) }));
+    let mut world =
+        World::new(run, 4_000_000, &plans.map(|(start, delay)| Plan { delay, ..Plan::new(start) }));
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
 
-fn long_tcp(case: &'static Case) -> Outcome {
-    tcp(case, 300)
+fn long_tcp(case: &'static Case, run: u8) -> Outcome {
+    tcp(case, run, 300)
 }
 
-fn long_tcp_deep(case: &'static Case) -> Outcome {
-    tcp(case, 1000)
+fn long_tcp_deep(case: &'static Case, run: u8) -> Outcome {
+    tcp(case, run, 1000)
 }
 
-fn tcp(case: &'static Case, limit: u64) -> Outcome {
-    let mut world = World::new(2_000_000, &[Plan::new(5)]);
+fn tcp(case: &'static Case, run: u8, limit: u64) -> Outcome {
+    let mut world = World::new(run, 2_000_000, &[Plan::new(5)]);
     world.paths[0].limit = limit;
     world.add_tcp(false, true);
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
 
-fn short_tcp(case: &'static Case) -> Outcome {
-    let mut world = World::new(2_000_000, &[Plan::new(5); 2]);
+fn passing_tcp_one(case: &'static Case, run: u8) -> Outcome {
+    passing_tcp(case, run, 1)
+}
+
+fn passing_tcp_two(case: &'static Case, run: u8) -> Outcome {
+    passing_tcp(case, run, 2)
+}
+
+fn passing_tcp(case: &'static Case, run: u8, flows: usize) -> Outcome {
+    let mut world = World::new(run, 1_500_000, &[Plan::new(0); 2][..flows]);
+    world.run(case.seconds, |world| match world.millis {
+        20_000 => world.add_tcp(false, true),
+        60_000 => world.files[0].stop(),
+        65_000 => world.flows.iter_mut().for_each(|flow| flow.delays.clear()),
+        _ => {}
+    });
+    judge(case, world)
+}
+
+fn short_tcp(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 2_000_000, &[Plan::new(5); 2]);
     (0..10).for_each(|number| world.add_tcp(true, number < 2));
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
 
-fn pause(case: &'static Case) -> Outcome {
+fn pause(case: &'static Case, run: u8) -> Outcome {
     let silent = Plan { pause: Some((40, 60)), ..Plan::new(0) };
-    let mut world = World::new(3_500_000, &[Plan::new(0), silent, Plan::new(0)]);
+    let mut world = World::new(run, 3_500_000, &[Plan::new(0), silent, Plan::new(0)]);
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
 
-fn marks(case: &'static Case) -> Outcome {
-    marked(case, 20, Marking::Classic)
+fn marks(case: &'static Case, run: u8) -> Outcome {
+    marked(case, run, 20, Marking::Classic)
 }
 
-fn marks_scalable(case: &'static Case) -> Outcome {
-    marked(case, 5, Marking::Scalable)
+fn marks_scalable(case: &'static Case, run: u8) -> Outcome {
+    marked(case, run, 5, Marking::Scalable)
 }
 
-fn marked(case: &'static Case, above: u64, marking: Marking) -> Outcome {
+fn marked(case: &'static Case, run: u8, above: u64, marking: Marking) -> Outcome {
     let plan = Plan { feedback: TransportFeedback::Streams, marking: Some(marking), ..Plan::new(0) };
-    let mut world = World::new(1_000_000, &[plan]);
+    let mut world = World::new(run, 1_000_000, &[plan]);
     world.paths[0].mark = Some(above);
     world.run(case.seconds, |_| {});
     judge(case, world)
 }
 
-fn path_change(case: &'static Case) -> Outcome {
-    let mut world = World::new(2_000_000, &[Plan { delay: 20, ..Plan::new(0) }]);
+fn path_change(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 2_000_000, &[Plan { delay: 20, ..Plan::new(0) }]);
     world.run(case.seconds, |world| {
         if world.millis == 30_000 {
             world.paths[0].capacity = 1_000_000;
@@ -257,8 +299,8 @@ fn path_change(case: &'static Case) -> Outcome {
     judge(case, world)
 }
 
-fn random_loss(case: &'static Case) -> Outcome {
-    let mut world = World::new(1_000_000, &[Plan::new(0)]);
+fn random_loss(case: &'static Case, run: u8) -> Outcome {
+    let mut world = World::new(run, 1_000_000, &[Plan::new(0)]);
     world.paths[0].loss = 50;
     world.run(case.seconds, |_| {});
     judge(case, world)
@@ -304,12 +346,14 @@ fn judge(case: &'static Case, world: World) -> Outcome {
         convergence = convergence.zip(reached).map(|(most, reached)| most.max(reached - change + 1));
     }
     let mean = |rates: &[u64]| rates.iter().rev().take(30).sum::<u64>() as f64 / 30.0;
-    let long = world.files.iter().filter(|_| world.files.len() == 1);
+    let long = world.files.iter().filter(|_| world.files.len() == 1).map(|it| mean(&it.rates));
     let means: Vec<f64> =
-        world.flows.iter().map(|flow| mean(&flow.rates)).chain(long.map(|it| mean(&it.rates))).collect();
+        world.flows.iter().map(|flow| mean(&flow.rates)).chain(long.filter(|mean| *mean > 0.0)).collect();
     let (sum, squares) = means.iter().fold((0.0, 0.0), |acc, mean| (acc.0 + mean, acc.1 + mean * mean));
-    let all: u64 = (10..count).map(|second| media(second) + others(second)).sum();
-    let of_media: u64 = (10..count).map(media).sum();
+    // Beside a long flow: while there is one.
+    let shared = || (10..count).filter(|second| world.files.len() != 1 || others(*second) > 0);
+    let all: u64 = shared().map(|second| media(second) + others(second)).sum();
+    let of_media: u64 = shared().map(media).sum();
     let mut series: Vec<(String, Vec<u64>)> = Vec::new();
     for (number, flow) in (1..).zip(&world.flows) {
         series.push((format!("flow {number}"), flow.rates.clone()));

@@ -18,6 +18,7 @@ pub fn problems(outcome: &Outcome) -> Vec<String> {
         (outcome.p95 <= floors.p95, "delay", outcome.p95 as f64),
         (outcome.loss <= floors.loss, "loss", outcome.loss),
         (outcome.fairness >= floors.fairness, "fairness", outcome.fairness),
+        (outcome.share >= floors.share, "share", outcome.share),
         (is_quick, "convergence", outcome.convergence.map_or(f64::INFINITY, |seconds| seconds as f64)),
     ];
     let failed = checks.into_iter().filter(|(holds, ..)| !holds);
@@ -43,6 +44,41 @@ pub fn table(outcomes: &[Outcome]) -> String {
             outcome.loss,
             outcome.fairness,
             outcome.share,
+        )
+        .unwrap();
+    }
+    table
+}
+
+/// Median and worst of the runs of each case, which follow each other.
+pub fn spread(outcomes: &[Outcome]) -> String {
+    let mut table = String::from(
+        "| case | utilisation | queue p50 | queue p95 | loss | convergence | fairness | media's share |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for runs in outcomes.chunk_by(|one, other| std::ptr::eq(one.case, other.case)) {
+        // The worst is the highest of what ought to be low, and the other way around.
+        let figures = |of: &dyn Fn(&Outcome) -> f64, is_low: bool| {
+            let mut all: Vec<f64> = runs.iter().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            let worst = if is_low { all[all.len() - 1] } else { all[0] };
+            let (low, high) = (all[(all.len() - 1) / 2], all[all.len() / 2]);
+            (f64::midpoint(low, high), worst)
+        };
+        let whole = |(median, worst): (f64, f64)| format!("{median:.0} / {worst:.0}");
+        let parts = |(median, worst): (f64, f64)| format!("{median:.2} / {worst:.2}");
+        let convergence = |run: &Outcome| run.convergence.map_or(f64::INFINITY, |seconds| seconds as f64);
+        writeln!(
+            table,
+            "| {} | {} % | {} ms | {} ms | {} % | {} s | {} | {} % |",
+            runs[0].case.name,
+            whole(figures(&|run| run.utilisation, false)),
+            whole(figures(&|run| run.p50 as f64, true)),
+            whole(figures(&|run| run.p95 as f64, true)),
+            parts(figures(&|run| run.loss, true)),
+            whole(figures(&convergence, true)),
+            parts(figures(&|run| run.fairness, false)),
+            whole(figures(&|run| run.share, false)),
         )
         .unwrap();
     }

@@ -42,14 +42,14 @@ pub struct Path {
 }
 
 impl Path {
-    pub fn new(capacity: u64, seed: u8) -> Self {
+    pub fn new(capacity: u64, seed: [u8; 32]) -> Self {
         Self {
             capacity,
             limit: 300,
             mark: None,
             loss: 0,
             jitter: true,
-            rng: Rng::new([seed; 32]),
+            rng: Rng::new(seed),
             queue: VecDeque::new(),
             bytes: 0,
             credit: 0,

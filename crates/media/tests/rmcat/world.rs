@@ -60,7 +60,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    fn new(plan: Plan, seed: u8) -> Self {
+    fn new(plan: Plan, run: u8, seed: u8) -> Self {
         let mut config = RtpConfig::new(clock(), "from");
         config.reduced_size = true;
         config.bandwidth = 2_000_000;
@@ -70,7 +70,8 @@ impl Flow {
         control.bandwidth.start = MIN_RATE;
         control.bandwidth.marking = plan.marking.unwrap_or_default();
         config.control = Some(control);
-        let (mut from, mut to) = (Rtp::new(config, [seed; 32]), Rtp::new(receiving, [seed + 100; 32]));
+        let (mut from, mut to) =
+            (Rtp::new(config, of_run(run, seed)), Rtp::new(receiving, of_run(run, seed + 100)));
         let (video, audio) = (
             from.add_sender(without_breaker(video_sender())).unwrap(),
             from.add_sender(without_breaker(audio_sender())).unwrap(),
@@ -83,7 +84,7 @@ impl Flow {
             to,
             video,
             audio,
-            rng: Rng::new([seed + 50; 32]),
+            rng: Rng::new(of_run(run, seed + 50)),
             rate: MIN_RATE,
             ordered: None,
             frames: 0,
@@ -174,18 +175,20 @@ pub struct World {
     /// What the forward path could carry, each second.
     pub capacities: Vec<u64>,
     acks: Vec<(u64, usize, u64)>,
+    run: u8,
 }
 
 impl World {
-    pub fn new(capacity: u64, plans: &[Plan]) -> Self {
-        let flows = (1..).zip(plans).map(|(seed, plan)| Flow::new(*plan, seed)).collect();
+    pub fn new(run: u8, capacity: u64, plans: &[Plan]) -> Self {
+        let flows = (1..).zip(plans).map(|(seed, plan)| Flow::new(*plan, run, seed)).collect();
         Self {
-            paths: [Path::new(capacity, 1), Path::new(1_000_000_000, 2)],
+            paths: [Path::new(capacity, of_run(run, 1)), Path::new(1_000_000_000, of_run(run, 2))],
             flows,
             files: Vec::new(),
             millis: 0,
             capacities: Vec::new(),
             acks: Vec::new(),
+            run,
         }
     }
 
@@ -194,9 +197,9 @@ impl World {
         let mut files = Files {
             tcp: Tcp::new(if is_short { Some(0) } else { None }),
             begins: is_short.then_some(0),
-            rng: Rng::new([seed; 32]),
+            rng: Rng::new(of_run(self.run, seed)),
             delay: 50,
-            rates: Vec::new(),
+            rates: vec![0; self.capacities.len()],
             is_short,
         };
         if is_short && !is_on {
@@ -329,6 +332,10 @@ impl World {
 }
 
 impl Files {
+    pub fn stop(&mut self) {
+        self.tcp = Tcp::new(Some(0));
+    }
+
     fn turn(&mut self, millis: u64) {
         if !self.is_short {
             return;
@@ -349,6 +356,13 @@ impl Files {
         let share = (f64::from(self.rng.below(999_999)) + 1.0) / 1_000_000.0;
         (-share.ln() * 10_000.0) as u64
     }
+}
+
+/// A seed for one of those that need some, another one in each run.
+fn of_run(run: u8, which: u8) -> [u8; 32] {
+    let mut seed = [which; 32];
+    seed[31] ^= run;
+    seed
 }
 
 /// The breaker would end what is to be measured: it opens in some of the cases.
