@@ -193,7 +193,8 @@ fn a_frame_that_the_transform_leaves_out_is_told_to_whoever_wrote_it() {
     two.session(0).set_send_transform(id, Some(Box::new(encryptor))).unwrap();
     two.negotiate(0);
     let now = two.now();
-    let frame = OutgoingFrame { bytes: &[0, 0, 0, 1, 0x65, 1, 2], ..OutgoingFrame::default() };
+    // Parameter sets that go alone.
+    let frame = OutgoingFrame { bytes: &[0, 0, 0, 1, 0x67, 1, 2], ..OutgoingFrame::default() };
     assert_eq!(two.session(0).write_frame(now, id, 0, &frame), Err(SendMediaError::LeftOut));
     two.session(0).set_send_transform(id, None).unwrap();
     assert_eq!(two.session(0).write_frame(now, id, 0, &frame), Ok(()));
