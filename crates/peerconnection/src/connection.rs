@@ -1,4 +1,5 @@
 mod media;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,9 +10,8 @@ use bytes::Bytes;
 use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
-    ChannelId, ChannelState, ConnectionState, GatheringState, IceState, InterfaceReport, MessageKind,
-    Outgoing, Received, RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats,
-    StatsReport, StreamId, TransceiverId,
+    ChannelId, ChannelState, ConnectionState, GatheringState, InterfaceReport, MessageKind, Outgoing,
+    Received, RecoveredPacket, SdpType, Session, StreamId, TransceiverId,
 };
 
 use crate::channel::Slot;
@@ -177,61 +177,6 @@ impl PeerConnection {
     /// once it is connected (`maxChannels`).
     pub fn max_channels(&self) -> Option<usize> {
         self.handle.with(|core| core.session.max_channels())
-    }
-
-    /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
-    pub fn rtp_stats(&self) -> Option<(RtpStats, Option<u64>)> {
-        self.handle.with(|core| core.session.rtp_stats())
-    }
-
-    /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.
-    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
-        self.handle.with(|core| core.session.peer_certificate().map(<[u8]>::to_vec))
-    }
-
-    /// The state of the connection as a whole.
-    pub fn connection_state(&self) -> ConnectionState {
-        self.handle.with(|core| core.session.connection_state())
-    }
-
-    /// The state of ICE, of all transports together.
-    pub fn ice_connection_state(&self) -> IceState {
-        self.handle.with(|core| core.session.ice_state())
-    }
-
-    /// The state of gathering, of all transports together.
-    pub fn ice_gathering_state(&self) -> GatheringState {
-        self.handle.with(|core| core.session.gathering_state())
-    }
-
-    /// Whether the peer takes candidates that are found later; `None` before it has said (`canTrickleIceCandidates`).
-    pub fn can_trickle_ice_candidates(&self) -> Option<bool> {
-        self.handle.with(|core| core.session.can_trickle())
-    }
-
-    /// The state of the exchange of descriptions.
-    pub fn signaling_state(&self) -> SignalingState {
-        self.handle.with(|core| core.session.signaling_state())
-    }
-
-    /// Figures of the connection.
-    pub fn stats(&self) -> Stats {
-        let now = self.handle.now();
-        self.handle.with(|core| core.session.stats(now))
-    }
-
-    /// The statistics of W3C, by ids that stay the same (`getStats`).
-    pub fn get_stats(&self) -> StatsReport {
-        let now = self.handle.now();
-        self.handle.with(|core| core.session.statistics(now))
-    }
-
-    /// Why it is connected or not: candidates, checks, errors, and what to try. It prints as a page.
-    pub fn report(&self) -> Report {
-        let now = self.handle.now();
-        let mut report = self.handle.with(|core| core.session.report(now));
-        report.interfaces = self.handle.interfaces();
-        report
     }
 
     /// Closes the connection; the peer is told. Idempotent.
