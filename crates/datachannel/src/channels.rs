@@ -253,6 +253,11 @@ impl Channels {
         self.association.set_remote_port(port);
     }
 
+    /// See [`Association::probe_packet`].
+    pub fn probe_packet(&mut self, bytes: usize) {
+        self.association.probe_packet(bytes);
+    }
+
     /// See [`Association::oversized`].
     #[must_use]
     pub fn oversized(&mut self) -> Option<usize> {

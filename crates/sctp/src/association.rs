@@ -19,6 +19,7 @@ use crate::{
 mod handshake;
 mod receive;
 mod reset;
+mod size_probe;
 mod timers;
 mod transmit;
 
@@ -73,6 +74,7 @@ pub struct Association {
     /// State Cookies that the peer found too old since the association was last up.
     stale: u32,
     heartbeat_nonce: Option<u64>,
+    size_probe: Option<Box<size_probe::SizeProbe>>,
     events: Events,
     stats: Stats,
 }
@@ -201,6 +203,7 @@ impl Association {
             errors: 0,
             stale: 0,
             heartbeat_nonce: None,
+            size_probe: None,
             events: Events::default(),
             stats: Stats::default(),
             config,
@@ -443,7 +446,7 @@ impl Association {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.size_probe_again()).min()
     }
 
     /// The next news.
@@ -456,7 +459,7 @@ impl Association {
     /// then nothing was written and nothing changed.
     pub fn poll_packet(&mut self, now: Instant, out: &mut Writer<'_>) -> bool {
         self.now = self.now.max(now);
-        if self.timers.next().is_some_and(|due| due <= self.now) {
+        if self.poll_timeout().is_some_and(|due| due <= self.now) {
             self.expire();
         }
         self.write_packet(out)
@@ -474,6 +477,7 @@ impl Association {
         }
         self.state = State::Closed;
         self.timers = Timers::default();
+        self.size_probe = None;
         self.outbound.clear();
         self.flight = Flight::new(self.local.first);
         self.resets = Resets::new(self.local.first, self.peer.first);

@@ -50,8 +50,9 @@
 //!
 //! Implemented: RFC 9260 on a single path without addresses, INIT collision and restart included; RFC 3758
 //! with both policies of RFC 7496 that WebRTC uses; the outgoing reset of RFC 6525; loss detection in the
-//! manner of RFC 8985. Answered but never asked for: the other requests of RFC 6525 (denied). Left to the
-//! caller: encryption, path MTU (`set_max_packet`), path liveness. Not implemented: multi-homing and ASCONF
+//! manner of RFC 8985; probes for one larger packet size that the caller names (RFC 8899 in part, RFC 4820). Answered but
+//! never asked for: the other requests of RFC 6525 (denied). Left to the
+//! caller: encryption, path MTU (`set_max_packet`, `probe_packet`), path liveness. Not implemented: multi-homing and ASCONF
 //! (RFC 5061), AUTH (RFC 4895), I-DATA (RFC 8260), zero checksum (RFC 9653).
 //!
 //! [RFC 9260]: https://www.rfc-editor.org/rfc/rfc9260

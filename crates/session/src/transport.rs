@@ -513,11 +513,17 @@ impl Transport {
     pub(crate) fn max_packet(&self) -> usize {
         let datagram = self.max_datagram();
         self.dtls.as_ref().map_or(datagram, |connection| {
-            // What the handshake has needed data need, too.
+            // What the handshake has needed data need, too, until larger ones are known to arrive.
             let small = self.dtls_config.small_datagram;
             let datagram = if connection.has_backed_off() { datagram.min(small) } else { datagram };
             connection.max_plaintext(datagram)
         })
+    }
+
+    /// What would be the largest packet if the handshake had not done with small datagrams, where it has.
+    pub(crate) fn packet_to_try(&self) -> Option<usize> {
+        let connection = self.dtls.as_ref().filter(|connection| connection.has_backed_off())?;
+        Some(connection.max_plaintext(self.max_datagram()))
     }
 
     /// Has DTLS tell the peer that it ends.

@@ -13,10 +13,11 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{Two, peer};
+use harness::{Two, config, near, peer};
 use proto::{Arrival, Instant, Path};
 use session::{ChannelInit, ConnectionState, Protocol, protocol_of};
 use stun::wire::{Class, Message};
+use testkit::Link;
 
 fn logged(two: &mut Two, side: usize) -> &mut Vec<(Instant, Path, Vec<u8>)> {
     let host = two.hosts[side];
@@ -27,6 +28,32 @@ fn logged(two: &mut Two, side: usize) -> &mut Vec<(Instant, Path, Vec<u8>)> {
 
 fn is_dtls((_, _, datagram): &&(Instant, Path, Vec<u8>)) -> bool {
     datagram.first().is_some_and(|first| protocol_of(*first) == Protocol::Dtls)
+}
+
+/// RFC 8261 §5: a handshake of which much was lost, or all that was large, is done with small datagrams. Data are in larger ones as
+/// soon as those are known to arrive.
+#[test]
+fn data_are_in_large_datagrams_as_soon_as_those_arrive() {
+    for widens in [true, false] {
+        let narrow = Link { mtu: 600, ..near() };
+        let mut two = Two::with([config(0), config(1)], narrow);
+        let channel = two.connect();
+        if widens {
+            two.mend();
+        }
+        two.run(Duration::from_secs(30), |_| false);
+        logged(&mut two, 0).clear();
+        two.send(0, channel, vec![7; 50_000]);
+        let other = two.incoming(1);
+        assert!(
+            two.run(Duration::from_secs(30), |two| two.messages(1, other).len() == 1),
+            "{}",
+            two.reports()
+        );
+        let longest = logged(&mut two, 0).iter().filter(is_dtls).map(|(_, _, datagram)| datagram.len()).max();
+        let longest = longest.unwrap();
+        assert!(if widens { longest > 1100 } else { longest <= 572 }, "{longest} bytes, {widens}");
+    }
 }
 
 /// THREATS I8: nothing of a handshake leaves before a check on that very path was answered.
@@ -94,7 +121,7 @@ fn without_consent_nothing_is_sent() {
         two.run(Duration::from_millis(3000 + 250 * phase), |_| false);
         logged(&mut two, 0).clear();
         // The peer can be heard, and does not hear: its data alone is no consent.
-        let dead = testkit::Link { loss: 1.0, ..testkit::Link::default() };
+        let dead = Link { loss: 1.0, ..Link::default() };
         let (hosts, near) = (two.hosts, harness::near());
         two.world.network.set_links(hosts[0], dead, near.clone());
         let cut_at = two.now();

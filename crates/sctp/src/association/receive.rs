@@ -309,8 +309,15 @@ impl Association {
     }
 
     fn handle_heartbeat_ack(&mut self, info: &[u8]) -> Result<(), Discard> {
-        let nonce = self.heartbeat_nonce.ok_or(Discard::UnexpectedChunk)?;
         let parameters = Parameters::decode(info)?;
+        let proves_size = parameters.iter().any(|parameter| {
+            matches!(parameter, Parameter::Unknown { kind: 1, value } if self.is_size_proved(value))
+        });
+        if proves_size {
+            self.answered();
+            return Ok(());
+        }
+        let nonce = self.heartbeat_nonce.ok_or(Discard::UnexpectedChunk)?;
         let answered = parameters.iter().any(|parameter| {
             matches!(parameter, Parameter::Unknown { kind: 1, value } if value == nonce.to_be_bytes())
         });

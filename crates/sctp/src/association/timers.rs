@@ -108,6 +108,7 @@ impl Association {
         if expired(&mut self.timers.heartbeat, now) {
             self.heartbeat_due();
         }
+        self.expire_size_probe();
         if expired(&mut self.timers.idle, now) && self.inbound.is_idle() && self.flight.is_empty() {
             self.inbound.release_memory();
             self.outbound.release_memory();

@@ -171,7 +171,7 @@ impl Association {
             }
             return written;
         }
-        self.is_connected() && self.write_long_heartbeat_ack(out)
+        self.is_connected() && (self.write_long_heartbeat_ack(out) || self.write_size_probe(out))
     }
 
     /// One that leaves too little room for anything else.
@@ -584,7 +584,7 @@ fn put_error(out: &mut Writer<'_>, cause: &Cause) -> Result<(), NoSpace> {
     Chunk::Error { causes }.encode(out)
 }
 
-fn put_heartbeat(out: &mut Writer<'_>, nonce: u64) -> Result<(), NoSpace> {
+pub(super) fn put_heartbeat(out: &mut Writer<'_>, nonce: u64) -> Result<(), NoSpace> {
     let mut memory = [0; 12];
     let mut info = Writer::new(&mut memory);
     (Parameter::Unknown { kind: HEARTBEAT_INFO, value: &nonce.to_be_bytes() }).encode(&mut info)?;

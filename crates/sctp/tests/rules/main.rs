@@ -17,6 +17,7 @@ mod congestion;
 mod ending;
 mod handshaking;
 mod losses;
+mod packet_size;
 mod partial_reliability;
 mod receiving;
 mod sending;
