@@ -122,7 +122,7 @@ fn without_consent_nothing_is_sent() {
         logged(&mut two, 0).clear();
         // The peer can be heard, and does not hear: its data alone is no consent.
         let dead = Link { loss: 1.0, ..Link::default() };
-        let (hosts, near) = (two.hosts, harness::near());
+        let (hosts, near) = (two.hosts, near());
         two.world.network.set_links(hosts[0], dead, near.clone());
         let cut_at = two.now();
         let mut failed_at = None;
