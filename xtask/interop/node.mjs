@@ -42,9 +42,10 @@ const stacks = {
     unsupported: ['media', 'rollback', 'certificate', 'stop_media'],
   }),
   libwebrtc: () => {
-    const { RTCPeerConnection, nonstandard } = packages('@roamhq/wrtc');
+    const { RTCPeerConnection, RTCRtpReceiver, nonstandard } = packages('@roamhq/wrtc');
     return {
       RTCPeerConnection,
+      getCapabilities: (kind) => RTCRtpReceiver.getCapabilities(kind),
       getTrack: async (kind) => synthetic(nonstandard, kind),
       unsupported: ['certificate', 'simulcast'],
     };
