@@ -10,8 +10,8 @@ use net::Clock;
 use proto::{Arrival, Instant};
 use session::{
     ChannelId, ChannelState, ConnectionState, GatheringState, IceState, InterfaceReport, MessageKind,
-    Outgoing, Received, RecoveredPacket, Report, RtpStats, SdpType, Session, SignalingState, Stats,
-    StatsReport, StreamId, TransceiverId,
+    Outgoing, Received, RecoveredPacket, Report, SdpType, Session, SignalingState, Stats, StatsReport,
+    StreamId, TransceiverId,
 };
 
 use crate::channel::Slot;
@@ -177,11 +177,6 @@ impl PeerConnection {
     /// once it is connected (`maxChannels`).
     pub fn max_channels(&self) -> Option<usize> {
         self.handle.with(|core| core.session.max_channels())
-    }
-
-    /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
-    pub fn rtp_stats(&self) -> Option<(RtpStats, Option<u64>)> {
-        self.handle.with(|core| core.session.rtp_stats())
     }
 
     /// The certificate that the peer has shown and proved to own, DER; `None` before DTLS is up.

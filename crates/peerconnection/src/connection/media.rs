@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use session::{MediaKind, SectionParameters, TransceiverId, TransceiverInit};
+use session::{MediaKind, RtpStats, SectionParameters, TransceiverId, TransceiverInit};
 
 use super::{Core, PeerConnection};
 use crate::transceiver::MediaSlot;
@@ -10,6 +10,11 @@ use crate::waiting::Waiting;
 use crate::{Error, Transceiver};
 
 impl PeerConnection {
+    /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
+    pub fn rtp_stats(&self) -> Option<(RtpStats, Option<u64>)> {
+        self.handle.with(|core| core.session.rtp_stats())
+    }
+
     /// Has something to send (`addTrack`), which belongs to these streams: by a transceiver that has nothing to send and never
     /// had, or by a new one, which the next exchange of descriptions agrees upon.
     ///
