@@ -1,5 +1,6 @@
 //! SFrame (RFC 9605) as a transform of frames: servers that forward them cannot read them.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crypto::Provider;
@@ -24,9 +25,9 @@ pub struct FrameEncryptor {
     provider: &'static dyn Provider,
     tag_len: usize,
     /// What is encrypted where it lies, of a frame that is encrypted as a whole.
-    text: Vec<u8>,
+    text: Scratch,
     /// What takes its place.
-    wrapped: Vec<u8>,
+    wrapped: Scratch,
 }
 
 impl FrameEncryptor {
@@ -55,8 +56,8 @@ impl FrameEncryptor {
             sender: Arc::new(Mutex::new(sender)),
             provider,
             tag_len: suite.tag_len(),
-            text: Vec::new(),
-            wrapped: Vec::new(),
+            text: Scratch::default(),
+            wrapped: Scratch::default(),
         })
     }
 
@@ -73,7 +74,7 @@ impl FrameEncryptor {
 impl FrameEncryptor {
     /// Encrypts all of the frame, and leaves one of the same structure that holds it.
     fn wrap(&mut self, structure: Structure, bytes: &mut Vec<u8>) -> bool {
-        let Self { sender, tag_len, text, wrapped, .. } = self;
+        let Self { sender, tag_len, text: Scratch(text), wrapped: Scratch(wrapped), .. } = self;
         let Some(visible) = structure.visible(bytes) else { return false };
         text.clear();
         text.resize(HEADER_ROOM, 0);
@@ -119,7 +120,7 @@ pub struct FrameDecryptor {
     receiver: Arc<Mutex<Receiver>>,
     tag_len: usize,
     /// What a frame holds that was encrypted as a whole.
-    content: Vec<u8>,
+    content: Scratch,
 }
 
 impl FrameDecryptor {
@@ -135,7 +136,11 @@ impl FrameDecryptor {
         config: ReceiverConfig,
     ) -> Self {
         let receiver = Receiver::new(provider, suite, config);
-        Self { receiver: Arc::new(Mutex::new(receiver)), tag_len: suite.tag_len(), content: Vec::new() }
+        Self {
+            receiver: Arc::new(Mutex::new(receiver)),
+            tag_len: suite.tag_len(),
+            content: Scratch::default(),
+        }
     }
 
     /// Adds a key, or puts it in the place of the one with that name.
@@ -162,9 +167,10 @@ impl FrameDecryptor {
     /// Puts the frame that it holds in place of another one.
     fn unwrap(&mut self, structure: Structure, bytes: &mut Vec<u8>) -> bool {
         // One that holds nothing is counted as what it is, too.
-        let visible = structure.unwrap(bytes, &mut self.content);
+        let Scratch(content) = &mut self.content;
+        let visible = structure.unwrap(bytes, content);
         let visible = visible.as_ref().map_or(&[][..], Visible::bytes);
-        let opened = lock(&self.receiver).decrypt(visible, &mut self.content).map(|opened| {
+        let opened = lock(&self.receiver).decrypt(visible, content).map(|opened| {
             bytes.clear();
             bytes.extend_from_slice(opened.plaintext);
         });
@@ -187,6 +193,22 @@ impl EncodedTransform for FrameDecryptor {
         bytes.copy_within(start..start.saturating_add(len), clear);
         bytes.truncate(clear.saturating_add(len));
         true
+    }
+}
+
+/// Memory that is used again and again, and holds what frames say: it is never shown, and each clone has its own.
+#[derive(Default)]
+struct Scratch(Vec<u8>);
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scratch")
     }
 }
 
@@ -354,5 +376,19 @@ mod tests {
                 assert!(!decryptor.transform(&frame(codec), &mut nothing.clone()));
             }
         }
+    }
+
+    #[test]
+    fn what_frames_say_is_not_shown_and_clones_have_none_of_it() {
+        let (mut encryptor, mut decryptor) = pair(CipherSuite::Aes128GcmSha256_128);
+        for _ in 0..3 {
+            let mut bytes = [&[0, 0, 0, 1, 0x65, 1, 2, 3, 4][..], &[171; 50]].concat();
+            assert!(encryptor.transform(&frame(Codec::H264), &mut bytes));
+            assert!(decryptor.transform(&frame(Codec::H264), &mut bytes));
+        }
+        let shown = format!("{encryptor:?} {decryptor:?}");
+        assert!(!shown.contains("171, 171"), "{shown}");
+        assert!(!encryptor.wrapped.0.is_empty() && !decryptor.content.0.is_empty());
+        assert!(encryptor.clone().wrapped.0.is_empty() && decryptor.clone().content.0.is_empty());
     }
 }

@@ -187,7 +187,7 @@ impl Association {
             rng,
             cookie_key: cookie::key(&derive_seed(&seed, "sctp cookie")),
             tie_tags,
-            max_packet: config.max_packet,
+            max_packet: largest_packet(config.max_packet),
             local,
             peer,
             inbound: Inbound::new(&config, peer.first),
@@ -213,7 +213,7 @@ impl Association {
     /// The largest packet to write from now on, in bytes. Fragments that were sent before keep their size:
     /// see [`oversized`](Self::oversized). At least 128; rounded down to a multiple of four.
     pub fn set_max_packet(&mut self, bytes: usize) {
-        self.max_packet = bytes.clamp(MIN_PACKET, MAX_PACKET) & !3;
+        self.max_packet = largest_packet(bytes);
         self.congestion.set_packet(self.max_packet);
     }
 
@@ -512,6 +512,11 @@ impl Association {
             self.outbound.abandon_begun(stream);
         }
     }
+}
+
+/// What all packets can be as large as: chunks are padded.
+fn largest_packet(bytes: usize) -> usize {
+    bytes.clamp(MIN_PACKET, MAX_PACKET) & !3
 }
 
 const MIN_PACKET: usize = 128;

@@ -11,7 +11,7 @@ pub struct Config {
     /// The peer's port; 5000.
     pub remote_port: u16,
     /// Bytes of the largest packet until `set_max_packet` says otherwise: 1,280 bytes of IPv6 less IP, UDP
-    /// and DTLS headers, and some; 1,188.
+    /// and DTLS headers, and some; 1,188. It has the same limits as there.
     pub max_packet: usize,
     /// Bytes that are buffered for the reader, overhead included, and announced as a_rwnd, which INIT and INIT ACK never
     /// have below 1,500 (RFC 9260 §3.3.2); 1 MiB.

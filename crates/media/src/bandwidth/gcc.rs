@@ -26,8 +26,9 @@ use crate::{SentPacket, Told};
 /// ```
 ///
 /// Where it goes beyond the draft: the rate comes back after a cut as a CUBIC window does (RFC 9438), the cut is the deeper the longer
-/// the queue is, a cut is judged by what becomes of the queue, so that a part of the path is kept where others fill it, losses are judged by whether they go with the rate, as the second loss-based estimator of libwebrtc does, and marks
-/// of L4S are answered in proportion (RFC 8257, RFC 9331).
+/// the queue is, a cut is judged by what becomes of the queue, so that a part of the path is kept where others fill it, losses are
+/// judged by whether they go with the rate, as the second loss-based estimator of libwebrtc does, and marks of L4S are answered in
+/// proportion (RFC 8257, RFC 9331).
 ///
 /// It keeps as many numbers as are written here, however much is sent, and allocates nothing once there was feedback, and a first cut of the rate.
 #[derive(Clone, Debug)]

@@ -33,8 +33,10 @@ pub(super) struct Rivals {
     /// When a cut was made last to see whether they are there still.
     checked: Instant,
     is_short: bool,
-    /// When the queue was not short last, and at which rate it was, before there were rivals.
+    /// When the queue was not short last.
     long: Instant,
+    /// When it was short last, before there were rivals, and at which rate.
+    short: Instant,
     rate: f64,
     /// The least queue since the last judgement.
     floor: f64,
@@ -101,6 +103,7 @@ impl Rivals {
         checked: Instant::from_nanos(0),
         is_short: false,
         long: Instant::from_nanos(0),
+        short: Instant::from_nanos(0),
         rate: 0.0,
         floor: f64::INFINITY,
         falls: Falls { top: 0.0, at: Instant::from_nanos(0), last: None },
@@ -152,17 +155,19 @@ impl Rivals {
                 (self.are_there, self.vain, self.went) = (false, 0, Some(now));
             }
         } else {
-            self.rate = seen.rate;
+            (self.short, self.rate) = (now, seen.rate);
         }
         let are_there = self.are_there;
         let cut = self.cut.as_mut()?;
+        let acts = cut.at + REACTION;
         if !are_there && !cut.is_seen && seen.sent - cut.at > TOO_SOON {
             cut.is_seen = true;
-            if seen.queue < cut.queue * PASSED {
+            if seen.sent < acts && seen.queue < cut.queue * PASSED {
                 return Some(Finding::Passed(self.cut.take()?.before));
             }
         }
-        let acts = cut.at + REACTION;
+        // Beside rivals a loss counts from the cut on: it is a reason for that.
+        cut.has_losses |= seen.is_lost && (are_there || seen.sent >= acts);
         if seen.sent < acts {
             cut.most = cut.most.max(seen.queue);
             cut.least = cut.most;
@@ -171,7 +176,6 @@ impl Rivals {
         if cut.sent.is_none() {
             cut.sent = Some(self.sent.rate(seen.sent));
         }
-        cut.has_losses |= seen.is_lost;
         cut.least = cut.least.min(seen.queue);
         if seen.sent - acts < SPAN {
             return None;
@@ -186,12 +190,14 @@ impl Rivals {
         let fell = cut.most - cut.least;
         let expected = (1.0 - cut.kept) * span;
         if self.are_there {
-            if fell > expected.min(cut.most) * OURS {
+            // A cut of which hardly anything is expected shows nothing.
+            if expected > MIN_EXPECTED && fell > expected.min(cut.most) * OURS {
                 let next = Cut::new(now, seen.queue, cut.kept, cut.before);
-                self.cut = Some(Cut { is_check: cut.is_check, rounds: cut.rounds.saturating_add(1), ..next });
+                let (is_check, has_losses) = (cut.is_check, cut.has_losses);
+                self.cut = Some(Cut { is_check, has_losses, rounds: cut.rounds.saturating_add(1), ..next });
                 return None;
             }
-            return cut.is_check.then_some(Finding::Stay(cut.before));
+            return (cut.is_check && !cut.has_losses).then_some(Finding::Stay(cut.before));
         }
         let expected = expected.min(cut.most - self.floor);
         self.floor = seen.queue;
@@ -210,7 +216,9 @@ impl Rivals {
         self.vain = self.vain.saturating_add(1);
         self.are_there = self.vain >= enough;
         self.checked = now;
-        self.are_there.then_some(Finding::Come(self.rate))
+        // What the path has carried long ago it need not carry now.
+        let rate = if now - self.short < RATE_MEMORY { self.rate } else { seen.rate };
+        self.are_there.then_some(Finding::Come(rate))
     }
 }
 
@@ -294,6 +302,8 @@ const OURS: f64 = 0.7;
 /// So many in a row say that there are rivals, and one does for so long after some were there.
 const ENOUGH: u8 = 2;
 const MEMORY: Duration = Duration::from_secs(30);
+/// For so long it is taken for what the path carries at which rate the queue was short.
+const RATE_MEMORY: Duration = Duration::from_secs(60);
 /// Fewer milliseconds cannot be told from jitter. What is not followed is nevertheless in vain where so many are expected.
 const MIN_EXPECTED: f64 = 15.0;
 const MUCH: f64 = 60.0;
@@ -424,6 +434,56 @@ mod tests {
         run.cut(0.8);
         let found = run.pass(400, -100.0);
         assert!(matches!(found[..], [Finding::Passed(course)] if course.rate() > 499_999.0), "{found:?}");
+    }
+
+    #[test]
+    fn what_has_become_shorter_since_a_cut_could_act_has_not_passed_by_itself() {
+        let mut run = Run::new();
+        run.pass(1000, 40.0);
+        run.cut(0.8);
+        // Nothing was sent for a while, or nothing was told of it.
+        run.now += Duration::from_millis(450);
+        run.queue = 20.0;
+        let found = run.pass(50, 0.0);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn the_rate_of_long_ago_is_not_taken_up_again() {
+        let mut run = Run::new();
+        run.sent = 1e7;
+        run.pass(1000, 0.0);
+        // Less is carried since, and the queue was never short.
+        (run.sent, run.queue) = (300_000.0, 100.0);
+        run.pass(60_000, 0.0);
+        run.cut_in_vain();
+        let found = run.cut_in_vain();
+        assert!(matches!(found[..], [Finding::Come(rate)] if rate <= 300_000.0), "{found:?}");
+    }
+
+    #[test]
+    fn a_cut_that_cannot_be_seen_in_the_queue_holds_nothing_for_long() {
+        let mut run = Run::with_rivals();
+        run.cut(1.0);
+        for _ in 0..10 {
+            run.pass(50, 40.0);
+            run.pass(50, -40.0);
+        }
+        assert!(
+            !run.rivals.is_watching(),
+            "what arrived was no more than may be sent since, and the queue trembles"
+        );
+    }
+
+    #[test]
+    fn what_a_small_cut_has_taken_is_not_given_back_where_something_is_lost() {
+        let mut run = Run::with_rivals();
+        run.rivals.handle_check(run.now, run.queue, 0.85, DelayBased::new(1, 2, 3).course());
+        // It left before, so that nothing else answers it.
+        run.is_lost = true;
+        run.pass(100, 0.0);
+        run.is_lost = false;
+        assert!(run.pass(900, 0.0).is_empty() && run.rivals.are_there());
     }
 
     #[test]

@@ -86,7 +86,8 @@ pub enum ReceiverEvent {
 ///
 /// Packets go in by [`handle_rtp`](Self::handle_rtp), after they were authenticated. A stream is found by its source, and a source
 /// that is new is bound by what its first packets say, in this order: that it was announced ([`announce`](Self::announce)), its
-/// name in a header extension (RFC 8852), and its payload type. A source that was announced has its name from its first packet. A stream's source may change; a source is never of two streams.
+/// name in a header extension (RFC 8852), and its payload type. A source that was announced has its name from its first packet. A
+/// stream's source may change; a source is never of two streams.
 ///
 /// Frames come out by [`poll_frame`](Self::poll_frame), or packets at once where the configuration says so, those that were
 /// recovered by [`poll_recovered`](Self::poll_recovered), and numbers without media by [`poll_omitted`](Self::poll_omitted). What is to

@@ -202,8 +202,9 @@ impl Association {
             let mut sack = self.ack.pending && self.write_sack(out, end);
             let due = self.ack.due;
             let mut data = self.write_data(out, start, end);
-            if sack && !due && !data && self.flight.next_lost().is_some() {
-                // What is sent again keeps its size, and may fill the packet: a SACK that can wait does not hold it up.
+            if sack && !due && !data && (self.flight.next_lost().is_some() || self.can_go_on()) {
+                // What is sent again keeps its size, as what may be lost does, and may fill the packet: a SACK that can wait does
+                // not hold it up.
                 out.truncate(before_sack);
                 sack = false;
                 data = self.write_data(out, start, end);

@@ -313,6 +313,37 @@ fn what_may_be_lost_is_not_divided_where_a_packet_holds_it() {
     }
 }
 
+/// An acknowledgement that can wait does not take the room of a message that is not divided: it would hold it up until it is due,
+/// and every other stream behind it.
+#[test]
+fn what_is_not_divided_does_not_wait_for_an_acknowledgement_to_be_due() {
+    let mut victim = Victim::new(Config::default());
+    unreliable(&mut victim, true);
+    victim.give(&victim.message(0, 0, 0, b"acknowledged at once")).unwrap();
+    victim.sent();
+    victim.give(&victim.message(1, 0, 1, b"and later")).unwrap();
+    assert!(victim.sent().is_empty(), "it is not due");
+    send(&mut victim, 1160);
+    let sent = victim.sent();
+    assert_eq!(data(&sent).iter().map(|data| data.payload.len()).collect::<Vec<_>>(), [1160]);
+}
+
+/// Packets whose largest size is no multiple of four hold no more than those of the multiple below.
+#[test]
+fn what_is_not_divided_leaves_whatever_the_largest_packet_is() {
+    for max_packet in 1188..1192 {
+        for bytes in 1157..1166 {
+            let mut config = Config::default();
+            config.max_packet = max_packet;
+            let mut victim = Victim::new(config);
+            unreliable(&mut victim, true);
+            send(&mut victim, bytes);
+            let sent: usize = data(&victim.sent()).iter().map(|data| data.payload.len()).sum();
+            assert_eq!(sent, bytes, "{max_packet}");
+        }
+    }
+}
+
 /// RFC 3758 §3.4, §4.1: a message that expires before anything of it was sent takes no TSN, and nobody is told.
 #[test]
 fn a_message_that_expires_before_it_is_sent_leaves_no_trace() {

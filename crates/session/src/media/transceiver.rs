@@ -171,6 +171,8 @@ pub(crate) enum TrackNews {
     #[default]
     None,
     Came,
+    /// It is known, and belongs to a further stream: told as if it came.
+    Joined,
     Went,
     /// It went, and has come again.
     Returned,
@@ -216,7 +218,7 @@ impl Transceiver {
                 self.news = if has_gone { TrackNews::Returned } else { TrackNews::Came };
             }
             (true, false) => self.track_goes(),
-            (true, true) if joins && self.news == TrackNews::None => self.news = TrackNews::Came,
+            (true, true) if joins && self.news == TrackNews::None => self.news = TrackNews::Joined,
             (true, true) | (false, false) => {}
         }
         self.association.fired = Some(direction);

@@ -291,7 +291,7 @@ impl Negotiation {
                     if is_accepted { SectionKind::Media(id) } else { SectionKind::Refused(id) }
                 }
                 (None, Some(kind)) if is_accepted => {
-                    let kept = self.take_replaced(replaced, kind, &mid);
+                    let kept = self.take_replaced(replaced, (kind, &mid), &media, seed);
                     let id = kept.unwrap_or_else(|| self.associate(kind, &media, seed));
                     self.take_offered(id, &media, &mid, true, seed);
                     SectionKind::Media(id)
@@ -323,8 +323,9 @@ impl Negotiation {
     fn take_replaced(
         &mut self,
         replaced: &Replaced,
-        kind: MediaKind,
-        mid: &Option<String>,
+        (kind, mid): (MediaKind, &Option<String>),
+        media: &Media<'_>,
+        seed: &Secret<32>,
     ) -> Option<TransceiverId> {
         let is_it = |(name, id): &&(Option<String>, TransceiverId)| {
             let waits = |it: &Transceiver| it.kind == kind && it.association.section.is_none();
@@ -332,6 +333,12 @@ impl Negotiation {
         };
         let (_, id) = replaced.made.iter().find(is_it)?;
         self.before.iter_mut().for_each(|before| before.made.push(*id));
+        let named = self.transceiver(*id).into_iter().flat_map(|it| &it.association.encodings);
+        let named: Vec<Rid> = named.filter_map(|encoding| encoding.wanted.rid).collect();
+        // Layers have names only where the earlier offer has asked for them.
+        if !named.is_empty() && named != simulcast(media, StreamDirection::Recv) {
+            self.set_encodings(*id, vec![SendEncoding::default()], seed);
+        }
         Some(*id)
     }
 
@@ -346,7 +353,8 @@ impl Negotiation {
         }
         for (id, streams) in &replaced.told {
             let Some(transceiver) = self.transceiver_mut(*id) else { continue };
-            if transceiver.news == TrackNews::Returned && transceiver.association.remote_streams == *streams {
+            let is_repeated = matches!(transceiver.news, TrackNews::Returned | TrackNews::Joined);
+            if is_repeated && transceiver.association.remote_streams == *streams {
                 transceiver.news = TrackNews::None;
             }
         }

@@ -185,7 +185,7 @@ impl Session {
         if let Some(transceiver) = untold {
             let id = transceiver.id;
             return match std::mem::take(&mut transceiver.news) {
-                TrackNews::Came => Some(Event::Track(id)),
+                TrackNews::Came | TrackNews::Joined => Some(Event::Track(id)),
                 TrackNews::Returned => {
                     transceiver.news = TrackNews::Came;
                     Some(Event::TrackRemoved(id))

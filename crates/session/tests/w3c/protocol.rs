@@ -299,6 +299,34 @@ fn simulcast_that_is_wanted_is_answered_and_offered_again_also_when_it_rests() {
     }
 }
 
+/// Layers that the first offer asks for are not kept where the second asks for others, or for none.
+#[test]
+fn an_offer_that_replaces_another_asks_for_its_own_layers() {
+    let asking = |rids: &str| {
+        let lines: String = rids.split(';').map(|rid| format!("a=rid:{rid} recv\r\n")).collect();
+        let wanted =
+            if rids.is_empty() { String::new() } else { format!("{lines}a=simulcast:recv {rids}\r\n") };
+        parse(&foreign(&video(9, &format!("{SETUP}{wanted}"))).replace("a=sendonly", "a=recvonly"))
+    };
+    let mut session = fresh(0);
+    session.set_remote(epoch(), SdpType::Offer, asking("foo;bar;baz")).unwrap();
+    let id = only(&session);
+    session.set_direction(epoch(), id, Direction::SendOnly).unwrap();
+    for (rids, scales) in
+        [("foo;baz", vec![2.0, 1.0]), ("", vec![1.0]), ("one;two;three", vec![4.0, 2.0, 1.0])]
+    {
+        session.set_remote(epoch(), SdpType::Offer, asking(rids)).unwrap();
+        assert_eq!(only(&session), id);
+        let wanted = session.transceiver(id).unwrap().encodings.iter().map(|encoding| &encoding.wanted);
+        let (names, known): (Vec<_>, Vec<_>) =
+            wanted.map(|wanted| (wanted.rid, wanted.scale_resolution_down_by.unwrap())).unzip();
+        let names: Vec<String> = names.into_iter().flatten().map(|rid| rid.as_str().to_owned()).collect();
+        assert_eq!((names.join(";"), known), (rids.to_owned(), scales));
+    }
+    let (_, answer) = session.make_local(epoch()).unwrap();
+    assert_eq!(lines(&answer.to_string(), "a=simulcast:"), ["a=simulcast:send one;two;three"]);
+}
+
 #[test]
 fn payload_types_are_none_that_rtcp_needs() {
     let mut session = fresh(0);

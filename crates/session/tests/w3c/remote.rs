@@ -55,6 +55,24 @@ fn an_offer_that_replaces_another_keeps_its_transceivers() {
     assert_eq!((b.transceivers().count(), tracks(&mut b)), (0, vec![]));
 }
 
+/// A track that is told of already, as one of the same streams, is not told of again, although a rollback lies between.
+#[test]
+fn an_offer_that_replaces_another_tells_of_no_stream_twice() {
+    let [mut a, mut b] = both();
+    let ours = track(&mut a, MediaKind::Audio, &["s"]);
+    negotiate(&mut a, &mut b);
+    let theirs = only(&b);
+    assert_eq!(tracks(&mut b), [(theirs, true)]);
+    a.set_streams(epoch(), ours, vec!["t".to_owned()]).unwrap();
+    let next = offer(&mut a);
+    for told in [vec![(theirs, true)], vec![], vec![]] {
+        b.set_remote(epoch(), SdpType::Offer, next.clone()).unwrap();
+        assert_eq!(tracks(&mut b), told);
+    }
+    b.rollback(epoch()).unwrap();
+    assert_eq!(tracks(&mut b), [(theirs, true)], "it is of the former stream again");
+}
+
 #[test]
 fn answers_belong_to_offers() {
     let [mut a, mut b] = both();

@@ -286,3 +286,25 @@ fn streams_are_read_from_what_the_peer_names() {
         assert_eq!(states(&mut b), []);
     }
 }
+
+/// That it joins another stream, which was not read yet, does not hide that it goes.
+#[test]
+fn a_known_track_that_joins_a_stream_and_goes_is_told_to_go() {
+    for is_stopped in [false, true] {
+        let [mut a, mut b] = both();
+        let ours = track(&mut a, MediaKind::Audio, &["s"]);
+        negotiate(&mut a, &mut b);
+        let theirs = only(&b);
+        assert_eq!(tracks(&mut b), [(theirs, true)]);
+        a.set_streams(epoch(), ours, vec!["s".to_owned(), "t".to_owned()]).unwrap();
+        let answered = answer(&mut b, offer(&mut a));
+        a.set_remote(epoch(), SdpType::Answer, answered).unwrap();
+        if is_stopped {
+            a.stop_transceiver(epoch(), ours).unwrap();
+        } else {
+            a.remove_track(epoch(), ours).unwrap();
+        }
+        negotiate(&mut a, &mut b);
+        assert_eq!(tracks(&mut b), [(theirs, false)]);
+    }
+}
