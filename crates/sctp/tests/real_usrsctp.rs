@@ -324,9 +324,13 @@ impl Peer {
 
     /// The figures that it prints when it has read to the end.
     fn output(&mut self) -> Option<String> {
-        std::thread::sleep(Duration::from_secs(1));
+        let told = self.told.take()?;
+        let began = Clock::now();
+        while !told.is_finished() && began.elapsed() < LIMIT {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.stop();
-        self.told.take()?.join().unwrap()
+        told.join().unwrap()
     }
 
     /// The SCTP port that the first packet comes from.
