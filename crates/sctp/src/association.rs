@@ -446,7 +446,7 @@ impl Association {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.size_probe_again()).min()
+        proto::sooner(self.timers.next(), self.size_probe_again())
     }
 
     /// The next news.

@@ -43,13 +43,12 @@ impl Association {
 
     /// A packet of its own; `false` if none is due or there is no room for it.
     pub(super) fn write_size_probe(&mut self, out: &mut Writer<'_>) -> bool {
-        let start = out.len();
-        let tag = self.peer.tag;
-        let rto = self.round_trip.rto(&self.config);
-        let Some(probe) = self.size_probe.as_mut().filter(|probe| probe.is_due && probe.bytes <= out.room())
-        else {
+        let Some(probe) = &mut self.size_probe else { return false };
+        if !probe.is_due || probe.bytes > out.room() {
             return false;
-        };
+        }
+        let (start, tag) = (out.len(), self.peer.tag);
+        let rto = self.round_trip.rto(&self.config);
         let written = begin_packet(out, self.config.local_port, self.config.remote_port, tag)
             .and_then(|()| put_heartbeat(out, probe.nonce))
             .and_then(|()| {
