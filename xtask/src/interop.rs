@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, root, run as run_command};
+use crate::command::{cargo, exists, root, run as run_command};
 
 /// The few minutes of it that run with every change.
 pub(crate) fn in_ci() -> Vec<String> {
@@ -100,6 +100,9 @@ pub(crate) fn run(peer: &str, scenarios: &[String]) -> Result {
 
 /// Another browser, with a few seconds for each.
 pub(crate) fn run_firefox_in_ci() -> Result {
+    if is_possible() && !exists("firefox-esr") {
+        return Err("firefox-esr is missing: `apt-get install firefox-esr`".into());
+    }
     let scenarios = ["dc-basic", "audio-opus", "video-vp8", "simulcast"];
     run("firefox", &scenarios.map(str::to_owned))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use connectivity::Connectivity;
 use crypto::{Secret, derive_seed};
+use datachannel::Channels;
 use proto::{Batch, Instant, Path, Transmit, Writer, sooner};
 
 use crate::fingerprint::Fingerprints;
@@ -509,21 +510,18 @@ impl Transport {
         self.connectivity.max_datagram().min(MAX_DATAGRAM)
     }
 
-    /// The largest packet that fits into one record in one datagram.
-    pub(crate) fn max_packet(&self) -> usize {
-        let datagram = self.max_datagram();
-        self.dtls.as_ref().map_or(datagram, |connection| {
-            // What the handshake has needed data need, too, until larger ones are known to arrive.
-            let small = self.dtls_config.small_datagram;
-            let datagram = if connection.has_backed_off() { datagram.min(small) } else { datagram };
-            connection.max_plaintext(datagram)
-        })
-    }
-
-    /// What would be the largest packet if the handshake had not done with small datagrams, where it has.
-    pub(crate) fn packet_to_try(&self) -> Option<usize> {
-        let connection = self.dtls.as_ref().filter(|connection| connection.has_backed_off())?;
-        Some(connection.max_plaintext(self.max_datagram()))
+    /// Has the channels make packets that fit into one record in one datagram. Where the handshake had to do with small ones, so
+    /// have data, until the usual size is known to arrive.
+    pub(crate) fn size_packets(&self, channels: &mut Channels) {
+        let usual = self.max_datagram();
+        let Some(connection) = &self.dtls else { return channels.set_max_packet(usual) };
+        let usual_packet = connection.max_plaintext(usual);
+        if connection.has_backed_off() {
+            channels.set_max_packet(connection.max_plaintext(usual.min(self.dtls_config.small_datagram)));
+            channels.probe_packet(usual_packet);
+        } else {
+            channels.set_max_packet(usual_packet);
+        }
     }
 
     /// Has DTLS tell the peer that it ends.

@@ -20,8 +20,8 @@ pub(super) struct SizeProbe {
 }
 
 impl Association {
-    /// Has packets of so many bytes, 1,500 at most, tried up to ten times within some minutes: once one is answered, packets may be as large. Until
-    /// then they are as [`set_max_packet`](Self::set_max_packet) says, and what is lost of tries harms nothing.
+    /// Has packets of so many bytes tried, 1,500 at most, up to ten times within some minutes: once one is answered, packets may be
+    /// as large. Until then they are as [`set_max_packet`](Self::set_max_packet) says, and what is lost of tries harms nothing.
     pub fn probe_packet(&mut self, bytes: usize) {
         let bytes = bytes.min(PADDING.len()) & !3;
         if bytes > self.max_packet {
@@ -58,6 +58,7 @@ impl Association {
             })
             .and_then(|()| finish_packet(out, start));
         if written.is_err() {
+            out.truncate(start);
             return false;
         }
         probe.is_due = false;

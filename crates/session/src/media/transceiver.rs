@@ -248,6 +248,14 @@ impl Transceiver {
         config.extensions(self.kind).map(|extension| extension.kind).filter(is_wanted)
     }
 
+    /// Of the layers that encodings were to have in themselves, those that no codec has which was agreed upon cannot be had.
+    pub(crate) fn forget_layers_that_none_has(&mut self, negotiated: &Negotiated) {
+        for encoding in &mut self.association.encodings {
+            let mode = &mut encoding.wanted.scalability_mode;
+            *mode = mode.filter(|mode| negotiated.send.iter().any(|codec| mode.is_of(&codec.name)));
+        }
+    }
+
     /// The SSRCs that it sends with.
     pub(crate) fn ssrcs(&self) -> impl Iterator<Item = Ssrc> + '_ {
         self.association.encodings.iter().flat_map(|encoding| [encoding.ssrc, encoding.rtx])

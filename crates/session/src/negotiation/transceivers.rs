@@ -256,6 +256,9 @@ impl Negotiation {
         self.avoid(&negotiated.remote_sources, context.seed);
         let Some(transceiver) = self.transceiver_mut(id) else { return };
         transceiver.has_sent |= direction.sends();
+        if is_final {
+            transceiver.forget_layers_that_none_has(&negotiated);
+        }
         let joins = direction.receives() && transceiver.set_remote_streams(streams_of(remote));
         if direction.receives() {
             transceiver.association.remote_track = track_of(remote);

@@ -347,8 +347,7 @@ impl Session {
             let Some(transport) = self.transports.get_mut(id) else { return };
             if transport.dtls_state() == DtlsState::Connected {
                 self.channels.set_round_trip(transport.round_trip());
-                self.channels.set_max_packet(transport.max_packet());
-                transport.packet_to_try().into_iter().for_each(|bytes| self.channels.probe_packet(bytes));
+                transport.size_packets(&mut self.channels);
             }
             if !self.channels.has_role() {
                 self.channels.set_remote_port(sctp.port);

@@ -116,9 +116,7 @@ impl Session {
             match news {
                 News::Connected => {
                     if is_data {
-                        self.channels.set_max_packet(transport.max_packet());
-                        let larger = transport.packet_to_try();
-                        larger.into_iter().for_each(|bytes| self.channels.probe_packet(bytes));
+                        transport.size_packets(&mut self.channels);
                     }
                     transport.candidates.shrink_to_fit();
                     self.negotiation.give_back();

@@ -135,46 +135,16 @@ fn what_is_read_only_cannot_be_set() {
 #[test]
 fn scalability_modes_are_those_of_the_codecs_and_no_others() {
     // webrtc-svc §6.
-    for name in [
-        "L1T1",
-        "L1T2",
-        "L1T3",
-        "L2T1",
-        "L2T2",
-        "L2T3",
-        "L3T1",
-        "L3T2",
-        "L3T3",
-        "L2T1h",
-        "L2T2h",
-        "L2T3h",
-        "L3T1h",
-        "L3T2h",
-        "L3T3h",
-        "S2T1",
-        "S2T2",
-        "S2T3",
-        "S2T1h",
-        "S2T2h",
-        "S2T3h",
-        "S3T1",
-        "S3T2",
-        "S3T3",
-        "S3T1h",
-        "S3T2h",
-        "S3T3h",
-        "L2T1_KEY",
-        "L2T2_KEY",
-        "L2T2_KEY_SHIFT",
-        "L2T3_KEY",
-        "L2T3_KEY_SHIFT",
-        "L3T1_KEY",
-        "L3T2_KEY",
-        "L3T2_KEY_SHIFT",
-        "L3T3_KEY",
-        "L3T3_KEY_SHIFT",
-    ] {
-        assert_eq!(ScalabilityMode::named(name).unwrap().to_string(), name);
+    let mut names: Vec<String> = (1..=3).map(|time| format!("L1T{time}")).collect();
+    for (sizes, time) in [2, 3].into_iter().flat_map(|sizes| (1..=3).map(move |time| (sizes, time))) {
+        names.extend(["", "h"].map(|half| format!("L{sizes}T{time}{half}")));
+        names.extend(["", "h"].map(|half| format!("S{sizes}T{time}{half}")));
+        names.push(format!("L{sizes}T{time}_KEY"));
+        names.extend((time > 1).then(|| format!("L{sizes}T{time}_KEY_SHIFT")));
+    }
+    assert_eq!(names.len(), 37);
+    for name in names {
+        assert_eq!(ScalabilityMode::named(&name).unwrap().to_string(), name);
     }
     for wrong in [
         "",
@@ -228,4 +198,21 @@ fn a_scalability_mode_has_to_be_one_that_some_codec_can() {
     assert_eq!(parameters.encodings[0].scalability_mode, ScalabilityMode::named("L1T3"));
     parameters.encodings[0].scalability_mode = ScalabilityMode::named("S2T1");
     assert_eq!(a.set_sender_parameters(epoch(), id, parameters), Err(TransceiverError::Scalability));
+}
+
+#[test]
+fn a_scalability_mode_that_no_codec_has_which_was_agreed_upon_is_forgotten() {
+    for (agreed, stays) in [("VP9", true), ("VP8", false)] {
+        let mode = ScalabilityMode::named("L3T3");
+        let [mut a, mut b] = both();
+        let wanted = changed(|it| it.scalability_mode = mode);
+        let id = a.add_transceiver(epoch(), MediaKind::Video, with(vec![wanted])).unwrap();
+        let theirs = b.add_track(epoch(), MediaKind::Video, vec![]).unwrap();
+        let only = b.media_config().codecs.iter().filter(|it| it.name == agreed).cloned().collect();
+        b.set_codec_preferences(theirs, only).unwrap();
+        negotiate(&mut a, &mut b);
+        let parameters = a.sender_parameters(id).unwrap();
+        assert_eq!(parameters.encodings[0].scalability_mode, mode.filter(|_| stays), "{agreed}");
+        a.set_sender_parameters(epoch(), id, parameters).unwrap();
+    }
 }
