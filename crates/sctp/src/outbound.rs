@@ -347,7 +347,8 @@ impl Outbound {
     }
 
     /// Bytes of `stream`'s next fragment when `space` are free and a packet of its own would hold `full`;
-    /// `None` if it is to wait for the next packet. A message that may be lost is not made to depend on two packets where one holds it.
+    /// `None` if it is to wait for the next packet. What is left of a message that may be lost is not divided where one
+    /// packet holds it.
     pub(crate) fn fragment_len(&self, stream: StreamId, space: usize, full: usize) -> Option<usize> {
         let state = self.streams.get(&stream)?;
         let piece = state.queue.front()?;
@@ -358,7 +359,7 @@ impl Outbound {
             return (!open_tail).then_some(available);
         }
         let may_be_lost = piece.sort.expires.is_some() || piece.sort.max_retransmits.is_some();
-        if may_be_lost && piece.end && !state.begun && available <= full {
+        if may_be_lost && piece.end && available <= full {
             return None;
         }
         (space >= full.min(LEAST_FRAGMENT)).then_some(space)

@@ -36,6 +36,14 @@ fn both() -> [Session; 2] {
 
 /// Two connected ones, and the transceivers of each side, of these kinds.
 fn call(kinds: &[MediaKind]) -> (Two, [Vec<TransceiverId>; 2]) {
+    prepared_call(kinds, |_, _| {})
+}
+
+/// The same, with something done before there are any descriptions.
+fn prepared_call(
+    kinds: &[MediaKind],
+    prepare: impl FnOnce(&mut Two, &[Vec<TransceiverId>; 2]),
+) -> (Two, [Vec<TransceiverId>; 2]) {
     let configs = [0, 1].map(|side| {
         let mut config = config(side);
         config.frames = Some(Arc::new(FrameConfig::default()));
@@ -46,6 +54,7 @@ fn call(kinds: &[MediaKind]) -> (Two, [Vec<TransceiverId>; 2]) {
     let ids = [0, 1].map(|side| {
         kinds.iter().map(|kind| two.session(side).add_track(now, *kind, vec![]).unwrap()).collect()
     });
+    prepare(&mut two, &ids);
     two.negotiate(0);
     assert!(two.run(Duration::from_secs(20), Two::is_connected), "{}", two.reports());
     (two, ids)

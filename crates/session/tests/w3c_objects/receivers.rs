@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use session::{ExtensionKind, MediaKind, OutgoingFrame, TransceiverError};
+use session::{ExtensionKind, MediaKind, OutgoingFrame, Output, TransceiverError};
 use testkit::epoch;
 
 use crate::harness::{self, Two};
-use crate::{both, call, speak, wait};
+use crate::{both, call, prepared_call, speak, wait};
 
 /// By how much what comes of two seconds of sound is held back, as a mean.
 fn held(two: &mut Two, ids: &[Vec<session::TransceiverId>; 2]) -> Duration {
@@ -56,13 +56,28 @@ fn what_comes_is_held_back_as_long_as_is_wanted_and_by_itself_without() {
         held(&mut two, &ids);
         let wanted = held(&mut two, &ids);
         assert_eq!(wanted.as_millis(), u128::from(millis));
-        // It stays where the other side takes the receiver away for a while.
+        // It stays through an exchange of descriptions, and with machines that are made anew.
         two.negotiate(1);
+        assert_eq!(held(&mut two, &ids).as_millis(), u128::from(millis));
+        for output in [Output::Packets, Output::Frames] {
+            assert!(two.session(1).set_output(ids[1][0], output));
+        }
+        held(&mut two, &ids);
         assert_eq!(held(&mut two, &ids).as_millis(), u128::from(millis));
         set(&mut two, None);
         held(&mut two, &ids);
         assert!(held(&mut two, &ids) < Duration::from_millis(60));
     }
+}
+
+#[test]
+fn what_is_wanted_before_anything_is_agreed_upon_counts_from_the_begin() {
+    let (mut two, ids) = prepared_call(&[MediaKind::Audio], |two, ids| {
+        let now = two.now();
+        two.session(1).set_jitter_buffer_target(now, ids[1][0], Some(Duration::from_millis(300))).unwrap();
+    });
+    held(&mut two, &ids);
+    assert_eq!(held(&mut two, &ids).as_millis(), 300);
 }
 
 #[test]
