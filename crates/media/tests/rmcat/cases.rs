@@ -125,6 +125,13 @@ pub static CASES: &[Case] = &[
         floors: floors(86.0, 70, 1.0, 0.90, None).beside_tcp(32.0),
     },
     Case {
+        name: "5.6, the same with three",
+        what: "and a queue of 1 s",
+        seconds: 120,
+        run: passing_tcp_three,
+        floors: floors(88.0, 700, 1.5, 0.80, None).beside_tcp(45.0),
+    },
+    Case {
         name: "5.7 short TCP flows",
         what: "two flows, ten short ones; 2 Mbit/s",
         seconds: 300,
@@ -240,15 +247,20 @@ fn tcp(case: &'static Case, run: u8, limit: u64) -> Outcome {
 }
 
 fn passing_tcp_one(case: &'static Case, run: u8) -> Outcome {
-    passing_tcp(case, run, 1)
+    passing_tcp(case, run, 1, 300)
 }
 
 fn passing_tcp_two(case: &'static Case, run: u8) -> Outcome {
-    passing_tcp(case, run, 2)
+    passing_tcp(case, run, 2, 300)
 }
 
-fn passing_tcp(case: &'static Case, run: u8, flows: usize) -> Outcome {
-    let mut world = World::new(run, 1_500_000, &[Plan::new(0); 2][..flows]);
+fn passing_tcp_three(case: &'static Case, run: u8) -> Outcome {
+    passing_tcp(case, run, 3, 1000)
+}
+
+fn passing_tcp(case: &'static Case, run: u8, flows: usize, limit: u64) -> Outcome {
+    let mut world = World::new(run, 1_500_000, &vec![Plan::new(0); flows]);
+    world.paths[0].limit = limit;
     world.run(case.seconds, |world| match world.millis {
         20_000 => world.add_tcp(false, true),
         60_000 => world.files[0].stop(),
