@@ -171,32 +171,7 @@ impl Room {
                 }
             });
             deliver(now, 1, end, &mut memory[..out.0], out.1);
-            for step in 0..5 {
-                let now = now + INTERVAL / 5 * step;
-                // Woken by what came, and then when something is due.
-                let mut is_awake = step == 0;
-                loop {
-                    let mut sent = None;
-                    count(&mut || {
-                        if ours.poll_timeout().is_some_and(|due| due <= now) {
-                            ours.handle_timeout(now);
-                            is_awake = true;
-                        }
-                        if is_awake {
-                            sent = ours.poll_transmit(now, &mut Batch::new(memory, 40, 1500));
-                        }
-                    });
-                    let Some(transmit) = sent else { break };
-                    let size = transmit.segment_size.unwrap_or(transmit.len);
-                    deliver(now, 1, end, &mut memory[..transmit.len], size);
-                }
-                end.handle_timeout(now);
-                while let Some(transmit) = end.poll_transmit(now, &mut Batch::new(memory, 40, 1500)) {
-                    let size = transmit.segment_size.unwrap_or(transmit.len);
-                    let datagrams = &mut memory[..transmit.len];
-                    count(&mut || deliver(now, 0, ours, datagrams, size));
-                }
-            }
+            work(now, [ours, end], memory, count);
             for session in [ours, end] {
                 while session.poll_event().is_some() {}
             }
@@ -220,6 +195,43 @@ impl Room {
         }
         let transmit = sender.sessions[0].finish_rtp(&batch).expect("packets");
         transmit.segment_size.unwrap_or(transmit.len)
+    }
+}
+
+/// Until the next turn: the first session is woken by what came, and then when something is due, as a worker does it, and the second
+/// answers.
+fn work(now: proto::Instant, [ours, end]: [&mut Session; 2], memory: &mut [u8], count: fn(&mut dyn FnMut())) {
+    let (mut is_awake, mut due) = (true, None);
+    for step in 0..5 {
+        let now = now + INTERVAL / 5 * step;
+        loop {
+            if due.is_some_and(|due| due <= now) {
+                count(&mut || ours.handle_timeout(now));
+                is_awake = true;
+            }
+            if !std::mem::take(&mut is_awake) {
+                break;
+            }
+            loop {
+                let mut sent = None;
+                count(&mut || {
+                    sent = ours.poll_transmit(now, &mut Batch::new(memory, 40, 1500));
+                    if sent.is_none() {
+                        due = ours.poll_timeout();
+                    }
+                });
+                let Some(transmit) = sent else { break };
+                let size = transmit.segment_size.unwrap_or(transmit.len);
+                deliver(now, 1, end, &mut memory[..transmit.len], size);
+            }
+        }
+        end.handle_timeout(now);
+        while let Some(transmit) = end.poll_transmit(now, &mut Batch::new(memory, 40, 1500)) {
+            let size = transmit.segment_size.unwrap_or(transmit.len);
+            let datagrams = &mut memory[..transmit.len];
+            count(&mut || deliver(now, 0, ours, datagrams, size));
+            is_awake = true;
+        }
     }
 }
 

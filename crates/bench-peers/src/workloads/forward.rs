@@ -315,7 +315,7 @@ impl Ours {
             // Woken by what came, and then when something is due.
             let mut is_awake = vec![step == 0; receivers.len()];
             timed(spent, || {
-                for (line, is_awake) in receivers.iter_mut().zip(&mut is_awake) {
+                for (line, is_awake) in receivers.iter_mut().zip(&mut is_awake).filter(|(_, it)| !**it) {
                     if line.a.poll_timeout().is_some_and(|due| due <= now) {
                         line.a.handle_timeout(now);
                         *is_awake = true;

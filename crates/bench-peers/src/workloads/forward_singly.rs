@@ -159,13 +159,13 @@ impl Ours {
         for line in receivers {
             timed(spent, || {
                 line.a.forward_rtp(now, line.transceiver, 0, (0, number), &packet).expect("room");
-                if line.a.poll_timeout().is_some_and(|due| due <= now) {
-                    line.a.handle_timeout(now);
-                }
                 for memory in out.chunks_mut(TRAIN * 1500) {
                     let mut batch = Batch::new(memory, TRAIN, 1500);
-                    let Some(transmit) = line.a.poll_transmit(now, &mut batch) else { return };
+                    let Some(transmit) = line.a.poll_transmit(now, &mut batch) else { break };
                     sent.push(transmit);
+                }
+                if line.a.poll_timeout().is_some_and(|due| due <= now) {
+                    line.a.handle_timeout(now);
                 }
             });
             self.forwarded += 1;

@@ -9,7 +9,7 @@ use rtp::{Packet, PayloadType, Rid};
 use sdp::{Attribute, Media, StreamDirection};
 
 use super::codec::{Configuration, is_same};
-use super::engine;
+use super::formats::format;
 use super::section::{SectionCodec, codecs};
 use super::{Codec, Feedback, MediaConfig, MediaKind};
 
@@ -42,7 +42,7 @@ impl CodecParameters {
 
     /// What a packet of RTP shows without being decoded: key frames and layers. `None` if it is none of this codec.
     pub fn outline(&self, kind: MediaKind, packet: &[u8]) -> Option<Outline> {
-        let ::media::Format::Media(codec) = engine::format(self, kind)? else { return None };
+        let ::media::Format::Media(codec) = format(self, kind)? else { return None };
         codec.outline(Packet::decode(packet).ok()?.payload())
     }
 

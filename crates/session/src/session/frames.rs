@@ -292,7 +292,7 @@ impl Session {
         let was_waiting = sender.is_waiting();
         let sent = send(sender, now);
         if !was_waiting {
-            engine.refresh_sends();
+            engine.look_at(now);
         }
         sent.map_err(|error| match error {
             SendError::Blocked => SendMediaError::Blocked,
