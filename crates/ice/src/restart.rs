@@ -56,6 +56,7 @@ impl Agent {
         };
         let Some(before) = generation.or_else(|| self.previous.take()) else { return };
         let taken_back = std::mem::replace(&mut self.generation, *before);
+        self.generation.follow(&taken_back);
         taken_back.pairs.iter().for_each(|pair| self.hang_up(pair.path));
         self.replies.clear();
         (self.nomination, self.holds_slot) = (nomination, false);
@@ -111,6 +112,7 @@ impl Agent {
         self.generations = self.generations.wrapping_add(1);
         let mut fresh = Generation::new(credentials, &self.config);
         fresh.number = self.generations;
+        fresh.follow(&self.generation);
         let mut old = std::mem::replace(&mut self.generation, fresh);
         self.locals.retain(|local| local.given.kind != Kind::PeerReflexive);
         self.replies.clear();
