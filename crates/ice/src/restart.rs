@@ -81,6 +81,14 @@ impl Agent {
         self.finish();
     }
 
+    /// Whether the peer may ask for this ufrag of ours: the one that was signalled last, that of the path in use, and that which an
+    /// unanswered restart is taken back to.
+    pub fn is_asked_for(&self, ufrag: &str) -> bool {
+        let former = self.former.as_ref().and_then(|former| former.generation.as_deref());
+        let all = [Some(&self.generation), self.previous.as_deref(), former];
+        all.into_iter().flatten().any(|generation| generation.credentials.ufrag() == ufrag)
+    }
+
     /// Takes candidates that the peer told while it did not know of the restart.
     fn take_late_candidates(&mut self, candidates: Vec<Remote>) {
         let Self { generation, config, .. } = self;

@@ -149,9 +149,14 @@ impl Session {
                 continue;
             }
             let ufrag = ufrag.to_owned();
-            // The former one stays known: checks for it may still arrive, or be asked for again.
+            // The former one stays known: checks for it may still arrive, or be asked for again. Of two that is the one in use.
             let former = transport.told_ufrag.replace(ufrag.clone());
-            let gone = std::mem::replace(&mut transport.former_ufrag, former);
+            let kept = transport.former_ufrag.as_ref().is_some_and(|kept| {
+                let connectivity = &transport.connectivity;
+                let is_left = former.as_ref().is_none_or(|former| !connectivity.is_asked_for(former));
+                *kept != ufrag && is_left && connectivity.is_asked_for(kept)
+            });
+            let gone = if kept { former } else { std::mem::replace(&mut transport.former_ufrag, former) };
             if gone.as_ref() == Some(&ufrag) {
                 continue;
             }
