@@ -185,6 +185,9 @@ struct Driven {
     asked: Vec<Asked>,
     /// The tasks that connect to such servers.
     connecting: Vec<AbortHandle>,
+    /// Servers whose connection was lost or could not be had, each with the task that will try again, or none where there was
+    /// enough of that.
+    lost: Vec<(Server, Option<AbortHandle>)>,
 }
 
 /// Where a TURN server is.
@@ -275,6 +278,7 @@ impl Worker {
             alternates: Vec::new(),
             asked: Vec::new(),
             connecting: Vec::new(),
+            lost: Vec::new(),
         };
         self.sessions.insert(key, driven);
         self.dirty.insert(key);
