@@ -70,9 +70,22 @@ fn a_path_that_is_lost_in_the_middle_of_the_handshake_may_be_found_again() {
             two.tick = Duration::from_millis(5);
             two.run(Duration::from_millis(millis), |_| false);
             two.cut(&[0, 1]);
+            let asked = |two: &Two| {
+                [0, 1].map(|side| {
+                    let is_asked = |event: &&Event| matches!(event, Event::NegotiationNeeded);
+                    two.seen[side].iter().filter(is_asked).count()
+                })
+            };
+            let before = asked(&two);
             two.tick = Duration::from_secs(1);
             two.run(minutes * MINUTE, |_| false);
             let states = [0, 1].map(|side| two.session(side).connection_state());
+            for (side, state) in states.iter().enumerate() {
+                let is_lost =
+                    matches!(state, ConnectionState::Failed(Failure::Ice(ice::Failure::ConsentExpired)));
+                let calls = asked(&two)[side] - before[side];
+                assert_eq!(calls, usize::from(is_lost), "{millis} ms, {minutes} min, side {side}: {state:?}");
+            }
             let is_of_ice =
                 |state: &ConnectionState| matches!(state, ConnectionState::Failed(Failure::Ice(_)));
             assert!(states.iter().all(is_of_ice), "{millis} ms: {states:?}");
