@@ -198,6 +198,11 @@ impl Connectivity {
         self.agent.local_credentials()
     }
 
+    /// Whether the peer may ask for this ufrag of ours, which may be one from before a restart.
+    pub fn is_asked_for(&self, ufrag: &str) -> bool {
+        self.agent.is_asked_for(ufrag)
+    }
+
     /// The peer's, if they are known.
     pub fn remote_credentials(&self) -> Option<&Credentials> {
         self.agent.remote_credentials()
@@ -302,6 +307,8 @@ impl Connectivity {
     pub fn restart_with(&mut self, now: Instant, credentials: Credentials) {
         let now = self.advance(now);
         self.agent.restart_with(now, credentials);
+        // Who begins anew may be in another network, or a server may.
+        self.relays.iter_mut().for_each(|relays| relays.probe_all(now));
         self.names.iter_mut().for_each(|names| names.restart());
         self.fresh = self.locals.iter().filter(|local| !local.is_hidden).map(|local| local.id).collect();
         if self.is_gathering {

@@ -291,6 +291,11 @@ impl Relays {
         }
     }
 
+    /// Asks all servers whether they still know of what they have granted.
+    pub(crate) fn probe_all(&mut self, now: Instant) {
+        self.relays.iter_mut().for_each(|relay| relay.client.probe(now));
+    }
+
     /// The path to the server through which datagrams on `path` go, if it begins at a relayed address.
     pub(crate) fn carrier_of(&self, path: Path) -> Option<Path> {
         self.of(path.local).map(|relay| relay.client.path())

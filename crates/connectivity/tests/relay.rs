@@ -263,14 +263,44 @@ fn a_relay_that_restarts_is_found_again() {
     });
     let after = relayed(&mut world, a);
     assert!(!after.is_empty() && after != before, "{before:?} {after:?}");
+    restart(&mut world, a, b);
+    assert!(world.run(Duration::from_secs(20), |world| {
+        trickle(world, a, b);
+        is_connected(world, a) && is_connected(world, b)
+    }));
+    exchange(&mut world, a, b);
+}
+
+fn restart(world: &mut World<Host>, a: HostId, b: HostId) {
     let now = world.now();
     for end in [a, b] {
-        side(&mut world, end).restart(now);
+        side(world, end).restart(now);
     }
-    let [one, two] = [a, b].map(|end| side(&mut world, end).local_credentials().clone());
-    side(&mut world, a).set_remote_credentials(now, two);
-    side(&mut world, b).set_remote_credentials(now, one);
-    assert!(world.run(Duration::from_secs(20), |world| {
+    let [one, two] = [a, b].map(|end| side(world, end).local_credentials().clone());
+    side(world, a).set_remote_credentials(now, two);
+    side(world, b).set_remote_credentials(now, one);
+}
+
+/// A server that has begun anew, or a laptop that wakes behind another NAT, under the address that it had: nothing says so, and a
+/// refresh is minutes away.
+#[test]
+fn a_restart_finds_out_which_relays_are_still_there() {
+    let (mut world, a, b) = world(Nat::symmetric(), Nat::symmetric(), 3, |_| {});
+    assert!(world.run(Duration::from_secs(10), |world| {
+        trickle(world, a, b);
+        is_connected(world, a) && is_connected(world, b)
+    }));
+    let (id, _) = world.machines.iter().find(|(_, host)| matches!(host, Host::Server { .. })).unwrap();
+    let id = *id;
+    let before = [a, b].map(|end| relayed(&mut world, end));
+    world.machines.insert(id, Host::server(9));
+    restart(&mut world, a, b);
+    assert!(world.run(Duration::from_secs(3), |world| {
+        trickle(world, a, b);
+        let after = [a, b].map(|end| relayed(world, end));
+        after.iter().zip(&before).all(|(after, before)| !after.is_empty() && after != before)
+    }));
+    assert!(world.run(Duration::from_secs(5), |world| {
         trickle(world, a, b);
         is_connected(world, a) && is_connected(world, b)
     }));

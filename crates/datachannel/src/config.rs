@@ -11,6 +11,9 @@ pub struct Config {
     pub max_message: u64,
     /// Channels at a time; the peer's further ones are refused with a reset. 1,024.
     pub max_channels: usize,
+    /// Bytes of the labels and protocols of all channels that the peer has opened; a channel beyond that is refused with a
+    /// reset. 1 MiB.
+    pub max_texts: usize,
     /// Bytes of messages kept, over all streams, that came before the OPEN of their channel or before a
     /// negotiated channel was opened here. 128 KiB.
     pub max_early: usize,
@@ -25,6 +28,12 @@ impl Default for Config {
             sctp.max_streams = 2048;
             Arc::new(sctp)
         });
-        Self { sctp: SCTP.clone(), max_message: 256 << 10, max_channels: 1024, max_early: 128 << 10 }
+        Self {
+            sctp: SCTP.clone(),
+            max_message: 256 << 10,
+            max_channels: 1024,
+            max_texts: 1 << 20,
+            max_early: 128 << 10,
+        }
     }
 }

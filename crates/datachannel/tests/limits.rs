@@ -21,6 +21,7 @@ use datachannel::{
 fn the_defaults_are_those_that_are_promised() {
     let config = Config::default();
     assert_eq!((config.max_message, config.max_channels, config.max_early), (256 << 10, 1024, 128 << 10));
+    assert_eq!(config.max_texts, 1 << 20);
     assert_eq!((config.sctp.send_buffer, config.sctp.receive_window), (16 << 20, 1 << 20));
 }
 
@@ -193,4 +194,39 @@ fn what_comes_before_its_channel_is_kept_up_to_the_limit_and_not_a_byte_more() {
         victim.run(100);
         assert!(victim.channels.channel(StreamId(2)).is_some());
     }
+}
+
+/// Labels and protocols are outside of the receive window as soon as their channel is there, so they have a limit of their own.
+#[test]
+fn c11_texts_of_channels_that_the_peer_opens_are_kept_up_to_the_limit_and_not_a_byte_more() {
+    const LIMIT: usize = 256 << 10;
+    let texts = vec![b'a'; 131_070];
+    let mut config = Config::default();
+    config.max_texts = LIMIT;
+    let mut victim = Victim::new(config);
+    // 131,070 bytes, as many, and then what is left; one more byte is too much.
+    for (stream, label, taken) in
+        [(0, 65_535, true), (2, 65_535, true), (4, 5, false), (6, 4, true), (8, 1, false), (10, 0, true)]
+    {
+        let protocol = if label == 65_535 { 65_535 } else { 0 };
+        let size = usize::from(label) + usize::from(protocol);
+        victim.write(stream, DCEP, &open(label, protocol, &texts[..size]));
+        victim.run(1000);
+        assert_eq!(victim.channels.channel(StreamId(stream)).is_some(), taken, "{stream}");
+        assert_eq!(victim.was_reset(stream), !taken, "{stream}");
+    }
+    let kept: usize = (0..=10)
+        .filter_map(|stream| victim.channels.channel(StreamId(stream)))
+        .map(|id| victim.channels.label(id).unwrap().len() + victim.channels.protocol(id).unwrap().len())
+        .sum();
+    assert_eq!(kept, LIMIT);
+    // A channel that is closed makes room.
+    victim.peer.reset(victim.now, StreamId(0));
+    victim.run(1000);
+    victim.write(12, DCEP, &open(65_535, 65_535, &texts));
+    victim.run(1000);
+    assert!(victim.channels.channel(StreamId(12)).is_some());
+    // Our own texts are our own affair.
+    let init = Init { label: "l".repeat(65_535), ..Init::default() };
+    assert!(victim.channels.open(victim.now, init).is_ok());
 }

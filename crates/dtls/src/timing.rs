@@ -102,6 +102,17 @@ impl Timing {
         self.answers == Some(sequence) && self.sent.is_some_and(|sent| now - sent >= SHORTEST_REPEAT)
     }
 
+    /// Nothing could arrive until now: what was sent is sent again, and the handshake has its whole time.
+    pub(crate) fn begin_anew(&mut self, now: Instant) {
+        if let Some(give_up) = self.give_up {
+            self.give_up = Some(now + (give_up - self.started));
+            self.started = now;
+        }
+        self.wait = self.first_wait;
+        self.repeats_left = self.max_repeats;
+        self.retransmit = self.retransmit.map(|_| now);
+    }
+
     pub(crate) const fn stop(&mut self) {
         self.retransmit = None;
         self.give_up = None;

@@ -42,6 +42,46 @@ fn loss_duplication_and_reordering_only_cost_time() {
     }
 }
 
+/// Behind ICE a path may be lost at any moment, and found again after hours.
+#[test]
+fn a_handshake_goes_on_at_once_when_its_path_is_found_again() {
+    let null = testkit::null_provider();
+    for kept in [0, 1] {
+        let mut pair = Pair::new(config(null, 1), config(null, 2));
+        let ends = |pair: &mut Pair, act: fn(&mut dtls::Connection, proto::Instant)| {
+            let now = pair.now;
+            [&mut pair.client, &mut pair.server].into_iter().for_each(|end| act(&mut end.connection, now));
+        };
+        ends(&mut pair, |connection, _| connection.set_round_trip(Duration::from_millis(20)));
+        let dies = || -> Link {
+            Box::new(move |n, _| if n < kept { vec![Duration::from_millis(10)] } else { Vec::new() })
+        };
+        (pair.to_client, pair.to_server) = (dies(), dies());
+        assert!(!pair.connect(Duration::from_secs(29)), "{kept}");
+        // Nobody asks for the time as long as there is no path.
+        pair.now += Duration::from_secs(3600);
+        (pair.to_client, pair.to_server) = (common::clean(), common::clean());
+        ends(&mut pair, dtls::Connection::path_revived);
+        assert!(pair.connect(Duration::from_millis(200)), "{kept}");
+        // It is of no consequence then.
+        ends(&mut pair, dtls::Connection::path_revived);
+        assert_eq!(pair.client.connection.poll_timeout(), None);
+    }
+    // One that still goes nowhere ends in its time.
+    let mut pair = Pair::new(config(null, 1), config(null, 2));
+    pair.to_server = Box::new(|_, _| Vec::new());
+    pair.client.connection.set_round_trip(Duration::from_millis(20));
+    pair.now += Duration::from_secs(3600);
+    let revived = pair.now;
+    pair.client.connection.path_revived(revived);
+    assert!(!pair.connect(Duration::from_secs(29)));
+    assert_eq!(pair.client.connection.closed(), None);
+    pair.connect(Duration::from_secs(2));
+    assert_eq!(pair.client.connection.closed(), Some(CloseReason::TimedOut));
+    pair.client.connection.path_revived(pair.now);
+    assert_eq!(pair.client.connection.poll_timeout(), None);
+}
+
 #[test]
 fn equal_seeds_give_equal_bytes() {
     let run = |seed| {

@@ -273,7 +273,9 @@ impl Agent {
 
     pub(crate) fn push_local(&mut self, given: LocalCandidate) -> Result<CandidateId, CandidateError> {
         if self.locals.len() >= self.config.max_candidates {
-            return Err(CandidateError::TooMany);
+            // What checks have shown is not checked from, and may be where we once were.
+            let shown = self.locals.iter().position(|local| local.given.kind == Kind::PeerReflexive);
+            self.locals.remove(shown.ok_or(CandidateError::TooMany)?);
         }
         let id = CandidateId(self.next_candidate);
         self.next_candidate = self.next_candidate.wrapping_add(1);

@@ -27,16 +27,16 @@ pub(crate) struct Consent {
 }
 
 impl Consent {
-    /// Consent given at `now` by the answer to a check.
-    pub(crate) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
+    /// Consent for a path that is used from `now` on, by an answer of then or before.
+    pub(crate) fn new(now: Instant, answered: Instant, config: &Config, rng: &mut Rng) -> Self {
         Self {
-            answered: now,
+            answered,
             heard: now,
             doubted: None,
             last_doubt: None,
             revived: false,
             quiet: None,
-            due: now + interval(config, rng),
+            due: now.max(answered + interval(config, rng)),
             in_flight: [(TransactionId([0; 12]), now); IN_FLIGHT],
             in_flight_len: 0,
         }
@@ -45,6 +45,11 @@ impl Consent {
     /// When the next check is due.
     pub(crate) const fn due(&self) -> Instant {
         self.due
+    }
+
+    /// The last valid response.
+    pub(crate) const fn last_answer(&self) -> Instant {
+        self.answered
     }
 
     /// The last sign of life.

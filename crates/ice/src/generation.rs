@@ -27,6 +27,8 @@ pub(crate) struct Generation {
     /// When checking began.
     pub(crate) started: Option<Instant>,
     pub(crate) first_valid: Option<Instant>,
+    /// Checks were refused for their credentials, here or by the peer.
+    pub(crate) has_refusals: bool,
     next_pair: u32,
     next_remote: u32,
 }
@@ -100,9 +102,15 @@ impl Generation {
             consent: None,
             started: None,
             first_valid: None,
+            has_refusals: false,
             next_pair: 0,
             next_remote: 0,
         }
+    }
+
+    /// Names its pairs as none of an earlier generation was named.
+    pub(crate) const fn follow(&mut self, earlier: &Self) {
+        self.next_pair = earlier.next_pair;
     }
 
     pub(crate) fn pair(&self, id: Option<PairId>) -> Option<&Pair> {
@@ -143,6 +151,26 @@ impl Generation {
 
     pub(crate) fn remote_mut(&mut self, path: Path) -> Option<&mut Remote> {
         self.remotes.iter_mut().find(|remote| remote.is_at(path))
+    }
+
+    /// Forgets where the peer once was, as behind a NAT that has forgotten it since: of the addresses that only checks have
+    /// shown, that have answered, and that are not in use, the one that has not for longest.
+    pub(crate) fn forget_stalest(&mut self) {
+        let Self { remotes, pairs, selected, nominated, .. } = self;
+        let is_used = |pair: &Pair| [*selected, *nominated].contains(&Some(pair.id));
+        let may_go = |remote: &Remote| {
+            let has_answered = remote.kind == Kind::PeerReflexive && remote.budget.is_none();
+            let mut own = pairs.iter().filter(|pair| remote.is_at(pair.path));
+            has_answered && remote.carrier == Carrier::Udp && !own.any(is_used)
+        };
+        let answered = |remote: &Remote| {
+            pairs.iter().filter(|pair| remote.is_at(pair.path)).map(|pair| pair.answered).max()
+        };
+        let old = remotes.iter().enumerate().filter(|(_, remote)| may_go(remote));
+        if let Some(at) = old.min_by_key(|(_, remote)| answered(remote)).map(|(at, _)| at) {
+            let gone = remotes.remove(at);
+            pairs.retain(|pair| !gone.is_at(pair.path));
+        }
     }
 
     /// A pair whose checks may still succeed, and can still be sent or have been.

@@ -55,6 +55,7 @@ impl Agent {
                 let code = if discard == Discard::Unsigned { 400 } else { 401 };
                 if discard == Discard::Forged {
                     self.counters.unauthorized = self.counters.unauthorized.wrapping_add(1);
+                    self.generation.has_refusals = true;
                 }
                 self.reply(path, message, Answer::Unauthenticated(code), false);
                 return Err(discard);
@@ -272,7 +273,10 @@ impl Agent {
             let gone = remotes.remove(at);
             pairs.retain(|pair| pair.path.remote != gone.address);
         }
-        remotes.len() < config.max_candidates
+        if remotes.len() >= config.max_candidates || pairs.len() >= config.max_pairs {
+            generation.forget_stalest();
+        }
+        generation.remotes.len() < config.max_candidates
     }
 
     fn add_pair_on(&mut self, path: Path, priority: u32) -> Option<crate::pair::PairId> {
@@ -308,6 +312,7 @@ impl Agent {
         // RFC 8489 §9.1.4: our requests have the shorter code, and so has what answers them.
         if message.is_signed_with_sha256() || message.verify(&peer.key).is_err() {
             self.counters.unauthorized = self.counters.unauthorized.wrapping_add(1);
+            self.generation.has_refusals |= !is_previous;
             if let (Class::Error, false, Some(code)) = (message.class(), message.is_signed(), error) {
                 self.counters.refused = self.counters.refused.wrapping_add(1);
                 if let Some(pair) = self.generation.pair_mut(pair_id).filter(|_| !is_previous) {

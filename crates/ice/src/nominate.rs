@@ -253,8 +253,13 @@ impl Agent {
         if self.generation.selected == Some(id) {
             return;
         }
+        // RFC 7675 §5.1: to use another path is no answer. A lite agent asks for none.
+        let before =
+            self.generation.consent.as_ref().filter(|_| self.lite.is_none()).map(Consent::last_answer);
+        let own = self.generation.pair(Some(id)).map(|pair| pair.answered);
+        let answered = before.map_or(self.now, |before| own.map_or(before, |own| own.max(before)));
         self.generation.selected = Some(id);
-        self.generation.consent = Some(Consent::new(self.now, &self.config, &mut self.rng));
+        self.generation.consent = Some(Consent::new(self.now, answered, &self.config, &mut self.rng));
         let before = self.previous.take().and_then(|previous| previous.selected_path());
         self.sync_routes();
         let path = self.generation.selected_path();
@@ -293,7 +298,7 @@ impl Agent {
         if is_pending && started + self.config.give_up > self.now {
             return;
         }
-        let failure = if self.counters.refused > 0 || self.counters.unauthorized > 0 {
+        let failure = if generation.has_refusals {
             Failure::WrongCredentials
         } else if self.locals.is_empty() {
             Failure::NoLocalCandidates

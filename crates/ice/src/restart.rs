@@ -56,6 +56,7 @@ impl Agent {
         };
         let Some(before) = generation.or_else(|| self.previous.take()) else { return };
         let taken_back = std::mem::replace(&mut self.generation, *before);
+        self.generation.follow(&taken_back);
         taken_back.pairs.iter().for_each(|pair| self.hang_up(pair.path));
         self.replies.clear();
         (self.nomination, self.holds_slot) = (nomination, false);
@@ -78,6 +79,14 @@ impl Agent {
             self.fail(failure);
         }
         self.finish();
+    }
+
+    /// Whether the peer may ask for this ufrag of ours: the one that was signalled last, that of the path in use, and that which an
+    /// unanswered restart is taken back to.
+    pub fn is_asked_for(&self, ufrag: &str) -> bool {
+        let former = self.former.as_ref().and_then(|former| former.generation.as_deref());
+        let all = [Some(&self.generation), self.previous.as_deref(), former];
+        all.into_iter().flatten().any(|generation| generation.credentials.ufrag() == ufrag)
     }
 
     /// Takes candidates that the peer told while it did not know of the restart.
@@ -111,6 +120,7 @@ impl Agent {
         self.generations = self.generations.wrapping_add(1);
         let mut fresh = Generation::new(credentials, &self.config);
         fresh.number = self.generations;
+        fresh.follow(&self.generation);
         let mut old = std::mem::replace(&mut self.generation, fresh);
         self.locals.retain(|local| local.given.kind != Kind::PeerReflexive);
         self.replies.clear();

@@ -105,6 +105,39 @@ fn patience_begins_with_the_peers_credentials_and_anew_with_a_restart() {
     assert_eq!(at - later, seconds(30) + PATIENCE);
 }
 
+/// Checks that cross a restart are refused, as of somebody else; what fails hours later has its own reason.
+#[test]
+fn what_was_refused_before_a_restart_is_no_reason_after_it() {
+    let mut a = Peer::new(Role::Controlling, [1; 32]).host(A);
+    let mut b = Peer::new(Role::Controlled, [2; 32]).host(B);
+    let refuse = |a: &mut Peer, now| {
+        let (path, check) = send(a, now).unwrap();
+        let id = stun::wire::Message::decode(&check).unwrap().transaction();
+        let error = stun::wire::ErrorCode { code: 401, reason: "Unauthenticated" };
+        let refusal = [stun::wire::Attribute::ErrorCode(error)];
+        let _ = receive(a, path, now, &support::message(stun::wire::Class::Error, id, &refusal, None));
+    };
+    introduce(&mut a, &mut b, epoch());
+    signal(&b, &mut a, epoch());
+    refuse(&mut a, epoch());
+    let later = epoch() + seconds(1);
+    for peer in [&mut a, &mut b] {
+        peer.agent.restart(later);
+    }
+    introduce(&mut a, &mut b, later);
+    signal(&b, &mut a, later);
+    assert_eq!(fails(&mut a, later + seconds(100)).unwrap().1, Failure::NoAnswer);
+    // One of the same time is.
+    let last = later + seconds(200);
+    for peer in [&mut a, &mut b] {
+        peer.agent.restart(last);
+    }
+    introduce(&mut a, &mut b, last);
+    signal(&b, &mut a, last);
+    refuse(&mut a, last);
+    assert_eq!(fails(&mut a, last + seconds(100)).unwrap().1, Failure::WrongCredentials);
+}
+
 /// THREATS I11.
 #[test]
 fn whatever_the_order_and_losses_of_signalling_an_agent_is_connected_or_has_failed() {

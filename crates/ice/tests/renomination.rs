@@ -12,7 +12,7 @@ mod support;
 
 use std::time::Duration;
 
-use ice::{LocalCandidate, Options, Role, State};
+use ice::{Failure, LocalCandidate, Options, Role, State};
 use proto::{Instant, Path};
 use stun::IntegrityKey;
 use stun::wire::{Attribute, Class, Message, TransactionId};
@@ -282,6 +282,30 @@ fn of_numbered_nominations_only_an_authentic_larger_one_moves_the_path() {
     assert_eq!(nominate(&mut agent, first, &[Attribute::Nomination(3)], &key), Some(second));
     assert_eq!(nominate(&mut agent, first, &[Attribute::Nomination(u32::MAX)], &key), Some(first));
     assert_eq!(agent.agent.stats().counters.renominations, 2);
+}
+
+/// RFC 7675 §5.1: only answers are consent, and where nothing is answered nothing goes for longer than 30 s.
+#[test]
+fn who_answers_nothing_keeps_no_consent_by_nominating_another_path_each_time() {
+    let (mut agent, paths, key, username) = controlled();
+    let mut number = 1;
+    for (second, path) in (1..60).zip(paths.into_iter().cycle()) {
+        let now = epoch() + seconds(second);
+        number += 1;
+        let attributes = [
+            Attribute::Username(&username),
+            Attribute::Priority(1),
+            Attribute::IceControlling(7),
+            Attribute::UseCandidate,
+            Attribute::Nomination(number),
+        ];
+        let id = TransactionId([u8::try_from(number).unwrap(); 12]);
+        let nomination = message(Class::Request, id, &attributes, Some(&key));
+        let taken = receive(&mut agent, path, now, &nomination).is_ok();
+        while send(&mut agent, now).is_some() {}
+        assert_eq!(taken, second < 31, "{second}: {:?}", agent.agent.state());
+    }
+    assert_eq!(agent.agent.state(), State::Failed(Failure::ConsentExpired));
 }
 
 /// Where numbers were not agreed on they mean nothing.

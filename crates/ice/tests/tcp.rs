@@ -390,3 +390,34 @@ fn a_restart_and_a_close_hang_up_what_they_do_not_need() {
     streams.peers[0].agent.tcp_opened(now, id, first);
     assert_eq!(streams.peers[0].agent.poll_event(), Some(Event::Disconnect(first)));
 }
+
+/// A connection may take seconds to fail, and ICE begin anew meanwhile.
+#[test]
+fn what_fails_of_before_a_restart_fails_nothing_of_after_it() {
+    let mut a = active(Role::Controlling, [1; 32]);
+    let mut b = passive(Role::Controlled, [2; 32]);
+    let mut ids = Vec::new();
+    for second in 0..3 {
+        let now = epoch() + seconds(second);
+        if second > 0 {
+            a.agent.restart(now);
+            b.agent.restart(now);
+        }
+        introduce(&mut a, &mut b, now);
+        signal(&b, &mut a, now);
+        a.agent.handle_timeout(now);
+        while let Some(event) = a.agent.poll_event() {
+            if let Event::Connect { id, .. } = event {
+                ids.push(id);
+            }
+        }
+    }
+    let now = epoch() + seconds(3);
+    let [first, second, third] = ids[..] else { panic!("{ids:?}") };
+    a.agent.tcp_failed(now, first);
+    a.agent.tcp_failed(now, second);
+    let remote = LISTENER.parse().unwrap();
+    let path = Path { carrier: Carrier::Framed, local: "10.0.0.1:50000".parse().unwrap(), remote };
+    a.agent.tcp_opened(now, third, path);
+    assert_eq!(send(&mut a, now + seconds(1)).map(|(path, _)| path), Some(path));
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crypto::SecretBytes;
 use net::{Resolver, TlsClient};
-use proto::Path;
+use proto::{Instant, Path};
 use session::uri::{Host, Transport, Uri};
 use session::{Credentials, TurnServer, UnusedReason, UnusedServer};
 
@@ -95,6 +95,8 @@ pub(crate) struct Server {
     pub head_start: Duration,
     /// How often its connection was lost or could not be had again.
     pub losses: u32,
+    /// Since when there is one.
+    pub connected: Option<Instant>,
 }
 
 /// A server that was looked up.
@@ -158,6 +160,7 @@ impl Wanted {
                         group,
                         head_start: Duration::ZERO,
                         losses: 0,
+                        connected: None,
                     });
                     continue;
                 };
@@ -226,6 +229,13 @@ impl Server {
         Err(unused(UnusedReason::Connection))
     }
 
+    /// Its connection is over, or could not be had. One that has lasted is no sign that the next will not.
+    pub(crate) fn lose(&mut self, now: Instant) {
+        if self.connected.take().is_some_and(|since| since + LASTING <= now) {
+            self.losses = self.losses.min(1);
+        }
+    }
+
     /// Whether both came from one URL of the configuration.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.group == other.group && self.uri == other.uri
@@ -290,6 +300,8 @@ fn read_credentials(uri: &Uri, server: &IceServer) -> Result<Credentials, Error>
     Credentials::new(&server.username, password).map_err(refused)
 }
 
+/// A connection that was there for so long was a good one.
+const LASTING: Duration = Duration::from_secs(60);
 /// Addresses of a server over UDP that are tried, in pairs of both families: those of four machines.
 const MAX_ADDRESSES: usize = 8;
 /// Addresses of a server to which a connection is tried.
@@ -315,6 +327,25 @@ mod tests {
 
     fn server(url: &str) -> Server {
         read(&[IceServer::new(url).credentials("a", "b")]).unwrap().servers.remove(0)
+    }
+
+    /// A server is restarted now and then, for as long as a connection lasts.
+    #[test]
+    fn a_connection_that_has_lasted_counts_no_losses_of_before() {
+        let mut server = server("turn:a.example?transport=tcp");
+        let at = |seconds| Instant::default() + Duration::from_secs(seconds);
+        for (losses, connected, expected) in [
+            (0, None, 0),
+            (5, None, 5),
+            (5, Some(41), 5),
+            (5, Some(40), 1),
+            (1, Some(40), 1),
+            (0, Some(0), 0),
+        ] {
+            (server.losses, server.connected) = (losses, connected.map(at));
+            server.lose(at(100));
+            assert_eq!((server.losses, server.connected), (expected, None), "{losses} {connected:?}");
+        }
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub(crate) struct Worker {
     timers: BTreeSet<(Instant, usize)>,
     /// Sessions that may have something to send or to tell.
     dirty: BTreeSet<usize>,
+    /// Where the next turn begins: with the first that had none when a socket was full.
+    next: usize,
     sleep: Pin<Box<Sleep>>,
     receive_buffer: Vec<u8>,
     send_buffer: Vec<u8>,
@@ -116,6 +118,48 @@ struct Socket {
     transport: Arc<dyn Transport>,
     /// What the socket had no room for: sent before anything else.
     kept: Option<(Transmit, Vec<u8>)>,
+    /// Since when it has taken nothing.
+    full_since: Option<Instant>,
+}
+
+impl Socket {
+    fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, kept: None, full_since: None }
+    }
+
+    /// Until when others wait for it to have room. One that has none for longer is like a link that is full: what is to go there
+    /// gets lost, and what goes elsewhere goes on.
+    fn awaited_until(&self) -> Option<Instant> {
+        Some(self.full_since? + FULL_WAIT).filter(|_| self.kept.is_some())
+    }
+
+    fn is_awaited(&self, now: Instant) -> bool {
+        self.awaited_until().is_some_and(|until| now < until)
+    }
+
+    /// Sends a batch, and keeps it where there is no room for it.
+    fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        transmit: Transmit,
+        bytes: &[u8],
+    ) -> std::io::Result<()> {
+        if self.kept.is_some() {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        match self.transport.poll_send(cx, &transmit, bytes) {
+            Poll::Ready(sent) => {
+                self.full_since = None;
+                sent
+            }
+            Poll::Pending => {
+                self.full_since.get_or_insert(now);
+                self.kept = Some((transmit, bytes.to_vec()));
+                Ok(())
+            }
+        }
+    }
 }
 
 struct Driven {
@@ -141,6 +185,9 @@ struct Driven {
     asked: Vec<Asked>,
     /// The tasks that connect to such servers.
     connecting: Vec<AbortHandle>,
+    /// Servers whose connection was lost or could not be had, each with the task that will try again, or none where there was
+    /// enough of that.
+    lost: Vec<(Server, Option<AbortHandle>)>,
 }
 
 /// Where a TURN server is.
@@ -154,7 +201,6 @@ struct Asked {
 impl Worker {
     /// To be made within a tokio runtime.
     pub(crate) fn new(parts: Parts) -> Self {
-        let socket = |transport| Socket { transport, kept: None };
         Self {
             strangers: parts.strangers,
             inbox: parts.inbox,
@@ -162,7 +208,7 @@ impl Worker {
             neighbours: parts.neighbours,
             is_last: false,
             clock: parts.clock,
-            sockets: parts.transports.into_iter().map(socket).collect(),
+            sockets: parts.transports.into_iter().map(Socket::new).collect(),
             relays: parts.relays,
             names: parts.names,
             networks: parts.networks,
@@ -173,6 +219,7 @@ impl Worker {
             sessions: BTreeMap::new(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            next: 0,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             receive_buffer: vec![0; RECEIVE_BUFFER],
             send_buffer: vec![0; SEND_BUFFER],
@@ -231,6 +278,7 @@ impl Worker {
             alternates: Vec::new(),
             asked: Vec::new(),
             connecting: Vec::new(),
+            lost: Vec::new(),
         };
         self.sessions.insert(key, driven);
         self.dirty.insert(key);
@@ -251,16 +299,17 @@ impl Worker {
         }
     }
 
-    /// Sends what sockets had no room for; says whether all of it is gone.
+    /// Sends what sockets had no room for; says whether there is nothing more to wait for.
     fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.clock.now();
         let mut gone = true;
         for socket in &mut self.sockets {
             if let Some((transmit, bytes)) = &socket.kept {
                 match socket.transport.poll_send(cx, transmit, bytes) {
-                    Poll::Pending => gone = false,
+                    Poll::Pending => gone &= !socket.is_awaited(now),
                     Poll::Ready(sent) => {
-                        note_failure(&mut self.send_lines, self.clock.now(), sent);
-                        socket.kept = None;
+                        note_failure(&mut self.send_lines, now, sent);
+                        (socket.kept, socket.full_since) = (None, None);
                     }
                 }
             }
@@ -271,7 +320,10 @@ impl Worker {
     /// Has the sessions that were touched send and tell, each within a budget; says whether one has more.
     fn pump(&mut self, cx: &mut Context<'_>) -> bool {
         let mut more = false;
-        for key in std::mem::take(&mut self.dirty) {
+        let mut first = std::mem::take(&mut self.dirty);
+        let rest = first.split_off(&self.next);
+        let mut is_full = false;
+        for key in rest.into_iter().chain(first) {
             let Some(driven) = self.sessions.get(&key) else { continue };
             let connection = driven.connection.clone();
             let waits = !driven.streams.is_empty() || !driven.alternates.is_empty();
@@ -283,6 +335,14 @@ impl Worker {
             for left in (0..BATCHES_PER_TURN).rev() {
                 match self.send_one(cx, &mut core, key, now) {
                     Sent::Nothing => break,
+                    // Whoever filled it has had a turn; whoever comes behind has the next.
+                    Sent::Blocked
+                        if left == BATCHES_PER_TURN - 1 && !std::mem::replace(&mut is_full, true) =>
+                    {
+                        self.next = key;
+                        self.dirty.insert(key);
+                        break;
+                    }
                     // It may have more, and nothing else need wake us for it.
                     Sent::Batch if left == 0 => _ = self.dirty.insert(key),
                     Sent::Batch => {}
@@ -341,7 +401,7 @@ impl Worker {
     }
 
     fn send_one(&mut self, cx: &mut Context<'_>, core: &mut Core, key: usize, now: Instant) -> Sent {
-        if self.sockets.iter().any(|socket| socket.kept.is_some()) {
+        if self.sockets.iter().any(|socket| socket.is_awaited(now)) {
             return Sent::Blocked;
         }
         let own = self.sessions.get(&key).map_or(&[][..], |driven| &driven.relays);
@@ -375,10 +435,8 @@ impl Worker {
             // Before it leaves: the answer may come to another worker.
             neighbours.note_asked(transaction);
         }
-        match socket.transport.poll_send(cx, &transmit, bytes) {
-            Poll::Ready(sent) => note_failure(&mut self.send_lines, now, sent),
-            Poll::Pending => socket.kept = Some((transmit, bytes.to_vec())),
-        }
+        let sent = socket.send(cx, now, transmit, bytes);
+        note_failure(&mut self.send_lines, now, sent);
         Sent::Batch
     }
 
@@ -460,7 +518,8 @@ impl Future for Worker {
         more |= this.poll_names(cx);
         this.expire(this.clock.now());
         if this.flush(cx) {
-            more |= this.pump(cx) && this.sockets.iter().all(|socket| socket.kept.is_none());
+            let now = this.clock.now();
+            more |= this.pump(cx) && !this.sockets.iter().any(|socket| socket.is_awaited(now));
         }
         if this.has_ended() {
             this.names.close(cx, this.clock.now());
@@ -468,7 +527,10 @@ impl Future for Worker {
             return Poll::Ready(());
         }
         let timer = this.timers.first().map(|(due, _)| *due);
-        let others = [this.tcp.deadline(), this.names.poll_timeout()];
+        let now = this.clock.now();
+        let awaited =
+            this.sockets.iter().filter_map(Socket::awaited_until).filter(|until| *until > now).min();
+        let others = [this.tcp.deadline(), this.names.poll_timeout(), awaited];
         if let Some(due) = timer.into_iter().chain(others.into_iter().flatten()).min() {
             this.sleep.as_mut().reset(this.clock.system(due).into());
             // Polled so that the task is woken; if the time has come already, the next turn sees to it.
@@ -508,6 +570,8 @@ fn note_failure(lines: &mut Lines, now: Instant, sent: std::io::Result<()>) {
 
 /// After a socket had no room, before what is due is looked at again.
 const BLOCKED_WAIT: Duration = Duration::from_millis(10);
+/// How long a socket that takes nothing is waited for: a driver that is busy needs less, and one whose link is gone seconds.
+const FULL_WAIT: Duration = Duration::from_millis(50);
 /// Batches that one session sends in a turn before the next gets to.
 const BATCHES_PER_TURN: usize = 32;
 /// The largest datagram that a session may write; paths allow less, and the session knows.

@@ -117,6 +117,36 @@ async fn real_a_broken_connection_takes_its_addresses_with_it() {
     within(5, "to close", pair.alice.closed()).await;
 }
 
+/// Each attempt in vain makes the wait for the next one longer, and after some there is none. ICE that begins anew does not wait: it
+/// may be in another network.
+#[tokio::test]
+async fn real_a_restart_connects_at_once_to_servers_that_could_not_be_reached() {
+    let at =
+        std::net::TcpListener::bind(std::net::SocketAddr::from((SERVER, 0))).unwrap().local_addr().unwrap();
+    let (alice, _events) = endpoint().await.connect(through(&format!("turn:{at}?transport=tcp"))).unwrap();
+    let (bob, _from_bob) = endpoint().await.connect(Configuration::default()).unwrap();
+    alice.create_data_channel("first", DataChannelInit::default()).unwrap();
+    negotiate(&alice, &bob);
+    // It is tried after one second, after three, and after seven.
+    tokio::time::sleep(Duration::from_millis(3400)).await;
+    let server = server_for(|config| config.tcp = vec![at]).await;
+    alice.restart_ice();
+    negotiate(&alice, &bob);
+    let is_there = || !alice.report().connectivity.unwrap().local_candidates.is_empty();
+    for _ in 0..200 {
+        if is_there() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(is_there(), "{}", alice.report());
+    // Nobody connects to it a second time.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(server.stats().await.unwrap().connections, 1);
+    alice.close();
+    within(5, "to close", alice.closed()).await;
+}
+
 #[tokio::test]
 async fn real_what_cannot_be_connected_to_is_told() {
     let Some(certificate) = Certificate::new("127.0.0.9") else { return };

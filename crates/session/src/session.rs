@@ -36,7 +36,7 @@ use crate::channel::{ChannelInfo, ChannelInit};
 use crate::config::{Config, WallClock};
 use crate::negotiation::Negotiation;
 use crate::state::News;
-use crate::transport::{DtlsState, Transport};
+use crate::transport::Transport;
 use crate::transports::{TransportId, Transports};
 use crate::{
     Discard, Event, Failure, LocalCandidate, NegotiationError, Protocol, Route, SendError, SignalingState,
@@ -333,8 +333,7 @@ impl Session {
         self.leave_in_time();
         for transport in self.transports.iter_mut() {
             transport.handle_timeout(self.now);
-            let carries_data = transport.id == self.data && self.channels.has_role();
-            if carries_data && transport.dtls_state() == DtlsState::Connected {
+            if transport.id == self.data && self.channels.has_role() && transport.carries_records() {
                 let in_vain = self.channels.association_stats().timeouts;
                 self.channels.handle_timeout(self.now);
                 // Nothing is acknowledged: it may be the path.
@@ -412,9 +411,9 @@ impl Session {
         }
         let mut due = sooner(ending, relays);
         for transport in self.transports.iter() {
-            let carries_data = transport.id == self.data && self.channels.has_role();
-            let connected = carries_data && transport.dtls_state() == DtlsState::Connected;
-            let channels = if connected { self.channels.poll_timeout() } else { None };
+            let carries_data =
+                transport.id == self.data && self.channels.has_role() && transport.carries_records();
+            let channels = if carries_data { self.channels.poll_timeout() } else { None };
             due = sooner(due, sooner(transport.poll_timeout(), channels));
         }
         due

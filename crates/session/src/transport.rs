@@ -43,6 +43,8 @@ pub(crate) struct Transport {
     fingerprints: Option<Fingerprints>,
     /// DTLS that came before the peer had answered a check on its path.
     held: Option<Box<Held>>,
+    /// Its handshake waits for a path that carries something.
+    is_stalled: bool,
     remote_tls_id: Option<String>,
     state: DtlsState,
     /// When the path was last said not to be silent.
@@ -101,6 +103,7 @@ impl Transport {
             dtls_role: None,
             fingerprints: None,
             held: None,
+            is_stalled: false,
             remote_tls_id: None,
             state: DtlsState::Handshake,
             noted: Instant::default(),
@@ -304,13 +307,25 @@ impl Transport {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.connectivity.handle_timeout(now);
-        if let Some(connection) = &mut self.dtls {
-            connection.handle_timeout(now);
+        let is_live = self.is_live();
+        let Some(connection) = &mut self.dtls else { return };
+        if !is_live {
+            self.is_stalled = true;
+            return;
         }
+        if std::mem::take(&mut self.is_stalled) {
+            connection.path_revived(now);
+        }
+        connection.handle_timeout(now);
+    }
+
+    /// Whether there is a path, and it is not silent: a handshake that has none is not at fault for the time that it takes.
+    fn is_live(&self) -> bool {
+        self.connectivity.state() != ice::State::Disconnected && self.connectivity.selected_path().is_some()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let dtls = self.dtls.as_ref().and_then(dtls::Connection::poll_timeout);
+        let dtls = self.dtls.as_ref().and_then(dtls::Connection::poll_timeout).filter(|_| self.is_live());
         sooner(self.connectivity.poll_timeout(), dtls)
     }
 
@@ -350,6 +365,11 @@ impl Transport {
             }
         }
         self.connectivity.finish(batch)
+    }
+
+    /// Whether records can be sent. For who has no path time does not pass: nobody leaves anything unanswered.
+    pub(crate) fn carries_records(&self) -> bool {
+        self.state == DtlsState::Connected && self.connectivity.selected_path().is_some()
     }
 
     /// Makes the keys of SRTP, if there are none; DTLS is up. Gives whether there are any.

@@ -303,6 +303,53 @@ fn a_restart_that_the_peer_has_begun_is_not_asked_for_again() {
     assert_eq!(events(two.session(0)), []);
 }
 
+/// Signalling may be lost again and again: the peer, which knows nothing of that, may come from elsewhere meanwhile.
+#[test]
+fn the_ufrag_that_the_peer_uses_stays_known_through_restarts_that_nobody_answers() {
+    let now = testkit::epoch();
+    let make = |side: u8| Session::new(now, CLOCK, config(side), [side + 1; 32]).unwrap();
+    let [mut a, mut b] = [make(0), make(1)];
+    a.open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    let mut known: Vec<String> = Vec::new();
+    let mut follow = |a: &mut Session| {
+        while let Some(route) = a.poll_route() {
+            match route {
+                Route::UfragAdded(ufrag) => known.push(ufrag),
+                Route::UfragRemoved(ufrag) => known.retain(|known| *known != ufrag),
+                _ => {}
+            }
+        }
+        known.clone()
+    };
+    let offer = |a: &mut Session| {
+        let offer = a.create_offer(now).unwrap();
+        a.set_local(now, SdpType::Offer, offer.clone()).unwrap();
+        offer
+    };
+    let first = offer(&mut a);
+    b.set_remote(now, SdpType::Offer, first.clone()).unwrap();
+    let (_, answer) = b.make_local(now).unwrap();
+    a.set_remote(now, SdpType::Answer, answer).unwrap();
+    let used = ufrag(&first);
+    for _ in 0..4 {
+        a.restart_ice();
+        let last = offer(&mut a);
+        assert_eq!(follow(&mut a), [used.clone(), ufrag(&last)]);
+    }
+    a.rollback(now).unwrap();
+    let after = follow(&mut a);
+    assert!(after.contains(&used) && after.len() <= 2, "{after:?}");
+    for round in 0..3 {
+        a.restart_ice();
+        let last = offer(&mut a);
+        b.set_remote(now, SdpType::Offer, last.clone()).unwrap();
+        let (_, answer) = b.make_local(now).unwrap();
+        a.set_remote(now, SdpType::Answer, answer).unwrap();
+        let after = follow(&mut a);
+        assert!(after.contains(&ufrag(&last)) && after.len() <= 2, "{round} {after:?}");
+    }
+}
+
 /// A table that many sessions share does not grow with each restart.
 #[test]
 fn of_the_ufrags_from_before_only_the_last_stays_known() {

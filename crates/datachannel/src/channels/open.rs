@@ -167,7 +167,7 @@ impl Channels {
     ) -> Option<ChannelId> {
         // RFC 8832 §6: even streams are the DTLS client's to open.
         let theirs = self.role.is_none_or(|role| (role == Role::Server) == (stream.0 & 1 == 0));
-        if !theirs || self.channels.len() >= self.config.max_channels {
+        if !theirs || self.channels.len() >= self.config.max_channels || !self.has_room_for_texts(open) {
             self.refuse(now, stream);
             return None;
         }
@@ -194,6 +194,14 @@ impl Channels {
         self.events.incoming(id);
         self.send_control(now, id);
         Some(id)
+    }
+
+    /// Whether the label and the protocol fit beside those of the peer's other channels.
+    fn has_room_for_texts(&self, open: &Open<'_>) -> bool {
+        let sum = |label: &str, protocol: &str| label.len().saturating_add(protocol.len());
+        let theirs = self.channels.ids().filter_map(|id| self.channels.get(id)).filter(|it| it.incoming);
+        let kept = theirs.map(|it| sum(&it.init.label, &it.init.protocol)).fold(0, usize::saturating_add);
+        kept.saturating_add(sum(open.label, open.protocol)) <= self.config.max_texts
     }
 
     /// Resets a stream that the peer has no business on, and ignores it until the peer has reset it too.

@@ -141,7 +141,7 @@ impl Worker {
         let now = self.clock.now();
         self.sockets.retain(|socket| !gone.contains(&socket.transport.local_address()));
         let opened: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_address()).collect();
-        self.sockets.extend(sockets.into_iter().map(|transport| Socket { transport, kept: None }));
+        self.sockets.extend(sockets.into_iter().map(Socket::new));
         let addresses = self.sockets.iter().map(|socket| socket.transport.local_address().ip()).collect();
         // Who was added with the old addresses, and was not looked at yet, is told as well.
         let lost = self.relays.set_addresses(addresses);

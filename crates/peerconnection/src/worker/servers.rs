@@ -3,6 +3,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use session::{ConnectionState, Credentials, Session, UnusedReason, UnusedServer};
+use tokio::task::AbortHandle;
 
 use super::{Asked, Driven, Worker};
 use crate::ice_server::{Alternates, Found, Server};
@@ -79,6 +80,7 @@ impl Worker {
             driven.servers.retain(|known| known.uri != gone.uri);
         }
         driven.spare.retain(is_named);
+        driven.lost.retain(|(server, _)| is_named(server));
         let mut others = Vec::new();
         for mut server in servers {
             let Some(known) = driven.servers.iter_mut().find(|known| known.uri == server.uri) else {
@@ -110,6 +112,15 @@ impl Worker {
     pub(super) fn look_up_upcoming(&mut self, key: usize) {
         let Some(driven) = self.sessions.get_mut(&key) else { return };
         let upcoming = std::mem::take(&mut driven.upcoming);
+        // Whoever begins anew may be where those can be reached that could not before.
+        let is_idle =
+            |(_, task): &mut (Server, Option<AbortHandle>)| task.as_ref().is_none_or(|it| !it.is_finished());
+        let lost: Vec<_> = driven.lost.extract_if(.., is_idle).collect();
+        for (mut server, task) in lost {
+            task.iter().for_each(AbortHandle::abort);
+            server.losses = 1;
+            self.connect(key, server, Duration::ZERO);
+        }
         self.look_up(key, upcoming);
         self.dirty.insert(key);
     }
@@ -206,18 +217,24 @@ impl Worker {
 
     /// Connects to a server again, later and later, and not for ever. Gathering does not wait for that.
     fn reconnect(&mut self, key: usize, mut server: Server) {
-        if server.losses < MAX_LOSSES {
+        server.lose(self.clock.now());
+        let lost = server.clone();
+        let task = if server.losses < MAX_LOSSES {
             let delay = FIRST_WAIT.saturating_mul(1 << server.losses);
             server.losses += 1;
-            self.connect(key, server, delay);
-        }
+            self.connect(key, server, delay)
+        } else {
+            None
+        };
+        self.sessions.entry(key).and_modify(|driven| driven.lost.push((lost, task)));
     }
 
-    fn connect(&mut self, key: usize, server: Server, delay: Duration) {
-        let Some(driven) = self.sessions.get_mut(&key) else { return };
+    fn connect(&mut self, key: usize, server: Server, delay: Duration) -> Option<AbortHandle> {
+        let driven = self.sessions.get_mut(&key)?;
         let task = self.lookups.spawn(find(key, server, delay));
         driven.connecting.retain(|task| !task.is_finished());
-        driven.connecting.push(task);
+        driven.connecting.push(task.clone());
+        Some(task)
     }
 
     /// Tells the sessions what was found since.
@@ -237,6 +254,7 @@ impl Worker {
                 Step::Found(server, found) => (server, found),
             };
             let Some(driven) = self.sessions.get_mut(&key) else { continue };
+            driven.lost.retain(|(lost, _)| !lost.is_same(&server));
             if server.losses == 0 {
                 driven.lookups = driven.lookups.saturating_sub(1);
             }
@@ -282,6 +300,8 @@ impl Worker {
             Found::Stream(path, stream) => {
                 let Some(credentials) = driven.credentials_for(server) else { return false };
                 driven.note_asked(server, path.remote);
+                let connected = Some(self.clock.now());
+                let server = &Server { connected, ..server.clone() };
                 self.relays.add_stream(key, &mut driven.relays, path, stream, server.clone());
                 let mut core = driven.connection.lock();
                 core.session.note_used_server(&server.uri.to_string());

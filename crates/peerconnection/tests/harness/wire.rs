@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use net::{Train, Transport, UdpSocket};
@@ -23,6 +23,12 @@ struct State {
     sends: u64,
     /// Which send fails, and how.
     fault: Option<(u64, io::ErrorKind)>,
+    /// It has no room, and does not say when it has.
+    stuck: bool,
+    waiting: Option<Waker>,
+    /// It has room for so many sends a millisecond.
+    narrow: Option<u32>,
+    room: u32,
     /// Nothing that comes is heard.
     deaf: bool,
     /// When something was sent meanwhile.
@@ -63,6 +69,30 @@ impl Wire {
         let wire = Self::new();
         wire.state.lock().unwrap().single = true;
         wire
+    }
+
+    /// Takes nothing, or takes what comes again.
+    pub fn be_stuck(&self, stuck: bool) {
+        let mut state = self.state.lock().unwrap();
+        state.stuck = stuck;
+        state.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Has room for so many sends a millisecond from now on.
+    pub fn be_narrow(self: &Arc<Self>, sends: u32) {
+        self.state.lock().unwrap().narrow = Some(sends);
+        let wire = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(wire) = wire.upgrade() {
+                {
+                    let mut state = wire.state.lock().unwrap();
+                    state.room = sends;
+                    state.waiting.take().into_iter().for_each(Waker::wake);
+                }
+                drop(wire);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
     }
 
     /// One packet of RTP in so many is lost from now on, of those that are sent; `None`: none. For a wire that is [single](Self::single).
@@ -147,6 +177,11 @@ impl Transport for Wire {
         {
             let mut state = self.state.lock().unwrap();
             let number = state.sends;
+            if state.stuck || (state.narrow.is_some() && state.room == 0) {
+                state.waiting = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            state.room = state.room.saturating_sub(1);
             if let Some((_, error)) = state.fault.filter(|(at, _)| *at == number) {
                 state.sends += 1;
                 if error == io::ErrorKind::WouldBlock {

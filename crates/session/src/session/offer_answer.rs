@@ -282,11 +282,18 @@ impl Session {
         // RFC 9429 §5.2.1: in a bundle only one section needs to have it.
         let used = id.and_then(|id| self.negotiation.transport_section(id));
         let tagged = used.and_then(|(index, _)| description.media().nth(index)?.ice_ufrag());
-        if ufrag.is_some_and(|ufrag| media.ice_ufrag().or(tagged) != Some(ufrag)) {
+        let is_named = ufrag.is_none_or(|ufrag| media.ice_ufrag().or(tagged) == Some(ufrag));
+        // W3C WebRTC 1.0 §4.4.2: what an offer is to replace is applied, too, as long as that is not answered.
+        let is_replaced = |transport: &&Transport| {
+            transport.is_restarted_by_peer() && transport.remote_ufrag.as_deref() == ufrag
+        };
+        if is_named {
+            id.into_iter().try_for_each(|id| self.take_candidate(id, candidate))?;
+        } else if let Some(transport) = id.and_then(|id| self.transports.get(id)).filter(is_replaced) {
+            let id = transport.id;
+            self.add_candidate(id, candidate.trim().trim_start_matches("a="))?;
+        } else {
             return Err(CandidateError::UnknownUfrag);
-        }
-        if let Some(id) = id {
-            self.take_candidate(id, candidate)?;
         }
         self.settle();
         Ok(())
@@ -298,6 +305,11 @@ impl Session {
         if transport.is_restarted_by_peer() {
             return transport.keep_candidate(text);
         }
+        self.add_candidate(id, text)
+    }
+
+    fn add_candidate(&mut self, id: TransportId, text: &str) -> Result<(), CandidateError> {
+        let Some(transport) = self.transports.get_mut(id) else { return Ok(()) };
         if text.is_empty() {
             transport.connectivity.end_of_remote_candidates(self.now);
             return Ok(());

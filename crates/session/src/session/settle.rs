@@ -25,7 +25,7 @@ impl Session {
         self.update_states();
     }
 
-    /// Takes the news of a path. Gives whether it was lost, with the data that went over it.
+    /// Takes the news of a path. Gives whether it was lost, with what went over it.
     fn settle_connectivity(&mut self, place: usize) -> bool {
         let now = self.now;
         let mut is_lost = false;
@@ -46,7 +46,7 @@ impl Session {
                 connectivity::Event::PathRevived if is_data => self.channels.path_revived(now),
                 // RFC 7675 §5.1: what was consented to with these credentials cannot be asked for with them again.
                 connectivity::Event::StateChanged(ice::State::Failed(ice::Failure::ConsentExpired)) => {
-                    is_lost |= transport.dtls_state() == DtlsState::Connected;
+                    is_lost |= matches!(transport.dtls_state(), DtlsState::Handshake | DtlsState::Connected);
                 }
                 connectivity::Event::Connect { id, local, remote } => {
                     let request = TcpRequest::Open { id, local, remote };
@@ -149,9 +149,14 @@ impl Session {
                 continue;
             }
             let ufrag = ufrag.to_owned();
-            // The former one stays known: checks for it may still arrive, or be asked for again.
+            // The former one stays known: checks for it may still arrive, or be asked for again. Of two that is the one in use.
             let former = transport.told_ufrag.replace(ufrag.clone());
-            let gone = std::mem::replace(&mut transport.former_ufrag, former);
+            let kept = transport.former_ufrag.as_ref().is_some_and(|kept| {
+                let connectivity = &transport.connectivity;
+                let is_left = former.as_ref().is_none_or(|former| !connectivity.is_asked_for(former));
+                *kept != ufrag && is_left && connectivity.is_asked_for(kept)
+            });
+            let gone = if kept { former } else { std::mem::replace(&mut transport.former_ufrag, former) };
             if gone.as_ref() == Some(&ufrag) {
                 continue;
             }

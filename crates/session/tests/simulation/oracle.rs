@@ -38,13 +38,15 @@ impl Oracle {
             let clock = world.clock(host);
             let asleep = world.is_asleep(host);
             let session = session(world, host);
-            let now = session.stats(clock).sctp;
+            let stats = session.stats(clock);
+            let now = stats.sctp;
             judge(self.partial, before, &now)?;
             let waiting: usize = channels.map(|id| session.buffered(id)).sum();
             if waiting > self.send_buffer + RESERVE {
                 return Err(format!("{waiting} bytes wait, and {} may", self.send_buffer));
             }
-            if now.in_flight > 0 && !asleep && !session.is_over() {
+            // Without a path there is nothing to wait for.
+            if now.in_flight > 0 && !asleep && stats.selected_path.is_some() {
                 timer_is_set(clock, session.poll_timeout())?;
             }
             *before = now;

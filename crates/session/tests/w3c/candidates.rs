@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session::{
     CandidateError, ChannelInit, ConnectionState, Direction, Event, GatheringState, IceState, MediaKind,
-    SdpType, Session,
+    SdpType, Session, SessionDescription,
 };
 use testkit::epoch;
 
@@ -94,6 +94,36 @@ fn candidates_belong_to_a_section_and_its_credentials() {
     session.close(epoch());
     let late = candidate(&mut session, CANDIDATE, Some("a1"), Some(0), Some("ETEn")).unwrap_err();
     assert_eq!((late, late.name()), (CandidateError::Closed, "InvalidStateError"));
+}
+
+/// W3C WebRTC 1.0 §4.4.2, `addIceCandidate`: as long as an offer is not answered, what it is to replace is applied, too.
+#[test]
+fn candidates_of_before_a_restart_are_taken_until_the_restart_is_agreed_upon() {
+    let [mut a, mut b] = [fresh(0), fresh(1)];
+    a.open_channel(epoch(), ChannelInit::labelled("chat")).unwrap();
+    let (_, first) = a.make_local(epoch()).unwrap();
+    b.set_remote(epoch(), SdpType::Offer, first.clone()).unwrap();
+    let (_, answer) = b.make_local(epoch()).unwrap();
+    a.set_remote(epoch(), SdpType::Answer, answer).unwrap();
+    let ufrag = |it: &SessionDescription| it.media().next().unwrap().ice_ufrag().unwrap().to_owned();
+    let known = |b: &Session| {
+        b.statistics(epoch()).iter().filter(|(_, entry)| entry.kind() == "remote-candidate").count()
+    };
+    a.restart_ice();
+    let (_, second) = a.make_local(epoch()).unwrap();
+    b.set_remote(epoch(), SdpType::Offer, second.clone()).unwrap();
+    let before = known(&b);
+    let late = "candidate:7 1 udp 1000 192.0.2.77 77 typ host";
+    candidate(&mut b, late, Some("0"), Some(0), Some(&ufrag(&first))).unwrap();
+    assert_eq!(known(&b), before + 1);
+    candidate(&mut b, late, Some("0"), Some(0), Some(&ufrag(&second))).unwrap();
+    assert_eq!(known(&b), before + 1, "it waits for the answer");
+    candidate(&mut b, "", Some("0"), None, Some(&ufrag(&first))).unwrap();
+    let stranger = candidate(&mut b, late, Some("0"), Some(0), Some("nobody"));
+    assert_eq!(stranger, Err(CandidateError::UnknownUfrag));
+    b.make_local(epoch()).unwrap();
+    let late = candidate(&mut b, late, Some("0"), Some(0), Some(&ufrag(&first)));
+    assert_eq!(late, Err(CandidateError::UnknownUfrag));
 }
 
 #[test]
