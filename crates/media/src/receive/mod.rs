@@ -380,7 +380,7 @@ impl Receiver {
         let theirs = other.streams.iter().find_map(Stream::capture_to_playout);
         let (Some(own), Some(theirs)) = (own, theirs) else { return };
         let behind = Duration::from_nanos(u64::try_from(own.abs_diff(theirs)).unwrap_or(u64::MAX));
-        if behind < MIN_SKEW {
+        if !(MIN_SKEW..=MAX_SKEW).contains(&behind) {
             return;
         }
         let (early, late) = if own < theirs { (self, other) } else { (other, self) };
@@ -624,4 +624,6 @@ const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 const MAX_OMITTED: usize = 64;
 /// ITU-R BT.1359: less is not noticed.
 const MIN_SKEW: Duration = Duration::from_millis(20);
+/// Streams that are further apart are told of by two clocks.
+const MAX_SKEW: Duration = Duration::from_secs(10);
 const MAX_ALIGNMENT: Duration = Duration::from_secs(2);
