@@ -39,7 +39,8 @@ impl Packetizer {
     }
 }
 
-/// Puts access units together. One ends with the marker, or with the next timestamp.
+/// Puts access units together. One ends with the marker, or with the next timestamp. Units that stand before a picture, as parameter
+/// sets that go alone, come out with that.
 #[derive(Debug)]
 pub struct Depacketizer {
     assembler: Assembler,

@@ -151,6 +151,38 @@ fn an_access_unit_without_marker_ends_with_the_next_timestamp() {
     assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[&second]));
 }
 
+/// H.264 §7.4.1.2.3: it belongs to the access unit of the picture behind it. Cameras send it with a marker, or a time of its own.
+#[test]
+fn what_stands_before_a_picture_goes_with_it_however_it_is_sent() {
+    let idr = slice(0x65, 30);
+    let whole = annex_b(&[SPS, PPS, &idr]);
+    for (sets, picture) in [((1, true), 1), ((1, false), 2), ((1, true), 2)] {
+        let (timestamp, marker) = sets;
+        let mut depacketizer = depacketizer();
+        let packets = [
+            (SPS, timestamp, marker, false),
+            (PPS, timestamp, marker, false),
+            (&idr, picture, true, false),
+            (&idr, 9, true, false),
+        ];
+        let (_, frames) = receive!(depacketizer, packets);
+        let first = Kept { bytes: whole.clone(), timestamp: picture, packets: 3, key: true };
+        assert_eq!(frames[0], Ok(first), "{sets:?}");
+        assert_eq!((frames.len(), &frames[1].as_ref().unwrap().bytes), (2, &annex_b(&[&idr])));
+    }
+    // What is lost between them may be of it.
+    let mut depacketizer = depacketizer();
+    let (_, frames) = receive!(depacketizer, [(SPS, 1, true, false), (&idr, 1, true, true)]);
+    assert_eq!(frames, [broken(1, Reason::Lost)]);
+    let (_, frames) = receive!(depacketizer, [(SPS, 2, true, false), (&idr, 3, true, true)]);
+    assert_eq!(frames[0], broken(2, Reason::Lost));
+    assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[&idr]));
+    // Without a picture there is a limit.
+    let packets = (4..3000).map(|at| (AUD, at, true, false));
+    let (_, frames) = receive!(depacketizer, packets);
+    assert_eq!(frames, [broken(2052, Reason::TooManyPackets)]);
+}
+
 #[test]
 fn a_missing_packet_breaks_its_frame_alone() {
     let units: Vec<Vec<u8>> = (0..3).map(|at| slice(if at == 0 { 0x65 } else { 0x41 }, 500 + at)).collect();
@@ -177,7 +209,8 @@ fn after_loss_a_frame_counts_only_if_it_shows_its_begin() {
     let later = [0x41, 0x7f, 1, 2];
     for (unit, whole) in [(AUD, true), (SPS, true), (PPS, false), (&slice(0x41, 9), true), (&later, false)] {
         let mut depacketizer = depacketizer();
-        let (results, frames) = receive!(depacketizer, [(unit, 1, true, true)]);
+        let packets = [(unit, 1, false, true), (&slice(0x41, 9), 1, true, false)];
+        let (results, frames) = receive!(depacketizer, packets);
         assert_eq!((results[0].is_ok(), frames[0].is_ok()), (whole, whole), "{unit:?}");
     }
 }
@@ -200,7 +233,7 @@ fn r3_a_fragment_without_its_start_breaks_the_frame() {
         (&[0x78, 0, 2, 9, 0xf0], 5, true, false),
         (&[0x7c, 0x85, 0x88], 6, true, false),
         (&[0x7c, 0x85, 0x88], 7, false, false),
-        (AUD, 8, true, false),
+        (&[0x41, 0x9a], 8, true, false),
     ];
     let (results, frames) = receive!(depacketizer, packets);
     let good: Vec<usize> = (0..results.len()).filter(|at| results[*at].is_ok()).collect();
@@ -209,7 +242,7 @@ fn r3_a_fragment_without_its_start_breaks_the_frame() {
     assert_eq!(frames[0], broken(1, Reason::Lost));
     assert_eq!(frames[1..5], [2, 3, 4, 5].map(|at| broken(at, no_start)));
     assert_eq!(frames[5..7], [6, 7].map(|at| broken(at, Reason::Unfinished)));
-    assert_eq!(frames[7].as_ref().unwrap().bytes, annex_b(&[AUD]));
+    assert_eq!(frames[7].as_ref().unwrap().bytes, annex_b(&[&[0x41, 0x9a]]));
 }
 
 #[test]
@@ -326,16 +359,17 @@ proptest! {
 
     #[test]
     fn any_units_survive(units in prop::collection::vec((1..24_u8, 0..4_u8, 1..400_usize), 1..12), max in 6..500_usize) {
-        let units: Vec<Vec<u8>> = units
+        let mut units: Vec<Vec<u8>> = units
             .into_iter()
             .map(|(kind, nri, len)| slice(nri << 5 | kind, len + 1))
             .collect();
+        units.push(slice(0x41, 9));
         let units: Vec<&[u8]> = units.iter().map(|unit| &unit[..]).collect();
         let frame = with_lengths(&units);
         let mut packetizer = Packetizer::new(Mode::NonInterleaved, Framing::Length);
         let mut depacketizer = Depacketizer::new(Framing::Length, Limits::default());
         let sent = sent(&mut packetizer, &frame, max);
-        let (_, frames) = receive!(depacketizer, [(AUD, 1, true, false)]);
+        let (_, frames) = receive!(depacketizer, [(&slice(0x41, 9), 1, true, false)]);
         prop_assert!(frames[0].is_ok());
         let (results, frames) = receive!(depacketizer, intact(&sent, 7));
         prop_assert!(results.iter().all(Result::is_ok), "{:?}", results);

@@ -65,7 +65,7 @@ impl Packetizer {
 }
 
 /// Puts access units together. One ends with the marker, or, as RFC 6184 §5.1 does not let one rely on that, with the next
-/// timestamp.
+/// timestamp. Units that stand before a picture, as parameter sets that go alone, come out with that.
 #[derive(Debug)]
 pub struct Depacketizer {
     assembler: Assembler,

@@ -32,6 +32,9 @@ impl Assembler {
         if self.unit.is_some() && !payload.after_loss && self.assembly.is_other(payload.timestamp) {
             self.assembly.break_open(Reason::Unfinished);
         }
+        if self.awaits_picture() && !payload.after_loss {
+            self.assembly.go_on_at(payload.timestamp);
+        }
         self.assembly.arrive(&payload, self.starts(&payload, content), Ending::Timestamp)?;
         if self.assembly.len() == 0 {
             (self.unit, self.has_picture) = (None, false);
@@ -54,7 +57,9 @@ impl Assembler {
             if self.unit.is_some() {
                 self.assembly.break_open(Reason::Unfinished);
             }
-            self.assembly.finish(true);
+            if !self.awaits_picture() {
+                self.assembly.finish(true);
+            }
         }
         Ok(())
     }
@@ -70,6 +75,12 @@ impl Assembler {
 
     pub(crate) const fn stats(&self) -> Stats {
         self.assembly.stats()
+    }
+
+    /// Whether the open frame has nothing but what stands before a picture. That belongs to the access unit of the next one
+    /// (H.264 §7.4.1.2.3, H.265 §7.4.2.4.4), also where a sender marks it, or gives it a time of its own.
+    fn awaits_picture(&self) -> bool {
+        !self.has_picture && self.unit.is_none() && self.assembly.is_open()
     }
 
     /// Whether a frame can begin with this payload.
