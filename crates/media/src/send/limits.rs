@@ -6,8 +6,10 @@ use proto::Instant;
 use rtp::Ssrc;
 use rtp::rtcp::{Encoder, MaxBitrate};
 
+use crate::later::Blank;
+
 /// What peers want, as long as they are there.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Limits {
     /// By REMB, with who wants it.
     remb: Option<(Ssrc, u64)>,
@@ -15,8 +17,14 @@ pub(super) struct Limits {
     wanted: Vec<(MaxBitrate, Instant)>,
     /// Whether somebody is to be told of the limits.
     notify: bool,
-    /// What the program was told.
     told: Option<u64>,
+}
+
+impl Blank for Limits {
+    fn blank() -> &'static Self {
+        static NONE: Limits = Limits { remb: None, wanted: Vec::new(), notify: false, told: None };
+        &NONE
+    }
 }
 
 impl Limits {
@@ -60,20 +68,22 @@ impl Limits {
         wanted.chain(self.remb.map(|(_, bitrate)| bitrate)).min()
     }
 
-    /// Whether the program has not been told of this limit, or that there is none any more.
-    pub(super) fn is_news(&mut self, limit: Option<u64>) -> bool {
-        std::mem::replace(&mut self.told, limit) != limit
+    /// What the program was told.
+    pub(super) const fn told(&self) -> Option<u64> {
+        self.told
+    }
+
+    /// The program is told.
+    pub(super) const fn tell(&mut self, limit: Option<u64>) {
+        self.told = limit;
     }
 
     pub(super) const fn has_notification(&self) -> bool {
         self.notify
     }
 
-    /// Tells who asked for limits which one holds (RFC 5104 §4.2.2). Gives whether there was somebody to tell.
+    /// Tells who asked for limits which one holds (RFC 5104 §4.2.2). Gives whether there was room.
     pub(super) fn write_notification(&mut self, sender: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
-        if !self.notify {
-            return false;
-        }
         let lowest = self.wanted.iter().map(|(limit, _)| *limit).min_by_key(|limit| limit.bitrate);
         self.notify = out.tmmbn(sender, lowest).is_err();
         !self.notify

@@ -38,6 +38,7 @@ use self::encoding::Encoding;
 use self::limits::Limits;
 use self::tones::Tones;
 use crate::breaker::{Breaker, Circumstances, Stop};
+use crate::later::Later;
 use crate::transform::Outgoing;
 use crate::transport::turns;
 use crate::{EncodedFrame, EncodedTransform, clock};
@@ -127,7 +128,7 @@ pub struct Sender {
     encodings: Vec<Encoding>,
     /// Whose packet goes next.
     turn: usize,
-    limits: Limits,
+    limits: Later<Limits>,
     stops: Vec<(usize, Stop)>,
     transform: Option<Outgoing>,
     tones: Option<Box<Tones>>,
@@ -153,7 +154,7 @@ impl Sender {
             rng,
             encodings,
             turn: 0,
-            limits: Limits::default(),
+            limits: Later::NEW,
             stops: Vec::new(),
             transform: None,
             tones: None,
@@ -354,7 +355,8 @@ impl Sender {
             return Some(tone);
         }
         let limit = self.bitrate_limit();
-        if self.limits.is_news(limit) {
+        if self.limits.told() != limit {
+            self.limits.tell(limit);
             return Some(SenderEvent::BitrateLimit(limit.unwrap_or(self.config.max_bitrate)));
         }
         let interval = self.config.key_frame_interval;
@@ -382,7 +384,7 @@ impl Sender {
                 self.stop(at, reason);
             }
         }
-        self.limits.forget_silent(now);
+        self.limits.made().into_iter().for_each(|limits| limits.forget_silent(now));
         self.play_tones(now);
     }
 
@@ -402,13 +404,13 @@ impl Sender {
         }
         match packet {
             Rtcp::SenderReport(report) => {
-                self.limits.heard(now, report.ssrc);
+                self.limits.made().into_iter().for_each(|limits| limits.heard(now, report.ssrc));
                 for block in report.reports() {
                     losses.add(self.handle_report(now, ntp, interval, block));
                 }
             }
             Rtcp::ReceiverReport(report) => {
-                self.limits.heard(now, report.ssrc);
+                self.limits.made().into_iter().for_each(|limits| limits.heard(now, report.ssrc));
                 for block in report.reports() {
                     losses.add(self.handle_report(now, ntp, interval, block));
                 }
@@ -431,7 +433,11 @@ impl Sender {
             Rtcp::Remb(remb) if is_about(remb, |ssrc| self.encoding_of(ssrc).is_some()) => {
                 self.limits.set_remb(remb.sender, remb.bitrate);
             }
-            Rtcp::Goodbye(goodbye) => goodbye.sources().for_each(|peer| self.limits.forget(peer)),
+            Rtcp::Goodbye(goodbye) => {
+                if let Some(limits) = self.limits.made() {
+                    goodbye.sources().for_each(|peer| limits.forget(peer));
+                }
+            }
             Rtcp::Tmmbr(request) => {
                 for entry in request.entries() {
                     if self.encoding_of(entry.ssrc).is_some() {
@@ -611,10 +617,10 @@ impl Sender {
 
     /// Tells who asked for limits which one holds. Gives whether there was somebody to tell.
     pub(crate) fn write_notification(&mut self, sender: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
-        self.limits.write_notification(sender, out)
+        self.has_notification() && self.limits.write_notification(sender, out)
     }
 
-    pub(crate) const fn has_notification(&self) -> bool {
+    pub(crate) fn has_notification(&self) -> bool {
         self.limits.has_notification()
     }
 
