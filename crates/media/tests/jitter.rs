@@ -10,7 +10,7 @@ mod support;
 
 use std::time::Duration;
 
-use media::{Content, Receiver, ReceiverConfig, StreamId};
+use media::{Codec, Content, Format, Receiver, ReceiverConfig, StreamId};
 use proptest::prelude::*;
 use proto::{Instant, Writer};
 use rtp::payload::{PictureId, vp8 as format};
@@ -151,7 +151,7 @@ fn play(
 fn each_codec_has_its_own_clock() {
     let mut config = support::audio_receiver();
     (config.probation, config.nack) = (0, false);
-    config.formats.push((pt(0), media::Format::Media(media::Codec::G711)));
+    config.formats.push((pt(0), Format::Media(Codec::G711)));
     let mut receiver = Receiver::new(config);
     let mut expect = |payload_type, ticks, numbers: std::ops::Range<u16>| {
         let count = numbers.len();
@@ -270,4 +270,44 @@ proptest! {
         let decodable = decodable.filter(|at| sent.iter().any(|(frame, _)| frame == at));
         prop_assert_eq!(out.iter().map(|(at, _)| *at).collect::<Vec<_>>(), decodable.collect::<Vec<_>>());
     }
+}
+
+/// RFC 6184 §5.1 does not let one rely on the marker, and some cameras never set it.
+#[test]
+fn video_without_markers_is_played_by_its_times_too() {
+    let mut config = video_receiver();
+    (config.probation, config.formats) = (0, vec![(pt(96), Format::Media(Codec::H264))]);
+    let mut receiver = Receiver::new(config);
+    let mut playouts = Vec::new();
+    for frame in 0..100_u32 {
+        // Two slices of a picture, 3 ms apart; every fourth frame is 30 ms late.
+        for slice in 0..2_u32 {
+            let late = if frame % 4 == 3 { 30 } else { 0 };
+            let now = epoch() + Duration::from_millis((frame * 40 + slice * 3 + late).into());
+            let header = Header {
+                payload_type: pt(96),
+                sequence_number: SequenceNumber(u16::try_from(2 * frame + slice).unwrap()),
+                timestamp: RtpTimestamp(frame * 3600),
+                ssrc: Ssrc(7),
+                ..Header::default()
+            };
+            let payload = [if frame == 0 { 0x65 } else { 0x41 }, if slice == 0 { 0x88 } else { 0x48 }, 1];
+            let mut memory = [0; 40];
+            let mut out = Writer::new(&mut memory);
+            Encoder::new(&mut out, header, &[]).unwrap().finish(&payload, 0).unwrap();
+            let bytes = out.written().to_vec();
+            give(&mut receiver, now, &bytes);
+            while let Some(frame) = receiver.poll_frame(now) {
+                playouts.push((frame.timestamp.0 / 3600, frame.playout));
+            }
+        }
+    }
+    assert_eq!(playouts.len(), 99, "the last one has not ended");
+    for (frame, playout) in &playouts[50..] {
+        let captured = epoch() + Duration::from_millis(u64::from(*frame) * 40);
+        let held = *playout - captured;
+        assert!((30..60).contains(&held.as_millis()), "{frame}: {held:?}");
+    }
+    let stats = receiver.stats(StreamId(0)).unwrap();
+    assert_eq!((stats.track.frames, stats.track.broken), (99, 0));
 }

@@ -52,6 +52,8 @@ pub(crate) struct Track {
     last: u64,
     step: u64,
     newest: u64,
+    /// The number of the packet that came last, if it is of video and no frame ends with it for all that it says.
+    unmarked: Option<u64>,
     /// The time of the packet that was read last.
     last_read: Option<RtpTimestamp>,
     /// The part of a picture that was read last.
@@ -212,6 +214,7 @@ impl Track {
             last: 0,
             step: 0,
             newest: FIRST_TIMESTAMP,
+            unmarked: None,
             last_read: None,
             last_part: None,
             concealed: None,
@@ -248,8 +251,14 @@ impl Track {
         let is_video = codec.is_some_and(Codec::is_video);
         // Of a telephone event all packets have the time of its begin (RFC 4733 §2.5.1.2): the first tells of the path.
         let is_update = self.started && !is_video && timestamp == self.newest;
-        if on_path && !filler && !is_update && (header.marker || !is_video) {
-            self.delay.observe(now, timestamp);
+        if on_path && !filler {
+            // Where frames have no marker, the first packet of the next one tells.
+            let is_next = self.unmarked == number.checked_sub(1) && timestamp > self.newest;
+            let tells = if is_video { header.marker || is_next } else { !is_update };
+            if tells {
+                self.delay.observe(now, timestamp);
+            }
+            self.unmarked = Some(number).filter(|_| is_video && !header.marker);
         }
         match self.buffer.insert(now, number, header, packet.payload(), holds) {
             Ok(()) => {
