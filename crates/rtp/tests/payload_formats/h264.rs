@@ -271,11 +271,46 @@ fn r3_aggregated_units_of_length_0_and_past_the_end_are_refused() {
     }
 }
 
+/// Some cameras leave the start codes of their encoders in payloads.
+#[test]
+fn start_codes_that_were_left_tell_units_apart() {
+    let idr = slice(0x65, 30);
+    let all = annex_b(&[SPS, PPS, &idr]);
+    let short = [&[0, 0, 1][..], SPS, &[0, 0, 0, 1], PPS, &[0, 0, 1], &idr].concat();
+    for payload in [&all, &short] {
+        let shown = outline(payload).unwrap();
+        assert!(shown.starts_frame && shown.key_frame);
+        let (_, frames) = receive!(depacketizer(), [(payload, 1, true, true)]);
+        let whole = Kept { bytes: all.clone(), timestamp: 1, packets: 1, key: true };
+        assert_eq!(frames, [Ok(whole)]);
+    }
+    let lengths = with_lengths(&[SPS, PPS, &idr]);
+    let (_, frames) =
+        receive!(Depacketizer::new(Framing::Length, Limits::default()), [(&all, 1, true, false)]);
+    assert_eq!(frames[0].as_ref().unwrap().bytes, lengths);
+    for (bytes, discard) in [
+        (&[0, 0, 1][..], Discard::EmptyPart),
+        (&[0, 0, 0, 1, 0, 0], Discard::EmptyPart),
+        (&[0, 0, 1, 0x78, 0, 1, 9], Discard::Malformed),
+        (&[0, 0, 1, 0xe5, 1], Discard::Malformed),
+        (&[0, 0, 2, 0x65, 1], Discard::Unsupported),
+    ] {
+        assert_eq!(outline(bytes), Err(discard), "{bytes:?}");
+    }
+}
+
+/// RFC 6184 §5.8 forbids it, and FFmpeg and browsers take it.
+#[test]
+fn a_fragment_that_is_the_first_and_the_last_is_a_unit() {
+    let (_, frames) = receive!(depacketizer(), [(&[0x7c, 0xc5, 0x88, 1], 1, true, false)]);
+    assert_eq!(frames[0].as_ref().unwrap().bytes, annex_b(&[&[0x65, 0x88, 1]]));
+}
+
 #[test]
 fn fragments_that_contradict_themselves_are_refused() {
     for (bytes, discard) in [
         (&[0x7c][..], Discard::Truncated),
-        (&[0x7c, 0xc5, 1], Discard::Malformed),
+        (&[0x7c, 0xc5], Discard::EmptyPart),
         (&[0x7c, 0x98, 1], Discard::Malformed),
         (&[0x7c, 0x80, 1], Discard::Malformed),
         // STAP-B, MTAP16, MTAP24, FU-B, and what is undefined.

@@ -81,6 +81,18 @@ fn an_irap_picture_without_parameter_sets_gets_those_that_were_seen_last() {
     assert_eq!(packetizer.frame(&annex_b(&[AUD]), 3).unwrap_err(), FrameError::PayloadTooSmall);
 }
 
+/// Some cameras leave the start codes of their encoders in payloads, or send a unit as one fragment.
+#[test]
+fn start_codes_that_were_left_and_fragments_of_whole_units_are_taken() {
+    let idr = slice(19, 0, 30);
+    let all = annex_b(&[VPS, SPS, PPS, &idr]);
+    assert!(outline(&all).unwrap().key_frame);
+    let fragment = [&[0x62, 0x01, 0xd3][..], &idr[2..]].concat();
+    let (_, frames) = receive!(depacketizer(), [(&all, 1, true, true), (&fragment, 2, true, false)]);
+    assert_eq!(frames[0], Ok(Kept { bytes: all, timestamp: 1, packets: 1, key: true }));
+    assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[&idr]));
+}
+
 /// H.265 §7.4.2.4.4.
 #[test]
 fn what_stands_before_a_picture_goes_with_it_however_it_is_sent() {
@@ -143,7 +155,8 @@ fn r3_fragments_without_start_and_empty_units_are_refused() {
         (&[0x60, 0x01, 0, 3, 0x60, 1, 0x50], Discard::Malformed),
         (&[0x62, 0x01], Discard::Truncated),
         (&[0x62, 0x01, 0x93], Discard::EmptyPart),
-        (&[0x62, 0x01, 0xd3, 1], Discard::Malformed),
+        (&[0x00, 0x00, 0x01], Discard::EmptyPart),
+        (&[0x00, 0x00, 0x01, 0x60, 0x01, 1], Discard::Malformed),
         (&[0x62, 0x01, 0xb0, 1], Discard::Malformed),
     ] {
         let mut depacketizer = self::depacketizer();
