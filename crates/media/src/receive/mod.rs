@@ -449,6 +449,11 @@ impl Receiver {
                 return Ok((at, role));
             }
         }
+        let takeover = self.config.takeover;
+        if self.streams.iter().any(|stream| stream.has_replaced(header.ssrc, now, takeover)) {
+            // It comes late.
+            return Err(Discard::UnknownStream);
+        }
         let role = match format {
             Format::Media(_) | Format::Red => Role::Media,
             Format::Rtx { .. } => Role::Rtx,
@@ -500,8 +505,9 @@ impl Receiver {
         };
         let probation = if rid.is_some() || named { 0 } else { self.config.probation };
         let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-        stream.adopt(packet.header().ssrc, probation, &self.config);
         let id = stream.id;
+        let replaced = [Role::Media, Role::Rtx, Role::Fec].map(|role| self.sources.of(id, role));
+        stream.adopt(packet.header().ssrc, probation, replaced, &self.config);
         // Those that repaired the old source have nothing to do with the new one.
         self.sources.unbind_stream(id);
         Ok(at)

@@ -41,6 +41,8 @@ pub(crate) struct Live {
     hollows: Option<Box<Hollows>>,
     /// Whether a packet came since the last report.
     heard: bool,
+    /// The sources before, of media, retransmissions and repair.
+    replaced: [Option<Ssrc>; 3],
     stats: StreamStats,
 }
 
@@ -171,6 +173,7 @@ impl Live {
             track,
             hollows: config.forwards_around_repair().then(Box::default),
             heard: false,
+            replaced: [None; 3],
             stats: StreamStats::default(),
         }
     }
@@ -287,6 +290,12 @@ impl Stream {
         self.live.as_ref().is_some_and(|live| live.tracker.is_started())
     }
 
+    /// Whether a source was of this stream before, and the one that has taken its place has not fallen silent.
+    pub(crate) fn has_replaced(&self, ssrc: Ssrc, now: Instant, takeover: Duration) -> bool {
+        let was_here = self.live.as_ref().is_some_and(|live| live.replaced.contains(&Some(ssrc)));
+        was_here && self.last.is_some_and(|last| now - last < takeover)
+    }
+
     /// What is missing is not asked for any more.
     pub(crate) fn forget_missing(&mut self) {
         if let Some(live) = &mut self.live {
@@ -294,9 +303,15 @@ impl Stream {
         }
     }
 
-    /// Belongs to another source from now on. What came of the one before goes on being counted.
-    pub(crate) fn adopt(&mut self, ssrc: Ssrc, probation: u16, config: &ReceiverConfig) {
-        let mut live = Box::new(Live::new(self.id, probation, config));
+    /// Belongs to another source from now on, in place of those that are `replaced`. What came of the one before goes on being counted.
+    pub(crate) fn adopt(
+        &mut self,
+        ssrc: Ssrc,
+        probation: u16,
+        replaced: [Option<Ssrc>; 3],
+        config: &ReceiverConfig,
+    ) {
+        let mut live = Box::new(Live { replaced, ..Live::new(self.id, probation, config) });
         if let Some(before) = &self.live {
             live.stats = before.stats;
             // Forwarders know streams and not their sources.

@@ -624,19 +624,19 @@ impl Sender {
         self.limits.has_notification()
     }
 
-    /// A peer uses one of our sources: it is changed. Gives the one that is given up.
+    /// A peer uses one of our sources: it is changed. Gives the one that takes its place.
     pub(crate) fn resolve_collision(&mut self, ssrc: Ssrc) -> Option<Ssrc> {
-        let rng = &mut self.rng;
+        let chosen = Ssrc(self.rng.u32());
         for encoding in &mut self.encodings {
             if encoding.ssrc == ssrc {
-                encoding.change_ssrc(Ssrc(rng.u32()));
-                return Some(ssrc);
+                encoding.change_ssrc(chosen);
+                return Some(chosen);
             }
             encoding.rtx_is_known &= encoding.rtx_ssrc != ssrc;
             for own in [&mut encoding.rtx_ssrc, &mut encoding.fec_ssrc] {
                 if *own == ssrc {
-                    *own = Ssrc(rng.u32());
-                    return Some(ssrc);
+                    *own = chosen;
+                    return Some(chosen);
                 }
             }
         }
