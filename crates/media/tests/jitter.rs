@@ -272,6 +272,26 @@ proptest! {
     }
 }
 
+#[test]
+fn key_frames_of_a_camera_that_tells_its_parameter_sets_beside_the_stream_have_them() {
+    let sets = [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0xd9, 0, 0, 0, 1, 0x68, 0xcb, 0x83];
+    for (beside, known) in [(sets.to_vec(), true), (vec![], false), (vec![1, 2], false)] {
+        let mut config = video_receiver();
+        (config.probation, config.formats) = (0, vec![(pt(96), Format::Media(Codec::H264))]);
+        config.parameter_sets = vec![(pt(96), beside)];
+        let mut receiver = Receiver::new(config);
+        let mut memory = [0; 40];
+        let mut out = Writer::new(&mut memory);
+        let header = Header { marker: true, payload_type: pt(96), ssrc: Ssrc(7), ..Header::default() };
+        Encoder::new(&mut out, header, &[]).unwrap().finish(&[0x65, 0x88, 1], 0).unwrap();
+        give(&mut receiver, epoch(), out.written());
+        let frame = receiver.poll_frame(epoch()).unwrap();
+        let Content::Media { bytes, .. } = frame.content else { panic!("video is not concealed") };
+        let picture = [0, 0, 0, 1, 0x65, 0x88, 1];
+        assert_eq!(bytes, [if known { &sets[..] } else { &[] }, &picture].concat());
+    }
+}
+
 /// RFC 6184 §5.1 does not let one rely on the marker, and some cameras never set it.
 #[test]
 fn video_without_markers_is_played_by_its_times_too() {

@@ -6,6 +6,7 @@ mod config;
 pub(crate) mod demux;
 pub(crate) mod encoding;
 pub(crate) mod engine;
+mod parameter_sets;
 pub(crate) mod queue;
 mod scalability;
 pub(crate) mod section;

@@ -159,7 +159,9 @@ impl Live {
         let track = config.output.has_frames().then(|| {
             Track::new(
                 id,
-                config.codecs(),
+                config
+                    .codecs()
+                    .map(|(payload_type, codec)| (payload_type, codec, config.sets_of(payload_type).into())),
                 config.buffer,
                 config.delay,
                 config.wait_for_key_frame,

@@ -149,6 +149,8 @@ pub enum Content<'a> {
 struct Format {
     payload_type: PayloadType,
     codec: Codec,
+    /// What a stream in this format may leave out.
+    sets: Box<[u8]>,
     /// Made when the format is first met.
     depacketizer: Option<Depacketizer>,
 }
@@ -188,14 +190,15 @@ pub(crate) struct Way<'m> {
 impl Track {
     pub(crate) fn new(
         stream: StreamId,
-        formats: impl Iterator<Item = (PayloadType, Codec)>,
+        formats: impl Iterator<Item = (PayloadType, Codec, Box<[u8]>)>,
         limits: Limits,
         delay: DelayLimits,
         wait_for_key_frame: bool,
         repairs: bool,
     ) -> Self {
-        let formats: Vec<Format> =
-            formats.map(|(payload_type, codec)| Format { payload_type, codec, depacketizer: None }).collect();
+        let formats: Vec<Format> = formats
+            .map(|(payload_type, codec, sets)| Format { payload_type, codec, sets, depacketizer: None })
+            .collect();
         let first = formats.first().map(|format| format.codec);
         let waits = wait_for_key_frame && first.is_some_and(Codec::is_video);
         Self {
@@ -515,9 +518,10 @@ impl Track {
         self.note_time(timestamp);
         let limits = self.limits;
         if let Some(format) = self.formats.iter_mut().find(|format| format.payload_type == payload_type) {
-            let codec = format.codec;
             self.last_part = part;
-            let depacketizer = format.depacketizer.get_or_insert_with(|| Depacketizer::new(codec, limits));
+            let Format { codec, sets, depacketizer, .. } = format;
+            let depacketizer =
+                depacketizer.get_or_insert_with(|| Depacketizer::with_sets(*codec, limits, sets));
             if let Some(before) = before {
                 depacketizer.skip_to(before.0);
             }

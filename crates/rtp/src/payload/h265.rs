@@ -52,6 +52,12 @@ impl Depacketizer {
         Self { assembler: Assembler::new(Syntax::H265, framing, limits) }
     }
 
+    /// Takes over parameter sets that come beside the stream, as in a description, in the framing of access units. They go before key
+    /// frames that have none, as long as none comes with the stream. Up to 8,192 bytes are kept.
+    pub fn learn_parameter_sets(&mut self, sets: &[u8]) -> Result<(), FrameError> {
+        self.assembler.learn_parameter_sets(sets)
+    }
+
     /// Takes the next payload. Drain [`poll_frame`](Self::poll_frame) afterwards.
     pub fn handle_payload(&mut self, payload: Payload<'_>) -> Result<(), Discard> {
         self.assembler.handle_payload(payload)

@@ -271,6 +271,34 @@ fn r3_aggregated_units_of_length_0_and_past_the_end_are_refused() {
     }
 }
 
+/// RFC 6184 §8.1: `sprop-parameter-sets` may be all that there is of them.
+#[test]
+fn key_frames_without_parameter_sets_have_those_of_the_description() {
+    let (idr, other) = (slice(0x65, 30), slice(0x41, 9));
+    for framing in [Framing::AnnexB, Framing::Length] {
+        let join =
+            |units: &[&[u8]]| if framing == Framing::AnnexB { annex_b(units) } else { with_lengths(units) };
+        let mut depacketizer = Depacketizer::new(framing, Limits::default());
+        assert_eq!(depacketizer.learn_parameter_sets(&[1]), Err(FrameError::NotAFrame));
+        depacketizer.learn_parameter_sets(&join(&[SPS, PPS])).unwrap();
+        let sei: &[u8] = &[0x06, 1, 2];
+        let mut of = |units: &[&[u8]], timestamp| {
+            let last = units.len() - 1;
+            let packets = units.iter().enumerate().map(|(at, unit)| (*unit, timestamp, at == last, false));
+            let (_, frames) = receive!(depacketizer, packets);
+            frames[0].as_ref().unwrap().bytes.clone()
+        };
+        assert_eq!(of(&[&idr, &idr], 1), join(&[SPS, PPS, &idr, &idr]));
+        assert_eq!(of(&[&other], 2), join(&[&other]));
+        assert_eq!(of(&[AUD, sei, &idr], 3), join(&[AUD, SPS, PPS, sei, &idr]));
+        let pieces: [&[u8]; 2] = [&[0x7c, 0x85, 0x88], &[0x7c, 0x45, 2]];
+        assert_eq!(of(&pieces, 4), join(&[SPS, PPS, &[0x65, 0x88, 2]]));
+        // From here on the stream has its own.
+        assert_eq!(of(&[PPS, &idr], 5), join(&[PPS, &idr]));
+        assert_eq!(of(&[&idr], 6), join(&[&idr]));
+    }
+}
+
 /// Some cameras leave the start codes of their encoders in payloads.
 #[test]
 fn start_codes_that_were_left_tell_units_apart() {

@@ -13,11 +13,14 @@ use rtp::extension::Kind;
 use rtp::{Mid, PayloadType, fec};
 use sdp::format_parameters;
 
+use super::codec::is_auxiliary;
 use super::encoding::Told;
 use super::tones::tone_format;
 use super::transceiver::Transceiver;
 use super::transforms::Shared;
-use super::{CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
+use super::{
+    CodecParameters, Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId, parameter_sets,
+};
 use crate::transports::TransportId;
 use crate::{Event, OmittedPacket, RecoveredPacket};
 
@@ -586,6 +589,7 @@ fn receiver_config(
         }
     }
     config.formats.shrink_to_fit();
+    config.parameter_sets = parameter_sets::of(codecs, &negotiated.send);
     let has = |wanted: Feedback| codecs.iter().any(|codec| codec.feedback.contains(wanted));
     config.output = output;
     (config.nack, config.pli, config.fir) =
@@ -612,11 +616,6 @@ fn sendable(
     });
     let mut chosen = all.clone().filter(|(codec, _)| Some(codec.payload_type) == chosen);
     chosen.next().or_else(|| all.clone().next())
-}
-
-/// What accompanies others.
-fn is_auxiliary(name: &str) -> bool {
-    name.eq_ignore_ascii_case("telephone-event") || name.eq_ignore_ascii_case("CN")
 }
 
 /// What a codec's packets hold.
