@@ -380,9 +380,21 @@ fn what_comes_late_of_a_source_that_was_replaced_changes_nothing() {
     }
     assert_eq!(hear(&mut receiver, 90, 2, 101, false), (true, 4), "it needs no key frame");
     assert_eq!(receiver.source_of(StreamId(0)), Some((Ssrc(2), Rid::new(b"h"))));
-    // One that comes back when the other has fallen silent is taken.
+    // One that comes back later is taken.
     assert_eq!(hear(&mut receiver, 600, 1, 20, true), (true, 5));
     assert_eq!(receiver.streams().count(), 1);
+}
+
+/// As of several who speak in turns in one section: none is taken for the late rest of another.
+#[test]
+fn a_source_that_comes_back_while_another_has_its_place_is_another_stream() {
+    let mut receiver = Receiver::new(video_receiver());
+    give_all(&mut receiver, at(0), 1, 1);
+    give_all(&mut receiver, at(1000), 2, 100);
+    assert_eq!(receiver.streams().count(), 1);
+    assert_eq!(give(&mut receiver, at(1400), &packet(2, 104, 96, &frame(104, true))), Ok(false));
+    give_all(&mut receiver, at(1600), 1, 5);
+    assert_eq!(receiver.streams().count(), 2);
 }
 
 #[test]

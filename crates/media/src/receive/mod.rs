@@ -507,7 +507,7 @@ impl Receiver {
         let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
         let id = stream.id;
         let replaced = [Role::Media, Role::Rtx, Role::Fec].map(|role| self.sources.of(id, role));
-        stream.adopt(packet.header().ssrc, probation, replaced, &self.config);
+        stream.adopt(packet.header().ssrc, probation, (replaced, now), &self.config);
         // Those that repaired the old source have nothing to do with the new one.
         self.sources.unbind_stream(id);
         Ok(at)

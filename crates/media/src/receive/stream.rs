@@ -41,8 +41,8 @@ pub(crate) struct Live {
     hollows: Option<Box<Hollows>>,
     /// Whether a packet came since the last report.
     heard: bool,
-    /// The sources before, of media, retransmissions and repair.
-    replaced: [Option<Ssrc>; 3],
+    /// The sources before, of media, retransmissions and repair, and when another took their place.
+    replaced: ([Option<Ssrc>; 3], Instant),
     stats: StreamStats,
 }
 
@@ -175,7 +175,7 @@ impl Live {
             track,
             hollows: config.forwards_around_repair().then(Box::default),
             heard: false,
-            replaced: [None; 3],
+            replaced: ([None; 3], Instant::default()),
             stats: StreamStats::default(),
         }
     }
@@ -292,10 +292,12 @@ impl Stream {
         self.live.as_ref().is_some_and(|live| live.tracker.is_started())
     }
 
-    /// Whether a source was of this stream before, and the one that has taken its place has not fallen silent.
+    /// Whether a source was of this stream until just now.
     pub(crate) fn has_replaced(&self, ssrc: Ssrc, now: Instant, takeover: Duration) -> bool {
-        let was_here = self.live.as_ref().is_some_and(|live| live.replaced.contains(&Some(ssrc)));
-        was_here && self.last.is_some_and(|last| now - last < takeover)
+        self.live.as_ref().is_some_and(|live| {
+            let (sources, since) = &live.replaced;
+            sources.contains(&Some(ssrc)) && now - *since < takeover
+        })
     }
 
     /// What is missing is not asked for any more.
@@ -310,7 +312,7 @@ impl Stream {
         &mut self,
         ssrc: Ssrc,
         probation: u16,
-        replaced: [Option<Ssrc>; 3],
+        replaced: ([Option<Ssrc>; 3], Instant),
         config: &ReceiverConfig,
     ) {
         let mut live = Box::new(Live { replaced, ..Live::new(self.id, probation, config) });
