@@ -208,7 +208,7 @@ fn h264(bytes: &[u8], limits: Limits, framing: Framing) {
 fn send_h264(frame: &[u8], framing: Framing, max: usize, same: bool) {
     let mut packetizer = h264::Packetizer::new(h264::Mode::NonInterleaved, framing);
     let Ok(mut payloads) = packetizer.frame(frame, max) else { return };
-    let mut depacketizer = primed(h264::Depacketizer::new(framing, Limits::default()), &[9, 0xf0]);
+    let mut depacketizer = primed(h264::Depacketizer::new(framing, Limits::default()), &[0x41, 0x9a]);
     let mut memory = vec![0; max];
     loop {
         let mut out = Writer::new(&mut memory);

@@ -80,9 +80,9 @@ impl SenderClock {
         self.count = self.count.saturating_add(1);
     }
 
-    /// The sender's time of day of a timestamp.
+    /// The sender's time of day of a timestamp, if it knows that (RFC 3550 §6.4.1).
     pub(crate) fn ntp(&self, timestamp: RtpTimestamp, rate: u32) -> Option<NtpTime> {
-        let (info, _) = self.last?;
+        let (info, _) = self.last.filter(|(info, _)| info.ntp != NtpTime::default())?;
         let ticks = i64::from(timestamp.distance(info.rtp));
         let offset = (i128::from(ticks) << 32) / i128::from(rate.max(1));
         let offset = i64::try_from(offset).ok()?;

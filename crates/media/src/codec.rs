@@ -97,7 +97,7 @@ pub(crate) enum Depacketizer {
 }
 
 impl Depacketizer {
-    pub(crate) fn new(codec: Codec, limits: Limits) -> Self {
+    fn new(codec: Codec, limits: Limits) -> Self {
         match codec {
             Codec::Opus => Self::Opus(opus::Depacketizer::new(limits)),
             Codec::G711 | Codec::G722 | Codec::OtherAudio { .. } | Codec::OtherVideo { .. } => {
@@ -112,6 +112,19 @@ impl Depacketizer {
             Codec::H265 => Self::H265(Box::new(h265::Depacketizer::new(Framing::AnnexB, limits))),
             Codec::Av1 => Self::Av1(Box::new(av1::Depacketizer::new(limits))),
         }
+    }
+
+    /// One that has these parameter sets, if there are any and they are some.
+    pub(crate) fn with_sets(codec: Codec, limits: Limits, sets: &[u8]) -> Self {
+        let mut fresh = Self::new(codec, limits);
+        let _ = match &mut fresh {
+            Self::H264(it) => it.learn_parameter_sets(sets),
+            Self::H265(it) => it.learn_parameter_sets(sets),
+            Self::Opus(_) | Self::Bytes(_) | Self::Red(_) | Self::Vp8(_) | Self::Vp9(_) | Self::Av1(_) => {
+                Ok(())
+            }
+        };
+        fresh
     }
 
     pub(crate) fn handle_payload(&mut self, payload: Payload<'_>) -> Result<(), Discard> {

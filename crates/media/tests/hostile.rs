@@ -3,11 +3,15 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use media::{Event, SenderEvent, Stop};
+use media::{
+    BandwidthEstimator, ControlConfig, Event, PacketResult, Probe, Rtp, RtpConfig, SenderEvent, SentPacket,
+    Stop,
+};
 use proptest::prelude::*;
-use proto::{NoSpace, Writer};
+use proto::{Instant, NoSpace, Writer};
 use rtp::rtcp::{Arrived, Compound, Encoder, FirEntry, MaxBitrate, Packet, ReportBlock, TransportFeedback};
 use rtp::{PacketMut, SequenceNumber, Ssrc};
 use support::{Call, audio_receiver, rtp, video_receiver, video_sender};
@@ -129,6 +133,93 @@ fn r5_bitrates_that_peers_ask_for_are_clamped_and_tmmbr_is_answered() {
     call.exchange();
     let answers: Vec<(Ssrc, u64)> = call.rtcp.iter().flat_map(|(_, _, bytes)| tmmbn(bytes)).collect();
     assert_eq!(answers, [(Ssrc(23), 377_000)]);
+}
+
+/// RFC 5104 §3.5.4.1, RFC 3550 §6.3.5: who has left or fallen silent is no member any more.
+#[test]
+fn bitrates_that_were_asked_for_hold_as_long_as_whoever_asked_is_there() {
+    let mut config = RtpConfig::new(support::clock(), "alice");
+    config.control = Some(ControlConfig::default());
+    let mut alice = Rtp::new(config, [4; 32]);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    alice.set_estimator(Box::new(Listening(heard.clone())));
+    let sender = alice.add_sender(video_sender()).unwrap();
+    let ssrc = alice.sender(sender).unwrap().sources().next().unwrap().1;
+    let mut now = epoch();
+    let goodbye = rtcp(|out| out.goodbye([Ssrc(9)], None));
+    let limit = |bitrate| MaxBitrate { ssrc, bitrate, overhead: 40 };
+    let report = |owner| rtcp(|out| out.receiver_report(Ssrc(owner), [], &[]));
+    let remb = rtcp(|out| out.remb(Ssrc(9), 90_000, [ssrc]));
+    let told = |alice: &mut Rtp, now| {
+        let all = std::iter::from_fn(|| alice.poll_event(now));
+        let all = all.filter_map(|event| {
+            if let Event::Sender(_, SenderEvent::BitrateLimit(limit)) = event { Some(limit) } else { None }
+        });
+        all.last()
+    };
+    for (owner, bitrate) in [(9, 100_000), (10, 200_000)] {
+        alice.handle_rtcp(now, &rtcp(|out| out.tmmbr(Ssrc(owner), [limit(bitrate)]))).unwrap();
+    }
+    alice.handle_rtcp(now, &remb).unwrap();
+    assert_eq!(told(&mut alice, now), Some(90_000));
+    alice.handle_rtcp(now, &goodbye).unwrap();
+    assert_eq!(told(&mut alice, now), Some(200_000));
+    alice.handle_rtcp(now, &rtcp(|out| out.remb(Ssrc(8), 300_000, [ssrc]))).unwrap();
+    for _ in 0..5 {
+        now += Duration::from_secs(10);
+        alice.handle_rtcp(now, &report(10)).unwrap();
+        alice.handle_timeout(now);
+        assert_eq!(alice.sender(sender).unwrap().bitrate_limit(), Some(200_000));
+    }
+    now += Duration::from_secs(30);
+    alice.handle_rtcp(now, &report(8)).unwrap();
+    alice.handle_timeout(now);
+    assert_eq!(told(&mut alice, now), Some(300_000));
+    alice.handle_rtcp(now, &rtcp(|out| out.goodbye([Ssrc(7), Ssrc(8)], None))).unwrap();
+    assert_eq!(told(&mut alice, now), Some(1_000_000_000), "as much as there is");
+    assert_eq!(*heard.lock().unwrap(), [Some(90_000), None, Some(300_000), None]);
+}
+
+/// Hears of limits alone.
+#[derive(Debug)]
+struct Listening(Arc<Mutex<Vec<Option<u64>>>>);
+
+impl BandwidthEstimator for Listening {
+    fn handle_sent(&mut self, _now: Instant, _packet: &SentPacket) {}
+
+    fn handle_feedback(&mut self, _now: Instant, _results: &[PacketResult]) {}
+
+    fn set_remote_limit(&mut self, limit: Option<u64>) {
+        self.0.lock().unwrap().push(limit);
+    }
+
+    fn set_wanted(&mut self, _bitrate: u64) {}
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn poll_probe(&mut self, _now: Instant) -> Option<Probe> {
+        None
+    }
+
+    fn target(&self) -> u64 {
+        1_000_000
+    }
+}
+
+/// Some servers name no stream: it is about the path.
+#[test]
+fn a_remb_that_names_no_stream_is_about_all() {
+    let mut config = RtpConfig::new(support::clock(), "alice");
+    config.control = Some(ControlConfig::default());
+    let mut alice = Rtp::new(config, [4; 32]);
+    let sender = alice.add_sender(video_sender()).unwrap();
+    alice.handle_rtcp(epoch(), &rtcp(|out| out.remb(Ssrc(9), 90_000, []))).unwrap();
+    let limit = alice.sender(sender).unwrap().bitrate_limit();
+    assert_eq!((limit, alice.target()), (Some(90_000), Some(90_000)));
 }
 
 fn tmmbn(bytes: &[u8]) -> Vec<(Ssrc, u64)> {
@@ -331,9 +422,9 @@ fn as_many_recovered_packets_wait_for_a_forwarder_as_the_limit() {
 
 #[test]
 fn sections_have_their_limit() {
-    let mut config = media::RtpConfig::new(support::clock(), "x");
+    let mut config = RtpConfig::new(support::clock(), "x");
     config.max_sections = 2;
-    let mut transport = media::Rtp::new(config, [0; 32]);
+    let mut transport = Rtp::new(config, [0; 32]);
     for more in [true, true, false] {
         assert_eq!(transport.add_receiver(audio_receiver()).is_some(), more);
         assert_eq!(transport.add_sender(video_sender()).is_some(), more);

@@ -10,7 +10,7 @@ mod support;
 
 use std::time::Duration;
 
-use media::{Content, Receiver, ReceiverConfig, StreamId};
+use media::{Codec, Content, Format, Receiver, ReceiverConfig, StreamId};
 use proptest::prelude::*;
 use proto::{Instant, Writer};
 use rtp::payload::{PictureId, vp8 as format};
@@ -151,7 +151,7 @@ fn play(
 fn each_codec_has_its_own_clock() {
     let mut config = support::audio_receiver();
     (config.probation, config.nack) = (0, false);
-    config.formats.push((pt(0), media::Format::Media(media::Codec::G711)));
+    config.formats.push((pt(0), Format::Media(Codec::G711)));
     let mut receiver = Receiver::new(config);
     let mut expect = |payload_type, ticks, numbers: std::ops::Range<u16>| {
         let count = numbers.len();
@@ -270,4 +270,64 @@ proptest! {
         let decodable = decodable.filter(|at| sent.iter().any(|(frame, _)| frame == at));
         prop_assert_eq!(out.iter().map(|(at, _)| *at).collect::<Vec<_>>(), decodable.collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn key_frames_of_a_camera_that_tells_its_parameter_sets_beside_the_stream_have_them() {
+    let sets = [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0xd9, 0, 0, 0, 1, 0x68, 0xcb, 0x83];
+    for (beside, known) in [(sets.to_vec(), true), (vec![], false), (vec![1, 2], false)] {
+        let mut config = video_receiver();
+        (config.probation, config.formats) = (0, vec![(pt(96), Format::Media(Codec::H264))]);
+        config.parameter_sets = vec![(pt(96), beside)];
+        let mut receiver = Receiver::new(config);
+        let mut memory = [0; 40];
+        let mut out = Writer::new(&mut memory);
+        let header = Header { marker: true, payload_type: pt(96), ssrc: Ssrc(7), ..Header::default() };
+        Encoder::new(&mut out, header, &[]).unwrap().finish(&[0x65, 0x88, 1], 0).unwrap();
+        give(&mut receiver, epoch(), out.written());
+        let frame = receiver.poll_frame(epoch()).unwrap();
+        let Content::Media { bytes, .. } = frame.content else { panic!("video is not concealed") };
+        let picture = [0, 0, 0, 1, 0x65, 0x88, 1];
+        assert_eq!(bytes, [if known { &sets[..] } else { &[] }, &picture].concat());
+    }
+}
+
+/// RFC 6184 §5.1 does not let one rely on the marker, and some cameras never set it.
+#[test]
+fn video_without_markers_is_played_by_its_times_too() {
+    let mut config = video_receiver();
+    (config.probation, config.formats) = (0, vec![(pt(96), Format::Media(Codec::H264))]);
+    let mut receiver = Receiver::new(config);
+    let mut playouts = Vec::new();
+    for frame in 0..100_u32 {
+        // Two slices of a picture, 3 ms apart; every fourth frame is 30 ms late.
+        for slice in 0..2_u32 {
+            let late = if frame % 4 == 3 { 30 } else { 0 };
+            let now = epoch() + Duration::from_millis((frame * 40 + slice * 3 + late).into());
+            let header = Header {
+                payload_type: pt(96),
+                sequence_number: SequenceNumber(u16::try_from(2 * frame + slice).unwrap()),
+                timestamp: RtpTimestamp(frame * 3600),
+                ssrc: Ssrc(7),
+                ..Header::default()
+            };
+            let payload = [if frame == 0 { 0x65 } else { 0x41 }, if slice == 0 { 0x88 } else { 0x48 }, 1];
+            let mut memory = [0; 40];
+            let mut out = Writer::new(&mut memory);
+            Encoder::new(&mut out, header, &[]).unwrap().finish(&payload, 0).unwrap();
+            let bytes = out.written().to_vec();
+            give(&mut receiver, now, &bytes);
+            while let Some(frame) = receiver.poll_frame(now) {
+                playouts.push((frame.timestamp.0 / 3600, frame.playout));
+            }
+        }
+    }
+    assert_eq!(playouts.len(), 99, "the last one has not ended");
+    for (frame, playout) in &playouts[50..] {
+        let captured = epoch() + Duration::from_millis(u64::from(*frame) * 40);
+        let held = *playout - captured;
+        assert!((30..60).contains(&held.as_millis()), "{frame}: {held:?}");
+    }
+    let stats = receiver.stats(StreamId(0)).unwrap();
+    assert_eq!((stats.track.frames, stats.track.broken), (99, 0));
 }

@@ -7,8 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use media::OutgoingFrame;
+use media::{OutgoingFrame, Rtp, SharedPackets};
 use proto::{Instant, Writer};
+use rtp::extension::ExtensionMap;
 use rtp::rtcp::{Compound, Packet as Rtcp};
 use rtp::{Encoder, Header, PacketMut, RtpTimestamp, SequenceNumber, Ssrc};
 use support::{audio_receiver, audio_sender, opus, pt, rtp};
@@ -100,6 +101,54 @@ fn minute(received: u32, sent: u32) -> Reports {
         }
     }
     reports
+}
+
+/// RFC 3550 §6.4.1: the time on the stream's clock is that of the report, however late some packets are.
+#[test]
+fn packets_that_are_forwarded_late_leave_the_time_in_reports_as_it_was() {
+    for goes_at_once in [true, false] {
+        let (mut middle, mut packets) = (rtp("middle", 3), SharedPackets::default());
+        let mut config = audio_sender();
+        config.circuit_breaker = false;
+        let id = middle.add_sender(config).unwrap();
+        let (theirs, mut memory, mut reports) = (ExtensionMap::default(), [0; 1500], 0);
+        let mut forward = |middle: &mut Rtp, now: Instant, number: u16| {
+            let (mut bytes, source) = (packet(7, number), (7, u64::from(number) + (1 << 16)));
+            let len = bytes.len();
+            if goes_at_once {
+                bytes.resize(len + 80, 0);
+                let mut packet = PacketMut::decode(&mut bytes, len).unwrap();
+                middle.forward(now, id, 0, source, &mut packet, &theirs).unwrap();
+            } else {
+                let packet = packets.share(&bytes, &theirs).unwrap();
+                middle.sender(id).unwrap().write_rtp(now, 0, source, &packet).unwrap();
+            }
+        };
+        for number in 0..1000_u16 {
+            let now = epoch() + Duration::from_millis(20) * number.into();
+            if number % 10 != 5 {
+                forward(&mut middle, now, number);
+            }
+            // Each tenth comes 400 ms late, as the last before a report may be.
+            if number > 30 && number % 10 == 5 {
+                forward(&mut middle, now, number - 20);
+            }
+            while middle.poll_rtp(now, &mut Writer::new(&mut memory)) {}
+            middle.handle_timeout(now);
+            let mut out = Writer::new(&mut memory);
+            if middle.poll_rtcp(now, &mut out) {
+                let Ok(Rtcp::SenderReport(report)) =
+                    Compound::decode(out.written()).unwrap().packets().next().unwrap()
+                else {
+                    continue;
+                };
+                let off = report.info.rtp.distance(RtpTimestamp(u32::from(number) * 960));
+                assert!(off.abs() <= 960, "{goes_at_once}: {off} ticks at {number}");
+                reports += 1;
+            }
+        }
+        assert!(reports > 10);
+    }
 }
 
 /// RFC 3550 §6.1, §6.5: where not all have room they take turns, and each source has a name.

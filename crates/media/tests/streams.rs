@@ -317,6 +317,86 @@ fn a_peer_that_uses_our_source_makes_us_take_another() {
     assert!(Codec::Vp8.is_video());
 }
 
+/// RFC 3550 §8.2: a source that was chosen anew and is heard again from the same place is an echo, for which it is kept.
+#[test]
+fn who_sends_back_what_we_send_makes_us_take_another_source_once() {
+    let mut alice = support::rtp("alice", 9);
+    let sender = alice.add_sender(video_sender()).unwrap();
+    alice.add_receiver(video_receiver()).unwrap();
+    let (mut now, mut memory, mut collisions, mut goodbyes) = (at(0), [0; 1500], 0, 0);
+    for number in 0..200 {
+        let bytes = vp8(number, number == 0, 500);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: number * 3000, ..OutgoingFrame::default() };
+        alice.sender(sender).unwrap().send_frame(now, 0, &frame).unwrap();
+        let mut out = Writer::new(&mut memory);
+        assert!(alice.poll_rtp(now, &mut out));
+        let len = out.len();
+        let refused = alice.handle_rtp(now, None, PacketMut::decode(&mut memory, len).unwrap());
+        assert_eq!(refused.unwrap_err(), Discard::Collision);
+        now += Duration::from_millis(33);
+        alice.handle_timeout(now);
+        let mut out = Writer::new(&mut memory);
+        if alice.poll_rtcp(now, &mut out) {
+            let compound = rtp::rtcp::Compound::decode(out.written()).unwrap();
+            goodbyes +=
+                compound.packets().filter(|it| matches!(it, Ok(rtp::rtcp::Packet::Goodbye(_)))).count();
+        }
+        let events = std::iter::from_fn(|| alice.poll_event(now));
+        collisions += events.filter(|event| matches!(event, Event::Collision(_))).count();
+    }
+    assert_eq!((collisions, goodbyes), (1, 1));
+}
+
+/// As where a layer of simulcast begins anew under another source: the last packets of the one before are still on their way.
+#[test]
+fn what_comes_late_of_a_source_that_was_replaced_changes_nothing() {
+    let named = |ssrc, number, key| {
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        let (marker, payload_type) = (true, pt(96));
+        let (sequence_number, timestamp) = (SequenceNumber(number), RtpTimestamp(u32::from(number) * 3000));
+        let header = Header { marker, payload_type, sequence_number, timestamp, ssrc: Ssrc(ssrc) };
+        let mut encoder = Encoder::new(&mut out, header, &[]).unwrap();
+        support::extensions()
+            .encode(&mut encoder, rtp::extension::Form::OneByte, &Rid::new(b"h").unwrap())
+            .unwrap();
+        encoder.finish(&frame(number, key), 0).unwrap();
+        out.written().to_vec()
+    };
+    let mut receiver = Receiver::new(video_receiver());
+    let mut frames = 0;
+    let mut hear = |receiver: &mut Receiver, millis, ssrc, number, key| {
+        let taken = give(receiver, at(millis), &named(ssrc, number, key));
+        while receiver.poll_frame(at(millis)).is_some() {
+            frames += 1;
+        }
+        (taken.is_ok(), frames)
+    };
+    assert_eq!(hear(&mut receiver, 0, 1, 1, true), (true, 1));
+    assert_eq!(hear(&mut receiver, 30, 1, 2, false), (true, 2));
+    assert_eq!(hear(&mut receiver, 60, 2, 100, true), (true, 3));
+    for number in 3..6 {
+        assert!(!hear(&mut receiver, 65, 1, number, false).0);
+    }
+    assert_eq!(hear(&mut receiver, 90, 2, 101, false), (true, 4), "it needs no key frame");
+    assert_eq!(receiver.source_of(StreamId(0)), Some((Ssrc(2), Rid::new(b"h"))));
+    // One that comes back later is taken.
+    assert_eq!(hear(&mut receiver, 600, 1, 20, true), (true, 5));
+    assert_eq!(receiver.streams().count(), 1);
+}
+
+/// As of several who speak in turns in one section: none is taken for the late rest of another.
+#[test]
+fn a_source_that_comes_back_while_another_has_its_place_is_another_stream() {
+    let mut receiver = Receiver::new(video_receiver());
+    give_all(&mut receiver, at(0), 1, 1);
+    give_all(&mut receiver, at(1000), 2, 100);
+    assert_eq!(receiver.streams().count(), 1);
+    assert_eq!(give(&mut receiver, at(1400), &packet(2, 104, 96, &frame(104, true))), Ok(false));
+    give_all(&mut receiver, at(1600), 1, 5);
+    assert_eq!(receiver.streams().count(), 2);
+}
+
 #[test]
 fn names_are_in_packets_until_their_stream_is_reported_on() {
     use rtp::rtcp::{Encoder as Rtcp, ReportBlock};

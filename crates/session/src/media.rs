@@ -7,6 +7,7 @@ pub(crate) mod demux;
 pub(crate) mod encoding;
 pub(crate) mod engine;
 mod formats;
+mod parameter_sets;
 pub(crate) mod queue;
 mod scalability;
 pub(crate) mod section;

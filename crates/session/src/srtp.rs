@@ -60,6 +60,7 @@ impl Srtp {
         let (ours, theirs) = MasterKeys::from_keying_material(profile, material, role).ok()?;
         let (mut config, mut own) = (srtp::Config::new(provider), srtp::Config::new(provider));
         (config.max_streams, own.max_streams) = (max_streams, MAX_OWN_STREAMS);
+        (config.rtp_window, own.rtp_window) = (RTP_WINDOW, RTP_WINDOW);
         Some(Self {
             outbound: Outbound::new(&own, &ours).ok()?,
             inbound: Inbound::new(&config, &theirs).ok()?,
@@ -144,3 +145,5 @@ const LABEL: &[u8] = b"EXTRACTOR-dtls_srtp";
 const MAX_MATERIAL: usize = 92;
 /// SSRCs of ours at a time: 256 transceivers with 16 encodings each, and their retransmissions.
 const MAX_OWN_STREAMS: usize = 8192;
+/// Packets of a stream within which one may come again as it was: as many as go in a second at 10 Mbit/s.
+const RTP_WINDOW: usize = 1024;

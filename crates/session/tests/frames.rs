@@ -392,6 +392,50 @@ fn speaking(link: Link, formats: impl Fn(&mut MediaConfig)) -> (Two, [Transceive
     (two, ids)
 }
 
+/// Without retransmissions of their own packets come again as they were, which SRTP must take on either side though many have
+/// gone since.
+#[test]
+fn what_comes_again_under_its_own_number_comes_over_long_paths_too() {
+    let link = Link { delay: Duration::from_millis(200), loss: 0.02, ..Link::default() };
+    let (mut two, ids) = speaking(link, |media| {
+        media.codecs.retain(|codec| codec.name == "VP8");
+        media.codecs.iter_mut().for_each(|codec| codec.rtx = None);
+    });
+    for step in 0..5000 {
+        let now = two.now();
+        let bytes = harness::vp8(step, 40, 1);
+        let frame = OutgoingFrame { bytes: &bytes, timestamp: step * 180, ..OutgoingFrame::default() };
+        two.session(0).write_frame(now, ids[0], 0, &frame).unwrap();
+        two.run(Duration::from_millis(2), |_| false);
+        let now = two.now();
+        while two.session(1).poll_frame(now, ids[1]).is_some() {}
+    }
+    let (_, stream) = two.session(1).stream_stats(ids[1])[0];
+    assert!(stream.nack.missing > 60, "{stream:?}");
+    assert!(stream.nack.repaired * 10 > stream.nack.missing * 8, "{stream:?}");
+}
+
+/// As hardware has it that tells its parameter sets in the description alone.
+#[test]
+fn key_frames_of_h264_have_the_parameter_sets_that_the_description_told() {
+    let (mut two, ids) = speaking(near(), |media| {
+        media.codecs.retain(|codec| codec.name == "H264");
+        media.codecs.truncate(1);
+        let codec = &mut media.codecs[0];
+        codec.parameters = format!("{};sprop-parameter-sets=Z0LAH9k=,aMuD", codec.parameters).into();
+    });
+    let picture = [0, 0, 0, 1, 0x65, 0x88, 1];
+    let frame = OutgoingFrame { bytes: &picture, ..OutgoingFrame::default() };
+    let now = two.now();
+    two.session(0).write_frame(now, ids[0], 0, &frame).unwrap();
+    two.run(Duration::from_millis(200), |_| false);
+    let now = two.now();
+    let came = two.session(1).poll_frame(now, ids[1]).unwrap();
+    let Content::Media { bytes, .. } = came.content else { panic!("video is not concealed") };
+    let sets = [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0xd9, 0, 0, 0, 1, 0x68, 0xcb, 0x83];
+    assert_eq!(bytes, [&sets[..], &picture].concat());
+}
+
 /// Sends so many frames one way, and gives those that came out whole.
 fn one_way(two: &mut Two, ids: [TransceiverId; 2], steps: u32) -> Vec<Vec<u8>> {
     let mut came = Vec::new();

@@ -1,6 +1,6 @@
 use crate::cryptex;
 use crate::extensions::ExtensionCipher;
-use crate::index::{Progress, nearest};
+use crate::index::{HALF, Progress, nearest};
 use crate::keys::Derivation;
 use crate::outbound::MAX_PACKET;
 use crate::replay::{Known, Window};
@@ -95,6 +95,7 @@ impl Inbound {
         }
 
         let slot = self.rtp_streams.find(header.ssrc);
+        let mut may_have_wrapped = false;
         let index = match slot.and_then(|slot| self.rtp_streams.get(slot)) {
             Some(received) => {
                 let index = received.estimate(header.sequence).ok_or(UnprotectError::KeyExpired)?;
@@ -102,13 +103,20 @@ impl Inbound {
                 index
             }
             None if !self.rtp_streams.has_room(header.ssrc) => return Err(UnprotectError::TooManyStreams),
-            None => index_behind(self.rtp_streams.retired(header.ssrc), header.sequence)?,
+            None => {
+                let last = self.rtp_streams.retired(header.ssrc);
+                may_have_wrapped = last.is_none() && u64::from(header.sequence) < HALF;
+                index_behind(last, header.sequence)?
+            }
         };
 
         let division =
             if hidden { cryptex::division(&header) } else { Division { clear: header.len, moved: 0 } };
-        let opened = self.rtp.open_rtp(packet, division, header.ssrc, index);
-        let len = opened.ok_or(UnprotectError::Malformed)?.map_err(|_| UnprotectError::Forged)?;
+        let (len, index) = if may_have_wrapped {
+            self.open_first(packet, division, header.ssrc, index)?
+        } else {
+            (self.open(packet, division, header.ssrc, index)?, index)
+        };
 
         // From here on the packet is the peer's.
         let window = self.rtp_window;
@@ -126,6 +134,43 @@ impl Inbound {
             extensions.apply(packet, &header, index);
         }
         Ok((len, header.len, header.ssrc, PacketIndex(index)))
+    }
+
+    /// Opens the first packet of a stream. Where numbers begin anywhere, those before it may have been lost with the wrap, of which
+    /// nothing tells but the tag.
+    #[cold]
+    fn open_first(
+        &self,
+        packet: &mut [u8],
+        division: Division,
+        ssrc: Ssrc,
+        index: u64,
+    ) -> Result<(usize, u64), UnprotectError> {
+        let mut memory = [0; LONGEST_FIRST];
+        let before = memory.get_mut(..packet.len()).map(|before| {
+            before.copy_from_slice(packet);
+            &*before
+        });
+        let opened = self.open(packet, division, ssrc, index).map(|len| (len, index));
+        match (opened, before) {
+            (Err(UnprotectError::Forged), Some(before)) => {
+                packet.copy_from_slice(before);
+                let index = index | ROUND;
+                Ok((self.open(packet, division, ssrc, index)?, index))
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    fn open(
+        &self,
+        packet: &mut [u8],
+        division: Division,
+        ssrc: Ssrc,
+        index: u64,
+    ) -> Result<usize, UnprotectError> {
+        let opened = self.rtp.open_rtp(packet, division, ssrc, index);
+        opened.ok_or(UnprotectError::Malformed)?.map_err(|_| UnprotectError::Forged)
     }
 
     /// Checks and decrypts an SRTCP packet in place (RFC 3711 §3.4). After an error `packet` holds what came, or zeros
@@ -224,6 +269,11 @@ fn index_behind(last: Option<u64>, sequence: u16) -> Result<u64, UnprotectError>
     let index = nearest(last, sequence).ok_or(UnprotectError::KeyExpired)?;
     if index > last { Ok(index) } else { Err(UnprotectError::TooOld) }
 }
+
+/// A path carries no longer packet; others are opened as if nothing was before them.
+const LONGEST_FIRST: usize = 2048;
+/// Numbers until they wrap.
+const ROUND: u64 = 1 << 16;
 
 const fn refuse_known(known: Known) -> Result<(), UnprotectError> {
     match known {

@@ -100,7 +100,7 @@ pub(crate) fn nearest(highest: u64, sequence: u16) -> Option<u64> {
 }
 
 /// Half of the sequence numbers.
-const HALF: u64 = 1 << 15;
+pub(crate) const HALF: u64 = 1 << 15;
 /// RFC 3711 §3.3.1: an index has 48 bits.
 const INDICES: u64 = 1 << 48;
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{config, pair, protect_rtcp, protect_rtp, rtcp, rtp};
-use srtp::{Profile, ProtectError, RolloverError, Ssrc, UnprotectError};
+use srtp::{Cryptex, ExtensionIds, Profile, ProtectError, RolloverError, Ssrc, UnprotectError};
 
 #[test]
 fn streams_are_as_many_as_the_limit_and_not_one_more() {
@@ -84,6 +84,36 @@ fn streams_that_were_used_longest_ago_make_room_and_are_not_forgotten() {
         let mut memory = rtp(99, 1, &[0; 40]);
         assert_eq!(outbound.protect_rtp(&mut memory, 20), Err(ProtectError::TooManyStreams));
         inbound.unprotect_rtp(&mut protect_rtp(&mut outbound, &rtp(1, 2, b"x"))).unwrap();
+    }
+}
+
+/// RFC 3550 §5.1 has numbers begin anywhere, so that some wrap soon, and what is sent first is lost more easily than what follows.
+#[test]
+fn a_stream_of_which_all_before_the_wrap_is_lost_is_taken() {
+    for (profile, cryptex) in Profile::ALL.into_iter().zip([Cryptex::Off, Cryptex::On].into_iter().cycle()) {
+        let mut config = config();
+        (config.cryptex, config.encrypted_extensions) = (cryptex, ExtensionIds::NONE.with(3));
+        let (mut outbound, mut inbound) = pair(&config, profile);
+        let packet = |number| {
+            let mut packet = rtp(7, number, &[0xbe, 0xde, 0, 1, 0x30, 9, 0, 0]);
+            packet[0] |= 0x10;
+            packet.extend([1; 1100]);
+            packet
+        };
+        let mut sent = [65_535, 0, 1, 0x7fff].map(|number| protect_rtp(&mut outbound, &packet(number)));
+        let replayed = sent.clone();
+        let mut forged = sent[1].clone();
+        forged[20] ^= 1;
+        assert_eq!(inbound.unprotect_rtp(&mut forged).err(), Some(UnprotectError::Forged));
+        assert_eq!(inbound.streams(), (0, 0));
+        for (at, number) in [(1, 0), (2, 1), (0, 65_535), (3, 0x7fff)] {
+            let taken = inbound.unprotect_rtp(&mut sent[at]).unwrap();
+            assert_eq!(taken.bytes(), packet(number));
+            assert_eq!(taken.index().rollover_counter(), u32::from(at > 0));
+        }
+        for mut packet in replayed {
+            assert!(inbound.unprotect_rtp(&mut packet).is_err());
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Buffer {
 
     /// The memory of a packet that was taken.
     pub(crate) fn give_back(&mut self, bytes: Vec<u8>) {
-        if self.spare.len() < MAX_SPARE {
+        if self.spare.len() < MAX_SPARE && is_worth_keeping(&bytes) {
             self.spare.push(bytes);
         }
     }
@@ -142,7 +142,8 @@ impl Buffer {
     /// Drops all, and goes on with `number`.
     pub(crate) fn restart(&mut self, number: u64) {
         let spare = MAX_SPARE.saturating_sub(self.spare.len());
-        self.spare.extend(self.slots.iter_mut().filter_map(Option::take).map(|slot| slot.bytes).take(spare));
+        let dropped = self.slots.iter_mut().filter_map(Option::take).map(|slot| slot.bytes);
+        self.spare.extend(dropped.filter(is_worth_keeping).take(spare));
         self.slots.iter_mut().for_each(|slot| *slot = None);
         (self.count, self.bytes) = (0, 0);
         (self.next, self.end) = (number, number);
@@ -169,8 +170,14 @@ impl Buffer {
     }
 }
 
+/// Longer packets than networks carry leave nothing behind.
+fn is_worth_keeping(memory: &Vec<u8>) -> bool {
+    memory.capacity() <= MAX_SPARE_BYTES
+}
+
 const SMALLEST: usize = 64;
 const MAX_SPARE: usize = 256;
+const MAX_SPARE_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -200,6 +207,23 @@ mod tests {
         assert_eq!(insert(&mut buffer, 72_048, 1), Err(Refused::Full));
         assert!(buffer.take().is_some());
         assert_eq!(insert(&mut buffer, 72_048, 1), Ok(()));
+    }
+
+    #[test]
+    fn memory_of_packets_that_no_network_carries_is_not_kept() {
+        for (len, kept) in [(1200, true), (60_000, false)] {
+            for restarts in [true, false] {
+                let mut buffer = Buffer::new(limits(2048, 4 << 20));
+                (70_000..70_060).for_each(|number| insert(&mut buffer, number, len).unwrap());
+                if restarts {
+                    buffer.restart(80_000);
+                }
+                while let Some(slot) = buffer.take() {
+                    buffer.give_back(slot.bytes);
+                }
+                assert_eq!(buffer.spare.len(), if kept { 60 } else { 0 }, "{len}");
+            }
+        }
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub struct ReceiverConfig {
     pub extensions: ExtensionMap,
     /// What payload types stand for; the first that is media has the clock of the section.
     pub formats: Vec<(PayloadType, Format)>,
+    /// Parameter sets of H.264 and H.265 that come beside the stream (`sprop-parameter-sets`), with start codes, by payload types: they
+    /// go before key frames that have none.
+    pub parameter_sets: Vec<(PayloadType, Vec<u8>)>,
     /// What comes out.
     pub output: Output,
     /// Whether missing packets may be asked for (`nack`).
@@ -97,6 +100,7 @@ impl Default for ReceiverConfig {
             mid: None,
             extensions: ExtensionMap::default(),
             formats: Vec::new(),
+            parameter_sets: Vec::new(),
             output: Output::Frames,
             nack: true,
             pli: true,
@@ -119,6 +123,12 @@ impl ReceiverConfig {
     /// What a payload type stands for.
     pub fn format(&self, payload_type: PayloadType) -> Option<Format> {
         self.formats.iter().find(|entry| entry.0 == payload_type).map(|entry| entry.1)
+    }
+
+    /// The parameter sets that come beside the stream.
+    pub(crate) fn sets_of(&self, payload_type: PayloadType) -> &[u8] {
+        let found = self.parameter_sets.iter().find(|(other, _)| *other == payload_type);
+        found.map_or(&[], |(_, sets)| sets)
     }
 
     /// The codecs by their payload types.

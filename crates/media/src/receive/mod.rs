@@ -380,7 +380,7 @@ impl Receiver {
         let theirs = other.streams.iter().find_map(Stream::capture_to_playout);
         let (Some(own), Some(theirs)) = (own, theirs) else { return };
         let behind = Duration::from_nanos(u64::try_from(own.abs_diff(theirs)).unwrap_or(u64::MAX));
-        if behind < MIN_SKEW {
+        if !(MIN_SKEW..=MAX_SKEW).contains(&behind) {
             return;
         }
         let (early, late) = if own < theirs { (self, other) } else { (other, self) };
@@ -449,6 +449,11 @@ impl Receiver {
                 return Ok((at, role));
             }
         }
+        let takeover = self.config.takeover;
+        if self.streams.iter().any(|stream| stream.has_replaced(header.ssrc, now, takeover)) {
+            // It comes late.
+            return Err(Discard::UnknownStream);
+        }
         let role = match format {
             Format::Media(_) | Format::Red => Role::Media,
             Format::Rtx { .. } => Role::Rtx,
@@ -500,8 +505,9 @@ impl Receiver {
         };
         let probation = if rid.is_some() || named { 0 } else { self.config.probation };
         let stream = self.streams.get_mut(at).ok_or(Discard::UnknownStream)?;
-        stream.adopt(packet.header().ssrc, probation, &self.config);
         let id = stream.id;
+        let replaced = [Role::Media, Role::Rtx, Role::Fec].map(|role| self.sources.of(id, role));
+        stream.adopt(packet.header().ssrc, probation, (replaced, now), &self.config);
         // Those that repaired the old source have nothing to do with the new one.
         self.sources.unbind_stream(id);
         Ok(at)
@@ -624,4 +630,6 @@ const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 const MAX_OMITTED: usize = 64;
 /// ITU-R BT.1359: less is not noticed.
 const MIN_SKEW: Duration = Duration::from_millis(20);
+/// Streams that are further apart are told of by two clocks.
+const MAX_SKEW: Duration = Duration::from_secs(10);
 const MAX_ALIGNMENT: Duration = Duration::from_secs(2);

@@ -46,7 +46,7 @@ impl Default for RecoveryLimits {
 #[derive(Debug)]
 struct Kept {
     number: SequenceNumber,
-    /// Empty where it came with another header than it was sent with first.
+    /// Empty where it came with another header than it was sent with first, or is too long.
     bytes: Vec<u8>,
 }
 
@@ -92,7 +92,7 @@ impl Recovery {
         }
         let mut bytes = place.take().map(|kept| kept.bytes).unwrap_or_default();
         bytes.clear();
-        bytes.extend_from_slice(packet);
+        bytes.extend_from_slice(Some(packet).filter(|packet| packet.len() <= LONGEST).unwrap_or_default());
         *place = Some(Kept { number, bytes });
     }
 
@@ -104,6 +104,10 @@ impl Recovery {
         let counts = &mut self.counts;
         counts.received = counts.received.saturating_add(1);
         counts.bytes = counts.bytes.saturating_add(payload.len().try_into().unwrap_or(0));
+        if payload.len() > LONGEST {
+            counts.discarded = counts.discarded.saturating_add(1);
+            return true;
+        }
         let mut memory = if self.repairs.len() >= self.limits.max_repairs {
             counts.discarded = counts.discarded.saturating_add(1);
             self.repairs.pop_front().map(|pending| pending.payload).unwrap_or_default()
@@ -178,6 +182,8 @@ impl Recovery {
 }
 
 const MAX_PACKETS: usize = 4096;
+/// Longer packets than networks carry are not kept for others, and repair of them is of no use.
+const LONGEST: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +248,24 @@ mod tests {
         add(&mut recovery, 2);
         assert!(recovery.add_repair(Format::Flex03, &repair(&[1, 2, 3])));
         assert_eq!(recover(&mut recovery), Some(packet(3)));
+    }
+
+    #[test]
+    fn packets_are_kept_as_long_as_networks_carry_them() {
+        for (len, is_recovered) in [(LONGEST - 40, true), (LONGEST + 1, false)] {
+            let long = |number: u16| [packet(number), vec![7; len - 14]].concat();
+            let (first, second) = (long(1), long(2));
+            let mut memory = vec![0; len + 100];
+            let mut out = Writer::new(&mut memory);
+            rtp::fec::protect(Format::Flex03, [&first[..], &second].into_iter(), &mut out).unwrap();
+            let mut recovery = Recovery::new(RecoveryLimits::default());
+            assert!(recovery.add_repair(Format::Flex03, out.written()));
+            recovery.add_packet(&Packet::decode(&first).unwrap(), true);
+            assert_eq!(recovery.recover(Ssrc(7), &mut vec![0; len + 100]).is_some(), is_recovered);
+            let kept: usize = recovery.packets.iter().flatten().map(|kept| kept.bytes.capacity()).sum();
+            assert!(kept <= 2 * LONGEST && recovery.has(SequenceNumber(1)), "{kept}");
+            assert_eq!(recovery.counts().discarded, u64::from(!is_recovered));
+        }
     }
 
     #[test]

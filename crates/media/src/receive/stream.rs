@@ -41,6 +41,8 @@ pub(crate) struct Live {
     hollows: Option<Box<Hollows>>,
     /// Whether a packet came since the last report.
     heard: bool,
+    /// The sources before, of media, retransmissions and repair, and when another took their place.
+    replaced: ([Option<Ssrc>; 3], Instant),
     stats: StreamStats,
 }
 
@@ -157,7 +159,9 @@ impl Live {
         let track = config.output.has_frames().then(|| {
             Track::new(
                 id,
-                config.codecs(),
+                config
+                    .codecs()
+                    .map(|(payload_type, codec)| (payload_type, codec, config.sets_of(payload_type).into())),
                 config.buffer,
                 config.delay,
                 config.wait_for_key_frame,
@@ -171,6 +175,7 @@ impl Live {
             track,
             hollows: config.forwards_around_repair().then(Box::default),
             heard: false,
+            replaced: ([None; 3], Instant::default()),
             stats: StreamStats::default(),
         }
     }
@@ -287,6 +292,14 @@ impl Stream {
         self.live.as_ref().is_some_and(|live| live.tracker.is_started())
     }
 
+    /// Whether a source was of this stream until just now.
+    pub(crate) fn has_replaced(&self, ssrc: Ssrc, now: Instant, takeover: Duration) -> bool {
+        self.live.as_ref().is_some_and(|live| {
+            let (sources, since) = &live.replaced;
+            sources.contains(&Some(ssrc)) && now - *since < takeover
+        })
+    }
+
     /// What is missing is not asked for any more.
     pub(crate) fn forget_missing(&mut self) {
         if let Some(live) = &mut self.live {
@@ -294,9 +307,15 @@ impl Stream {
         }
     }
 
-    /// Belongs to another source from now on. What came of the one before goes on being counted.
-    pub(crate) fn adopt(&mut self, ssrc: Ssrc, probation: u16, config: &ReceiverConfig) {
-        let mut live = Box::new(Live::new(self.id, probation, config));
+    /// Belongs to another source from now on, in place of those that are `replaced`. What came of the one before goes on being counted.
+    pub(crate) fn adopt(
+        &mut self,
+        ssrc: Ssrc,
+        probation: u16,
+        replaced: ([Option<Ssrc>; 3], Instant),
+        config: &ReceiverConfig,
+    ) {
+        let mut live = Box::new(Live { replaced, ..Live::new(self.id, probation, config) });
         if let Some(before) = &self.live {
             live.stats = before.stats;
             // Forwarders know streams and not their sources.

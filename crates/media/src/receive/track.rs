@@ -10,7 +10,7 @@ use super::delay::{Delay, DelayLimits};
 use super::nack::Missing;
 use super::part::{Holds, Part};
 use crate::codec::{Codec, Depacketizer};
-use crate::{EncodedFrame, EncodedTransform};
+use crate::{EncodedFrame, EncodedTransform, clock};
 
 /// The jitter buffer of a stream: packets go in as they come, frames come out in decoding order.
 ///
@@ -47,10 +47,13 @@ pub(crate) struct Track {
     /// Nothing can be decoded before a key frame.
     needs_key_frame: bool,
     wants_key_frame: bool,
-    /// Of the last packet that was read: its extended timestamp, and by how much it was higher than the one before.
+    /// Of the last packet that was read its extended timestamp, and by how much those that follow each other are higher, but for
+    /// pauses.
     last: u64,
     step: u64,
     newest: u64,
+    /// The number of the packet that came last, if it is of video and no frame ends with it for all that it says.
+    unmarked: Option<u64>,
     /// The time of the packet that was read last.
     last_read: Option<RtpTimestamp>,
     /// The part of a picture that was read last.
@@ -146,6 +149,8 @@ pub enum Content<'a> {
 struct Format {
     payload_type: PayloadType,
     codec: Codec,
+    /// What a stream in this format may leave out.
+    sets: Box<[u8]>,
     /// Made when the format is first met.
     depacketizer: Option<Depacketizer>,
 }
@@ -185,14 +190,15 @@ pub(crate) struct Way<'m> {
 impl Track {
     pub(crate) fn new(
         stream: StreamId,
-        formats: impl Iterator<Item = (PayloadType, Codec)>,
+        formats: impl Iterator<Item = (PayloadType, Codec, Box<[u8]>)>,
         limits: Limits,
         delay: DelayLimits,
         wait_for_key_frame: bool,
         repairs: bool,
     ) -> Self {
-        let formats: Vec<Format> =
-            formats.map(|(payload_type, codec)| Format { payload_type, codec, depacketizer: None }).collect();
+        let formats: Vec<Format> = formats
+            .map(|(payload_type, codec, sets)| Format { payload_type, codec, sets, depacketizer: None })
+            .collect();
         let first = formats.first().map(|format| format.codec);
         let waits = wait_for_key_frame && first.is_some_and(Codec::is_video);
         Self {
@@ -211,6 +217,7 @@ impl Track {
             last: 0,
             step: 0,
             newest: FIRST_TIMESTAMP,
+            unmarked: None,
             last_read: None,
             last_part: None,
             concealed: None,
@@ -247,8 +254,14 @@ impl Track {
         let is_video = codec.is_some_and(Codec::is_video);
         // Of a telephone event all packets have the time of its begin (RFC 4733 §2.5.1.2): the first tells of the path.
         let is_update = self.started && !is_video && timestamp == self.newest;
-        if on_path && !filler && !is_update && (header.marker || !is_video) {
-            self.delay.observe(now, timestamp);
+        if on_path && !filler {
+            // Where frames have no marker, the first packet of the next one tells.
+            let is_next = self.unmarked == number.checked_sub(1) && timestamp > self.newest;
+            let tells = if is_video { header.marker || is_next } else { !is_update };
+            if tells {
+                self.delay.observe(now, timestamp);
+            }
+            self.unmarked = Some(number).filter(|_| is_video && !header.marker);
         }
         match self.buffer.insert(now, number, header, packet.payload(), holds) {
             Ok(()) => {
@@ -502,15 +515,13 @@ impl Track {
         let Header { marker, payload_type, timestamp, .. } = slot.header;
         let before = self.last_read.replace(timestamp);
         self.note_part(timestamp, slot.arrived);
-        let extended = self.extend(timestamp);
-        if extended > self.last {
-            (self.step, self.last) = (extended.saturating_sub(self.last), extended);
-        }
+        self.note_time(timestamp);
         let limits = self.limits;
         if let Some(format) = self.formats.iter_mut().find(|format| format.payload_type == payload_type) {
-            let codec = format.codec;
             self.last_part = part;
-            let depacketizer = format.depacketizer.get_or_insert_with(|| Depacketizer::new(codec, limits));
+            let Format { codec, sets, depacketizer, .. } = format;
+            let depacketizer =
+                depacketizer.get_or_insert_with(|| Depacketizer::with_sets(*codec, limits, sets));
             if let Some(before) = before {
                 depacketizer.skip_to(before.0);
             }
@@ -520,6 +531,22 @@ impl Track {
             let _ = depacketizer.handle_payload(payload);
         }
         self.buffer.give_back(slot.bytes);
+    }
+
+    /// A packet of this time is read.
+    fn note_time(&mut self, timestamp: RtpTimestamp) {
+        let extended = self.extend(timestamp);
+        if self.last.saturating_sub(extended) > self.ticks(LEAP) {
+            // Times that begin anew, as of another source behind a gateway.
+            (self.last, self.newest) = (extended, extended);
+        } else if extended > self.last {
+            let step = extended.saturating_sub(self.last);
+            // What is longer is a pause and no frame.
+            if step <= self.ticks(LONGEST_FRAME) {
+                self.step = step;
+            }
+            self.last = extended;
+        }
     }
 
     /// A packet of the frame of `timestamp` is read.
@@ -569,10 +596,10 @@ impl Track {
     fn bridge(&mut self, number: u64, header: Header) {
         let own = self.extend(header.timestamp);
         let oldest = self.buffer.head().and_then(|head| self.oldest_repeated(head)).unwrap_or(own);
-        let expected = self.last.saturating_add(self.step);
-        let duration = oldest.saturating_sub(expected);
+        let begin = self.begin_of_gap(number, oldest);
+        let duration = oldest.saturating_sub(begin);
         if self.step > 0 && duration > 0 {
-            self.concealed = Some(Gap { payload_type: header.payload_type, timestamp: expected, duration });
+            self.concealed = Some(Gap { payload_type: header.payload_type, timestamp: begin, duration });
         }
         if duration > 0 || oldest == own {
             (self.lost, self.lost_before_frame) = (true, true);
@@ -605,12 +632,26 @@ impl Track {
     /// When it is the turn of the oldest packet, or of what is missing before it.
     fn turn(&self, number: u64, header: Header) -> Instant {
         let own = self.extend(header.timestamp);
-        let at = if number > self.buffer.next() && self.step > 0 {
-            self.last.saturating_add(self.step).min(own)
-        } else {
-            own
-        };
+        let is_behind_gap = number > self.buffer.next() && self.step > 0;
+        let at = if is_behind_gap { self.begin_of_gap(number, own) } else { own };
         self.delay.playout(at).unwrap_or_default()
+    }
+
+    /// The time of what is missing before the packet with `number`, if the frame behind the gap is of the time `behind`.
+    fn begin_of_gap(&self, number: u64, behind: u64) -> u64 {
+        let expected = self.last.saturating_add(self.step);
+        let packets = number.saturating_sub(self.buffer.next());
+        let is_pause = behind.saturating_sub(expected) > packets.saturating_mul(self.ticks(LONGEST_FRAME));
+        if is_pause || expected.saturating_sub(behind) > self.ticks(LEAP) {
+            // So few packets do not last so long: they belong to what comes after a pause.
+            behind.saturating_sub(packets.saturating_mul(self.step))
+        } else {
+            expected.min(behind)
+        }
+    }
+
+    fn ticks(&self, span: Duration) -> u64 {
+        clock::ticks(span, self.delay.clock_rate()).into()
     }
 
     /// How long a gap is waited for that nobody asks for.
@@ -639,3 +680,7 @@ const fn wire(timestamp: u64) -> RtpTimestamp {
 
 const FIRST_TIMESTAMP: u64 = 1 << 32;
 const MIN_PATIENCE: Duration = Duration::from_millis(20);
+/// RFC 3551 §4.2: what a packet of audio has at most.
+const LONGEST_FRAME: Duration = Duration::from_millis(200);
+/// Times that are lower by more are no telephone event's, which has that of its begin.
+const LEAP: Duration = Duration::from_secs(10);

@@ -225,7 +225,7 @@ impl Encoding {
             return Err(error.into());
         }
         self.count_frame(frame.bytes.len());
-        self.time = Some((timestamp, now));
+        self.note_time(now, timestamp, config);
         Ok(())
     }
 
@@ -260,6 +260,15 @@ impl Encoding {
         template.write(config, frame, true, self.next, &mut self.history, &mut write)?;
         self.next = self.next.saturating_add(1);
         Ok(())
+    }
+
+    /// A packet of this time goes. What is late, as what was asked for again, says nothing of the clock.
+    fn note_time(&mut self, now: Instant, timestamp: RtpTimestamp, config: &SenderConfig) {
+        let latest = config.codec.clock_rate().saturating_mul(MAX_LATE);
+        let is_late = |(last, _): (RtpTimestamp, Instant)| last.0.wrapping_sub(timestamp.0) <= latest;
+        if !self.time.is_some_and(is_late) {
+            self.time = Some((timestamp, now));
+        }
     }
 
     /// The time on the stream's clock, as frames have it. It begins with the first tone where there was no frame yet.
@@ -599,5 +608,7 @@ const fn kind_of(config: &SenderConfig) -> PacketKind {
 const FIRST_CYCLE: u64 = 1 << 16;
 /// What a retransmission is longer by: its number, and two names in two-byte form with what fills a word.
 const MAX_WRAPPING: usize = 96;
+/// What is earlier by more seconds is of a source that began anew.
+const MAX_LATE: u32 = 5;
 /// What an element has beside its value: two bytes in front of it, and its part of what fills a word, or of a new header extension.
 const ELEMENT: usize = 4;

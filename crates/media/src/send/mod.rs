@@ -5,6 +5,7 @@ mod encoding;
 mod forward;
 mod history;
 mod key_frame;
+mod limits;
 mod log;
 mod packetizer;
 mod shared;
@@ -30,12 +31,14 @@ use crypto::Rng;
 use proto::{Instant, Writer};
 use rtp::extension::ExtensionMap;
 use rtp::payload::FrameError;
-use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, ReportBlock, SenderInfo};
+use rtp::rtcp::{Encoder, MaxBitrate, Packet as Rtcp, Remb, ReportBlock, SenderInfo};
 use rtp::{EditError, NtpTime, PacketMut, PayloadType, Rid, RtpTimestamp, Ssrc};
 
 use self::encoding::Encoding;
+use self::limits::Limits;
 use self::tones::Tones;
 use crate::breaker::{Breaker, Circumstances, Stop};
+use crate::later::Later;
 use crate::transform::Outgoing;
 use crate::transport::turns;
 use crate::{EncodedFrame, EncodedTransform, clock};
@@ -100,7 +103,8 @@ pub enum SenderEvent {
         /// Of which stream.
         encoding: usize,
     },
-    /// Peers want the bitrate of all streams together to stay below this, by REMB or TMMBR.
+    /// Peers want the bitrate of all streams together to stay below this, by REMB or TMMBR; it is the highest once they are gone who
+    /// wanted less.
     BitrateLimit(u64),
     /// The circuit breaker has stopped a stream (RFC 8083): see [`Sender::resume`].
     Stopped {
@@ -124,12 +128,7 @@ pub struct Sender {
     encodings: Vec<Encoding>,
     /// Whose packet goes next.
     turn: usize,
-    remb: Option<u64>,
-    /// By TMMBR, with who wants it.
-    limits: Vec<MaxBitrate>,
-    /// Whether somebody is to be told of the limits.
-    notify: bool,
-    limit_told: Option<u64>,
+    limits: Later<Limits>,
     stops: Vec<(usize, Stop)>,
     transform: Option<Outgoing>,
     tones: Option<Box<Tones>>,
@@ -155,10 +154,7 @@ impl Sender {
             rng,
             encodings,
             turn: 0,
-            remb: None,
-            limits: Vec::new(),
-            notify: false,
-            limit_told: None,
+            limits: Later::NEW,
             stops: Vec::new(),
             transform: None,
             tones: None,
@@ -346,8 +342,7 @@ impl Sender {
 
     /// What peers want the bitrate to stay below, if they want that.
     pub fn bitrate_limit(&self) -> Option<u64> {
-        let wanted = self.limits.iter().map(|limit| limit.bitrate).chain(self.remb).min()?;
-        Some(wanted.clamp(self.config.min_bitrate, self.config.max_bitrate))
+        Some(self.limits.lowest()?.clamp(self.config.min_bitrate, self.config.max_bitrate))
     }
 
     /// News.
@@ -360,9 +355,9 @@ impl Sender {
             return Some(tone);
         }
         let limit = self.bitrate_limit();
-        if let Some(limit) = limit.filter(|_| self.limit_told != limit) {
-            self.limit_told = Some(limit);
-            return Some(SenderEvent::BitrateLimit(limit));
+        if self.limits.told() != limit {
+            self.limits.tell(limit);
+            return Some(SenderEvent::BitrateLimit(limit.unwrap_or(self.config.max_bitrate)));
         }
         let interval = self.config.key_frame_interval;
         let encoding =
@@ -389,6 +384,7 @@ impl Sender {
                 self.stop(at, reason);
             }
         }
+        self.limits.made().into_iter().for_each(|limits| limits.forget_silent(now));
         self.play_tones(now);
     }
 
@@ -408,11 +404,13 @@ impl Sender {
         }
         match packet {
             Rtcp::SenderReport(report) => {
+                self.limits.made().into_iter().for_each(|limits| limits.heard(now, report.ssrc));
                 for block in report.reports() {
                     losses.add(self.handle_report(now, ntp, interval, block));
                 }
             }
             Rtcp::ReceiverReport(report) => {
+                self.limits.made().into_iter().for_each(|limits| limits.heard(now, report.ssrc));
                 for block in report.reports() {
                     losses.add(self.handle_report(now, ntp, interval, block));
                 }
@@ -432,13 +430,19 @@ impl Sender {
                     }
                 }
             }
-            Rtcp::Remb(remb) if remb.sources().any(|ssrc| self.encoding_of(ssrc).is_some()) => {
-                self.remb = Some(remb.bitrate);
+            Rtcp::Remb(remb) if is_about(remb, |ssrc| self.encoding_of(ssrc).is_some()) => {
+                self.limits.set_remb(remb.sender, remb.bitrate);
+            }
+            Rtcp::Goodbye(goodbye) => {
+                if let Some(limits) = self.limits.made() {
+                    goodbye.sources().for_each(|peer| limits.forget(peer));
+                }
             }
             Rtcp::Tmmbr(request) => {
                 for entry in request.entries() {
                     if self.encoding_of(entry.ssrc).is_some() {
-                        self.limit(MaxBitrate { ssrc: request.sender, ..entry });
+                        let limit = MaxBitrate { ssrc: request.sender, ..entry };
+                        self.limits.want(now, limit, self.config.max_limits);
                     }
                 }
             }
@@ -451,18 +455,6 @@ impl Sender {
     pub(crate) fn handle_path_feedback(&mut self, now: Instant) {
         let now = self.advance(now);
         self.breakers().for_each(|breaker| breaker.fed(now));
-    }
-
-    /// RFC 5104 §4.2.1.2: the last request of a peer is the one that counts.
-    fn limit(&mut self, limit: MaxBitrate) {
-        if let Some(other) = self.limits.iter_mut().find(|other| other.ssrc == limit.ssrc) {
-            *other = limit;
-        } else if self.limits.len() < self.config.max_limits {
-            self.limits.push(limit);
-        } else {
-            return;
-        }
-        self.notify = true;
     }
 
     /// Gives what was lost since the report before.
@@ -540,7 +532,7 @@ impl Sender {
 
     /// Whether nothing is to be sent or told before it is changed, or [something is due](Self::poll_timeout).
     pub(crate) fn is_at_rest(&self) -> bool {
-        !self.notify && self.waiting_bytes() == 0 && !self.is_waiting()
+        !self.has_notification() && self.waiting_bytes() == 0 && !self.is_waiting()
     }
 
     /// Whether packets wait that were asked for again.
@@ -623,33 +615,28 @@ impl Sender {
         self.encodings.iter().any(|encoding| encoding.reports_to_go > 0)
     }
 
-    /// Tells who asked for limits which one holds (RFC 5104 §4.2.2). Gives whether there was somebody to tell.
+    /// Tells who asked for limits which one holds. Gives whether there was somebody to tell.
     pub(crate) fn write_notification(&mut self, sender: Ssrc, out: &mut Encoder<'_, '_>) -> bool {
-        if !self.notify {
-            return false;
-        }
-        let lowest = self.limits.iter().min_by_key(|limit| limit.bitrate).copied();
-        self.notify = out.tmmbn(sender, lowest).is_err();
-        !self.notify
+        self.has_notification() && self.limits.write_notification(sender, out)
     }
 
-    pub(crate) const fn has_notification(&self) -> bool {
-        self.notify
+    pub(crate) fn has_notification(&self) -> bool {
+        self.limits.has_notification()
     }
 
-    /// A peer uses one of our sources: it is changed. Gives the one that is given up.
+    /// A peer uses one of our sources: it is changed. Gives the one that takes its place.
     pub(crate) fn resolve_collision(&mut self, ssrc: Ssrc) -> Option<Ssrc> {
-        let rng = &mut self.rng;
+        let chosen = Ssrc(self.rng.u32());
         for encoding in &mut self.encodings {
             if encoding.ssrc == ssrc {
-                encoding.change_ssrc(Ssrc(rng.u32()));
-                return Some(ssrc);
+                encoding.change_ssrc(chosen);
+                return Some(chosen);
             }
             encoding.rtx_is_known &= encoding.rtx_ssrc != ssrc;
             for own in [&mut encoding.rtx_ssrc, &mut encoding.fec_ssrc] {
                 if *own == ssrc {
-                    *own = Ssrc(rng.u32());
-                    return Some(ssrc);
+                    *own = chosen;
+                    return Some(chosen);
                 }
             }
         }
@@ -682,6 +669,11 @@ impl Sender {
         self.last_now = self.last_now.max(now);
         self.last_now
     }
+}
+
+/// Whether what the path carries is told of one of these streams, or of none by its name: then it is about all.
+pub(crate) fn is_about(remb: &Remb<'_>, is_ours: impl FnMut(Ssrc) -> bool) -> bool {
+    remb.sources().len() == 0 || remb.sources().any(is_ours)
 }
 
 /// The stream with this number, if it may send.

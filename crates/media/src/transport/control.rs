@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use proto::{Instant, Writer, sooner};
+use rtp::Ssrc;
 use rtp::rtcp::Packet as Rtcp;
 
 use super::pacer::{Pacer, PacerConfig};
@@ -10,7 +11,7 @@ use crate::bandwidth::{
     Allocator, BandwidthConfig, BandwidthEstimator, Claim, Claimant, FeedbackReader, Gcc,
 };
 use crate::later::{Blank, Later};
-use crate::send::{Class, Losses, PacketKind, Sender};
+use crate::send::{Class, Losses, PacketKind, Sender, is_about};
 use crate::tap;
 
 /// How the rate of a transport is controlled.
@@ -35,6 +36,8 @@ impl Default for ControlConfig {
 #[derive(Debug)]
 pub(super) struct Control {
     estimator: Box<dyn BandwidthEstimator>,
+    /// Who has said last what the path carries.
+    limited_by: Option<Ssrc>,
     pacer: Pacer,
     reader: Later<FeedbackReader>,
     allocator: Allocator,
@@ -91,6 +94,7 @@ impl Control {
     pub(super) fn new(config: ControlConfig) -> Self {
         Self {
             estimator: Box::new(Gcc::new(config.bandwidth)),
+            limited_by: None,
             pacer: Pacer::new(config.pacer),
             reader: Later::NEW,
             allocator: Allocator::new(config.max_claims),
@@ -163,9 +167,16 @@ impl Rtp {
             Rtcp::TransportCc(feedback) => control.reader.transport_wide(feedback, &mut self.log),
             Rtcp::CongestionControl(feedback) => control.reader.streams(feedback, &mut self.log),
             Rtcp::Remb(remb) => {
-                let is_ours = |ssrc| self.senders.iter().any(|(_, sender)| sender.owns(ssrc));
-                if remb.sources().any(is_ours) {
+                if is_about(remb, |ssrc| self.senders.iter().any(|(_, sender)| sender.owns(ssrc))) {
+                    control.limited_by = Some(remb.sender);
                     control.estimator.set_remote_limit(Some(remb.bitrate));
+                }
+                return;
+            }
+            Rtcp::Goodbye(goodbye) => {
+                if control.limited_by.is_some_and(|peer| goodbye.sources().any(|source| source == peer)) {
+                    control.limited_by = None;
+                    control.estimator.set_remote_limit(None);
                 }
                 return;
             }
@@ -324,8 +335,8 @@ impl Rtp {
 
 #[cfg(test)]
 mod tests {
+    use rtp::Packet as RtpPacket;
     use rtp::rtcp::Encoder;
-    use rtp::{Packet as RtpPacket, Ssrc};
 
     use super::*;
     use crate::send::SenderConfig;

@@ -1,3 +1,4 @@
+mod collision;
 mod config;
 mod control;
 mod pacer;
@@ -108,6 +109,8 @@ struct Asides {
     goodbyes: Vec<Ssrc>,
     /// Those that were given up, of which nobody was told.
     collisions: Vec<Ssrc>,
+    /// Those that took their places.
+    chosen: Vec<Ssrc>,
     turns: report::Turns,
 }
 
@@ -118,6 +121,7 @@ impl Blank for Asides {
                 references: Vec::new(),
                 goodbyes: Vec::new(),
                 collisions: Vec::new(),
+                chosen: Vec::new(),
                 turns: report::Turns::FIRST,
             }
         }
@@ -630,18 +634,6 @@ impl Rtp {
         self.stats.round_trip = Some(round_trip);
         for receiver in self.receivers.iter_mut() {
             receiver.set_round_trip(round_trip);
-        }
-    }
-
-    fn resolve_collision(&mut self, ssrc: Ssrc) {
-        // RFC 3550 §8.2: goodbye to the old one, and on under another.
-        let given_up = self.senders.iter_mut().find_map(|sender| sender.resolve_collision(ssrc));
-        if let Some(ssrc) = given_up
-            && self.asides.collisions.len() < MAX_GOODBYES
-            && self.asides.goodbyes.len() < MAX_GOODBYES
-        {
-            self.asides.collisions.push(ssrc);
-            self.asides.goodbyes.push(ssrc);
         }
     }
 

@@ -208,6 +208,18 @@ impl Assembly {
         self.open.is_some_and(|open| open.timestamp != timestamp)
     }
 
+    /// Whether there is an open frame with something in it, of which nothing is missing.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some_and(|open| !open.skipping) && self.len() > 0
+    }
+
+    /// The open frame has another timestamp.
+    pub(super) fn go_on_at(&mut self, timestamp: u32) {
+        if let Some(open) = &mut self.open {
+            open.timestamp = timestamp;
+        }
+    }
+
     /// How long the open frame is so far.
     pub(super) fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.begin)

@@ -211,6 +211,10 @@ impl Depacketizer {
     pub fn handle_payload(&mut self, payload: Payload<'_>) -> Result<(), Discard> {
         self.assembly.admit()?;
         let blocks = blocks(payload.bytes).map_err(|discard| self.assembly.refuse(&payload, discard))?;
+        if self.newest.is_some_and(|newest| is_leap(payload.timestamp, newest)) {
+            // What is repeated beside it was delivered by the times before.
+            self.newest = Some(payload.timestamp.wrapping_sub(1));
+        }
         let mut used = Err(Discard::Repeated);
         for block in blocks {
             if block.payload_type != self.payload_type {
@@ -254,6 +258,12 @@ impl Depacketizer {
     pub const fn stats(&self) -> Stats {
         self.assembly.stats()
     }
+}
+
+/// Whether a payload is older than what any payload repeats: its source counts time from another begin.
+const fn is_leap(timestamp: u32, newest: u32) -> bool {
+    let behind = newest.wrapping_sub(timestamp);
+    behind > MAX_OFFSET && behind <= u32::MAX / 2
 }
 
 /// Blocks of a payload that are read. Browsers send at most 10.

@@ -197,7 +197,7 @@ impl Depacketizer {
         }
         if let Some(current) = self.current {
             let elapsed = payload.timestamp.wrapping_sub(current.timestamp);
-            if elapsed > u32::MAX / 2 {
+            if (1..=MAX_LATE).contains(&current.timestamp.wrapping_sub(payload.timestamp)) {
                 // Of an event before it, late.
                 return Err(Discard::Repeated);
             }
@@ -249,6 +249,8 @@ impl Depacketizer {
 
 const END: u8 = 0x80;
 const VOLUME: u8 = 0x3f;
+/// Ticks: 20 s and more. What is older is of a source that counts time from another begin.
+const MAX_LATE: u32 = 1 << 20;
 /// RFC 4733 §2.5.1.4.
 const LAST_REPORTS: u8 = 3;
 /// Changes that wait to be polled, but for the last payload's.

@@ -151,6 +151,38 @@ fn an_access_unit_without_marker_ends_with_the_next_timestamp() {
     assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[&second]));
 }
 
+/// H.264 §7.4.1.2.3: it belongs to the access unit of the picture behind it. Cameras send it with a marker, or a time of its own.
+#[test]
+fn what_stands_before_a_picture_goes_with_it_however_it_is_sent() {
+    let idr = slice(0x65, 30);
+    let whole = annex_b(&[SPS, PPS, &idr]);
+    for (sets, picture) in [((1, true), 1), ((1, false), 2), ((1, true), 2)] {
+        let (timestamp, marker) = sets;
+        let mut depacketizer = depacketizer();
+        let packets = [
+            (SPS, timestamp, marker, false),
+            (PPS, timestamp, marker, false),
+            (&idr, picture, true, false),
+            (&idr, 9, true, false),
+        ];
+        let (_, frames) = receive!(depacketizer, packets);
+        let first = Kept { bytes: whole.clone(), timestamp: picture, packets: 3, key: true };
+        assert_eq!(frames[0], Ok(first), "{sets:?}");
+        assert_eq!((frames.len(), &frames[1].as_ref().unwrap().bytes), (2, &annex_b(&[&idr])));
+    }
+    // What is lost between them may be of it.
+    let mut depacketizer = depacketizer();
+    let (_, frames) = receive!(depacketizer, [(SPS, 1, true, false), (&idr, 1, true, true)]);
+    assert_eq!(frames, [broken(1, Reason::Lost)]);
+    let (_, frames) = receive!(depacketizer, [(SPS, 2, true, false), (&idr, 3, true, true)]);
+    assert_eq!(frames[0], broken(2, Reason::Lost));
+    assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[&idr]));
+    // Without a picture there is a limit.
+    let packets = (4..3000).map(|at| (AUD, at, true, false));
+    let (_, frames) = receive!(depacketizer, packets);
+    assert_eq!(frames, [broken(2052, Reason::TooManyPackets)]);
+}
+
 #[test]
 fn a_missing_packet_breaks_its_frame_alone() {
     let units: Vec<Vec<u8>> = (0..3).map(|at| slice(if at == 0 { 0x65 } else { 0x41 }, 500 + at)).collect();
@@ -177,7 +209,8 @@ fn after_loss_a_frame_counts_only_if_it_shows_its_begin() {
     let later = [0x41, 0x7f, 1, 2];
     for (unit, whole) in [(AUD, true), (SPS, true), (PPS, false), (&slice(0x41, 9), true), (&later, false)] {
         let mut depacketizer = depacketizer();
-        let (results, frames) = receive!(depacketizer, [(unit, 1, true, true)]);
+        let packets = [(unit, 1, false, true), (&slice(0x41, 9), 1, true, false)];
+        let (results, frames) = receive!(depacketizer, packets);
         assert_eq!((results[0].is_ok(), frames[0].is_ok()), (whole, whole), "{unit:?}");
     }
 }
@@ -200,7 +233,7 @@ fn r3_a_fragment_without_its_start_breaks_the_frame() {
         (&[0x78, 0, 2, 9, 0xf0], 5, true, false),
         (&[0x7c, 0x85, 0x88], 6, true, false),
         (&[0x7c, 0x85, 0x88], 7, false, false),
-        (AUD, 8, true, false),
+        (&[0x41, 0x9a], 8, true, false),
     ];
     let (results, frames) = receive!(depacketizer, packets);
     let good: Vec<usize> = (0..results.len()).filter(|at| results[*at].is_ok()).collect();
@@ -209,7 +242,7 @@ fn r3_a_fragment_without_its_start_breaks_the_frame() {
     assert_eq!(frames[0], broken(1, Reason::Lost));
     assert_eq!(frames[1..5], [2, 3, 4, 5].map(|at| broken(at, no_start)));
     assert_eq!(frames[5..7], [6, 7].map(|at| broken(at, Reason::Unfinished)));
-    assert_eq!(frames[7].as_ref().unwrap().bytes, annex_b(&[AUD]));
+    assert_eq!(frames[7].as_ref().unwrap().bytes, annex_b(&[&[0x41, 0x9a]]));
 }
 
 #[test]
@@ -238,11 +271,74 @@ fn r3_aggregated_units_of_length_0_and_past_the_end_are_refused() {
     }
 }
 
+/// RFC 6184 §8.1: `sprop-parameter-sets` may be all that there is of them.
+#[test]
+fn key_frames_without_parameter_sets_have_those_of_the_description() {
+    let (idr, other) = (slice(0x65, 30), slice(0x41, 9));
+    for framing in [Framing::AnnexB, Framing::Length] {
+        let join =
+            |units: &[&[u8]]| if framing == Framing::AnnexB { annex_b(units) } else { with_lengths(units) };
+        let mut depacketizer = Depacketizer::new(framing, Limits::default());
+        assert_eq!(depacketizer.learn_parameter_sets(&[1]), Err(FrameError::NotAFrame));
+        depacketizer.learn_parameter_sets(&join(&[SPS, PPS])).unwrap();
+        let sei: &[u8] = &[0x06, 1, 2];
+        let mut of = |units: &[&[u8]], timestamp| {
+            let last = units.len() - 1;
+            let packets = units.iter().enumerate().map(|(at, unit)| (*unit, timestamp, at == last, false));
+            let (_, frames) = receive!(depacketizer, packets);
+            frames[0].as_ref().unwrap().bytes.clone()
+        };
+        assert_eq!(of(&[&idr, &idr], 1), join(&[SPS, PPS, &idr, &idr]));
+        assert_eq!(of(&[&other], 2), join(&[&other]));
+        assert_eq!(of(&[AUD, sei, &idr], 3), join(&[AUD, SPS, PPS, sei, &idr]));
+        let pieces: [&[u8]; 2] = [&[0x7c, 0x85, 0x88], &[0x7c, 0x45, 2]];
+        assert_eq!(of(&pieces, 4), join(&[SPS, PPS, &[0x65, 0x88, 2]]));
+        // From here on the stream has its own.
+        assert_eq!(of(&[PPS, &idr], 5), join(&[PPS, &idr]));
+        assert_eq!(of(&[&idr], 6), join(&[&idr]));
+    }
+}
+
+/// Some cameras leave the start codes of their encoders in payloads.
+#[test]
+fn start_codes_that_were_left_tell_units_apart() {
+    let idr = slice(0x65, 30);
+    let all = annex_b(&[SPS, PPS, &idr]);
+    let short = [&[0, 0, 1][..], SPS, &[0, 0, 0, 1], PPS, &[0, 0, 1], &idr].concat();
+    for payload in [&all, &short] {
+        let shown = outline(payload).unwrap();
+        assert!(shown.starts_frame && shown.key_frame);
+        let (_, frames) = receive!(depacketizer(), [(payload, 1, true, true)]);
+        let whole = Kept { bytes: all.clone(), timestamp: 1, packets: 1, key: true };
+        assert_eq!(frames, [Ok(whole)]);
+    }
+    let lengths = with_lengths(&[SPS, PPS, &idr]);
+    let (_, frames) =
+        receive!(Depacketizer::new(Framing::Length, Limits::default()), [(&all, 1, true, false)]);
+    assert_eq!(frames[0].as_ref().unwrap().bytes, lengths);
+    for (bytes, discard) in [
+        (&[0, 0, 1][..], Discard::EmptyPart),
+        (&[0, 0, 0, 1, 0, 0], Discard::EmptyPart),
+        (&[0, 0, 1, 0x78, 0, 1, 9], Discard::Malformed),
+        (&[0, 0, 1, 0xe5, 1], Discard::Malformed),
+        (&[0, 0, 2, 0x65, 1], Discard::Unsupported),
+    ] {
+        assert_eq!(outline(bytes), Err(discard), "{bytes:?}");
+    }
+}
+
+/// RFC 6184 §5.8 forbids it, and FFmpeg and browsers take it.
+#[test]
+fn a_fragment_that_is_the_first_and_the_last_is_a_unit() {
+    let (_, frames) = receive!(depacketizer(), [(&[0x7c, 0xc5, 0x88, 1], 1, true, false)]);
+    assert_eq!(frames[0].as_ref().unwrap().bytes, annex_b(&[&[0x65, 0x88, 1]]));
+}
+
 #[test]
 fn fragments_that_contradict_themselves_are_refused() {
     for (bytes, discard) in [
         (&[0x7c][..], Discard::Truncated),
-        (&[0x7c, 0xc5, 1], Discard::Malformed),
+        (&[0x7c, 0xc5], Discard::EmptyPart),
         (&[0x7c, 0x98, 1], Discard::Malformed),
         (&[0x7c, 0x80, 1], Discard::Malformed),
         // STAP-B, MTAP16, MTAP24, FU-B, and what is undefined.
@@ -326,16 +422,17 @@ proptest! {
 
     #[test]
     fn any_units_survive(units in prop::collection::vec((1..24_u8, 0..4_u8, 1..400_usize), 1..12), max in 6..500_usize) {
-        let units: Vec<Vec<u8>> = units
+        let mut units: Vec<Vec<u8>> = units
             .into_iter()
             .map(|(kind, nri, len)| slice(nri << 5 | kind, len + 1))
             .collect();
+        units.push(slice(0x41, 9));
         let units: Vec<&[u8]> = units.iter().map(|unit| &unit[..]).collect();
         let frame = with_lengths(&units);
         let mut packetizer = Packetizer::new(Mode::NonInterleaved, Framing::Length);
         let mut depacketizer = Depacketizer::new(Framing::Length, Limits::default());
         let sent = sent(&mut packetizer, &frame, max);
-        let (_, frames) = receive!(depacketizer, [(AUD, 1, true, false)]);
+        let (_, frames) = receive!(depacketizer, [(&slice(0x41, 9), 1, true, false)]);
         prop_assert!(frames[0].is_ok());
         let (results, frames) = receive!(depacketizer, intact(&sent, 7));
         prop_assert!(results.iter().all(Result::is_ok), "{:?}", results);

@@ -81,12 +81,38 @@ fn an_irap_picture_without_parameter_sets_gets_those_that_were_seen_last() {
     assert_eq!(packetizer.frame(&annex_b(&[AUD]), 3).unwrap_err(), FrameError::PayloadTooSmall);
 }
 
+/// Some cameras leave the start codes of their encoders in payloads, or send a unit as one fragment.
+#[test]
+fn start_codes_that_were_left_and_fragments_of_whole_units_are_taken() {
+    let idr = slice(19, 0, 30);
+    let all = annex_b(&[VPS, SPS, PPS, &idr]);
+    assert!(outline(&all).unwrap().key_frame);
+    let fragment = [&[0x62, 0x01, 0xd3][..], &idr[2..]].concat();
+    let (_, frames) = receive!(depacketizer(), [(&all, 1, true, true), (&fragment, 2, true, false)]);
+    assert_eq!(frames[0], Ok(Kept { bytes: all, timestamp: 1, packets: 1, key: true }));
+    assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[&idr]));
+}
+
+/// H.265 §7.4.2.4.4.
+#[test]
+fn what_stands_before_a_picture_goes_with_it_however_it_is_sent() {
+    let idr = slice(19, 0, 30);
+    for (timestamp, marker) in [(2, true), (1, false), (1, true)] {
+        let mut depacketizer = depacketizer();
+        let sets = [VPS, SPS, PPS].map(|set| (set, timestamp, marker, false));
+        let packets = sets.into_iter().chain([(&idr[..], 2, true, false)]);
+        let (_, frames) = receive!(depacketizer, packets);
+        let bytes = annex_b(&[VPS, SPS, PPS, &idr]);
+        assert_eq!(frames, [Ok(Kept { bytes, timestamp: 2, packets: 4, key: true })]);
+    }
+}
+
 #[test]
 fn extensions_of_paci_packets_are_skipped() {
     // A unit, and an aggregate, behind three bytes of extensions.
     let packets = [
         (&[0x64, 0x01, 0x26, 0x30, 1, 2, 3, 0xaf, 9][..], 1, true, false),
-        (&[0x64, 0x01, 0x60, 0x30, 1, 2, 3, 0, 3, 0x46, 0x01, 0x50], 2, true, false),
+        (&[0x64, 0x01, 0x60, 0x30, 1, 2, 3, 0, 3, 0x46, 1, 0x50, 0, 3, 2, 1, 0x80], 2, true, false),
         // A PACI in a PACI; extensions past the end.
         (&[0x64, 0x01, 0x64, 0x00, 1], 3, true, false),
         (&[0x64, 0x01, 0x26, 0x30, 1], 4, true, false),
@@ -96,15 +122,15 @@ fn extensions_of_paci_packets_are_skipped() {
     let (results, frames) = receive!(depacketizer, packets);
     assert_eq!(results[2..], [Err(Discard::Malformed), Err(Discard::Truncated), Err(Discard::Truncated)]);
     assert_eq!(frames[0].as_ref().unwrap().bytes, annex_b(&[&[0x26, 0x01, 0xaf, 9]]));
-    assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[AUD]));
+    assert_eq!(frames[1].as_ref().unwrap().bytes, annex_b(&[AUD, &[2, 1, 0x80]]));
 }
 
 #[test]
 fn r3_fragments_without_start_and_empty_units_are_refused() {
     let mut depacketizer = depacketizer();
     let packets = [
-        (AUD, 0, true, false),
-        (&[0x62, 0x01, 0x13, 1][..], 1, true, false),
+        (&[0x02, 0x01, 0x80][..], 0, true, false),
+        (&[0x62, 0x01, 0x13, 1], 1, true, false),
         (AUD, 2, false, false),
         (&[0x62, 0x01, 0x53, 1], 2, true, false),
         (&[0x62, 0x01, 0x93, 0xaf], 3, false, false),
@@ -129,7 +155,8 @@ fn r3_fragments_without_start_and_empty_units_are_refused() {
         (&[0x60, 0x01, 0, 3, 0x60, 1, 0x50], Discard::Malformed),
         (&[0x62, 0x01], Discard::Truncated),
         (&[0x62, 0x01, 0x93], Discard::EmptyPart),
-        (&[0x62, 0x01, 0xd3, 1], Discard::Malformed),
+        (&[0x00, 0x00, 0x01], Discard::EmptyPart),
+        (&[0x00, 0x00, 0x01, 0x60, 0x01, 1], Discard::Malformed),
         (&[0x62, 0x01, 0xb0, 1], Discard::Malformed),
     ] {
         let mut depacketizer = self::depacketizer();

@@ -133,6 +133,29 @@ fn lost_frames_are_found_in_later_packets_and_none_comes_twice() {
     assert_eq!(other, Err(Discard::Unsupported));
 }
 
+/// As when a gateway goes on with another source in the same stream, whose times lie hours before.
+#[test]
+fn times_that_leap_back_are_followed_and_nothing_is_delivered_twice() {
+    let mut depacketizer = Depacketizer::new(111, Limits::default());
+    let plain = |number: u8| vec![111, number];
+    // The frame before, 960 ticks ago.
+    let doubled = |number: u8| vec![0x80 | 111, 0x0f, 0x00, 1, 111, number - 1, number];
+    let mut now = 2_000_000_000_u32;
+    for (number, leap) in [(2, 0), (3, 0), (4, -1_900_000_000), (5, 0), (6, -16_384 - 960), (7, 0)] {
+        now = now.wrapping_add(960).wrapping_add_signed(leap);
+        let bytes = if leap == 0 { plain(number) } else { doubled(number) };
+        let (results, frames) = receive!(depacketizer, [(&bytes[..], now, false, false)]);
+        assert_eq!((results[0], frames.len()), (Ok(()), 1), "{number}");
+        assert_eq!(frames[0].as_ref().unwrap().bytes, [number]);
+        // What goes on repeats nothing that is not known.
+        let again = depacketizer.handle_payload(payload(&bytes, now, false, false));
+        assert_eq!(again, Err(Discard::Repeated));
+    }
+    // As far as payloads repeat, older ones are late.
+    let late = depacketizer.handle_payload(payload(&plain(9), now.wrapping_sub(16_383), false, false));
+    assert_eq!(late, Err(Discard::Repeated));
+}
+
 #[test]
 fn the_primary_block_alone_carries_video_and_ulpfec() {
     let mut memory = [0; 8];

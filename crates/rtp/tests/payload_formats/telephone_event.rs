@@ -43,6 +43,22 @@ fn keys_are_the_events_0_to_15() {
 }
 
 #[test]
+fn keys_are_heard_after_times_have_leapt_back() {
+    let mut depacketizer = Depacketizer::new();
+    let mut press = |event: u8, timestamp: u32| {
+        let bytes = [event, 0x8a, 1, 0];
+        let results = [0; 3].map(|_| depacketizer.handle_payload(payload(&bytes, timestamp, false, false)));
+        let began = changes(&mut depacketizer).into_iter().filter(|it| matches!(it, Change::Began { .. }));
+        (results[0], began.count())
+    };
+    assert_eq!(press(1, 2_000_000_000), (Ok(()), 1));
+    assert_eq!(press(1, 2_000_000_000 - 160_000), (Err(Discard::Repeated), 0), "20 s at 8 kHz are late");
+    for timestamp in [100_000_000, 3_000_000_000, 7] {
+        assert_eq!(press(1, timestamp), (Ok(()), 1), "{timestamp}");
+    }
+}
+
+#[test]
 fn a_key_is_reported_while_it_is_pressed_and_three_times_when_it_is_over() {
     let mut packetizer = Packetizer::new(Event(9), 10, 1000).unwrap();
     let mut depacketizer = Depacketizer::new();

@@ -108,6 +108,11 @@ impl Codec {
     }
 }
 
+/// What accompanies others.
+pub(super) fn is_auxiliary(name: &str) -> bool {
+    name.eq_ignore_ascii_case("telephone-event") || name.eq_ignore_ascii_case("CN")
+}
+
 /// Whether a codec is there only beside others: redundancy, repair, comfort noise.
 pub(crate) fn helps_others(name: &str) -> bool {
     ["red", "ulpfec", "flexfec-03", "CN"].iter().any(|helper| helper.eq_ignore_ascii_case(name))

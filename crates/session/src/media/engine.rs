@@ -16,7 +16,7 @@ use super::formats::{format, repair, sendable};
 use super::tones::tone_format;
 use super::transceiver::Transceiver;
 use super::transforms::Shared;
-use super::{Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId};
+use super::{Encoding, Feedback, FrameConfig, MediaKind, Negotiated, TransceiverId, parameter_sets};
 use crate::transports::TransportId;
 use crate::{Event, OmittedPacket, RecoveredPacket};
 
@@ -590,6 +590,7 @@ fn receiver_config(
         }
     }
     config.formats.shrink_to_fit();
+    config.parameter_sets = parameter_sets::of(codecs, &negotiated.send);
     let has = |wanted: Feedback| codecs.iter().any(|codec| codec.feedback.contains(wanted));
     config.output = output;
     (config.nack, config.pli, config.fir) =

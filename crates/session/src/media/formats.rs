@@ -4,6 +4,7 @@ use ::media::{Codec as Format, FecConfig, RedConfig};
 use rtp::{PayloadType, fec};
 use sdp::format_parameters;
 
+use super::codec::is_auxiliary;
 use super::{CodecParameters, Feedback, MediaKind, Negotiated};
 
 /// The first codec that frames can be sent with, or the one that was chosen.
@@ -19,11 +20,6 @@ pub(super) fn sendable(
     });
     let mut chosen = all.clone().filter(|(codec, _)| Some(codec.payload_type) == chosen);
     chosen.next().or_else(|| all.clone().next())
-}
-
-/// What accompanies others.
-fn is_auxiliary(name: &str) -> bool {
-    name.eq_ignore_ascii_case("telephone-event") || name.eq_ignore_ascii_case("CN")
 }
 
 /// What a codec's packets hold.

@@ -43,7 +43,7 @@ impl Encoding {
         packet.set_payload_type(config.payload_type);
         packet.set_sequence_number(wire(number));
         self.next = self.next.max(number.saturating_add(1));
-        self.time = Some((packet.as_packet().header().timestamp, now));
+        self.note_time(now, packet.as_packet().header().timestamp, config);
         Ok(number)
     }
 
@@ -112,7 +112,7 @@ impl Encoding {
         let (payload_type, ssrc) = (config.payload_type, self.ssrc);
         Header { marker, payload_type, sequence_number: wire(number), timestamp, ssrc }.patch(memory);
         self.next = self.next.max(number.saturating_add(1));
-        self.time = Some((timestamp, now));
+        self.note_time(now, timestamp, config);
         Ok((number, from))
     }
 

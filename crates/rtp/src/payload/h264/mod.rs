@@ -65,7 +65,7 @@ impl Packetizer {
 }
 
 /// Puts access units together. One ends with the marker, or, as RFC 6184 §5.1 does not let one rely on that, with the next
-/// timestamp.
+/// timestamp. Units that stand before a picture, as parameter sets that go alone, come out with that.
 #[derive(Debug)]
 pub struct Depacketizer {
     assembler: Assembler,
@@ -75,6 +75,12 @@ impl Depacketizer {
     /// One whose access units have `framing`, and that keeps as much as `limits` says.
     pub const fn new(framing: Framing, limits: Limits) -> Self {
         Self { assembler: Assembler::new(Syntax::H264, framing, limits) }
+    }
+
+    /// Takes over parameter sets that come beside the stream, as in a description, in the framing of access units. They go before key
+    /// frames that have none, as long as none comes with the stream. Up to 8,192 bytes are kept.
+    pub fn learn_parameter_sets(&mut self, sets: &[u8]) -> Result<(), FrameError> {
+        self.assembler.learn_parameter_sets(sets)
     }
 
     /// Takes the next payload. Drain [`poll_frame`](Self::poll_frame) afterwards.

@@ -1,7 +1,7 @@
 use super::syntax::aggregated;
-use super::{Content, Framing, Syntax};
+use super::{Content, Framing, ParameterSets, Syntax, Units};
 use crate::payload::assembly::{Assembly, Ending};
-use crate::payload::{Broken, Discard, Frame, Limits, Payload, Reason, Stats};
+use crate::payload::{Broken, Discard, Frame, FrameError, Limits, Payload, Reason, Stats};
 
 /// Puts access units together.
 #[derive(Debug)]
@@ -13,14 +13,33 @@ pub(crate) struct Assembler {
     unit: Option<usize>,
     /// Whether the frame has a part of a picture.
     has_picture: bool,
+    /// Where in the frame parameter sets may stand: behind its delimiter.
+    sets_at: usize,
+    /// Those that go before key frames as long as none came.
+    sets: ParameterSets,
     /// Whether anything came before, so that a frame without loss is known to be whole.
     begun: bool,
 }
 
 impl Assembler {
     pub(crate) const fn new(syntax: Syntax, framing: Framing, limits: Limits) -> Self {
-        let assembly = Assembly::new(limits);
-        Self { syntax, framing, assembly, unit: None, has_picture: false, begun: false }
+        Self {
+            syntax,
+            framing,
+            assembly: Assembly::new(limits),
+            unit: None,
+            has_picture: false,
+            sets_at: 0,
+            sets: ParameterSets::NONE,
+            begun: false,
+        }
+    }
+
+    pub(crate) fn learn_parameter_sets(&mut self, sets: &[u8]) -> Result<(), FrameError> {
+        let units = Units::new(sets, self.framing);
+        units.clone().check()?;
+        self.sets.learn(self.syntax, &units);
+        Ok(())
     }
 
     pub(crate) fn handle_payload(&mut self, payload: Payload<'_>) -> Result<(), Discard> {
@@ -32,9 +51,12 @@ impl Assembler {
         if self.unit.is_some() && !payload.after_loss && self.assembly.is_other(payload.timestamp) {
             self.assembly.break_open(Reason::Unfinished);
         }
+        if self.awaits_picture() && !payload.after_loss {
+            self.assembly.go_on_at(payload.timestamp);
+        }
         self.assembly.arrive(&payload, self.starts(&payload, content), Ending::Timestamp)?;
         if self.assembly.len() == 0 {
-            (self.unit, self.has_picture) = (None, false);
+            (self.unit, self.has_picture, self.sets_at) = (None, false, 0);
         }
         let result = match content {
             Content::Unit { header, data } => self.whole_unit(header, data),
@@ -54,7 +76,9 @@ impl Assembler {
             if self.unit.is_some() {
                 self.assembly.break_open(Reason::Unfinished);
             }
-            self.assembly.finish(true);
+            if !self.awaits_picture() {
+                self.assembly.finish(true);
+            }
         }
         Ok(())
     }
@@ -70,6 +94,12 @@ impl Assembler {
 
     pub(crate) const fn stats(&self) -> Stats {
         self.assembly.stats()
+    }
+
+    /// Whether the open frame has nothing but what stands before a picture. That belongs to the access unit of the next one
+    /// (H.264 §7.4.1.2.3, H.265 §7.4.2.4.4), also where a sender marks it, or gives it a time of its own.
+    fn awaits_picture(&self) -> bool {
+        !self.has_picture && self.unit.is_none() && self.assembly.is_open()
     }
 
     /// Whether a frame can begin with this payload.
@@ -117,7 +147,30 @@ impl Assembler {
         Ok(())
     }
 
+    /// A unit of this kind comes next. Whoever sends parameter sets needs no others, and before a key frame they may not lack.
+    fn supply_sets(&mut self, kind: u8) -> Result<(), Discard> {
+        if self.syntax.is_parameter_set(kind) {
+            self.sets = ParameterSets::NONE;
+        }
+        if self.has_picture || !self.syntax.is_key(kind) {
+            return Ok(());
+        }
+        let mut at = self.sets_at;
+        for set in self.sets.units() {
+            let start = match self.framing {
+                Framing::AnnexB => START_CODE,
+                Framing::Length => u32::try_from(set.len()).unwrap_or_default().to_be_bytes(),
+            };
+            self.assembly.insert(at, &start)?;
+            at = at.saturating_add(start.len());
+            self.assembly.insert(at, set)?;
+            at = at.saturating_add(set.len());
+        }
+        Ok(())
+    }
+
     fn begin_unit(&mut self, header: [u8; 2], data: &[u8]) -> Result<(), Discard> {
+        self.supply_sets(self.syntax.kind(header[0]))?;
         let at = self.assembly.len();
         self.assembly.append(&START_CODE)?;
         self.assembly.append(header.get(..self.syntax.header_len()).unwrap_or_default())?;
@@ -139,6 +192,10 @@ impl Assembler {
 
     fn end_unit(&mut self) {
         let Some(at) = self.unit.take() else { return };
+        let header = self.assembly.open_mut(at.saturating_add(START_CODE.len())).first().copied();
+        if header.is_some_and(|header| self.syntax.is_delimiter(self.syntax.kind(header))) && at == 0 {
+            self.sets_at = self.assembly.len();
+        }
         if self.framing == Framing::Length {
             let len = self.assembly.len().saturating_sub(at).saturating_sub(START_CODE.len());
             let len = u32::try_from(len).unwrap_or_default().to_be_bytes();

@@ -14,6 +14,8 @@ pub(crate) struct ParameterSets {
 }
 
 impl ParameterSets {
+    pub(crate) const NONE: Self = Self { bytes: Vec::new(), next: Vec::new() };
+
     /// Takes over the sets of a frame; of the kinds that it does not have, those before it stay.
     pub(crate) fn learn(&mut self, syntax: Syntax, units: &Units<'_>) {
         let kind = |unit: &[u8]| syntax.kind(unit.first().copied().unwrap_or_default());
@@ -40,7 +42,7 @@ impl ParameterSets {
         std::mem::swap(bytes, next);
     }
 
-    fn units(&self) -> Units<'_> {
+    pub(crate) fn units(&self) -> Units<'_> {
         Units::new(&self.bytes, Framing::Length)
     }
 }

@@ -1,3 +1,4 @@
+use super::{Framing, Units};
 use crate::payload::{Discard, Outline};
 
 /// What the two codecs do differently.
@@ -14,10 +15,19 @@ pub(crate) enum Syntax {
 pub(crate) enum Content<'a> {
     /// A unit: its header, in the first bytes, and what is behind it.
     Unit { header: [u8; 2], data: &'a [u8] },
-    /// Units, each with two bytes of length before it.
-    Aggregate { units: &'a [u8] },
+    /// Several units.
+    Aggregate { units: Aggregated<'a> },
     /// A piece of a unit, with the unit's header.
     Fragment { start: bool, end: bool, header: [u8; 2], data: &'a [u8] },
+}
+
+/// Units that stand behind each other. Each was looked at, so that walking them cannot fail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Aggregated<'a> {
+    /// Each with two bytes of length before it.
+    Lengths(&'a [u8]),
+    /// Each with a start code before it.
+    Codes(&'a [u8]),
 }
 
 impl Syntax {
@@ -90,6 +100,9 @@ impl Syntax {
     pub(crate) fn decode(self, payload: &[u8]) -> Result<Content<'_>, Discard> {
         if payload.is_empty() {
             return Err(Discard::Empty);
+        }
+        if let [0, 0, 1, ..] | [0, 0, 0, 1, ..] = payload {
+            return with_codes(self, payload);
         }
         match self {
             Self::H264 => h264(payload),
@@ -211,7 +224,7 @@ fn h265_behind(kind: u8, header: [u8; 2], data: &[u8], outermost: bool) -> Resul
     }
 }
 
-/// Units with their lengths; each is looked at, so that walking them cannot fail.
+/// Units with their lengths.
 fn aggregate(syntax: Syntax, units: &[u8]) -> Result<Content<'_>, Discard> {
     let mut rest = units;
     if rest.is_empty() {
@@ -220,37 +233,59 @@ fn aggregate(syntax: Syntax, units: &[u8]) -> Result<Content<'_>, Discard> {
     while let [high, low, behind @ ..] = rest {
         let len = usize::from(u16::from_be_bytes([*high, *low]));
         let (unit, behind) = behind.split_at_checked(len).ok_or(Discard::Truncated)?;
-        let first = *unit.first().ok_or(Discard::EmptyPart)?;
-        if unit.len() < syntax.header_len() {
-            return Err(Discard::EmptyPart);
-        }
-        // RFC 6184 §5.7, RFC 7798 §4.4.2: neither contains another structure of the payload format.
-        if first & FORBIDDEN != 0 || !syntax.is_unit(syntax.kind(first)) {
-            return Err(Discard::Malformed);
-        }
+        check_unit(syntax, unit)?;
         rest = behind;
     }
-    if rest.is_empty() { Ok(Content::Aggregate { units }) } else { Err(Discard::Truncated) }
+    if !rest.is_empty() {
+        return Err(Discard::Truncated);
+    }
+    Ok(Content::Aggregate { units: Aggregated::Lengths(units) })
+}
+
+/// Units with the start codes of an encoder: neither format has them, and nothing else begins so.
+fn with_codes(syntax: Syntax, units: &[u8]) -> Result<Content<'_>, Discard> {
+    let mut all = Units::new(units, Framing::AnnexB).peekable();
+    all.peek().ok_or(Discard::EmptyPart)?;
+    all.try_for_each(|unit| check_unit(syntax, unit))?;
+    Ok(Content::Aggregate { units: Aggregated::Codes(units) })
+}
+
+/// RFC 6184 §5.7, RFC 7798 §4.4.2: several units contain no other structure of the payload format.
+fn check_unit(syntax: Syntax, unit: &[u8]) -> Result<(), Discard> {
+    let first = *unit.first().ok_or(Discard::EmptyPart)?;
+    if unit.len() < syntax.header_len() {
+        return Err(Discard::EmptyPart);
+    }
+    let is_unit = first & FORBIDDEN == 0 && syntax.is_unit(syntax.kind(first));
+    if is_unit { Ok(()) } else { Err(Discard::Malformed) }
 }
 
 /// The units of [`Content::Aggregate`].
-pub(crate) fn aggregated(mut units: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let [high, low, behind @ ..] = units else { return None };
+pub(crate) fn aggregated(units: Aggregated<'_>) -> impl Iterator<Item = &[u8]> {
+    let (mut lengths, codes) = match units {
+        Aggregated::Lengths(units) => (units, &[][..]),
+        Aggregated::Codes(units) => (&[][..], units),
+    };
+    let with_lengths = std::iter::from_fn(move || {
+        let [high, low, behind @ ..] = lengths else { return None };
         let (unit, rest) = behind.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
-        units = rest;
+        lengths = rest;
         Some(unit)
-    })
+    });
+    with_lengths.chain(Units::new(codes, Framing::AnnexB))
 }
 
 fn fragment(syntax: Syntax, fu: u8, header: [u8; 2], data: &[u8]) -> Result<Content<'_>, Discard> {
     let (start, end) = (fu & 0x80 != 0, fu & 0x40 != 0);
     let [first, _] = header;
-    // RFC 6184 §5.8, RFC 7798 §4.4.3: a unit in one fragment is no fragment.
-    if (start && end) || !syntax.is_unit(syntax.kind(first)) {
+    if !syntax.is_unit(syntax.kind(first)) {
         return Err(Discard::Malformed);
     }
-    Ok(Content::Fragment { start, end, header, data })
+    if !(start && end) {
+        return Ok(Content::Fragment { start, end, header, data });
+    }
+    // RFC 6184 §5.8 and RFC 7798 §4.4.3 forbid it, and some cameras send it.
+    if data.is_empty() { Err(Discard::EmptyPart) } else { Ok(Content::Unit { header, data }) }
 }
 
 const FORBIDDEN: u8 = 0x80;
