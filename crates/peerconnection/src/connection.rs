@@ -1,3 +1,4 @@
+mod channels;
 mod media;
 mod states;
 
@@ -26,7 +27,8 @@ use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
-/// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
+/// [`close`](Self::close) is called, or when the last of its handles (this, its data channels and its transceivers) is
+/// dropped.
 #[derive(Clone)]
 pub struct PeerConnection {
     handle: Arc<Handle>,
@@ -179,7 +181,8 @@ impl PeerConnection {
         self.handle.with(|core| core.session.max_channels())
     }
 
-    /// Closes the connection; the peer is told. Idempotent.
+    /// Closes the connection; the peer is told. Idempotent. What channels have taken and not delivered is lost:
+    /// [`DataChannel::delivered`] waits for it.
     pub fn close(&self) {
         self.handle.close();
     }
@@ -251,7 +254,7 @@ impl Handle {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        self.connection.clock.now()
+        self.connection.now()
     }
 
     /// Runs one synchronous command under the lock of this connection alone.
@@ -314,6 +317,10 @@ impl Connection {
             over: false,
         };
         Self { core: Mutex::new(core), clock }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
@@ -485,25 +492,6 @@ impl Core {
         }
     }
 
-    /// Whether a message may be handed over now.
-    pub(crate) fn has_room(&mut self, id: ChannelId) -> Result<bool, SendError> {
-        match self.session.channel(id).map(|info| (info.state, info.stream)) {
-            Some((ChannelState::Connecting, None)) if !self.over => return Err(SendError::NotOpen),
-            Some((ChannelState::Open | ChannelState::Connecting, _)) if !self.over => {}
-            Some(_) | None => return Err(SendError::Closed),
-        }
-        let waiting = self.slots.get(&id).is_some_and(|slot| slot.unsent.is_some());
-        Ok(!waiting && self.session.buffered(id) < self.send_buffer)
-    }
-
-    pub(crate) fn close_channel(&mut self, now: Instant, id: ChannelId) {
-        // What was handed over comes first: the rest of a message is still to be given to the session.
-        match self.slots.get_mut(&id).filter(|slot| slot.unsent.is_some()) {
-            Some(slot) => slot.close_when_sent = true,
-            None => self.session.close_channel(now, id),
-        }
-    }
-
     fn hand_over(&mut self, now: Instant, id: ChannelId, mut message: Outgoing) -> Result<(), SendError> {
         match self.session.send(now, id, &mut message) {
             Ok(()) => Ok(()),
@@ -541,7 +529,16 @@ impl Core {
                     username_fragment: Some(found.ufrag),
                 }))),
                 session::Event::NegotiationNeeded => self.news.push_negotiation_needed(),
-                session::Event::ChannelOpened(id) => self.news.push_opened(id),
+                session::Event::ChannelOpened(id) => {
+                    if !self.news.push_opened(id) {
+                        self.leave_channel(now, id);
+                    }
+                }
+                session::Event::ChannelReadable(id)
+                    if self.slots.get(&id).is_some_and(|slot| slot.is_left) =>
+                {
+                    self.drop_unread(now, id);
+                }
                 session::Event::ChannelReadable(id) => self.wake(id, |slot| slot.readers.wake()),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {
                     self.go_on_sending(now, id);

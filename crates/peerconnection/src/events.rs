@@ -98,6 +98,17 @@ impl Events {
     }
 }
 
+impl Drop for Events {
+    /// Nobody will take what was not read: channels among it are never read, and must not hold up others.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.upgrade() else { return };
+        let left = connection.lock().abandon_news(connection.now());
+        if let Some(handle) = self.handle.upgrade().filter(|_| left) {
+            handle.notify();
+        }
+    }
+}
+
 impl Stream for Events {
     type Item = Event;
 
@@ -117,6 +128,7 @@ impl fmt::Debug for Events {
 pub(crate) struct NewsQueue {
     queue: VecDeque<News>,
     max_unread: usize,
+    is_abandoned: bool,
     pub reader: Waiting,
 }
 
@@ -129,7 +141,7 @@ enum News {
 
 impl NewsQueue {
     pub(crate) fn new(max_unread: usize) -> Self {
-        Self { queue: VecDeque::new(), max_unread, reader: Waiting::default() }
+        Self { queue: VecDeque::new(), max_unread, is_abandoned: false, reader: Waiting::default() }
     }
 
     pub(crate) fn push(&mut self, event: Event) {
@@ -142,8 +154,17 @@ impl NewsQueue {
         self.add(News::Event(Event::NegotiationNeeded));
     }
 
-    pub(crate) fn push_opened(&mut self, channel: session::ChannelId) {
+    /// Says whether somebody may take the channel.
+    pub(crate) fn push_opened(&mut self, channel: session::ChannelId) -> bool {
         self.add(News::Opened(channel));
+        !self.is_abandoned
+    }
+
+    /// Nobody reads any more. Gives the channels that nobody has taken.
+    pub(crate) fn abandon(&mut self) -> impl Iterator<Item = session::ChannelId> + use<> {
+        self.is_abandoned = true;
+        let unread = std::mem::take(&mut self.queue).into_iter();
+        unread.filter_map(|news| if let News::Opened(channel) = news { Some(channel) } else { None })
     }
 
     pub(crate) fn push_track(&mut self, transceiver: TransceiverId) {
@@ -151,6 +172,9 @@ impl NewsQueue {
     }
 
     fn add(&mut self, news: News) {
+        if self.is_abandoned {
+            return;
+        }
         if self.queue.len() >= self.max_unread.max(1) {
             // A state that was left since is the least loss; channels and candidates are bounded themselves.
             let stale = self.queue.iter().position(|news| {

@@ -67,6 +67,90 @@ async fn real_a_reader_sees_a_channel_close_at_once() {
 }
 
 #[tokio::test]
+async fn real_a_channel_that_is_closed_takes_nothing_more_and_delivers_what_it_took() {
+    let Pair { ours, theirs, alice: _alice, bob: _bob, .. } = &connect().await;
+    let send_until_closed = |channel: peerline::DataChannel| async move {
+        let mut taken = 0;
+        while channel.send(vec![7; 60_000]).await.is_ok() {
+            taken += 1;
+        }
+        taken
+    };
+    let sender = tokio::spawn(send_until_closed(ours.clone()));
+    // Nobody reads, so that there is no room in the end, and a message is handed over in part.
+    let is_full = || ours.buffered_amount() >= Configuration::default().send_buffer;
+    assert!(comes_true(is_full).await);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(is_full() && !sender.is_finished());
+    ours.close();
+    assert_eq!(ours.state(), ChannelState::Closing);
+    assert_eq!(ours.try_send("late"), Err(SendError::Closed));
+    assert_eq!(within(2, "late", ours.send("late")).await, Err(SendError::Closed));
+    let taken = within(2, "the one that waits", sender).await.unwrap();
+    let mut came = 0;
+    while let Some(message) = within(5, "what was taken", theirs.recv()).await {
+        assert!(message.as_bytes() == [7; 60_000]);
+        came += 1;
+    }
+    assert_eq!(came, taken);
+    assert!(comes_true(|| ours.state() == ChannelState::Closed).await);
+}
+
+#[tokio::test]
+async fn real_a_channel_that_nobody_can_read_any_more_holds_up_no_other() {
+    for is_told in [true, false] {
+        let Pair { alice, bob: _bob, mut from_bob, ours, theirs, .. } = connect().await;
+        let ignored = alice.create_data_channel("ignored", DataChannelInit::default()).unwrap();
+        within(5, "to open", ignored.opened()).await.unwrap();
+        if is_told {
+            // What comes before and after the handle is dropped.
+            ignored.send(vec![7; 200_000]).await.unwrap();
+            let told = async { while !matches!(from_bob.next().await, Some(Event::DataChannel(_))) {} };
+            within(5, "to be told", told).await;
+        } else {
+            drop(from_bob);
+        }
+        for _ in 0..50 {
+            within(5, "room", ignored.send(vec![7; 100_000])).await.unwrap();
+        }
+        ours.send("there").await.unwrap();
+        assert_eq!(within(5, "a message", theirs.recv()).await, Some("there".into()));
+        ignored.close();
+        assert!(comes_true(|| ignored.state() == ChannelState::Closed).await);
+        assert_eq!(alice.connection_state(), ConnectionState::Connected);
+    }
+}
+
+#[tokio::test]
+async fn real_what_was_delivered_is_there_after_the_end() {
+    let Pair { alice, bob, ours, theirs, .. } = connect().await;
+    for _ in 0..10 {
+        ours.send(vec![7; 50_000]).await.unwrap();
+    }
+    within(5, "delivery", ours.delivered()).await.unwrap();
+    alice.close();
+    within(2, "the end", bob.closed()).await;
+    for number in 0..10 {
+        assert!(within(2, "a message", theirs.recv()).await.is_some(), "{number}");
+    }
+    assert_eq!(within(2, "the end", theirs.recv()).await, None);
+}
+
+#[tokio::test]
+async fn real_what_is_lost_was_not_delivered() {
+    let Pair { alice, bob: _bob, ours, theirs: _theirs, .. } = connect().await;
+    while ours.try_send(vec![7; 50_000]).is_ok() {}
+    let waiting = tokio::spawn({
+        let ours = ours.clone();
+        async move { ours.delivered().await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished());
+    alice.close();
+    assert_eq!(within(2, "the end", waiting).await.unwrap(), Err(SendError::Closed));
+}
+
+#[tokio::test]
 async fn real_dropping_the_last_handle_closes_the_other_side() {
     let Pair { alice, bob, from_alice, mut from_bob, ours, theirs } = connect().await;
     drop((alice, from_alice));
