@@ -61,6 +61,29 @@ impl From<Vec<u8>> for Message {
 /// It keeps its connection alive, and does not close when it is dropped: call [`close`](Self::close). What comes for a
 /// channel whose last handle was dropped is dropped, too. One that is kept has to be read: what nobody reads fills the
 /// receive window of the connection (1 MiB), and then its other channels wait as well.
+///
+/// A file, with its progress:
+///
+/// ```no_run
+/// # async fn upload(channel: peerline::DataChannel, mut file: std::fs::File) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::io::Read as _;
+///
+/// let (mut piece, mut taken) = (vec![0; 16 * 1024], 0);
+/// loop {
+///     let len = file.read(&mut piece)?;
+///     if len == 0 {
+///         break;
+///     }
+///     // As long as there is no room it waits.
+///     channel.send(piece[..len].to_vec()).await?;
+///     taken += len;
+///     println!("{} bytes are on their way", taken - channel.buffered_amount());
+/// }
+/// channel.delivered().await?;
+/// channel.close();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct DataChannel {
     shared: Arc<Shared>,
@@ -223,7 +246,8 @@ impl DataChannel {
         sent
     }
 
-    /// The next message; `None` once the channel has closed and everything was received.
+    /// The next message; `None` once the channel has closed and everything was received. A connection that has failed may
+    /// come back by a restart of ICE, so that it goes on waiting until that is [closed](crate::PeerConnection::close).
     ///
     /// Cancel safe: a message is returned or stays.
     pub async fn recv(&self) -> Option<Message> {

@@ -164,7 +164,12 @@ impl PeerConnection {
     /// If label or protocol are too long, the identifier is in use, or there are too many channels.
     pub fn create_data_channel(&self, label: &str, init: DataChannelInit) -> Result<DataChannel, Error> {
         let now = self.handle.now();
-        let id = self.handle.with(|core| core.session.open_channel(now, init.into_session(label)))?;
+        let id = self.handle.with(|core| {
+            if core.session.connection_state() == ConnectionState::Closed {
+                return Err(Error::ConnectionClosed);
+            }
+            Ok(core.session.open_channel(now, init.into_session(label))?)
+        })?;
         self.handle.notify();
         Ok(DataChannel::new(self.handle.clone(), id))
     }
@@ -312,6 +317,7 @@ impl Connection {
             media: BTreeMap::new(),
             crowded: BTreeSet::new(),
             closers: Waiting::default(),
+            connectors: Waiting::default(),
             send_buffer,
             errands: Vec::new(),
             over: false,
@@ -357,6 +363,7 @@ pub(crate) struct Core {
     /// Channels on which somebody waits for room, or for everything to be delivered.
     crowded: BTreeSet<ChannelId>,
     pub closers: Waiting,
+    connectors: Waiting,
     send_buffer: usize,
     max_relay_sockets: usize,
     /// What is to be done at other connections.
@@ -521,7 +528,10 @@ impl Core {
                     self.news.push(Event::IceGatheringState(state));
                 }
                 session::Event::IceState(state) => self.news.push(Event::IceConnectionState(state)),
-                session::Event::ConnectionState(state) => self.news.push(Event::ConnectionState(state)),
+                session::Event::ConnectionState(state) => {
+                    self.connectors.wake();
+                    self.news.push(Event::ConnectionState(state));
+                }
                 session::Event::Candidate(found) => self.news.push(Event::IceCandidate(Some(IceCandidate {
                     candidate: found.candidate,
                     sdp_mid: Some(found.mid),
@@ -605,6 +615,7 @@ impl Core {
     fn end(&mut self) {
         self.over = true;
         self.closers.wake();
+        self.connectors.wake();
         self.news.reader.wake();
         self.crowded.clear();
         self.slots.values_mut().for_each(Slot::wake_all);

@@ -31,12 +31,18 @@ pub enum Event {
     IceGatheringState(GatheringState),
     /// The state of the exchange of descriptions (`signalingstatechange`).
     SignalingState(SignalingState),
-    /// Something was added that only an offer can tell the peer (`negotiationneeded`): it is so when this is read.
+    /// Something was added that only an offer can tell the peer, or the path has died and a restart of ICE may find another
+    /// (`negotiationneeded`): it is so when this is read.
     NegotiationNeeded,
 }
 
-/// A candidate as signalling carries it (`RTCIceCandidateInit`).
+/// A candidate as signalling carries it (`RTCIceCandidateInit`): with the feature `serde`, in JSON as browsers have it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "camelCase", default)
+)]
 pub struct IceCandidate {
     /// `candidate:…`; empty means that there will be no more.
     pub candidate: String,

@@ -12,9 +12,10 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
-use harness::{Pair, comes_true, connect, endpoint, told_closed, within};
+use harness::{Pair, comes_true, connect, endpoint, negotiate, told_closed, within};
 use peerline::{
-    ChannelState, Configuration, ConnectionState, DataChannelInit, Endpoint, Error, Event, SendError,
+    ChannelState, Configuration, ConnectionState, DataChannelInit, Direction, Endpoint, Error, Event,
+    Failure, IceCandidate, MediaKind, OutgoingFrame, SendError, SendMediaError,
 };
 
 #[tokio::test]
@@ -134,6 +135,69 @@ async fn real_what_was_delivered_is_there_after_the_end() {
         assert!(within(2, "a message", theirs.recv()).await.is_some(), "{number}");
     }
     assert_eq!(within(2, "the end", theirs.recv()).await, None);
+}
+
+#[tokio::test]
+async fn real_whatever_is_asked_of_a_closed_connection_is_refused_by_one_error() {
+    let Pair { alice, bob, ours: _ours, .. } = connect().await;
+    let track = alice.add_track(MediaKind::Audio, &[]).unwrap();
+    negotiate(&alice, &bob);
+    let frame = OutgoingFrame { bytes: &[0; 3], ..OutgoingFrame::default() };
+    let is_sent = || track.write_frame(0, &frame).is_ok();
+    assert!(comes_true(is_sent).await && !track.is_stopped());
+    let offer = bob.create_offer().unwrap();
+    alice.close();
+    let refused = [
+        alice.create_offer().err(),
+        alice.create_answer().err(),
+        alice.make_local_description().err(),
+        alice.set_local_description(offer.clone()).err(),
+        alice.set_remote_description(offer).err(),
+        alice.rollback().err(),
+        alice.add_ice_candidate(&IceCandidate::default()).err(),
+        alice.create_data_channel("late", DataChannelInit::default()).err(),
+        alice.add_track(MediaKind::Audio, &[]).err(),
+        alice.set_configuration(&Configuration::default()).err(),
+        track.set_direction(Direction::Inactive).err(),
+    ];
+    for (number, error) in refused.iter().enumerate() {
+        assert!(matches!(error, Some(Error::ConnectionClosed)), "{number}: {error:?}");
+    }
+    assert!(track.is_stopped());
+    assert_eq!(track.write_frame(0, &frame), Err(SendMediaError::Stopped));
+}
+
+#[tokio::test]
+async fn real_who_waits_for_a_connection_learns_what_becomes_of_it() {
+    let Pair { alice, bob, .. } = connect().await;
+    within(5, "both", async { tokio::try_join!(alice.connected(), bob.connected()) }).await.unwrap();
+    alice.close();
+    assert!(matches!(within(1, "the end", alice.connected()).await, Err(Error::ConnectionClosed)));
+
+    let mut configuration = Configuration::default();
+    configuration.limits.ice_patience = Duration::from_millis(500);
+    let (here, there) = (endpoint().await, endpoint().await);
+    let (alone, _events) = here.connect(configuration).unwrap();
+    let (silent, _of_silent) = there.connect(Configuration::default()).unwrap();
+    let _channel = alone.create_data_channel("never", DataChannelInit::default()).unwrap();
+    let waiting = tokio::spawn({
+        let alone = alone.clone();
+        async move { alone.connected().await }
+    });
+    negotiate(&alone, &silent);
+    // Nobody has told of a candidate, so that nobody is there.
+    silent.close();
+    let failed = within(5, "patience", waiting).await.unwrap();
+    assert!(matches!(failed, Err(Error::Failed(Failure::Ice(_)))), "{failed:?}");
+
+    let (never, _events) = here.connect(Configuration::default()).unwrap();
+    let waiting = tokio::spawn({
+        let never = never.clone();
+        async move { never.connected().await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    never.close();
+    assert!(matches!(within(1, "the end", waiting).await.unwrap(), Err(Error::ConnectionClosed)));
 }
 
 #[tokio::test]
