@@ -3,8 +3,7 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use datachannel::{Channels, Config, Event, Init, Kind, Outgoing, Role};
-//! use proto::{Instant, Writer};
+//! use datachannel::{Channels, Config, Event, Init, Instant, Kind, Outgoing, Role, Writer};
 //!
 //! let now = Instant::default();
 //! let mut client = Channels::new(now, Config::default(), [1; 32]);
@@ -63,5 +62,6 @@ pub use config::Config;
 pub use error::{DecodeError, OpenError, SendError};
 pub use event::{ChannelError, Event};
 pub use message::{Incoming, Kind, Outgoing};
+pub use proto::{Instant, Writer};
 pub use sctp::{CloseReason, Discard, Priority, Reliability, StreamId};
 pub use slab::ChannelId;

@@ -5,9 +5,9 @@
 //! time, and decides whether the peer's certificate is the right one:
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use dtls::{Config, Connection, Event, Identity};
-//! # use proto::{Instant, Writer};
+//! use std::sync::Arc;
+//! use dtls::{Config, Connection, Event, Identity, Instant, Writer};
+//!
 //! let provider = crypto::default_provider();
 //! let now = Instant::default();
 //! let config = |seed| -> Result<_, dtls::IdentityError> {
@@ -112,6 +112,7 @@ pub use endpoint::{ConnectionId, Delivery, Endpoint};
 pub use error::{ConnectError, Discard, ExportError, IdentityError, SealError};
 pub use event::{CloseReason, Event};
 pub use identity::{Identity, LeafError, LeafKey, fingerprint, leaf_key};
+pub use proto::{Arrival, Batch, Carrier, Instant, Path, Transmit, Writer};
 pub use records::{Record, Records};
 pub use stats::Stats;
 pub use wire::{AlertDescription, CipherSuite, DecodeError, KeyAlgorithm, NamedGroup, SrtpProfile, Version};

@@ -135,9 +135,9 @@ pub(crate) fn listeners(
     let open = |address| {
         let address = SocketAddr::new(address, port);
         if workers <= 1 {
-            return Ok(vec![Listener::bind(address)?]);
+            return Ok(vec![Listener::bind(address).map_err(|error| refused_at(address, error))?]);
         }
-        let first = Listener::bind_for_both(address)?;
+        let first = Listener::bind_for_both(address).map_err(|error| refused_at(address, error))?;
         let local = first.local_address();
         let others = (1..workers).map(|_| Listener::bind_shared(local));
         std::iter::once(Ok(first)).chain(others).collect::<io::Result<Vec<_>>>()
@@ -171,19 +171,24 @@ fn all<T>(
     }
 }
 
+/// What was refused, and where.
+pub(crate) fn refused_at(what: impl fmt::Display, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
 /// Binds to a port of the range, the first that is free.
 fn bind<T>(
     address: IpAddr,
     ports: Option<&RangeInclusive<u16>>,
     open: impl Fn(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
-    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    let mut refused = io::Error::new(io::ErrorKind::InvalidInput, "the range of ports is empty");
     for port in ports.cloned().unwrap_or(0..=0) {
         match open(SocketAddr::new(address, port)) {
             Ok(bound) => return Ok(bound),
             Err(error) => {
                 let is_taken = error.kind() == io::ErrorKind::AddrInUse;
-                refused = error;
+                refused = refused_at(SocketAddr::new(address, port), error);
                 if !is_taken {
                     break;
                 }
@@ -216,7 +221,11 @@ mod tests {
         let sockets: Vec<_> = (0..3).map(|_| wishes.sockets(&[own], 1).unwrap()).collect();
         let ports: Vec<u16> = sockets.iter().map(|sockets| sockets[0][0].local_address().port()).collect();
         assert_eq!(ports, [41_000, 41_001, 41_002]);
-        assert!(wishes.sockets(&[own], 1).is_err());
+        let refused = wishes.sockets(&[own], 1).unwrap_err().to_string();
+        assert!(refused.starts_with("no socket can be bound: 127.0.83.1:41002: "), "{refused}");
+        let none = Wishes { ports: Some(RangeInclusive::new(2, 1)), ..Wishes::default() };
+        let refused = none.sockets(&[own], 1).unwrap_err().to_string();
+        assert_eq!(refused, "no socket can be bound: the range of ports is empty");
         assert!(wishes.sockets(&[own], 2).is_err(), "those that share a port do so among themselves");
         assert!(wishes.socket(SocketAddr::new(own, 0)).is_err());
         drop(sockets);

@@ -58,23 +58,62 @@ impl From<Vec<u8>> for Message {
 /// A data channel. Cheap to clone; all clones are the same channel. It is also a `Stream` and a `Sink` of
 /// [`Message`], and by [`into_io`](Self::into_io) an `AsyncRead` and `AsyncWrite`.
 ///
-/// It keeps its connection alive, and does not close when it is dropped: call [`close`](Self::close).
+/// It keeps its connection alive, and does not close when it is dropped: call [`close`](Self::close). What comes for a
+/// channel whose last handle was dropped is dropped, too. One that is kept has to be read: what nobody reads fills the
+/// receive window of the connection (1 MiB), and then its other channels wait as well.
+///
+/// A file, with its progress:
+///
+/// ```no_run
+/// # async fn upload(channel: peerline::DataChannel, mut file: std::fs::File) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::io::Read as _;
+///
+/// let (mut piece, mut taken) = (vec![0; 16 * 1024], 0);
+/// loop {
+///     let len = file.read(&mut piece)?;
+///     if len == 0 {
+///         break;
+///     }
+///     // As long as there is no room it waits.
+///     channel.send(piece[..len].to_vec()).await?;
+///     taken += len;
+///     println!("{} bytes are on their way", taken - channel.buffered_amount());
+/// }
+/// channel.delivered().await?;
+/// channel.close();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct DataChannel {
+    shared: Arc<Shared>,
+}
+
+/// What all handles of a channel share.
+struct Shared {
     handle: Arc<Handle>,
     id: ChannelId,
-    label: Arc<str>,
+    label: Box<str>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let now = self.handle.now();
+        if self.handle.with(|core| core.leave_channel(now, self.id)) {
+            self.handle.notify();
+        }
+    }
 }
 
 impl DataChannel {
     pub(crate) fn new(handle: Arc<Handle>, id: ChannelId) -> Self {
         let label = handle.with(|core| core.session.channel(id).map(|info| info.label.to_owned()));
-        Self { handle, id, label: label.unwrap_or_default().into() }
+        Self { shared: Arc::new(Shared { handle, id, label: label.unwrap_or_default().into() }) }
     }
 
     /// The label that its opener gave it.
     pub fn label(&self) -> &str {
-        &self.label
+        &self.shared.label
     }
 
     /// The subprotocol that its opener gave it.
@@ -109,13 +148,13 @@ impl DataChannel {
 
     /// How far the channel is.
     pub fn state(&self) -> ChannelState {
-        self.info(|info| info.state).unwrap_or(ChannelState::Closed)
+        self.shared.handle.with(|core| core.channel_state(self.shared.id))
     }
 
     /// Bytes handed over that wait to be sent for the first time (`bufferedAmount`). [`drained_to`](Self::drained_to) waits until they
     /// are few.
     pub fn buffered_amount(&self) -> usize {
-        self.handle.with(|core| core.buffered(self.id))
+        self.shared.handle.with(|core| core.buffered(self.shared.id))
     }
 
     /// Waits until no more than `threshold` bytes that were handed over wait to be sent for the first time
@@ -130,19 +169,31 @@ impl DataChannel {
         self.wait(
             |slot| &mut slot.drainers,
             |cx| {
-                self.handle.with(|core| {
-                    if core.buffered(self.id) <= threshold {
+                self.shared.handle.with(|core| {
+                    if core.buffered(self.shared.id) <= threshold {
                         return Poll::Ready(Ok(()));
                     }
-                    let state = core.session.channel(self.id).map(|info| info.state);
+                    let state = core.session.channel(self.shared.id).map(|info| info.state);
                     if core.is_over() || matches!(state, Some(ChannelState::Closed) | None) {
                         return Poll::Ready(Err(SendError::Closed));
                     }
-                    core.wait_for_drain(self.id, threshold, cx)
+                    core.wait_for_drain(self.shared.id, threshold, cx)
                 })
             },
         )
         .await
+    }
+
+    /// Waits until the peer has acknowledged everything that was handed over: then the connection may be closed, and
+    /// nothing of it is lost.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection has ended before.
+    pub async fn delivered(&self) -> Result<(), SendError> {
+        self.wait(|slot| &mut slot.flushers, |cx| self.poll_flushed(cx)).await
     }
 
     /// Waits until the channel is open.
@@ -156,12 +207,10 @@ impl DataChannel {
         self.wait(
             |slot| &mut slot.openers,
             |cx| {
-                self.handle.with(|core| match core.session.channel(self.id).map(|info| info.state) {
-                    Some(ChannelState::Open) => Poll::Ready(Ok(())),
-                    Some(ChannelState::Connecting) => core.slot(self.id).openers.wait(cx),
-                    Some(ChannelState::Closing | ChannelState::Closed) | None => {
-                        Poll::Ready(Err(SendError::Closed))
-                    }
+                self.shared.handle.with(|core| match core.channel_state(self.shared.id) {
+                    ChannelState::Open => Poll::Ready(Ok(())),
+                    ChannelState::Connecting => core.slot(self.shared.id).openers.wait(cx),
+                    ChannelState::Closing | ChannelState::Closed => Poll::Ready(Err(SendError::Closed)),
                 })
             },
         )
@@ -169,7 +218,8 @@ impl DataChannel {
     }
 
     /// Hands a message over, waiting until the channel has room for it. What was handed over is sent even
-    /// if nobody waits for it any more.
+    /// if nobody waits for it any more, as long as there is the connection: [`delivered`](Self::delivered) tells when it
+    /// may end.
     ///
     /// Cancel safe: dropped before it is ready, nothing of the message was handed over.
     ///
@@ -188,12 +238,16 @@ impl DataChannel {
     /// [`SendError::WouldBlock`] if there is none; otherwise those of [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into();
-        let sent = self.handle.with(|core| Connection::send(core, self.handle.now(), self.id, &message));
-        self.handle.notify();
+        let sent = self
+            .shared
+            .handle
+            .with(|core| Connection::send(core, self.shared.handle.now(), self.shared.id, &message));
+        self.shared.handle.notify();
         sent
     }
 
-    /// The next message; `None` once the channel has closed and everything was received.
+    /// The next message; `None` once the channel has closed and everything was received. A connection that has failed may
+    /// come back by a restart of ICE, so that it goes on waiting until that is [closed](crate::PeerConnection::close).
     ///
     /// Cancel safe: a message is returned or stays.
     pub async fn recv(&self) -> Option<Message> {
@@ -202,15 +256,16 @@ impl DataChannel {
 
     /// The statistics of W3C that are about this channel; none once it is closed and was read to its end.
     pub fn get_stats(&self) -> StatsReport {
-        let now = self.handle.now();
-        self.handle.with(|core| core.session.channel_statistics(now, self.id))
+        let now = self.shared.handle.now();
+        self.shared.handle.with(|core| core.session.channel_statistics(now, self.shared.id))
     }
 
-    /// Closes the channel once everything handed over has been delivered. Idempotent.
+    /// Closes the channel once everything handed over has been delivered; from now on it takes nothing more, and whoever
+    /// waits for that learns it. Idempotent.
     pub fn close(&self) {
-        let now = self.handle.now();
-        self.handle.with(|core| core.close_channel(now, self.id));
-        self.handle.notify();
+        let now = self.shared.handle.now();
+        self.shared.handle.with(|core| core.close_channel(now, self.shared.id));
+        self.shared.handle.notify();
     }
 
     /// The channel as a stream of bytes: each write is a binary message, and what arrives is read without
@@ -221,38 +276,39 @@ impl DataChannel {
 
     /// [`send`](Self::send) for those who write futures by hand.
     pub fn poll_send(&self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), SendError>> {
-        let sent =
-            self.handle.with(|core| match Connection::send(core, self.handle.now(), self.id, message) {
-                Err(SendError::WouldBlock | SendError::NotOpen) => core.wait_for_room(self.id, cx),
+        let sent = self.shared.handle.with(|core| {
+            match Connection::send(core, self.shared.handle.now(), self.shared.id, message) {
+                Err(SendError::WouldBlock | SendError::NotOpen) => core.wait_for_room(self.shared.id, cx),
                 sent => Poll::Ready(sent),
-            });
+            }
+        });
         if sent.is_ready() {
-            self.handle.notify();
+            self.shared.handle.notify();
         }
         sent
     }
 
     /// Whether everything handed over has been sent and acknowledged.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.handle.with(|core| {
-            match core.session.channel(self.id).map(|info| info.state) {
+        self.shared.handle.with(|core| {
+            match core.session.channel(self.shared.id).map(|info| info.state) {
                 // A channel that is gone was closed when everything had arrived; one that has ended with its
                 // connection may have lost something.
                 None => Poll::Ready(Ok(())),
                 Some(ChannelState::Closed) => Poll::Ready(Err(SendError::Closed)),
-                Some(_) if core.is_delivered(self.id) => Poll::Ready(Ok(())),
+                Some(_) if core.is_delivered(self.shared.id) => Poll::Ready(Ok(())),
                 Some(_) if core.is_over() => Poll::Ready(Err(SendError::Closed)),
-                Some(_) => core.wait_for_delivery(self.id, cx),
+                Some(_) => core.wait_for_delivery(self.shared.id, cx),
             }
         })
     }
 
     /// [`recv`](Self::recv) for those who write futures by hand.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        let now = self.handle.now();
-        let (received, to_tell) = self.handle.with(|core| core.receive(now, self.id, cx));
+        let now = self.shared.handle.now();
+        let (received, to_tell) = self.shared.handle.with(|core| core.receive(now, self.shared.id, cx));
         if to_tell {
-            self.handle.notify();
+            self.shared.handle.notify();
         }
         received
     }
@@ -262,18 +318,21 @@ impl DataChannel {
         which: impl Fn(&mut Slot) -> &mut Waiting,
         poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> T {
-        let connection = Arc::downgrade(self.handle.connection());
-        wait_at(connection, |core| core.known_slot(self.id).map(&which), poll).await
+        let connection = Arc::downgrade(self.shared.handle.connection());
+        wait_at(connection, |core| core.known_slot(self.shared.id).map(&which), poll).await
     }
 
     fn info<T>(&self, read: impl FnOnce(session::ChannelInfo<'_>) -> T) -> Option<T> {
-        self.handle.with(|core| core.session.channel(self.id).map(read))
+        self.shared.handle.with(|core| core.session.channel(self.shared.id).map(read))
     }
 }
 
 impl fmt::Debug for DataChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataChannel").field("label", &self.label).field("state", &self.state()).finish()
+        f.debug_struct("DataChannel")
+            .field("label", &self.shared.label)
+            .field("state", &self.state())
+            .finish()
     }
 }
 
@@ -289,9 +348,9 @@ impl Sink<Message> for DataChannel {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.handle.with(|core| match core.has_room(self.id) {
+        self.shared.handle.with(|core| match core.has_room(self.shared.id) {
             Ok(true) => Poll::Ready(Ok(())),
-            Ok(false) | Err(SendError::NotOpen) => core.wait_for_room(self.id, cx),
+            Ok(false) | Err(SendError::NotOpen) => core.wait_for_room(self.shared.id, cx),
             Err(error) => Poll::Ready(Err(error)),
         })
     }
@@ -325,6 +384,8 @@ pub(crate) struct Slot {
     pub unsent: Option<Outgoing>,
     /// Close the channel as soon as that rest has been handed over.
     pub close_when_sent: bool,
+    /// Nobody can read it any more.
+    pub is_left: bool,
     /// The beginning of a message whose end has not arrived; the session limits its size.
     partial: BytesMut,
 }

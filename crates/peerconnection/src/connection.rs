@@ -1,3 +1,4 @@
+mod channels;
 mod media;
 mod states;
 
@@ -26,7 +27,8 @@ use crate::worker::{Inbox, Networks};
 use crate::{Configuration, DataChannel, DataChannelInit, Error, Message, SendError};
 
 /// A connection to one peer. Cheap to clone; all clones are the same connection. It closes when
-/// [`close`](Self::close) is called, or when the last of its handles (this and its data channels) is dropped.
+/// [`close`](Self::close) is called, or when the last of its handles (this, its data channels and its transceivers) is
+/// dropped.
 #[derive(Clone)]
 pub struct PeerConnection {
     handle: Arc<Handle>,
@@ -162,7 +164,12 @@ impl PeerConnection {
     /// If label or protocol are too long, the identifier is in use, or there are too many channels.
     pub fn create_data_channel(&self, label: &str, init: DataChannelInit) -> Result<DataChannel, Error> {
         let now = self.handle.now();
-        let id = self.handle.with(|core| core.session.open_channel(now, init.into_session(label)))?;
+        let id = self.handle.with(|core| {
+            if core.session.connection_state() == ConnectionState::Closed {
+                return Err(Error::ConnectionClosed);
+            }
+            Ok(core.session.open_channel(now, init.into_session(label))?)
+        })?;
         self.handle.notify();
         Ok(DataChannel::new(self.handle.clone(), id))
     }
@@ -179,7 +186,8 @@ impl PeerConnection {
         self.handle.with(|core| core.session.max_channels())
     }
 
-    /// Closes the connection; the peer is told. Idempotent.
+    /// Closes the connection; the peer is told. Idempotent. What channels have taken and not delivered is lost:
+    /// [`DataChannel::delivered`] waits for it.
     pub fn close(&self) {
         self.handle.close();
     }
@@ -251,7 +259,7 @@ impl Handle {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        self.connection.clock.now()
+        self.connection.now()
     }
 
     /// Runs one synchronous command under the lock of this connection alone.
@@ -309,11 +317,16 @@ impl Connection {
             media: BTreeMap::new(),
             crowded: BTreeSet::new(),
             closers: Waiting::default(),
+            connectors: Waiting::default(),
             send_buffer,
             errands: Vec::new(),
             over: false,
         };
         Self { core: Mutex::new(core), clock }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
@@ -350,6 +363,7 @@ pub(crate) struct Core {
     /// Channels on which somebody waits for room, or for everything to be delivered.
     crowded: BTreeSet<ChannelId>,
     pub closers: Waiting,
+    connectors: Waiting,
     send_buffer: usize,
     max_relay_sockets: usize,
     /// What is to be done at other connections.
@@ -485,25 +499,6 @@ impl Core {
         }
     }
 
-    /// Whether a message may be handed over now.
-    pub(crate) fn has_room(&mut self, id: ChannelId) -> Result<bool, SendError> {
-        match self.session.channel(id).map(|info| (info.state, info.stream)) {
-            Some((ChannelState::Connecting, None)) if !self.over => return Err(SendError::NotOpen),
-            Some((ChannelState::Open | ChannelState::Connecting, _)) if !self.over => {}
-            Some(_) | None => return Err(SendError::Closed),
-        }
-        let waiting = self.slots.get(&id).is_some_and(|slot| slot.unsent.is_some());
-        Ok(!waiting && self.session.buffered(id) < self.send_buffer)
-    }
-
-    pub(crate) fn close_channel(&mut self, now: Instant, id: ChannelId) {
-        // What was handed over comes first: the rest of a message is still to be given to the session.
-        match self.slots.get_mut(&id).filter(|slot| slot.unsent.is_some()) {
-            Some(slot) => slot.close_when_sent = true,
-            None => self.session.close_channel(now, id),
-        }
-    }
-
     fn hand_over(&mut self, now: Instant, id: ChannelId, mut message: Outgoing) -> Result<(), SendError> {
         match self.session.send(now, id, &mut message) {
             Ok(()) => Ok(()),
@@ -533,7 +528,10 @@ impl Core {
                     self.news.push(Event::IceGatheringState(state));
                 }
                 session::Event::IceState(state) => self.news.push(Event::IceConnectionState(state)),
-                session::Event::ConnectionState(state) => self.news.push(Event::ConnectionState(state)),
+                session::Event::ConnectionState(state) => {
+                    self.connectors.wake();
+                    self.news.push(Event::ConnectionState(state));
+                }
                 session::Event::Candidate(found) => self.news.push(Event::IceCandidate(Some(IceCandidate {
                     candidate: found.candidate,
                     sdp_mid: Some(found.mid),
@@ -541,7 +539,16 @@ impl Core {
                     username_fragment: Some(found.ufrag),
                 }))),
                 session::Event::NegotiationNeeded => self.news.push_negotiation_needed(),
-                session::Event::ChannelOpened(id) => self.news.push_opened(id),
+                session::Event::ChannelOpened(id) => {
+                    if !self.news.push_opened(id) {
+                        self.leave_channel(now, id);
+                    }
+                }
+                session::Event::ChannelReadable(id)
+                    if self.slots.get(&id).is_some_and(|slot| slot.is_left) =>
+                {
+                    self.drop_unread(now, id);
+                }
                 session::Event::ChannelReadable(id) => self.wake(id, |slot| slot.readers.wake()),
                 session::Event::ChannelOpen(id) | session::Event::ChannelWritable(id) => {
                     self.go_on_sending(now, id);
@@ -608,6 +615,7 @@ impl Core {
     fn end(&mut self) {
         self.over = true;
         self.closers.wake();
+        self.connectors.wake();
         self.news.reader.wake();
         self.crowded.clear();
         self.slots.values_mut().for_each(Slot::wake_all);

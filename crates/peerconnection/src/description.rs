@@ -2,7 +2,7 @@ use session::{SdpType, SessionDescription};
 
 use crate::Error;
 
-/// A session description and what it is (`RTCSessionDescription`).
+/// A session description and what it is (`RTCSessionDescription`): with the feature `serde`, in JSON as browsers have it.
 #[derive(Clone, Debug)]
 pub struct Description {
     /// An offer or an answer.

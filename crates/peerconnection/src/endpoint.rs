@@ -425,6 +425,10 @@ impl EndpointBuilder {
     /// # Errors
     ///
     /// If a port is taken, the machine has no usable address, or a STUN server's name is not known.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without I/O and time (`enable_all`).
     pub async fn bind(self) -> Result<Endpoint, Error> {
         let stun = find_stun(&self.stun).await?;
         let is_system = self.transports.is_empty();
@@ -512,9 +516,10 @@ async fn find_stun(urls: &[String]) -> Result<Vec<SocketAddr>, Error> {
             return Err(Error::Url { url: url.clone(), reason: ParseError::Scheme });
         }
         let found = addresses_of(&uri, &Resolver::default()).await;
-        stun.extend(
-            found.map_err(|source| Error::Io { what: "the name of a STUN server is not known", source })?,
-        );
+        stun.extend(found.map_err(|source| Error::Io {
+            what: "the name of a STUN server is not known",
+            source: addresses::refused_at(url, source),
+        })?);
     }
     Ok(stun.into_iter().collect())
 }

@@ -1,27 +1,29 @@
 use std::io;
 
+use session::{CandidateError, NegotiationError, ParametersError, SignalingState, TransceiverError};
+
 /// Why an operation of a connection failed. Names of W3C WebRTC 1.0 stand in the documentation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The exchange of descriptions was refused (`InvalidStateError`, `InvalidAccessError`).
     #[error(transparent)]
-    Negotiation(#[from] session::NegotiationError),
+    Negotiation(NegotiationError),
     /// The text is no session description (`RTCError` with `sdp-syntax-error`).
     #[error("no session description: {0}")]
     Sdp(#[from] session::ParseError),
     /// A connection cannot be begun from such parameters (`InvalidStateError`, `InvalidAccessError`).
     #[error(transparent)]
-    Parameters(#[from] session::ParametersError),
+    Parameters(ParametersError),
     /// A candidate was refused (`OperationError`).
     #[error(transparent)]
-    Candidate(#[from] session::CandidateError),
+    Candidate(CandidateError),
     /// A channel could not be made (`TypeError`, `OperationError`).
     #[error("the channel cannot be made: {0}")]
     Open(#[from] session::OpenError),
     /// A transceiver cannot be made or changed so (`InvalidStateError`, `TypeError`).
     #[error(transparent)]
-    Transceiver(#[from] session::TransceiverError),
+    Transceiver(TransceiverError),
     /// Tones were not taken (`InvalidStateError`, `InvalidCharacterError`).
     #[error(transparent)]
     Dtmf(#[from] session::DtmfError),
@@ -61,7 +63,11 @@ pub enum Error {
         /// By the system.
         source: io::Error,
     },
-    /// The connection is closed (`InvalidStateError`).
+    /// There is no path to the peer, or nobody there whom signalling has named; an ICE restart may help
+    /// (`OperationError`).
+    #[error("the connection has failed: {0}")]
+    Failed(session::Failure),
+    /// The connection is closed, whatever was asked of it (`InvalidStateError`).
     #[error("the connection is closed")]
     ConnectionClosed,
     /// The endpoint was shut down.
@@ -89,8 +95,38 @@ impl Error {
             Self::Credentials { .. } | Self::Identity | Self::Expired => "InvalidAccessError",
             Self::Modification { .. } => "InvalidModificationError",
             Self::ConnectionClosed | Self::EndpointClosed => "InvalidStateError",
-            Self::Sdp(_) | Self::Forwarding(_) | Self::NoAddress | Self::Io { .. } => "OperationError",
+            Self::Sdp(_) | Self::Forwarding(_) | Self::NoAddress | Self::Io { .. } | Self::Failed(_) => {
+                "OperationError"
+            }
         }
+    }
+}
+
+impl From<NegotiationError> for Error {
+    fn from(error: NegotiationError) -> Self {
+        if error == NegotiationError::WrongState(SignalingState::Closed) {
+            Self::ConnectionClosed
+        } else {
+            Self::Negotiation(error)
+        }
+    }
+}
+
+impl From<ParametersError> for Error {
+    fn from(error: ParametersError) -> Self {
+        if error == ParametersError::Closed { Self::ConnectionClosed } else { Self::Parameters(error) }
+    }
+}
+
+impl From<CandidateError> for Error {
+    fn from(error: CandidateError) -> Self {
+        if error == CandidateError::Closed { Self::ConnectionClosed } else { Self::Candidate(error) }
+    }
+}
+
+impl From<TransceiverError> for Error {
+    fn from(error: TransceiverError) -> Self {
+        if error == TransceiverError::Closed { Self::ConnectionClosed } else { Self::Transceiver(error) }
     }
 }
 

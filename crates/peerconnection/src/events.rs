@@ -31,12 +31,18 @@ pub enum Event {
     IceGatheringState(GatheringState),
     /// The state of the exchange of descriptions (`signalingstatechange`).
     SignalingState(SignalingState),
-    /// Something was added that only an offer can tell the peer (`negotiationneeded`): it is so when this is read.
+    /// Something was added that only an offer can tell the peer, or the path has died and a restart of ICE may find another
+    /// (`negotiationneeded`): it is so when this is read.
     NegotiationNeeded,
 }
 
-/// A candidate as signalling carries it (`RTCIceCandidateInit`).
+/// A candidate as signalling carries it (`RTCIceCandidateInit`): with the feature `serde`, in JSON as browsers have it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "camelCase", default)
+)]
 pub struct IceCandidate {
     /// `candidate:…`; empty means that there will be no more.
     pub candidate: String,
@@ -98,6 +104,17 @@ impl Events {
     }
 }
 
+impl Drop for Events {
+    /// Nobody will take what was not read: channels among it are never read, and must not hold up others.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.upgrade() else { return };
+        let left = connection.lock().abandon_news(connection.now());
+        if let Some(handle) = self.handle.upgrade().filter(|_| left) {
+            handle.notify();
+        }
+    }
+}
+
 impl Stream for Events {
     type Item = Event;
 
@@ -117,6 +134,7 @@ impl fmt::Debug for Events {
 pub(crate) struct NewsQueue {
     queue: VecDeque<News>,
     max_unread: usize,
+    is_abandoned: bool,
     pub reader: Waiting,
 }
 
@@ -129,7 +147,7 @@ enum News {
 
 impl NewsQueue {
     pub(crate) fn new(max_unread: usize) -> Self {
-        Self { queue: VecDeque::new(), max_unread, reader: Waiting::default() }
+        Self { queue: VecDeque::new(), max_unread, is_abandoned: false, reader: Waiting::default() }
     }
 
     pub(crate) fn push(&mut self, event: Event) {
@@ -142,8 +160,17 @@ impl NewsQueue {
         self.add(News::Event(Event::NegotiationNeeded));
     }
 
-    pub(crate) fn push_opened(&mut self, channel: session::ChannelId) {
+    /// Says whether somebody may take the channel.
+    pub(crate) fn push_opened(&mut self, channel: session::ChannelId) -> bool {
         self.add(News::Opened(channel));
+        !self.is_abandoned
+    }
+
+    /// Nobody reads any more. Gives the channels that nobody has taken.
+    pub(crate) fn abandon(&mut self) -> impl Iterator<Item = session::ChannelId> + use<> {
+        self.is_abandoned = true;
+        let unread = std::mem::take(&mut self.queue).into_iter();
+        unread.filter_map(|news| if let News::Opened(channel) = news { Some(channel) } else { None })
     }
 
     pub(crate) fn push_track(&mut self, transceiver: TransceiverId) {
@@ -151,6 +178,9 @@ impl NewsQueue {
     }
 
     fn add(&mut self, news: News) {
+        if self.is_abandoned {
+            return;
+        }
         if self.queue.len() >= self.max_unread.max(1) {
             // A state that was left since is the least loss; channels and candidates are bounded themselves.
             let stale = self.queue.iter().position(|news| {

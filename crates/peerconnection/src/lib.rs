@@ -21,6 +21,7 @@
 //! | `log` | how much is written to the log |
 //! | `relay_sockets` | sockets that belong to one connection, for TURN servers |
 //! | `relay_stream`, `relay_association` | a TCP, TLS or DTLS connection to a TURN server, as if it were a socket |
+//! | `signalled` | descriptions in JSON, with the feature `serde` |
 //! | `server_connection` | [`connect_to_server`], for programs that speak to servers themselves |
 //! | `strangers` | [`Strangers`]: peers whom no connection expects |
 //! | `worker` | the tasks that drive the sessions of an endpoint |
@@ -55,6 +56,8 @@ mod relay_association;
 mod relay_sockets;
 mod relay_stream;
 mod server_connection;
+#[cfg(feature = "serde")]
+mod signalled;
 mod strangers;
 mod transceiver;
 mod unsent;

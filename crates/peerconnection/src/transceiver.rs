@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session::{
-    Codec, Content, Direction, EncodedTransform, Encoding, EncodingStats, ExtensionKind, MediaKind,
-    Negotiated, OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid, SendEncoding,
-    SendMediaError, SendParameters, StatsReport, StreamId, StreamStats, TransceiverError, TransceiverId,
+    Codec, ConnectionState, Content, Direction, EncodedTransform, Encoding, EncodingStats, ExtensionKind,
+    MediaKind, Negotiated, OutgoingFrame, Output, PayloadType, ReceiveParameters, RemoteReport, Rid,
+    SendEncoding, SendMediaError, SendParameters, StatsReport, StreamId, StreamStats, TransceiverError,
+    TransceiverId,
 };
 
 pub use self::received::{FrameContent, ReceivedFrame, RtpPacket, RtpSource};
@@ -92,7 +93,8 @@ impl Transceiver {
 
     /// Whether it was stopped, or its connection closed. The next exchange of descriptions tells the peer.
     pub fn is_stopped(&self) -> bool {
-        self.info(|info| info.is_stopping).unwrap_or(true)
+        let is_closed = self.handle.with(|core| core.session.connection_state() == ConnectionState::Closed);
+        is_closed || self.info(|info| info.is_stopping).unwrap_or(true)
     }
 
     /// Stops it for good; the next exchange of descriptions tells the peer (`stop`). What is forwarded to it or of it ends at once. One

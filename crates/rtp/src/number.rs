@@ -229,7 +229,7 @@ impl fmt::Display for Rid {
 const MAX_NAME: usize = 36;
 
 /// Bytes behind the name are zero, so that equal names are equal values.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Name {
     bytes: [u8; MAX_NAME],
     len: u8,
@@ -254,6 +254,12 @@ impl Name {
     }
 }
 
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
 const fn is_token(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x27 | 0x2a | 0x2b | 0x2d | 0x2e | 0x30..=0x39 | 0x41..=0x5a | 0x5e..=0x7e)
 }
@@ -261,6 +267,14 @@ const fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_printed_as_they_are_read() {
+        assert_eq!(
+            format!("{:?} {:?}", Rid::new(b"high"), Mid::new(b"0")),
+            r#"Some(Rid("high")) Some(Mid("0"))"#
+        );
+    }
 
     #[test]
     fn numbers_compare_across_the_place_where_they_wrap() {

@@ -483,11 +483,9 @@ impl Association {
         self.resets = Resets::new(self.local.first, self.peer.first);
         self.replies.only_last_words();
         self.ack = Ack::default();
-        if reason == CloseReason::Shutdown {
-            self.inbound.drop_unfinished();
-        } else {
-            self.inbound.clear();
-        }
+        // What was acknowledged can still be read.
+        self.inbound.drop_unfinished();
+        self.inbound.release_memory();
         self.events.closed(reason);
     }
 

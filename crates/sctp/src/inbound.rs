@@ -162,14 +162,6 @@ impl Inbound {
         });
     }
 
-    /// Forgets everything that the reader has not taken.
-    pub(crate) fn clear(&mut self) {
-        self.drop_unfinished();
-        self.streams.clear();
-        self.held = 0;
-        self.release_memory();
-    }
-
     /// Forgets what can never be read any more.
     pub(crate) fn drop_unfinished(&mut self) {
         let lost: usize = self.pending.values().chain(&self.assembly).map(Fragment::cost).sum();

@@ -6,8 +6,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use bytes::Bytes;
-//! use proto::{Instant, Writer};
-//! use sctp::{Association, Config, Event, Ppid, StreamId, StreamOptions};
+//! use sctp::{Association, Config, Event, Instant, Ppid, StreamId, StreamOptions, Writer};
 //!
 //! let (config, now) = (Arc::new(Config::default()), Instant::default());
 //! // In WebRTC both ends begin; one that only answers is `Association::server`.
@@ -80,4 +79,5 @@ pub use event::{CloseReason, Direction, Event, Violation};
 pub use ids::{Ppid, Priority, Ssn, StreamId, Tsn};
 pub use inbound::Chunk;
 pub use outbound::{Reliability, StreamOptions};
+pub use proto::{Instant, Writer};
 pub use stats::Stats;

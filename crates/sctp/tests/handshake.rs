@@ -190,6 +190,25 @@ fn ends_are_orderly_and_aborts_are_told() {
     assert_eq!(pair.events[1], [Event::Closed(CloseReason::Aborted)]);
 }
 
+/// The sender was told that it has arrived.
+#[test]
+fn what_was_acknowledged_can_be_read_after_an_abort_by_either_side() {
+    for aborter in [0, 1] {
+        let mut pair = Pair::connected(Config::default(), Link::default(), 3);
+        pair.ends[0].open(StreamId(1), StreamOptions::default()).unwrap();
+        for number in 0..10 {
+            pair.send(0, 1, vec![number; 10_000]);
+        }
+        pair.run_for(Duration::from_secs(5));
+        assert!(pair.ends[0].is_delivered(StreamId(1)));
+        pair.ends[aborter].abort(pair.now);
+        pair.run_for(Duration::from_secs(1));
+        let expected: Vec<Vec<u8>> = (0..10).map(|number| vec![number; 10_000]).collect();
+        assert!(pair.receive(1, 1) == expected, "{aborter}");
+        assert_eq!(pair.ends[1].recv(pair.now, StreamId(1)), None);
+    }
+}
+
 #[test]
 fn wrong_tags_ports_and_sums_are_dropped() {
     let mut pair = Pair::connected(Config::default(), Link::default(), 1);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::attribute::Attribute;
 use crate::lines::Lines;
 use crate::media::Media;
-use crate::{Limits, ParseError, ParseErrorKind};
+use crate::{Direction, Limits, ParseError, ParseErrorKind};
 
 /// A session description: lines in the order in which they were read, each known one checked when it
 /// was. Written again it is the same to the byte, but for what was changed since.
@@ -116,11 +116,25 @@ impl SessionDescription {
         self.sections.iter_mut().skip(moved).for_each(|at| at.line += 1);
     }
 
-    /// Replaces the first attribute of the same name, or appends it where there is none.
+    /// Replaces the first attribute of the same name, or appends it where there is none. A direction replaces whichever there
+    /// is.
+    ///
+    /// ```
+    /// # use sdp::{Attribute, Direction, SessionDescription};
+    /// let text = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=sendrecv\r\n";
+    /// let mut held = SessionDescription::parse(text)?;
+    /// held.set_attribute(Some(0), Attribute::Direction(Direction::SendOnly));
+    /// assert_eq!(held.to_string(), text.replace("sendrecv", "sendonly"));
+    /// # Ok::<_, sdp::ParseError>(())
+    /// ```
     pub fn set_attribute(&mut self, section: Option<usize>, attribute: Attribute<'_>) {
         self.spread();
         let (start, end) = self.range(section);
-        let place = (start..end).find(|at| self.attribute_name(*at) == Some(attribute.name()));
+        let is_direction = matches!(attribute, Attribute::Direction(_));
+        let is_it = |name: &str| {
+            if is_direction { Direction::parse(name).is_some() } else { name == attribute.name() }
+        };
+        let place = (start..end).find(|at| self.attribute_name(*at).is_some_and(is_it));
         let Some(at) = place else { return self.add_attribute(section, attribute) };
         let line = self.write(attribute);
         if let Some(old) = self.lines.get_mut(at) {

@@ -7,10 +7,10 @@ use crate::SignalingState;
 #[non_exhaustive]
 pub enum NegotiationError {
     /// The step does not belong to this state (`InvalidStateError` in W3C WebRTC 1.0).
-    #[error("not in the signaling state `{}`", .0.name())]
+    #[error("not in the signaling state `{}`: {}", .0.name(), what_is_due(*.0))]
     WrongState(SignalingState),
     /// The description is not the one that was created last (`InvalidModificationError`).
-    #[error("the description is not the one that was created last")]
+    #[error("the description is not the one that was created last, as it was created")]
     NotTheCreatedDescription,
     /// It is no session description.
     #[error("no session description: {0}")]
@@ -117,6 +117,17 @@ impl NegotiationError {
     }
 }
 
+const fn what_is_due(state: SignalingState) -> &'static str {
+    match state {
+        SignalingState::Stable => "an offer comes first",
+        SignalingState::HaveLocalOffer => "our offer waits for its answer",
+        SignalingState::HaveRemoteOffer => "the peer's offer is to be answered",
+        SignalingState::HaveLocalPranswer => "our final answer is due",
+        SignalingState::HaveRemotePranswer => "the peer's final answer is due",
+        SignalingState::Closed => "it is over",
+    }
+}
+
 impl TransceiverError {
     /// The name of the exception that W3C WebRTC 1.0 §5 has for it.
     pub const fn name(&self) -> &'static str {
@@ -148,7 +159,7 @@ pub enum TransceiverError {
     #[error("the names of the streams are none")]
     Streams,
     /// Of several encodings each has a name of its own, there are up to 16, and one of audio (`TypeError`).
-    #[error("the encodings do not go together")]
+    #[error("several encodings need a name each, no two the same; there are 16 at most, and one of audio")]
     Encodings,
     /// A picture is not made larger than it is, there are no fewer frames than none, and nothing is held back for longer than
     /// four seconds (`RangeError`).
@@ -181,7 +192,7 @@ pub enum TransceiverError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendMediaError {
-    /// There is no transceiver of this name any more.
+    /// There is no transceiver of this name any more, or the session is closed.
     #[error("the transceiver is stopped")]
     Stopped,
     /// It was not agreed upon that the transceiver sends.
@@ -270,7 +281,7 @@ impl From<::media::ToneError> for DtmfError {
 #[non_exhaustive]
 pub enum CandidateError {
     /// No remote description was set yet (`InvalidStateError`).
-    #[error("no remote description was set yet")]
+    #[error("no remote description was set yet, to which it could belong: keep it until then")]
     NoRemoteDescription,
     /// The session is closed (`InvalidStateError`).
     #[error("the session is closed")]

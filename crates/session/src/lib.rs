@@ -2,9 +2,9 @@
 //! composed. The caller moves datagrams and time.
 //!
 //! ```
-//! # use std::time::Duration;
-//! # use proto::{Arrival, Batch, Instant};
-//! use session::{ChannelInit, Config, ConnectionState, SdpType, Session, WallClock};
+//! use std::time::Duration;
+//! use session::{Arrival, Batch, Instant, Path, Transmit};
+//! use session::{ChannelInit, Config, ConnectionState, Event, SdpType, Session, WallClock};
 //!
 //! let mut now = Instant::from_nanos(1);
 //! let clock = WallClock { unix_seconds: 1_800_000_000 };
@@ -23,21 +23,35 @@
 //! b.set_local(now, SdpType::Answer, answer.clone())?;
 //! a.set_remote(now, SdpType::Answer, answer)?;
 //! // Candidates that the descriptions do not hold yet come as events.
-//! # let trickle = |from: &mut Session, to: &mut Session| while let Some(event) = from.poll_event() {
-//! #     if let session::Event::Candidate(found) = event { to.add_remote_candidate(now, &found.candidate, None, None, None).unwrap(); }
-//! # };
-//! # trickle(&mut a, &mut b); trickle(&mut b, &mut a);
-//! // Then datagrams go to and fro.
-//! # let mut memory = [0; 65_000];
-//! # let mut carry = |from: &mut Session, to: &mut Session, now| loop {
-//! #     let mut batch = Batch::new(&mut memory, 8, 1500);
-//! #     let Some(transmit) = from.poll_transmit(now, &mut batch) else { break };
-//! #     let path = proto::Path { carrier: transmit.path.carrier, local: transmit.path.remote, remote: transmit.path.local };
-//! #     for datagram in batch.bytes().to_vec().chunks_mut(transmit.segment_size.unwrap_or(transmit.len)) {
-//! #         let _ = to.handle_datagram(Arrival { path, ecn: None, at: now }, datagram);
-//! #     }
-//! # };
-//! # for _ in 0..100 { now += Duration::from_millis(20); a.handle_timeout(now); b.handle_timeout(now); for _ in 0..4 { carry(&mut a, &mut b, now); carry(&mut b, &mut a, now); } }
+//! let trickle = |from: &mut Session, to: &mut Session| {
+//!     while let Some(event) = from.poll_event() {
+//!         let Event::Candidate(found) = event else { continue };
+//!         to.add_remote_candidate(now, &found.candidate, Some(&found.mid), None, Some(&found.ufrag))?;
+//!     }
+//!     Ok::<_, session::CandidateError>(())
+//! };
+//! trickle(&mut a, &mut b)?;
+//! trickle(&mut b, &mut a)?;
+//!
+//! // Then datagrams go to and fro: with sockets, what one has to send on a path comes to the other on the same path.
+//! let mut memory = [0; 1500];
+//! let mut carry = |from: &mut Session, to: &mut Session, now| {
+//!     while let Some(Transmit { path, len, .. }) = from.poll_transmit(now, &mut Batch::new(&mut memory, 1, 1500)) {
+//!         let path = Path { carrier: path.carrier, local: path.remote, remote: path.local };
+//!         // What is refused is counted, and changes nothing.
+//!         let _ = to.handle_datagram(Arrival { path, ecn: None, at: now }, &mut memory[..len]);
+//!     }
+//! };
+//! for _ in 0..100 {
+//!     // A program sleeps until `poll_timeout` says that something is due, or a datagram comes.
+//!     now += Duration::from_millis(20);
+//!     a.handle_timeout(now);
+//!     b.handle_timeout(now);
+//!     for _ in 0..4 {
+//!         carry(&mut a, &mut b, now);
+//!         carry(&mut b, &mut a, now);
+//!     }
+//! }
 //! assert_eq!(a.connection_state(), ConnectionState::Connected);
 //! assert_eq!(b.connection_state(), ConnectionState::Connected);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
@@ -122,7 +136,7 @@ pub use media::{
 pub use parameters::{
     ParametersError, PeerCertificate, SectionEncoding, SectionFault, SectionParameters, TransportParameters,
 };
-pub use proto::Ssrc;
+pub use proto::{Arrival, Batch, Carrier, Ecn, Instant, Path, Ssrc, Transmit};
 pub use protocol::{Protocol, protocol_of};
 pub use rtp::extension::{AudioLevel, Kind as ExtensionKind};
 pub use rtp::payload::Outline;

@@ -198,4 +198,7 @@ fn a_frame_that_the_transform_leaves_out_is_told_to_whoever_wrote_it() {
     assert_eq!(two.session(0).write_frame(now, id, 0, &frame), Err(SendMediaError::LeftOut));
     two.session(0).set_send_transform(id, None).unwrap();
     assert_eq!(two.session(0).write_frame(now, id, 0, &frame), Ok(()));
+    two.session(0).close(now);
+    let over = two.session(0).write_frame(now, id, 0, &frame);
+    assert_eq!(over, Err(SendMediaError::Stopped), "whoever writes until then comes to an end");
 }

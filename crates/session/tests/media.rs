@@ -333,7 +333,7 @@ fn what_cannot_be_sent_is_refused() {
     assert_eq!(two.session(0).send_rtp(now, audio, &good), Err(SendMediaError::Stopped));
     two.session(0).close(now);
     let last = packet(two.session(0), video, 1, plain);
-    assert_eq!(two.session(0).send_rtp(now, video, &last), Err(SendMediaError::NotConnected));
+    assert_eq!(two.session(0).send_rtp(now, video, &last), Err(SendMediaError::Stopped));
     let mut fresh = Two::new();
     let id = fresh.session(0).add_track(now, MediaKind::Audio, vec![]).unwrap();
     assert_eq!(fresh.session(0).send_rtp(now, id, &good), Err(SendMediaError::NotSending));

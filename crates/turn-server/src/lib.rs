@@ -12,7 +12,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Nobody is relayed to loopback, private or other special addresses unless `config.turn.peers` allows it.
+//! Nobody is relayed to loopback, private or other special addresses unless `config.turn.peers` allows it, and at the server's
+//! own addresses to nothing but its relays: a test on one machine takes another address of it for the peer (127.0.0.2).
 //!
 //! # How it works
 //!

@@ -49,7 +49,11 @@ struct World {
 
 impl World {
     fn new(client: Client, loss: u32) -> Self {
-        let bench = Bench::new(config());
+        Self::with(client, config(), loss)
+    }
+
+    fn with(client: Client, config: turn::server::Config, loss: u32) -> Self {
+        let bench = Bench::new(config);
         let rng = Rng::new([9; 32]);
         Self { bench, client, rng, loss, events: Vec::new(), data: Vec::new(), relayed: Vec::new() }
     }
@@ -283,6 +287,22 @@ fn a_forbidden_peer_is_told() {
         world.run(Duration::from_secs(1));
     }
     assert_eq!(world.bench.server.stats().refused, refused);
+}
+
+/// An address of the server's own: it is permitted, but nothing is there that is relayed to.
+#[test]
+fn a_channel_that_is_refused_is_told() {
+    let mut config = config();
+    config.peers.allow.push(format!("{}/32", support::RELAY).parse().unwrap());
+    let mut world = World::with(client("wonderland"), config, 0);
+    let peer: SocketAddr = format!("{}:9", support::RELAY).parse().unwrap();
+    world.client.allocate(world.bench.now);
+    world.client.bind_channel(world.bench.now, peer).unwrap();
+    world.run(Duration::from_secs(1));
+    let news = [Event::Permitted(peer.ip()), Event::ChannelRefused(peer, Some(403))];
+    assert!(world.events.ends_with(&news), "{:?}", world.events);
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.seen(|event| matches!(event, Event::ChannelRefused(..))), 1);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use peerline::{Description, IceCandidate, PeerConnection};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -43,16 +42,6 @@ pub(crate) async fn wire(
     }
 }
 
-/// A candidate as browsers write it (`RTCIceCandidateInit`).
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct CandidateInit {
-    candidate: String,
-    sdp_mid: Option<String>,
-    sdp_m_line_index: Option<u16>,
-    username_fragment: Option<String>,
-}
-
 async fn talk(mut socket: WebSocket, peer: PeerConnection, wires: Wires) {
     let Wires { mut signals, commands } = wires;
     loop {
@@ -81,11 +70,8 @@ async fn talk(mut socket: WebSocket, peer: PeerConnection, wires: Wires) {
 
 fn signal_text(signal: Signal) -> String {
     match signal {
-        Signal::Candidate(found) => {
-            let IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = found;
-            json!(CandidateInit { candidate, sdp_mid, sdp_m_line_index, username_fragment }).to_string()
-        }
-        Signal::Offer(offer) => json!({ "type": "offer", "sdp": offer.sdp.to_string() }).to_string(),
+        Signal::Candidate(found) => json!(found).to_string(),
+        Signal::Offer(offer) => json!(offer).to_string(),
         Signal::News(news) => news.to_string(),
         Signal::Failed { reason, report } => json!({ "failed": reason, "report": report }).to_string(),
     }
@@ -110,10 +96,8 @@ fn heed(peer: &PeerConnection, commands: &mpsc::Sender<Command>, text: &str) -> 
 
 /// A candidate that is refused does no harm: others may do.
 fn add_candidate(peer: &PeerConnection, said: Value) -> Result<(), String> {
-    let init: CandidateInit =
+    let candidate: IceCandidate =
         serde_json::from_value(said).map_err(|error| format!("no candidate: {error}"))?;
-    let CandidateInit { candidate, sdp_mid, sdp_m_line_index, username_fragment } = init;
-    let candidate = IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment };
     peer.add_ice_candidate(&candidate).map_err(|error| format!("the candidate was refused: {error}"))
 }
 

@@ -1,10 +1,15 @@
 //! What a connection is at, and its figures.
 
+use std::sync::Arc;
+use std::task::Poll;
+
 use session::{
     ConnectionState, GatheringState, IceState, Report, RtpStats, SignalingState, Stats, StatsReport,
 };
 
 use super::PeerConnection;
+use crate::Error;
+use crate::waiting::wait_at;
 
 impl PeerConnection {
     /// Figures of all media, and what the path is thought to carry, in bit/s; `None` before media are agreed upon.
@@ -20,6 +25,31 @@ impl PeerConnection {
     /// The state of the connection as a whole.
     pub fn connection_state(&self) -> ConnectionState {
         self.handle.with(|core| core.session.connection_state())
+    }
+
+    /// Waits until the connection is there. Candidates are told by [`Events`](crate::Events) meanwhile.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// It has [failed](Error::Failed), which [`report`](Self::report) has more about, or was closed.
+    pub async fn connected(&self) -> Result<(), Error> {
+        wait_at(
+            Arc::downgrade(self.handle.connection()),
+            |core| Some(&mut core.connectors),
+            |cx| {
+                self.handle.with(|core| match core.session.connection_state() {
+                    ConnectionState::Connected => Poll::Ready(Ok(())),
+                    ConnectionState::Failed(failure) => Poll::Ready(Err(Error::Failed(failure))),
+                    ConnectionState::Closed => Poll::Ready(Err(Error::ConnectionClosed)),
+                    ConnectionState::New | ConnectionState::Connecting | ConnectionState::Disconnected => {
+                        core.connectors.wait(cx)
+                    }
+                })
+            },
+        )
+        .await
     }
 
     /// The state of ICE, of all transports together.

@@ -273,7 +273,8 @@ impl Session {
     ) -> Result<(), SendMediaError> {
         self.advance(now);
         let now = self.now;
-        let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped)?;
+        let transceiver = self.negotiation.transceiver(id).filter(|_| self.ending == super::Ending::No);
+        let transceiver = transceiver.ok_or(SendMediaError::Stopped)?;
         if !transceiver.association.current.is_some_and(sdp::Direction::sends) {
             return Err(SendMediaError::NotSending);
         }
@@ -281,9 +282,6 @@ impl Session {
         let transport = self.transports.get_mut(transceiver.association.transport);
         let transport = transport.ok_or(SendMediaError::NotConnected)?;
         let (own, forwarded) = transport.packet_limits().ok_or(SendMediaError::NotConnected)?;
-        if self.ending != super::Ending::No {
-            return Err(SendMediaError::NotConnected);
-        }
         let engine = transport.engine_mut().ok_or(SendMediaError::UnknownEncoding)?;
         engine.set_max_packet(own, forwarded);
         let sender = engine.sender(id).and_then(|id| engine.rtp.sender(id));

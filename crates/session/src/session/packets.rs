@@ -126,9 +126,6 @@ impl Session {
         let transport = self.transport_of(id).filter(|transport| transport.media.is_some());
         let transport = transport.ok_or(SendMediaError::NotConnected)?;
         let limit = transport.max_media_packet().ok_or(SendMediaError::NotConnected)?;
-        if self.ending != super::Ending::No {
-            return Err(SendMediaError::NotConnected);
-        }
         if packet.len() > limit {
             return Err(SendMediaError::TooLarge { limit });
         }
@@ -155,7 +152,8 @@ impl Session {
 
     /// Whether a transceiver may send this.
     fn may_send(&self, id: TransceiverId, packet: &[u8]) -> Result<TransportId, SendMediaError> {
-        let transceiver = self.negotiation.transceiver(id).ok_or(SendMediaError::Stopped)?;
+        let transceiver = self.negotiation.transceiver(id).filter(|_| self.ending == super::Ending::No);
+        let transceiver = transceiver.ok_or(SendMediaError::Stopped)?;
         let decoded = Packet::decode(packet).map_err(|_| SendMediaError::Malformed)?;
         if rtp::is_rtcp(packet) {
             return Err(SendMediaError::Malformed);

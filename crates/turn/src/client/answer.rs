@@ -217,7 +217,7 @@ impl Client {
             }
             Purpose::Bind(peer, number) => {
                 let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
-                same.into_iter().for_each(|channel| channel.status = Status::Refused(code));
+                same.into_iter().for_each(|channel| channel.refuse(code));
             }
             Purpose::Connect(peer) => self.news.push_back(Event::NotConnected(peer, code)),
             Purpose::Allocate | Purpose::Refresh | Purpose::Move | Purpose::Release => {}

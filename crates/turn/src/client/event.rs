@@ -33,6 +33,10 @@ pub enum Event {
     Refused(IpAddr, Option<u16>),
     /// What goes to the peer costs four bytes from now on.
     ChannelBound(SocketAddr),
+    /// The server binds no channel to the peer; the number says why, none is no answer. What goes to the peer goes in
+    /// indications as before, if it is permitted: one to which 403 is said here, and not of its address, is a port that the
+    /// server does not reach, as those of its own address.
+    ChannelRefused(SocketAddr, Option<u16>),
     /// The server has connected to the peer: a connection of [`bind_connection`](super::Client::bind_connection) goes on in it.
     Connected {
         /// Its number.

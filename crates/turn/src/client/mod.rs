@@ -395,9 +395,15 @@ impl Client {
                 Status::Wanted => {}
             }
         }
-        let channel = self.channels.iter_mut().find(|channel| channel.is_news)?;
-        channel.is_news = false;
-        Some(Event::ChannelBound(channel.key.0))
+        for channel in self.channels.iter_mut().filter(|channel| channel.is_news) {
+            channel.is_news = false;
+            match channel.status {
+                Status::Held { .. } => return Some(Event::ChannelBound(channel.key.0)),
+                Status::Refused(code) => return Some(Event::ChannelRefused(channel.key.0, code)),
+                Status::Wanted => {}
+            }
+        }
+        None
     }
 
     /// From and to where it asks.
