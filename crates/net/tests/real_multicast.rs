@@ -114,10 +114,12 @@ async fn real_groups_of_ipv6_are_heard_in_a_network_apart() {
     a_name_is_resolved(GROUP_V6, interface, "2001:db8::1".parse().unwrap()).await;
 }
 
-/// Runs one test of this program again in a network of its own, with a link whose ends are `left` and `right`.
+/// Runs one test of this program again in a network of its own, with a link whose ends are `left` and `right`. The system gives that
+/// its address a moment after it is up.
 fn run_apart(test: &str) {
     let setup = "ip link set lo up && ip link add left type veth peer name right \
-        && echo 0 > /proc/sys/net/ipv6/conf/left/accept_dad && ip link set left up && ip link set right up";
+        && echo 0 > /proc/sys/net/ipv6/conf/left/accept_dad && ip link set left up && ip link set right up \
+        && for wait in $(seq 100); do ip -6 address show dev left | grep -q 'inet6 fe80' && break; sleep 0.05; done";
     let apart = || {
         let mut command = Command::new("unshare");
         command.args(["--net", "sh", "-c"]).env(APART, "1");
