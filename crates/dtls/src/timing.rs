@@ -19,6 +19,8 @@ pub(crate) struct Timing {
     /// How often the flight may still be sent again, of how often at most.
     repeats_left: u32,
     max_repeats: u32,
+    /// How often the handshake may still have its whole time again.
+    revivals_left: u8,
     /// The number of the message that the flight answers.
     answers: Option<u16>,
     retransmit: Option<Instant>,
@@ -35,6 +37,7 @@ impl Timing {
             sent: None,
             repeats_left: config.max_retransmissions,
             max_repeats: config.max_retransmissions,
+            revivals_left: MAX_REVIVALS,
             answers: None,
             retransmit: None,
             give_up: Some(now + config.give_up),
@@ -102,8 +105,11 @@ impl Timing {
         self.answers == Some(sequence) && self.sent.is_some_and(|sent| now - sent >= SHORTEST_REPEAT)
     }
 
-    /// Nothing could arrive until now: what was sent is sent again, and the handshake has its whole time.
+    /// Nothing could arrive until now: what was sent is sent again, and the handshake has its whole time. Not for ever: who
+    /// answers ICE now and then, and never DTLS, is given up.
     pub(crate) fn begin_anew(&mut self, now: Instant) {
+        let Some(left) = self.revivals_left.checked_sub(1) else { return };
+        self.revivals_left = left;
         if let Some(give_up) = self.give_up {
             self.give_up = Some(now + (give_up - self.started));
             self.started = now;
@@ -129,12 +135,15 @@ impl Timing {
             sent: _,
             repeats_left: _,
             max_repeats: _,
+            revivals_left: _,
             answers: _,
         } = self; // a new timer must be listed here to compile
         [*retransmit, *give_up].into_iter().flatten().min()
     }
 }
 
+/// How often a path is found again in the middle of one handshake.
+const MAX_REVIVALS: u8 = 16;
 /// Two round trips are not taken for more than this.
 const LONGEST_TRIPS: Duration = Duration::from_secs(2);
 /// No flight is repeated on a stranger's word sooner than this after it was sent.

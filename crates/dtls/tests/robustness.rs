@@ -82,6 +82,23 @@ fn a_handshake_goes_on_at_once_when_its_path_is_found_again() {
     assert_eq!(pair.client.connection.poll_timeout(), None);
 }
 
+/// A peer can have its path fall silent and come back for as long as it likes, by what it answers of ICE.
+#[test]
+fn a_path_that_is_found_again_and_again_keeps_no_handshake_for_ever() {
+    let null = testkit::null_provider();
+    let mut pair = Pair::new(config(null, 1), config(null, 2));
+    let client = &mut pair.client.connection;
+    client.set_round_trip(Duration::from_millis(20));
+    let mut revivals = 0;
+    while client.closed().is_none() && revivals < 100 {
+        pair.now += Duration::from_secs(29);
+        client.path_revived(pair.now);
+        client.handle_timeout(pair.now);
+        revivals += 1;
+    }
+    assert_eq!((client.closed(), revivals), (Some(CloseReason::TimedOut), 18));
+}
+
 #[test]
 fn equal_seeds_give_equal_bytes() {
     let run = |seed| {

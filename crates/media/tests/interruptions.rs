@@ -151,6 +151,23 @@ fn what_is_lost_after_a_pause_is_concealed_and_the_pause_is_not() {
     }
 }
 
+/// RFC 2198: nothing is missing of what the next packet repeats.
+#[test]
+fn what_is_lost_after_a_pause_and_repeated_is_not_concealed() {
+    for pause in [400, 5000, 3_600_000] {
+        let mut source = Source::new(true);
+        source.send(50, |_| false);
+        assert_eq!(source.came(), frames(0, 50));
+        source.pause(Duration::from_millis(pause));
+        source.send(50, |packet| packet == 0);
+        assert_eq!(source.came(), frames(50, 100), "{pause} ms");
+        source.pause(Duration::from_millis(pause));
+        source.send(50, |packet| packet < 2);
+        assert_eq!(source.came(), [vec![Came::Concealed(TICKS)], frames(101, 150)].concat(), "{pause} ms");
+        assert_eq!(source.concealed_ticks(), u64::from(TICKS));
+    }
+}
+
 /// RFC 3551 §4.2: packets have up to 200 ms.
 #[test]
 fn longer_frames_are_concealed_at_their_length() {

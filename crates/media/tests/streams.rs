@@ -385,6 +385,44 @@ fn what_comes_late_of_a_source_that_was_replaced_changes_nothing() {
     assert_eq!(receiver.streams().count(), 1);
 }
 
+/// RFC 3550 §8.2: who gives up a source of media because another has it, too, keeps that of its retransmissions.
+#[test]
+fn retransmissions_go_on_under_their_source_where_that_of_media_is_replaced() {
+    let packet = |ssrc, payload_type, number, payload: &[u8], name: Option<Rid>| {
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        let header = Header {
+            marker: true,
+            payload_type: pt(payload_type),
+            sequence_number: SequenceNumber(number),
+            timestamp: RtpTimestamp(u32::from(number) * 3000),
+            ssrc: Ssrc(ssrc),
+        };
+        let mut encoder = Encoder::new(&mut out, header, &[]).unwrap();
+        if let Some(name) = name {
+            support::extensions().encode(&mut encoder, rtp::extension::Form::OneByte, &name).unwrap();
+        }
+        encoder.finish(payload, 0).unwrap();
+        out.written().to_vec()
+    };
+    let media = |ssrc, number, key| packet(ssrc, 96, number, &frame(number, key), Rid::new(b"h"));
+    let again = |number: u16| {
+        packet(9, 97, number, &[&number.to_be_bytes()[..], &frame(number, false)].concat(), None)
+    };
+    let mut receiver = Receiver::new(video_receiver());
+    let mut hear = |millis, bytes: &[u8]| {
+        let _ = give(&mut receiver, at(millis), bytes);
+        std::iter::from_fn(|| receiver.poll_frame(at(millis)).map(|_| ())).count()
+    };
+    assert_eq!(hear(0, &media(1, 1, true)), 1);
+    assert_eq!(hear(30, &media(1, 3, false)), 0);
+    assert_eq!(hear(60, &again(2)), 2);
+    // Another source takes its place, and loses a packet at once.
+    assert_eq!(hear(90, &media(2, 100, true)), 1);
+    assert_eq!(hear(120, &media(2, 102, false)), 0);
+    assert_eq!(hear(150, &again(101)), 2);
+}
+
 /// As of several who speak in turns in one section: none is taken for the late rest of another.
 #[test]
 fn a_source_that_comes_back_while_another_has_its_place_is_another_stream() {

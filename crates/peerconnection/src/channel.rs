@@ -185,7 +185,7 @@ impl DataChannel {
     }
 
     /// Waits until the peer has acknowledged everything that was handed over: then the connection may be closed, and
-    /// nothing of it is lost.
+    /// nothing of it is lost. It is ready, too, when the peer has closed the channel, which then takes nothing more.
     ///
     /// Cancel safe.
     ///

@@ -55,7 +55,8 @@ pub struct IceCandidate {
 }
 
 /// The events of one connection, in order: one value with one reader, also a `Stream`. They are kept until
-/// they are read; of states that were passed meanwhile the oldest are forgotten past a limit.
+/// they are read; of states that were passed meanwhile the oldest are forgotten past a limit. Once it is dropped nothing is
+/// kept, and what comes on channels that nobody has taken from it is dropped, too.
 pub struct Events {
     connection: Weak<Connection>,
     handle: Weak<Handle>,

@@ -14,7 +14,7 @@ impl Connection {
     }
 
     /// Says that the path, which had carried nothing for a while, does so again, or that another one has taken its place. A handshake
-    /// goes on at once and has its whole time anew; who has given up, or is connected, does nothing.
+    /// goes on at once and has its whole time anew, up to 16 times; who has given up, or is connected, does nothing.
     pub fn path_revived(&mut self, now: Instant) {
         self.now = self.now.max(now);
         if self.handshake.is_some() && self.closed.is_none() {

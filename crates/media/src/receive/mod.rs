@@ -450,8 +450,14 @@ impl Receiver {
             }
         }
         let takeover = self.config.takeover;
-        if self.streams.iter().any(|stream| stream.has_replaced(header.ssrc, now, takeover)) {
-            // It comes late.
+        let replaced = self.streams.iter().find(|stream| stream.has_replaced(header.ssrc, now, takeover));
+        // It comes late, unless it repairs what has taken the place of the other.
+        let goes_on = |stream: &Stream| match format {
+            Format::Media(_) | Format::Red => false,
+            Format::Rtx { .. } => stream.misses(original(packet)),
+            Format::Fec(_) => stream.ssrc.is_some() && stream.ssrc == protected(packet, format),
+        };
+        if replaced.is_some_and(|stream| !goes_on(stream)) {
             return Err(Discard::UnknownStream);
         }
         let role = match format {

@@ -596,7 +596,7 @@ impl Track {
     fn bridge(&mut self, number: u64, header: Header) {
         let own = self.extend(header.timestamp);
         let oldest = self.buffer.head().and_then(|head| self.oldest_repeated(head)).unwrap_or(own);
-        let begin = self.begin_of_gap(number, oldest);
+        let begin = self.begin_of_gap(number, own);
         let duration = oldest.saturating_sub(begin);
         if self.step > 0 && duration > 0 {
             self.concealed = Some(Gap { payload_type: header.payload_type, timestamp: begin, duration });
@@ -637,7 +637,7 @@ impl Track {
         self.delay.playout(at).unwrap_or_default()
     }
 
-    /// The time of what is missing before the packet with `number`, if the frame behind the gap is of the time `behind`.
+    /// The time of what is missing before the packet with `number`, which is of the time `behind`.
     fn begin_of_gap(&self, number: u64, behind: u64) -> u64 {
         let expected = self.last.saturating_add(self.step);
         let packets = number.saturating_sub(self.buffer.next());

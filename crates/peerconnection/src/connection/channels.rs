@@ -21,7 +21,11 @@ impl Core {
     pub(super) fn drop_unread(&mut self, now: Instant, id: ChannelId) -> bool {
         let before = self.session.channel(id).is_some();
         let came = std::iter::from_fn(|| self.session.recv(now, id)).count();
-        came > 0 || before != self.session.channel(id).is_some()
+        let is_gone = self.session.channel(id).is_none();
+        if is_gone {
+            self.forget(id);
+        }
+        came > 0 || (before && is_gone)
     }
 
     /// How far a channel is; closing also while the rest of a message is still to be given to the session.
@@ -64,5 +68,46 @@ impl Core {
     pub(crate) fn abandon_news(&mut self, now: Instant) -> bool {
         let channels: Vec<ChannelId> = self.news.abandon().collect();
         channels.into_iter().filter(|id| self.leave_channel(now, *id)).count() > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Configuration, DataChannelInit, Endpoint, Event};
+
+    /// Also where there was something to read when the association ended, and nobody has.
+    #[tokio::test]
+    async fn nothing_is_kept_for_a_channel_that_has_ended_and_was_left() {
+        let endpoint = || Endpoint::builder().address([127, 0, 0, 1].into()).bind();
+        let (here, there) = (endpoint().await.unwrap(), endpoint().await.unwrap());
+        let (alice, mut from_alice) = here.connect(Configuration::default()).unwrap();
+        let (bob, mut from_bob) = there.connect(Configuration::default()).unwrap();
+        let ours = alice.create_data_channel("left", DataChannelInit::default()).unwrap();
+        let offer = alice.make_local_description().unwrap();
+        bob.set_remote_description(offer).unwrap();
+        alice.set_remote_description(bob.make_local_description().unwrap()).unwrap();
+        let met = async {
+            loop {
+                tokio::select! {
+                    Some(event) = from_alice.next() => if let Event::IceCandidate(Some(found)) = event {
+                        bob.add_ice_candidate(&found).unwrap();
+                    },
+                    Some(event) = from_bob.next() => if let Event::IceCandidate(Some(found)) = event {
+                        alice.add_ice_candidate(&found).unwrap();
+                    } else if let Event::DataChannel(theirs) = event {
+                        break theirs;
+                    },
+                }
+            }
+        };
+        let theirs = tokio::time::timeout(Duration::from_secs(10), met).await.unwrap();
+        ours.send("unread").await.unwrap();
+        ours.delivered().await.unwrap();
+        alice.close();
+        tokio::time::timeout(Duration::from_secs(10), bob.closed()).await.unwrap();
+        drop(theirs);
+        assert_eq!(bob.handle.with(|core| core.slots.len()), 0);
     }
 }
