@@ -8,8 +8,8 @@ use stun::wire::{AddressFamily, Attribute, Class, Message, Method};
 
 use super::data::connection_of;
 use super::event::{Discard, Event, Failure};
-use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Status};
-use super::{Allocation, Client, Pending, Purpose, State};
+use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, POSTPONEMENT, Status};
+use super::{Allocation, Client, NO_ROOM, Pending, Purpose, State};
 
 impl Client {
     /// Takes the server's answer to a request in flight.
@@ -62,8 +62,9 @@ impl Client {
             Purpose::Allocate => self.fail(failure),
             Purpose::Refresh => self.lose(now),
             Purpose::Move => self.stay_behind(now),
+            Purpose::Release if self.state == State::Allocating => self.fail(failure),
             Purpose::Release => self.finish_release(),
-            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(purpose, None),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(now, purpose, None),
         }
     }
 
@@ -120,14 +121,18 @@ impl Client {
             Purpose::Allocate => {
                 self.state = State::Allocated;
                 self.allocated = now;
+                self.is_cleared = false;
                 if let Some(Allocation { relayed, additional, mapped }) = self.allocation {
                     self.event = Some(Event::Allocated { relayed, additional, mapped });
                 }
-                self.ask_for_all(now);
+                self.ask_for_wanted(now);
             }
             Purpose::Refresh | Purpose::Connect(_) => {}
-            Purpose::Move => self.event = Some(Event::Moved),
-            Purpose::Release => self.finish_release(),
+            Purpose::Move => {
+                self.event = Some(Event::Moved);
+                self.ask_for_wanted(now);
+            }
+            Purpose::Release => self.have_given_back(now),
             Purpose::Permit(peer) => {
                 let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
                 same.into_iter().for_each(|permission| permission.hold(now, PERMISSION_LIFETIME));
@@ -159,7 +164,7 @@ impl Client {
                 }
             }
             Err(error) => {
-                if pending.purpose == Purpose::Release {
+                if self.state == State::Releasing {
                     self.finish_release();
                 } else {
                     self.fail(Failure::Challenge(error));
@@ -191,6 +196,12 @@ impl Client {
                 self.config.mobility = false;
                 self.ask(now, Purpose::Allocate);
             }
+            // RFC 8656 §7.4: something at our address is there still, which we have lost or know nothing of, and which may be
+            // ours.
+            Purpose::Allocate if code == MISMATCH && !self.is_cleared => {
+                self.is_cleared = true;
+                self.ask(now, Purpose::Release);
+            }
             Purpose::Allocate => {
                 let other = |attribute| match attribute {
                     Attribute::AlternateServer(server) => Some(server),
@@ -201,19 +212,37 @@ impl Client {
             }
             Purpose::Refresh => self.lose(now),
             Purpose::Move => self.stay_behind(now),
-            Purpose::Release => self.finish_release(),
+            Purpose::Release => self.have_given_back(now),
             // RFC 8656 §5: the server knows of no allocation.
-            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) if code == 437 => self.lose(now),
-            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(purpose, Some(code)),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) if code == MISMATCH => {
+                self.lose(now)
+            }
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => {
+                self.refuse(now, purpose, Some(code));
+            }
+        }
+    }
+
+    /// The server has nothing of ours any more: that is the end, unless it was in the way of something new.
+    fn have_given_back(&mut self, now: Instant) {
+        if self.state == State::Allocating {
+            self.ask(now, Purpose::Allocate);
+        } else {
+            self.finish_release();
         }
     }
 
     /// The peer is not reached, or not by a channel, which indications make up for.
-    fn refuse(&mut self, purpose: Purpose, code: Option<u16>) {
+    fn refuse(&mut self, now: Instant, purpose: Purpose, code: Option<u16>) {
         match purpose {
             Purpose::Permit(peer) => {
                 let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
-                same.into_iter().for_each(|permission| permission.refuse(code));
+                let Some(permission) = same else { return };
+                if code == Some(NO_ROOM) {
+                    permission.postpone(now + POSTPONEMENT);
+                } else {
+                    permission.refuse(code);
+                }
             }
             Purpose::Bind(peer, number) => {
                 let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
@@ -262,7 +291,7 @@ impl Client {
         let is_young = now - self.allocated < SHORT_LIFE;
         self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
         if self.losses > MAX_LOSSES {
-            return self.fail(Failure::Rejected(437));
+            return self.fail(Failure::Rejected(MISMATCH));
         }
         self.state = State::Allocating;
         self.allocation = None;
@@ -296,6 +325,8 @@ const fn method_of(purpose: Purpose) -> Method {
     }
 }
 
+/// RFC 8656 §19.
+const MISMATCH: u16 = 437;
 /// RFC 8016 §6.
 const MOBILITY_FORBIDDEN: u16 = 405;
 /// A 401 and then a nonce that has just become stale, and once more for a server that restarts.

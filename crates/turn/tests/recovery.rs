@@ -1,0 +1,177 @@
+//! The client after something went wrong: what a server still has of it, what was refused, what moved, what is full.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a panic is how a test fails"
+)]
+
+#[expect(dead_code, reason = "the server's tests use the rest")]
+mod support;
+#[path = "support/world.rs"]
+mod world;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use stun::Credentials;
+use stun::wire::{Message, Method};
+use support::{Bench, PEER, inbound};
+use turn::client::{self, CommandError, Event};
+use turn::{Batch, Client, Path};
+use world::{World, client, is_allocated, reversed};
+
+/// Nobody could ask for a while, and the server still has the allocation when it hears of us again: RFC 8656 §7.4 has us go
+/// elsewhere, but what is ours may be given back.
+#[test]
+fn an_allocation_that_outlives_a_silence_is_given_back_for_another_one() {
+    let mut world = World::new(client("wonderland"), 0);
+    world.client.allocate(world.bench.now);
+    world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+    for round in 1..=3 {
+        world.run(Duration::from_secs(40));
+        world.loss = 100;
+        world.client.probe(world.bench.now);
+        world.run(Duration::from_secs(50));
+        assert_eq!(world.bench.server.stats().allocations, 1, "it lives for ten minutes");
+        world.loss = 0;
+        world.run(Duration::from_secs(40));
+        assert_eq!((world.seen(|event| *event == Event::Lost), world.seen(is_allocated)), (round, round + 1));
+        assert_eq!(world.bench.server.stats().allocations, 1);
+        assert_eq!(world.send(PEER, b"x"), Ok(5), "in a channel");
+    }
+}
+
+/// Whoever begins anew at the same port finds what he had before.
+#[test]
+fn an_allocation_of_a_former_life_is_given_back_for_another_one() {
+    for (name, failures) in [("alice", 0), ("bob", 1)] {
+        let mut world = World::new(client("wonderland"), 0);
+        world.client.allocate(world.bench.now);
+        world.run(Duration::from_secs(10));
+        let credentials = Credentials::new(name, "wonderland").unwrap();
+        let config = client::Config::new(crypto::default_provider());
+        world.client = Client::new(config, credentials, world.client.path(), [4; 32]);
+        world.client.allocate(world.bench.now);
+        world.run(Duration::from_secs(45));
+        assert_eq!(world.seen(is_allocated), 2 - failures, "{name}: {:?}", world.events);
+        assert_eq!(world.seen(|event| matches!(event, Event::Failed(_))), failures, "{:?}", world.events);
+        assert_eq!(world.bench.server.stats().allocations, 1);
+    }
+}
+
+/// What was asked for in vain under the old credentials is asked for under the new ones.
+#[test]
+fn peers_of_the_time_between_two_credentials_are_permitted_under_the_new_ones() {
+    let mut world = World::new(client("wonderland"), 0);
+    let peer: SocketAddr = PEER.parse().unwrap();
+    world.client.allocate(world.bench.now);
+    world.run(Duration::from_secs(10));
+    let mut users = turn::Users::default();
+    users.add(crypto::default_provider(), "peerline", "alice", "looking glass").unwrap();
+    world.bench.server.set_users(users);
+    world.client.permit(world.bench.now, peer.ip()).unwrap();
+    world.client.bind_channel(world.bench.now, "8.8.8.8:9".parse().unwrap()).unwrap();
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.seen(|event| *event == Event::CredentialsRefused), 1);
+    let renewed = Credentials::new("alice", "looking glass").unwrap();
+    world.client.set_credentials(world.bench.now, renewed).unwrap();
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.seen(|event| *event == Event::Permitted(peer.ip())), 1, "{:?}", world.events);
+    assert_eq!(world.send("8.8.8.8:9", b"x"), Ok(5), "in a channel");
+    assert_eq!(world.seen(|event| *event == Event::Lost), 0);
+}
+
+/// RFC 8016: at a new address the server knows nothing of us before it has seen the ticket, and what is asked before costs the
+/// allocation.
+#[test]
+fn nothing_is_asked_at_a_new_address_before_the_allocation_is_there() {
+    for wait in [1, 260] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = true;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), 0);
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+        world.run(Duration::from_secs(1));
+        // As of a host that sleeps: renewals are due.
+        let now = world.bench.now + Duration::from_secs(wait);
+        world.bench.now = now;
+        let new = SocketAddr::new([8, 8, 8, 8].into(), 9);
+        world.client.permit(now, new.ip()).unwrap();
+        let home = "203.0.113.1:4000".parse().unwrap();
+        world.client.move_to(now, Path { local: home, ..world.client.path() }).unwrap();
+        world.client.bind_channel(now, new).unwrap();
+        // The first one with the ticket is lost on its way.
+        let mut memory = [0; 1500];
+        loop {
+            let mut batch = Batch::new(&mut memory, 1, 1500);
+            let Some(transmit) = world.client.poll_transmit(now, &mut batch) else { break };
+            let bytes = batch.bytes().to_vec();
+            if Message::decode(&bytes).unwrap().method() != Method::REFRESH {
+                world.reach_server(reversed(transmit.path), &bytes);
+            }
+        }
+        world.run(Duration::from_secs(20));
+        let lost = world.seen(|event| *event == Event::Lost);
+        assert_eq!((world.seen(|event| *event == Event::Moved), lost), (1, 0), "{wait}: {:?}", world.events);
+        world.peer_sends(PEER, b"y");
+        assert_eq!(world.data.len(), 1);
+        for peer in [PEER, "8.8.8.8:9"] {
+            assert_eq!(world.send(peer, b"x"), Ok(5), "{wait}: {peer} has a channel");
+        }
+    }
+}
+
+/// In a call of hours the peer has many addresses, one after another.
+#[test]
+fn peers_that_nothing_is_sent_to_make_room_for_others() {
+    let mut config = client::Config::new(crypto::default_provider());
+    (config.max_permissions, config.max_channels) = (4, 2);
+    let credentials = Credentials::new("alice", "wonderland").unwrap();
+    let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), 0);
+    world.client.allocate(world.bench.now);
+    let peer = |n: u8| SocketAddr::new(IpAddr::from([8, 8, 8, n]), 1);
+    world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+    for n in 0..40 {
+        world.client.bind_channel(world.bench.now, peer(n)).unwrap();
+        world.run(Duration::from_millis(100));
+        assert_eq!(world.send(&peer(n).to_string(), b"x"), Ok(5), "{n}");
+        for _ in 0..7 {
+            world.run(Duration::from_secs(10));
+            assert_eq!(world.send(PEER, b"x"), Ok(5), "it is in use");
+        }
+    }
+    let relay = world.client.relayed().next().unwrap();
+    assert!(world.bench.receive(inbound(relay, "8.8.8.0:1"), b"y").is_err(), "long given up");
+    // Those of the moment stay.
+    let full = (50..60).map(|n| world.client.permit(world.bench.now, peer(n).ip()));
+    assert!(full.into_iter().any(|permitted| permitted == Err(CommandError::Full)));
+    assert_eq!(world.send(PEER, b"x"), Ok(5));
+}
+
+/// Our server counts permissions that nobody needs any more until they end: one for which it has no room yet is asked for again.
+#[test]
+fn a_peer_for_which_a_server_has_no_room_is_asked_for_again() {
+    let mut config = client::Config::new(crypto::default_provider());
+    config.max_permissions = 1;
+    let credentials = Credentials::new("alice", "wonderland").unwrap();
+    let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), 0);
+    let mut server = support::config();
+    server.max_permissions = 1;
+    world.bench = Bench::new(server);
+    world.client.allocate(world.bench.now);
+    let (one, other): (SocketAddr, IpAddr) = (PEER.parse().unwrap(), [8, 8, 8, 8].into());
+    world.client.permit(world.bench.now, one.ip()).unwrap();
+    world.run(Duration::from_secs(61));
+    world.client.permit(world.bench.now, other).unwrap();
+    world.run(Duration::from_secs(61));
+    assert_eq!(world.seen(|event| *event == Event::Refused(other, Some(508))), 1, "{:?}", world.events);
+    world.run(Duration::from_secs(210));
+    assert_eq!(world.seen(|event| *event == Event::Permitted(other)), 1, "{:?}", world.events);
+    world.run(Duration::from_secs(900));
+    assert!(world.send("8.8.8.8:1", b"x").is_ok());
+    assert!(world.client.stats().requests < 30, "{:?}", world.client.stats());
+}
