@@ -228,6 +228,33 @@ fn relays_have_their_limit_and_the_report_says_how_many_there_would_be_besides()
     }
 }
 
+/// Networks come and go for days, and connections to servers: what came by those that are gone is in nobody's way.
+#[test]
+fn relays_of_sockets_that_are_gone_make_room_for_others() {
+    let mut side = with_servers(1);
+    let (now, credentials) = (epoch(), stun::Credentials::new("alice", "wonderland").unwrap());
+    allocate(&mut side, |_| "198.51.100.1:50000".parse().unwrap());
+    side.remove_relay_socket(now, SOCKET.parse().unwrap());
+    for port in 6000..6020 {
+        let socket = SocketAddr::new([203, 0, 113, 1].into(), port);
+        side.add_relay_socket(now, socket);
+        allocate(&mut side, |_| SocketAddr::new([198, 51, 100, 1].into(), port));
+        let is_there = |side: &Connectivity| {
+            side.local_candidates().any(|local| local.kind == Kind::Relayed && local.address.port() == port)
+        };
+        assert!(is_there(&side), "{port}: {}", side.report());
+        side.remove_relay_socket(now, socket);
+        assert!(!is_there(&side));
+        let path = Path { carrier: Carrier::Stream, local: socket, remote: SERVER.parse().unwrap() };
+        side.add_relay_stream(now, path, credentials.clone());
+        allocate(&mut side, |_| SocketAddr::new([198, 51, 100, 1].into(), port));
+        assert!(is_there(&side), "{port}: {}", side.report());
+        side.remove_relay_stream(now, path);
+        assert!(!is_there(&side));
+        assert!(side.report().relays.len() <= 3 && side.report().unasked_relays == 0);
+    }
+}
+
 #[test]
 fn what_is_closed_is_given_back() {
     let (mut world, a, b) = world(Nat::symmetric(), Nat::symmetric(), 1, |_| {});
