@@ -17,10 +17,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stun::Credentials;
-use stun::wire::{Message, Method};
+use stun::wire::{Attribute, Class, Encoder, ErrorCode, Message, Method};
 use support::{Bench, PEER, inbound};
 use turn::client::{self, CommandError, Event};
-use turn::{Batch, Client, Path};
+use turn::{Arrival, Batch, Client, Path, Writer};
 use world::{World, client, is_allocated, reversed};
 
 /// Nobody could ask for a while, and the server still has the allocation when it hears of us again: RFC 8656 §7.4 has us go
@@ -174,4 +174,78 @@ fn a_peer_for_which_a_server_has_no_room_is_asked_for_again() {
     world.run(Duration::from_secs(900));
     assert!(world.send("8.8.8.8:1", b"x").is_ok());
     assert!(world.client.stats().requests < 30, "{:?}", world.client.stats());
+}
+
+/// A NAT that forgets us shows us at another address, which only the server sees: the ticket is for that, too, and no allocations
+/// are left behind until there may be no more of them.
+#[test]
+fn an_allocation_goes_along_with_the_address_that_a_nat_gives() {
+    for (mobility, moved, lost) in [(true, 6, 0), (false, 0, 6)] {
+        let mut config = client::Config::new(crypto::default_provider());
+        config.mobility = mobility;
+        let credentials = Credentials::new("alice", "wonderland").unwrap();
+        let mut world = World::new(Client::new(config, credentials, client("x").path(), [3; 32]), 0);
+        world.outside = Some("203.0.113.1:1000".parse().unwrap());
+        world.client.allocate(world.bench.now);
+        world.client.bind_channel(world.bench.now, PEER.parse().unwrap()).unwrap();
+        world.run(Duration::from_secs(31));
+        let before = world.client.relayed().next().unwrap();
+        for port in 1001..1007 {
+            world.outside = Some(SocketAddr::new([203, 0, 113, 1].into(), port));
+            world.client.probe(world.bench.now);
+            world.run(Duration::from_secs(31));
+            world.data.clear();
+            world.peer_sends(PEER, b"y");
+            assert_eq!(world.data.len(), 1, "{mobility} {port}");
+            assert_eq!(world.send(PEER, b"x"), Ok(5), "{mobility} {port}");
+        }
+        assert_eq!(world.client.relayed().next() == Some(before), mobility);
+        let seen = (world.seen(|event| *event == Event::Moved), world.seen(|event| *event == Event::Lost));
+        assert_eq!(seen, (moved, lost), "{:?}", world.events);
+        assert_eq!(world.bench.server.stats().allocations, 1 + lost);
+    }
+}
+
+/// THREATS T12: nor is a server asked for ever that lets an allocation go along, and then knows nothing of it.
+#[test]
+fn a_server_that_lets_go_along_and_forgets_is_given_up() {
+    let mut config = client::Config::new(crypto::default_provider());
+    config.mobility = true;
+    let credentials = Credentials::new("alice", "wonderland").unwrap();
+    let mut client = Client::new(config, credentials, client("x").path(), [3; 32]);
+    let now = testkit::epoch();
+    client.permit(now, [8, 8, 8, 8].into()).unwrap();
+    client.allocate(now);
+    let granted = [
+        Attribute::XorRelayedAddress("9.9.9.9:50000".parse().unwrap()),
+        Attribute::Lifetime(600),
+        Attribute::XorMappedAddress("203.0.113.1:1".parse().unwrap()),
+        Attribute::MobilityTicket(&[7; 8]),
+    ];
+    let mismatch = [Attribute::ErrorCode(ErrorCode { code: 437, reason: "" })];
+    let mut asked = 0;
+    loop {
+        let mut memory = [0; 1500];
+        let mut batch = Batch::new(&mut memory, 1, 1500);
+        if client.poll_transmit(now, &mut batch).is_none() {
+            break;
+        }
+        asked += 1;
+        assert!(asked < 50, "for ever");
+        let bytes = batch.bytes().to_vec();
+        let request = Message::decode(&bytes).unwrap();
+        let is_good = request.method() != Method::CREATE_PERMISSION;
+        let class = if is_good { Class::Success } else { Class::Error };
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        let mut message = Encoder::new(&mut out, class, request.method(), request.transaction()).unwrap();
+        for attribute in if is_good { &granted[..] } else { &mismatch } {
+            message.attribute(*attribute).unwrap();
+        }
+        message.finish_without_fingerprint(None).unwrap();
+        let arrival = Arrival { path: client.path(), ecn: None, at: now };
+        let _ = client.handle_datagram(arrival, out.written_mut(0)).unwrap();
+    }
+    let events: Vec<Event> = std::iter::from_fn(|| client.poll_event()).collect();
+    assert!(matches!(events.last(), Some(Event::Failed(_))), "{events:?}");
 }

@@ -60,8 +60,7 @@ impl Client {
         let failure = if self.was_forged { Failure::Forged } else { Failure::TimedOut };
         match purpose {
             Purpose::Allocate => self.fail(failure),
-            Purpose::Refresh => self.lose(now),
-            Purpose::Move => self.stay_behind(now),
+            Purpose::Refresh | Purpose::Move => self.lose(now),
             Purpose::Release if self.state == State::Allocating => self.fail(failure),
             Purpose::Release => self.finish_release(),
             Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(now, purpose, None),
@@ -129,6 +128,7 @@ impl Client {
             }
             Purpose::Refresh | Purpose::Connect(_) => {}
             Purpose::Move => {
+                self.allocated = now;
                 self.event = Some(Event::Moved);
                 self.ask_for_wanted(now);
             }
@@ -210,8 +210,13 @@ impl Client {
                 let other = message.attributes().find_map(other).filter(|_| code == 300);
                 self.fail(other.map_or(Failure::Rejected(code), Failure::Redirected));
             }
-            Purpose::Refresh => self.lose(now),
-            Purpose::Move => self.stay_behind(now),
+            // RFC 8656 §5: the server knows of no allocation where it sees us.
+            Purpose::Refresh | Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_)
+                if code == MISMATCH =>
+            {
+                self.reclaim(now);
+            }
+            Purpose::Refresh | Purpose::Move => self.lose(now),
             Purpose::Release => self.have_given_back(now),
             // RFC 8656 §5: the server knows of no allocation.
             Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) if code == MISMATCH => {
@@ -277,21 +282,33 @@ impl Client {
         }
     }
 
-    /// The server does not let the allocation go along: another one, from here.
-    fn stay_behind(&mut self, now: Instant) {
-        self.losses = 0;
-        self.lose(now);
+    /// A NAT may show us at another address, to which the allocation goes along (RFC 8016); otherwise it is gone.
+    fn reclaim(&mut self, now: Instant) {
+        if self.ticket.is_none() {
+            return self.lose(now);
+        }
+        if self.state != State::Allocated || self.is_too_often_lost(now) {
+            return;
+        }
+        self.pending.clear();
+        self.ask(now, Purpose::Move);
+    }
+
+    /// Counts a loss; whether it was one too many in a row, which is the end.
+    fn is_too_often_lost(&mut self, now: Instant) -> bool {
+        let is_young = now - self.allocated < SHORT_LIFE;
+        self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
+        let is_one_too_many = self.losses > MAX_LOSSES;
+        if is_one_too_many {
+            self.fail(Failure::Rejected(MISMATCH));
+        }
+        is_one_too_many
     }
 
     /// The allocation is gone: another one, with all that belonged to it.
     pub(super) fn lose(&mut self, now: Instant) {
-        if self.state != State::Allocated {
+        if self.state != State::Allocated || self.is_too_often_lost(now) {
             return;
-        }
-        let is_young = now - self.allocated < SHORT_LIFE;
-        self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
-        if self.losses > MAX_LOSSES {
-            return self.fail(Failure::Rejected(MISMATCH));
         }
         self.state = State::Allocating;
         self.allocation = None;

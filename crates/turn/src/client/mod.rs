@@ -196,13 +196,11 @@ impl Client {
         self.path = path;
         // What was asked from there is answered to there.
         self.pending.clear();
+        self.losses = 0;
         match self.state {
             // All else waits: there is no allocation at the new address before this is answered.
             State::Allocated if self.ticket.is_some() => self.ask(now, Purpose::Move),
-            State::Allocated => {
-                self.losses = 0;
-                self.lose(now);
-            }
+            State::Allocated => self.lose(now),
             State::Allocating => self.ask(now, Purpose::Allocate),
             State::Idle | State::Releasing | State::Closed => {}
         }

@@ -34,13 +34,24 @@ pub(crate) struct World {
     pub(crate) data: Vec<(SocketAddr, Vec<u8>)>,
     /// What left a relay for a peer.
     pub(crate) relayed: Vec<(Path, Vec<u8>)>,
+    /// Where a NAT shows the client, if there is one.
+    pub(crate) outside: Option<SocketAddr>,
 }
 
 impl World {
     pub(crate) fn new(client: Client, loss: u32) -> Self {
         let bench = Bench::new(config());
         let rng = Rng::new([9; 32]);
-        Self { bench, client, rng, loss, events: Vec::new(), data: Vec::new(), relayed: Vec::new() }
+        Self {
+            bench,
+            client,
+            rng,
+            loss,
+            events: Vec::new(),
+            data: Vec::new(),
+            relayed: Vec::new(),
+            outside: None,
+        }
     }
 
     pub(crate) fn settle(&mut self) {
@@ -61,6 +72,7 @@ impl World {
         if self.rng.below(100) < self.loss {
             return;
         }
+        let path = Path { remote: self.outside.unwrap_or(path.remote), ..path };
         if let Ok(Some(relayed)) = self.bench.receive(path, bytes) {
             self.relayed.push((relayed.path, relayed.bytes));
         }
@@ -73,6 +85,12 @@ impl World {
         if self.rng.below(100) < self.loss {
             return;
         }
+        // What goes to where the NAT no longer has it is lost.
+        if self.outside.is_some_and(|outside| outside != path.remote) {
+            return;
+        }
+        let inside = self.outside.map_or(path.remote, |_| self.client.path().local);
+        let path = Path { remote: inside, ..path };
         let arrival = Arrival { path: reversed(path), ecn: None, at: self.bench.now };
         if let Ok(Received::Data { peer, payload }) = self.client.handle_datagram(arrival, &mut bytes) {
             self.data.push((peer, payload.to_vec()));
