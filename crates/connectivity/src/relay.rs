@@ -156,10 +156,23 @@ impl Relays {
     /// One more server, asked once gathering has begun.
     pub(crate) fn add_server(&mut self, server: TurnServer) {
         let is_known = self.servers.iter().any(|known| known.address == server.address);
-        // More than there may be clients would never be asked.
-        if !is_known && self.servers.len() < self.max_clients {
-            self.servers.push(server);
+        if is_known {
+            return;
         }
+        // More than there may be clients would never be asked.
+        if self.servers.len() >= self.max_clients {
+            let Some(place) = self.servers.iter().position(|known| self.has_failed(known.address)) else {
+                return;
+            };
+            self.servers.remove(place);
+        }
+        self.servers.push(server);
+    }
+
+    /// Whether a server was asked, and gives nothing to anybody.
+    fn has_failed(&self, server: SocketAddr) -> bool {
+        let mut its = self.relays.iter().filter(|relay| relay.client.path().remote == server).peekable();
+        its.peek().is_some() && its.all(|relay| relay.failure.is_some())
     }
 
     /// The credentials for a server are these from now on: for what it has granted, and for what it will be asked.

@@ -255,6 +255,30 @@ fn relays_of_sockets_that_are_gone_make_room_for_others() {
     }
 }
 
+/// The addresses of a service change, of which those come to be known one after another that there are now.
+#[test]
+fn servers_that_failed_make_room_for_others() {
+    let (mut side, mut now) = (with_servers(3), epoch());
+    let add = |side: &mut Connectivity, now, last: u8| {
+        let address: SocketAddr = ([203, 0, 113, last], 3478).into();
+        let credentials = stun::Credentials::new("alice", "wonderland").unwrap();
+        side.add_turn_server(now, TurnServer::new(address, credentials));
+        side.report().relays.iter().any(|relay| relay.server == address && relay.is_pending)
+    };
+    assert!(!add(&mut side, now, 9), "those that are asked are in use");
+    for last in 10..20 {
+        // Nobody answers.
+        for _ in 0..60 {
+            now += Duration::from_secs(1);
+            let mut memory = [0; 1500];
+            while side.poll_transmit(now, &mut Batch::new(&mut memory, 1, 1500)).is_some() {}
+            side.handle_timeout(now);
+        }
+        assert!(side.report().relays.iter().all(|relay| relay.failure.is_some()), "{}", side.report());
+        assert!(add(&mut side, now, last), "{last}: {}", side.report());
+    }
+}
+
 #[test]
 fn what_is_closed_is_given_back() {
     let (mut world, a, b) = world(Nat::symmetric(), Nat::symmetric(), 1, |_| {});
