@@ -20,7 +20,7 @@ use stun::Credentials;
 use stun::wire::{Attribute, Class, Encoder, ErrorCode, Message, Method};
 use support::{Bench, PEER, inbound};
 use turn::client::{self, CommandError, Event};
-use turn::{Arrival, Batch, Client, Path, Writer};
+use turn::{Arrival, Batch, Carrier, Client, Path, Writer};
 use world::{World, client, is_allocated, reversed};
 
 /// Nobody could ask for a while, and the server still has the allocation when it hears of us again: RFC 8656 §7.4 has us go
@@ -248,4 +248,48 @@ fn a_server_that_lets_go_along_and_forgets_is_given_up() {
     }
     let events: Vec<Event> = std::iter::from_fn(|| client.poll_event()).collect();
     assert!(matches!(events.last(), Some(Event::Failed(_))), "{events:?}");
+}
+
+/// Who waits for a connection to a peer hears that there will be none, though it be for the credentials.
+#[test]
+fn what_is_connected_to_in_vain_is_told_where_credentials_are_refused() {
+    let mut config = client::Config::new(crypto::default_provider());
+    config.tcp = true;
+    let credentials = Credentials::new("alice", "wonderland").unwrap();
+    let path = Path { carrier: Carrier::Stream, ..client("x").path() };
+    let mut client = Client::new(config, credentials, path, [3; 32]);
+    let (now, peers) = (testkit::epoch(), ["8.8.8.8:1", "8.8.8.8:2"].map(|peer| peer.parse().unwrap()));
+    client.allocate(now);
+    let granted = [
+        Attribute::XorRelayedAddress("9.9.9.9:50000".parse().unwrap()),
+        Attribute::Lifetime(600),
+        Attribute::XorMappedAddress("203.0.113.1:1".parse().unwrap()),
+    ];
+    let refused = ["one", "other"].map(|nonce| {
+        let error = Attribute::ErrorCode(ErrorCode { code: 401, reason: "" });
+        [error, Attribute::Realm("r"), Attribute::Nonce(nonce)]
+    });
+    let mut answers = [(Class::Success, granted)].into_iter().chain(refused.map(|all| (Class::Error, all)));
+    let mut memory = [0; 1500];
+    for (class, attributes) in answers.by_ref() {
+        let mut batch = Batch::new(&mut memory, 1, 1500);
+        client.poll_transmit(now, &mut batch).unwrap();
+        let bytes = batch.bytes().to_vec();
+        let request = Message::decode(&bytes).unwrap();
+        let mut memory = [0; 1500];
+        let mut out = Writer::new(&mut memory);
+        let mut message = Encoder::new(&mut out, class, request.method(), request.transaction()).unwrap();
+        attributes.iter().for_each(|attribute| message.attribute(*attribute).unwrap());
+        message.finish_without_fingerprint(None).unwrap();
+        let _ = client.handle_datagram(Arrival { path, ecn: None, at: now }, out.written_mut(0)).unwrap();
+        if class == Class::Success {
+            client.connect(now, peers[0]).unwrap();
+        } else if client.stats().requests == 2 {
+            client.connect(now, peers[1]).unwrap();
+        }
+    }
+    let mut events: Vec<Event> = std::iter::from_fn(|| client.poll_event()).collect();
+    events.retain(|event| matches!(event, Event::NotConnected(..)));
+    events.sort_by_key(|event| format!("{event:?}"));
+    assert_eq!(events, peers.map(|peer| Event::NotConnected(peer, Some(401))));
 }

@@ -160,7 +160,7 @@ impl Client {
                 if self.former.is_some() {
                     self.go_back_to_former(now, pending.purpose);
                 } else {
-                    self.be_refused();
+                    self.be_refused(now, pending.purpose);
                 }
             }
             Err(error) => {
@@ -174,9 +174,14 @@ impl Client {
     }
 
     /// The credentials have ended: what was granted under them lasts as long as it lasts.
-    fn be_refused(&mut self) {
+    fn be_refused(&mut self, now: Instant, refused: Purpose) {
         self.is_refused = true;
-        self.pending.clear();
+        let unanswered = std::mem::take(&mut self.pending);
+        let purposes = unanswered.iter().map(|pending| pending.purpose).chain([refused]);
+        // Peers are asked for again under other credentials; who waits for a connection does not wait for those.
+        for purpose in purposes.filter(|purpose| matches!(purpose, Purpose::Connect(_))) {
+            self.refuse(now, purpose, Some(UNAUTHENTICATED));
+        }
         self.event = Some(Event::CredentialsRefused);
     }
 
@@ -342,6 +347,8 @@ const fn method_of(purpose: Purpose) -> Method {
     }
 }
 
+/// RFC 8489 §14.8.
+const UNAUTHENTICATED: u16 = 401;
 /// RFC 8656 §19.
 const MISMATCH: u16 = 437;
 /// RFC 8016 §6.
