@@ -156,10 +156,23 @@ impl Relays {
     /// One more server, asked once gathering has begun.
     pub(crate) fn add_server(&mut self, server: TurnServer) {
         let is_known = self.servers.iter().any(|known| known.address == server.address);
-        // More than there may be clients would never be asked.
-        if !is_known && self.servers.len() < self.max_clients {
-            self.servers.push(server);
+        if is_known {
+            return;
         }
+        // More than there may be clients would never be asked.
+        if self.servers.len() >= self.max_clients {
+            let Some(place) = self.servers.iter().position(|known| self.has_failed(known.address)) else {
+                return;
+            };
+            self.servers.remove(place);
+        }
+        self.servers.push(server);
+    }
+
+    /// Whether a server was asked, and gives nothing to anybody.
+    fn has_failed(&self, server: SocketAddr) -> bool {
+        let mut its = self.relays.iter().filter(|relay| relay.client.path().remote == server).peekable();
+        its.peek().is_some() && its.all(|relay| relay.failure.is_some())
     }
 
     /// The credentials for a server are these from now on: for what it has granted, and for what it will be asked.
@@ -208,9 +221,24 @@ impl Relays {
     fn ask_on(&mut self, now: Instant, path: Path, credentials: Credentials) {
         self.relays.retain(|relay| relay.client.path() != path || relay.failure.is_none());
         let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
-        if !is_known && self.relays.len() < self.max_clients {
+        if !is_known && self.has_room() {
             self.begin(now, path, credentials, 0);
         }
+    }
+
+    /// Whether there may be one more. What has failed and is not asked again, as its socket or its connection is gone, is kept
+    /// for reports until then.
+    fn has_room(&mut self) -> bool {
+        if self.relays.len() >= self.max_clients {
+            let is_asked = |path: Path| self.paths().any(|(known, _)| known == path);
+            let is_over =
+                |relay: &Relay| relay.failure.is_some() && relay.addresses.iter().all(Option::is_none);
+            let of_no_use = |relay: &Relay| is_over(relay) && !is_asked(relay.client.path());
+            if let Some(place) = self.relays.iter().position(of_no_use) {
+                self.relays.remove(place);
+            }
+        }
+        self.relays.len() < self.max_clients
     }
 
     /// Gives everything back, within [`release_wait`](turn::client::Config::release_wait).
@@ -417,15 +445,14 @@ impl Relays {
         let Failure::Redirected(remote) = failure else { return };
         let path = Path { remote, ..from };
         let is_known = self.relays.iter().any(|relay| relay.client.path() == path);
-        let has_room = self.relays.len() < self.max_clients;
         // Over a connection nobody else can be asked, nor without DTLS who was asked with it (RFC 8489 §10).
         let is_connection = self.streams.iter().any(|(known, _)| *known == from);
         if redirections <= MAX_REDIRECTIONS
             && from.carrier == Carrier::Udp
             && !is_connection
             && !is_known
-            && has_room
             && remote.is_ipv4() == from.remote.is_ipv4()
+            && self.has_room()
         {
             self.begin(now, path, credentials, redirections);
         }

@@ -228,6 +228,57 @@ fn relays_have_their_limit_and_the_report_says_how_many_there_would_be_besides()
     }
 }
 
+/// Networks come and go for days, and connections to servers: what came by those that are gone is in nobody's way.
+#[test]
+fn relays_of_sockets_that_are_gone_make_room_for_others() {
+    let mut side = with_servers(1);
+    let (now, credentials) = (epoch(), stun::Credentials::new("alice", "wonderland").unwrap());
+    allocate(&mut side, |_| "198.51.100.1:50000".parse().unwrap());
+    side.remove_relay_socket(now, SOCKET.parse().unwrap());
+    for port in 6000..6020 {
+        let socket = SocketAddr::new([203, 0, 113, 1].into(), port);
+        side.add_relay_socket(now, socket);
+        allocate(&mut side, |_| SocketAddr::new([198, 51, 100, 1].into(), port));
+        let is_there = |side: &Connectivity| {
+            side.local_candidates().any(|local| local.kind == Kind::Relayed && local.address.port() == port)
+        };
+        assert!(is_there(&side), "{port}: {}", side.report());
+        side.remove_relay_socket(now, socket);
+        assert!(!is_there(&side));
+        let path = Path { carrier: Carrier::Stream, local: socket, remote: SERVER.parse().unwrap() };
+        side.add_relay_stream(now, path, credentials.clone());
+        allocate(&mut side, |_| SocketAddr::new([198, 51, 100, 1].into(), port));
+        assert!(is_there(&side), "{port}: {}", side.report());
+        side.remove_relay_stream(now, path);
+        assert!(!is_there(&side));
+        assert!(side.report().relays.len() <= 3 && side.report().unasked_relays == 0);
+    }
+}
+
+/// The addresses of a service change, of which those come to be known one after another that there are now.
+#[test]
+fn servers_that_failed_make_room_for_others() {
+    let (mut side, mut now) = (with_servers(3), epoch());
+    let add = |side: &mut Connectivity, now, last: u8| {
+        let address: SocketAddr = ([203, 0, 113, last], 3478).into();
+        let credentials = stun::Credentials::new("alice", "wonderland").unwrap();
+        side.add_turn_server(now, TurnServer::new(address, credentials));
+        side.report().relays.iter().any(|relay| relay.server == address && relay.is_pending)
+    };
+    assert!(!add(&mut side, now, 9), "those that are asked are in use");
+    for last in 10..20 {
+        // Nobody answers.
+        for _ in 0..60 {
+            now += Duration::from_secs(1);
+            let mut memory = [0; 1500];
+            while side.poll_transmit(now, &mut Batch::new(&mut memory, 1, 1500)).is_some() {}
+            side.handle_timeout(now);
+        }
+        assert!(side.report().relays.iter().all(|relay| relay.failure.is_some()), "{}", side.report());
+        assert!(add(&mut side, now, last), "{last}: {}", side.report());
+    }
+}
+
 #[test]
 fn what_is_closed_is_given_back() {
     let (mut world, a, b) = world(Nat::symmetric(), Nat::symmetric(), 1, |_| {});

@@ -116,18 +116,15 @@ impl Querier {
     /// Why it was ignored; but for the count in [`stats`](Self::stats), the state is unchanged.
     pub fn handle_datagram(&mut self, arrival: Arrival, datagram: &[u8]) -> Result<(), Discard> {
         let now = self.advance(arrival.at);
-        let message = self.examine(&arrival, datagram).inspect_err(|_| {
+        let message = self.examine(now, &arrival, datagram).inspect_err(|_| {
             self.stats.discarded = self.stats.discarded.wrapping_add(1);
         })?;
         self.stats.received = self.stats.received.wrapping_add(1);
         let Ok((_, link)) = self.links.find(arrival.path) else { return Err(Discard::UnknownLink) };
-        for record in message.records() {
-            let Some((address, ttl)) = answer(&record, link).ok().flatten() else { continue };
-            let ttl = ttl.min(self.config.max_ttl);
-            for entry in self.entries.iter_mut().filter(|entry| entry.wants(&record)) {
-                entry.state = State::Known { address, until: now + ttl };
-                entry.has_news = true;
-            }
+        for entry in &mut self.entries {
+            let Ok(state) = entry.told(now, &message, link, self.config.max_ttl) else { continue };
+            entry.has_news |= matches!(entry.state, State::Asking(_));
+            entry.state = state;
         }
         self.schedule();
         Ok(())
@@ -208,7 +205,12 @@ impl Querier {
         self.stats
     }
 
-    fn examine<'a>(&self, arrival: &Arrival, datagram: &'a [u8]) -> Result<Message<'a>, Discard> {
+    fn examine<'a>(
+        &self,
+        now: Instant,
+        arrival: &Arrival,
+        datagram: &'a [u8],
+    ) -> Result<Message<'a>, Discard> {
         if datagram.len() > self.config.max_datagram {
             return Err(Discard::TooLong);
         }
@@ -225,11 +227,10 @@ impl Querier {
             return Err(Discard::NotPlain);
         }
         let mut verdict = Discard::NotAsked;
-        for record in message.records().filter(|record| self.entries.iter().any(|entry| entry.wants(record)))
-        {
-            match answer(&record, link) {
-                Ok(Some(_)) => return Ok(message),
-                Ok(None) => {}
+        for entry in &self.entries {
+            match entry.told(now, &message, link, self.config.max_ttl) {
+                Ok(_) => return Ok(message),
+                Err(Discard::NotAsked) => {}
                 Err(discard) => verdict = discard,
             }
         }
@@ -278,17 +279,53 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether `record` is of a name that is being asked for.
-    fn wants(&self, record: &Record<'_>) -> bool {
-        matches!(self.state, State::Asking(asking) if asking.sent > 0 || asking.link > 0)
-            && record.name == self.name.as_name()
+    /// What becomes of it by a message: what was asked for is known, and what is known goes with a goodbye or is replaced
+    /// (RFC 6762 §10.1, §10.2).
+    fn told(
+        &self,
+        now: Instant,
+        message: &Message<'_>,
+        link: &Link,
+        max_ttl: Duration,
+    ) -> Result<State, Discard> {
+        let its = || message.records().filter(|record| record.name == self.name.as_name());
+        let known =
+            |address, ttl: Duration| State::Known { address, since: now, until: now + ttl.min(max_ttl) };
+        let mut verdict = Discard::NotAsked;
+        match self.state {
+            State::Asking(asking) if asking.sent > 0 || asking.link > 0 => {
+                for record in its() {
+                    match answer(&record, link) {
+                        Ok(Some((address, ttl))) if !ttl.is_zero() => return Ok(known(address, ttl)),
+                        Ok(_) => {}
+                        Err(discard) => verdict = discard,
+                    }
+                }
+            }
+            State::Known { address, since, until } => {
+                let told = || its().filter_map(|record| Some((record.flush, answer(&record, link).ok()??)));
+                if let Some((_, (_, ttl))) = told().find(|(_, (told, _))| *told == address) {
+                    let is_goodbye = ttl.is_zero();
+                    let state = State::Known { address, since, until: until.min(now + SECOND) };
+                    return if is_goodbye { Ok(state) } else { Err(verdict) };
+                }
+                // Of a host with several addresses all are told within a second.
+                let is_other = |(flush, (told, ttl)): &(bool, (IpAddr, Duration))| {
+                    *flush && !ttl.is_zero() && told.is_ipv4() == address.is_ipv4()
+                };
+                let other = told().find(is_other).filter(|_| since + SECOND <= now);
+                return other.map(|(_, (told, ttl))| known(told, ttl)).ok_or(verdict);
+            }
+            State::Asking(_) | State::Idle => {}
+        }
+        Err(verdict)
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     Asking(Asking),
-    Known { address: IpAddr, until: Instant },
+    Known { address: IpAddr, since: Instant, until: Instant },
     Idle,
 }
 
@@ -302,9 +339,9 @@ struct Asking {
     link: usize,
 }
 
-/// The address that a record tells and for how long, if it tells one.
+/// The address that a record tells and for how long, if it tells one; for no time at all with a goodbye.
 fn answer(record: &Record<'_>, link: &Link) -> Result<Option<(IpAddr, Duration)>, Discard> {
-    if record.section == Section::Authority || record.class != Class::IN || record.ttl == 0 {
+    if record.section == Section::Authority || record.class != Class::IN {
         return Ok(None);
     }
     let address = match record.data {
@@ -344,3 +381,6 @@ fn write_query(out: &mut Writer<'_>, name: &LocalName, unicast: bool) -> Result<
 fn interval(config: &Config) -> Duration {
     config.interval.max(Duration::from_secs(1))
 }
+
+/// RFC 6762 §10.1, §10.2.
+const SECOND: Duration = Duration::from_secs(1);

@@ -86,8 +86,14 @@ impl Responder {
         if !self.links.iter().any(|link| link.has(address)) {
             return Err(CommandError::NotOnALink);
         }
-        if self.names.len() >= self.config.max_names {
+        let leaving = self.names.iter().filter(|name| name.is_leaving).count();
+        if self.names.len().saturating_sub(leaving) >= self.config.max_names {
             return Err(CommandError::TooManyNames);
+        }
+        // No more goodbyes wait than twice as many.
+        if leaving > self.config.max_names {
+            let first = self.names.iter().position(|name| name.is_leaving);
+            first.into_iter().for_each(|place| drop(self.names.remove(place)));
         }
         let name = LocalName::random(&mut self.rng);
         let announcements = self.config.announcements;

@@ -277,3 +277,38 @@ fn the_first_query_asks_for_unicast_if_the_program_wants_it() {
         assert!(message.questions().all(|question| question.unicast == unicast), "after {seconds} s");
     }
 }
+
+/// RFC 6762 §10.1, §10.2: who leaves says so, and whose address is another one says that the former is not his any more.
+#[test]
+fn what_is_known_goes_with_a_goodbye_and_changes_with_a_new_address() {
+    let at = |millis| epoch() + Duration::from_millis(millis);
+    let told = |querier: &mut Querier, millis, record: Record<'_>| {
+        let bytes = encode(Header::RESPONSE, &[], &[record]);
+        querier.handle_datagram(arrival(at(millis), NEIGHBOUR), &bytes)
+    };
+    let known = || {
+        let mut querier = asking();
+        told(&mut querier, 10, record(&NAME, ip("192.0.2.7"))).unwrap();
+        assert!(matches!(querier.poll_event(), Some(Event::Resolved(..))));
+        querier
+    };
+    // Goodbye: a second later it is not known any more.
+    let mut querier = known();
+    told(&mut querier, 5000, Record { ttl: 0, ..record(&NAME, ip("192.0.2.7")) }).unwrap();
+    assert_eq!((querier.poll_event(), querier.poll_timeout()), (None, None));
+    querier.resolve(at(6001), name()).unwrap();
+    assert_eq!((querier.poll_event(), queries(&mut querier, at(6001)).len()), (None, 1));
+    // Of an address that it does not have nobody takes leave.
+    let mut querier = known();
+    let other = told(&mut querier, 5000, Record { ttl: 0, ..record(&NAME, ip("192.0.2.9")) });
+    assert_eq!(other, Err(Discard::NotAsked));
+    querier.resolve(at(6001), name()).unwrap();
+    assert!(matches!(querier.poll_event(), Some(Event::Resolved(..))));
+    // Another address, alone or beside the former one.
+    for (flush, expected) in [(true, "192.0.2.8"), (false, "192.0.2.7")] {
+        let mut querier = known();
+        let _ = told(&mut querier, 5000, Record { flush, ..record(&NAME, ip("192.0.2.8")) });
+        let query = querier.resolve(at(6001), name()).unwrap();
+        assert_eq!(querier.poll_event(), Some(Event::Resolved(query, ip(expected))));
+    }
+}

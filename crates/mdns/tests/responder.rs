@@ -214,6 +214,24 @@ fn as_many_names_as_the_limit_are_made_and_not_one_more() {
     assert!(responder.announce(epoch(), ip("192.0.2.1")).is_ok());
 }
 
+/// Sessions that end all at once are not in the way of those that begin, though their goodbyes wait for a second.
+#[test]
+fn names_that_leave_make_room_for_others_at_once() {
+    let mut config = Config::default();
+    config.max_names = 2;
+    let mut responder = responder(config);
+    for round in 0..10 {
+        let names = [(); 2].map(|()| responder.announce(at(round), ip("192.0.2.1")).unwrap());
+        assert_eq!(responder.announce(at(round), ip("192.0.2.1")), Err(CommandError::TooManyNames));
+        answers(&mut responder, at(round));
+        names.iter().for_each(|name| responder.withdraw(at(round), name));
+    }
+    // Of goodbyes no more are kept than twice as many.
+    let goodbyes = answers(&mut responder, at(2000));
+    assert_eq!(goodbyes.iter().filter(|(_, bytes)| told(bytes)[0].2 == 0).count(), 4);
+    assert!(responder.is_idle());
+}
+
 #[test]
 fn what_is_withdrawn_is_revoked_where_it_was_told_and_answered_for_no_more() {
     let mut responder = responder(Config::default());

@@ -54,7 +54,7 @@ pub struct Config {
     /// Bytes of a message over TCP; a longer one ends its connection, and as much of an incomplete one is
     /// kept. Default: 64 KiB.
     pub max_frame: usize,
-    /// Bytes that wait for a client that reads slowly; a message beyond is dropped. Default: 64 KiB.
+    /// Bytes that wait for a client that reads slowly; a message beyond is dropped. Answers have 16 KiB besides. Default: 64 KiB.
     pub max_unsent: usize,
     /// Bytes that wait each way between a peer and a client that are joined, where one reads more slowly than the other
     /// sends (`turn.tcp_relays`): no more is read of it until they are gone. Default: 32 KiB.

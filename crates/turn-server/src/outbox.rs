@@ -101,8 +101,9 @@ impl Sockets {
     /// Sends what was written to a batch, under DTLS what is one datagram.
     pub(crate) fn send(&mut self, transmit: &Transmit, bytes: &[u8]) {
         if transmit.path.carrier != Carrier::Udp {
-            let len = bytes.len();
-            return self.push(transmit.path, len, |out| out.put(bytes));
+            // Nobody asks twice over TCP: what a flood of data leaves no room for is not the answer.
+            let limit = self.max_unsent.saturating_add(ROOM_FOR_ANSWERS);
+            return self.push(transmit.path, bytes.len(), limit, |out| out.put(bytes));
         }
         let Some(key) = self.dtls_listener(transmit.path.local) else {
             return self.send_plain(transmit, bytes);
@@ -160,9 +161,14 @@ impl Sockets {
     }
 
     /// Puts a message behind what waits for a connection.
-    fn push(&mut self, path: Path, len: usize, write: impl FnOnce(&mut Writer<'_>) -> Result<(), NoSpace>) {
+    fn push(
+        &mut self,
+        path: Path,
+        len: usize,
+        limit: usize,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<(), NoSpace>,
+    ) {
         let Some(key) = self.by_path.get(&path).copied() else { return };
-        let limit = self.max_unsent;
         let Some((stream, _)) = self.stream(key) else { return };
         if stream.push(len, limit, write) {
             if self.unflushed.last() != Some(&key) {
@@ -228,7 +234,8 @@ impl<'a> Outbox<'a> {
     pub(crate) fn push(&mut self, relay: &Relay<'_>, ecn: Option<Ecn>) {
         let (path, len) = (relay.path, relay.len());
         if path.carrier != Carrier::Udp {
-            return self.sockets.push(path, len, |out| relay.write(out));
+            let limit = self.sockets.max_unsent;
+            return self.sockets.push(path, len, limit, |out| relay.write(out));
         }
         let dtls = match self.run {
             Some(run) if run.path == path => run.dtls,
@@ -280,6 +287,8 @@ impl<'a> Outbox<'a> {
     }
 }
 
+/// Bytes of answers that wait for a client beside its data: a hundred of them.
+const ROOM_FOR_ANSWERS: usize = 16 * 1024;
 /// Bytes that any record adds to what is in it, header and tag; more than enough.
 const MOST_OVERHEAD: usize = 64;
 /// Datagrams of one send: what Linux takes.

@@ -8,8 +8,8 @@ use stun::wire::{AddressFamily, Attribute, Class, Message, Method};
 
 use super::data::connection_of;
 use super::event::{Discard, Event, Failure};
-use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Status};
-use super::{Allocation, Client, Pending, Purpose, State};
+use super::grant::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, POSTPONEMENT, Status};
+use super::{Allocation, Client, NO_ROOM, Pending, Purpose, State};
 
 impl Client {
     /// Takes the server's answer to a request in flight.
@@ -60,10 +60,10 @@ impl Client {
         let failure = if self.was_forged { Failure::Forged } else { Failure::TimedOut };
         match purpose {
             Purpose::Allocate => self.fail(failure),
-            Purpose::Refresh => self.lose(now),
-            Purpose::Move => self.stay_behind(now),
+            Purpose::Refresh | Purpose::Move => self.lose(now),
+            Purpose::Release if self.state == State::Allocating => self.fail(failure),
             Purpose::Release => self.finish_release(),
-            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(purpose, None),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(now, purpose, None),
         }
     }
 
@@ -120,14 +120,19 @@ impl Client {
             Purpose::Allocate => {
                 self.state = State::Allocated;
                 self.allocated = now;
+                self.is_cleared = false;
                 if let Some(Allocation { relayed, additional, mapped }) = self.allocation {
                     self.event = Some(Event::Allocated { relayed, additional, mapped });
                 }
-                self.ask_for_all(now);
+                self.ask_for_wanted(now);
             }
             Purpose::Refresh | Purpose::Connect(_) => {}
-            Purpose::Move => self.event = Some(Event::Moved),
-            Purpose::Release => self.finish_release(),
+            Purpose::Move => {
+                self.allocated = now;
+                self.event = Some(Event::Moved);
+                self.ask_for_wanted(now);
+            }
+            Purpose::Release => self.have_given_back(now),
             Purpose::Permit(peer) => {
                 let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
                 same.into_iter().for_each(|permission| permission.hold(now, PERMISSION_LIFETIME));
@@ -155,11 +160,11 @@ impl Client {
                 if self.former.is_some() {
                     self.go_back_to_former(now, pending.purpose);
                 } else {
-                    self.be_refused();
+                    self.be_refused(now, pending.purpose);
                 }
             }
             Err(error) => {
-                if pending.purpose == Purpose::Release {
+                if self.state == State::Releasing {
                     self.finish_release();
                 } else {
                     self.fail(Failure::Challenge(error));
@@ -169,9 +174,14 @@ impl Client {
     }
 
     /// The credentials have ended: what was granted under them lasts as long as it lasts.
-    fn be_refused(&mut self) {
+    fn be_refused(&mut self, now: Instant, refused: Purpose) {
         self.is_refused = true;
-        self.pending.clear();
+        let unanswered = std::mem::take(&mut self.pending);
+        let purposes = unanswered.iter().map(|pending| pending.purpose).chain([refused]);
+        // Peers are asked for again under other credentials; who waits for a connection does not wait for those.
+        for purpose in purposes.filter(|purpose| matches!(purpose, Purpose::Connect(_))) {
+            self.refuse(now, purpose, Some(UNAUTHENTICATED));
+        }
         self.event = Some(Event::CredentialsRefused);
     }
 
@@ -191,6 +201,12 @@ impl Client {
                 self.config.mobility = false;
                 self.ask(now, Purpose::Allocate);
             }
+            // RFC 8656 §7.4: something at our address is there still, which we have lost or know nothing of, and which may be
+            // ours.
+            Purpose::Allocate if code == MISMATCH && !self.is_cleared => {
+                self.is_cleared = true;
+                self.ask(now, Purpose::Release);
+            }
             Purpose::Allocate => {
                 let other = |attribute| match attribute {
                     Attribute::AlternateServer(server) => Some(server),
@@ -199,21 +215,44 @@ impl Client {
                 let other = message.attributes().find_map(other).filter(|_| code == 300);
                 self.fail(other.map_or(Failure::Rejected(code), Failure::Redirected));
             }
-            Purpose::Refresh => self.lose(now),
-            Purpose::Move => self.stay_behind(now),
-            Purpose::Release => self.finish_release(),
+            // RFC 8656 §5: the server knows of no allocation where it sees us.
+            Purpose::Refresh | Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_)
+                if code == MISMATCH =>
+            {
+                self.reclaim(now);
+            }
+            Purpose::Refresh | Purpose::Move => self.lose(now),
+            Purpose::Release => self.have_given_back(now),
             // RFC 8656 §5: the server knows of no allocation.
-            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) if code == 437 => self.lose(now),
-            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => self.refuse(purpose, Some(code)),
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) if code == MISMATCH => {
+                self.lose(now)
+            }
+            Purpose::Permit(_) | Purpose::Bind(..) | Purpose::Connect(_) => {
+                self.refuse(now, purpose, Some(code));
+            }
+        }
+    }
+
+    /// The server has nothing of ours any more: that is the end, unless it was in the way of something new.
+    fn have_given_back(&mut self, now: Instant) {
+        if self.state == State::Allocating {
+            self.ask(now, Purpose::Allocate);
+        } else {
+            self.finish_release();
         }
     }
 
     /// The peer is not reached, or not by a channel, which indications make up for.
-    fn refuse(&mut self, purpose: Purpose, code: Option<u16>) {
+    fn refuse(&mut self, now: Instant, purpose: Purpose, code: Option<u16>) {
         match purpose {
             Purpose::Permit(peer) => {
                 let same = self.permissions.iter_mut().find(|permission| permission.key == peer);
-                same.into_iter().for_each(|permission| permission.refuse(code));
+                let Some(permission) = same else { return };
+                if code == Some(NO_ROOM) {
+                    permission.postpone(now + POSTPONEMENT);
+                } else {
+                    permission.refuse(code);
+                }
             }
             Purpose::Bind(peer, number) => {
                 let same = self.channels.iter_mut().find(|channel| channel.key == (peer, number));
@@ -248,21 +287,33 @@ impl Client {
         }
     }
 
-    /// The server does not let the allocation go along: another one, from here.
-    fn stay_behind(&mut self, now: Instant) {
-        self.losses = 0;
-        self.lose(now);
+    /// A NAT may show us at another address, to which the allocation goes along (RFC 8016); otherwise it is gone.
+    fn reclaim(&mut self, now: Instant) {
+        if self.ticket.is_none() {
+            return self.lose(now);
+        }
+        if self.state != State::Allocated || self.is_too_often_lost(now) {
+            return;
+        }
+        self.pending.clear();
+        self.ask(now, Purpose::Move);
+    }
+
+    /// Counts a loss; whether it was one too many in a row, which is the end.
+    fn is_too_often_lost(&mut self, now: Instant) -> bool {
+        let is_young = now - self.allocated < SHORT_LIFE;
+        self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
+        let is_one_too_many = self.losses > MAX_LOSSES;
+        if is_one_too_many {
+            self.fail(Failure::Rejected(MISMATCH));
+        }
+        is_one_too_many
     }
 
     /// The allocation is gone: another one, with all that belonged to it.
     pub(super) fn lose(&mut self, now: Instant) {
-        if self.state != State::Allocated {
+        if self.state != State::Allocated || self.is_too_often_lost(now) {
             return;
-        }
-        let is_young = now - self.allocated < SHORT_LIFE;
-        self.losses = if is_young { self.losses.saturating_add(1) } else { 1 };
-        if self.losses > MAX_LOSSES {
-            return self.fail(Failure::Rejected(437));
         }
         self.state = State::Allocating;
         self.allocation = None;
@@ -296,6 +347,10 @@ const fn method_of(purpose: Purpose) -> Method {
     }
 }
 
+/// RFC 8489 §14.8.
+const UNAUTHENTICATED: u16 = 401;
+/// RFC 8656 §19.
+const MISMATCH: u16 = 437;
 /// RFC 8016 §6.
 const MOBILITY_FORBIDDEN: u16 = 405;
 /// A 401 and then a nonce that has just become stale, and once more for a server that restarts.

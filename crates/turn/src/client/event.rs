@@ -95,7 +95,7 @@ impl fmt::Display for Failure {
                 // RFC 8656 §19: what the codes mean there.
                 let meaning = match code {
                     403 => ": the server does not do this for us",
-                    437 => ": it forgets what it has just granted",
+                    437 => ": it forgets what it has just granted, or keeps something at our address",
                     440 => ": it relays no addresses of this family",
                     442 => ": it relays nothing of this kind",
                     486 => ": this user has as many allocations as he may have",

@@ -16,7 +16,7 @@ use proto::{Batch, Carrier, Instant, NoSpace, Path, Transmit, Writer};
 use stun::wire::{AddressFamily, Attribute, Class, Encoder, Method};
 use stun::{ChallengeError, Credentials, LongTerm, Transaction};
 
-use self::grant::{Channel, Grant, Permission, Status};
+use self::grant::{Channel, Grant, Permission, Status, idlest};
 use crate::wire::ChannelNumber;
 
 pub use self::config::Config;
@@ -51,10 +51,14 @@ pub struct Client {
     /// When the allocation was granted, and how many in a row were lost soon after that.
     allocated: Instant,
     losses: u32,
+    /// What the server still had at our address was given back once.
+    is_cleared: bool,
     /// With what the allocation goes along (RFC 8016), the server's latest.
     ticket: Option<Box<[u8]>>,
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
+    /// The channel number that was taken last: an old one is not to be taken again soon (RFC 8656 §12).
+    last_number: Option<ChannelNumber>,
     pending: Vec<Pending>,
     /// When the allocation is refreshed, and when the release is given up.
     refresh: Option<Instant>,
@@ -129,9 +133,11 @@ impl Client {
             allocation: None,
             allocated: Instant::default(),
             losses: 0,
+            is_cleared: false,
             ticket: None,
             permissions: Vec::new(),
             channels: Vec::new(),
+            last_number: None,
             pending: Vec::new(),
             refresh: None,
             ends: Instant::default(),
@@ -189,20 +195,12 @@ impl Client {
         }
         self.path = path;
         // What was asked from there is answered to there.
-        let unanswered = std::mem::take(&mut self.pending);
+        self.pending.clear();
+        self.losses = 0;
         match self.state {
-            State::Allocated if self.ticket.is_some() => {
-                self.ask(now, Purpose::Move);
-                for pending in unanswered {
-                    if !matches!(pending.purpose, Purpose::Refresh | Purpose::Move) {
-                        self.ask(now, pending.purpose);
-                    }
-                }
-            }
-            State::Allocated => {
-                self.losses = 0;
-                self.lose(now);
-            }
+            // All else waits: there is no allocation at the new address before this is answered.
+            State::Allocated if self.ticket.is_some() => self.ask(now, Purpose::Move),
+            State::Allocated => self.lose(now),
             State::Allocating => self.ask(now, Purpose::Allocate),
             State::Idle | State::Releasing | State::Closed => {}
         }
@@ -233,9 +231,14 @@ impl Client {
 
     /// What is in flight was signed otherwise, and is asked again.
     fn ask_anew(&mut self, now: Instant) {
+        let is_moving = self.is_moving();
         let unanswered = std::mem::take(&mut self.pending);
+        if is_moving {
+            return self.ask(now, Purpose::Move);
+        }
         if self.state == State::Allocated {
             self.ask(now, Purpose::Refresh);
+            self.ask_for_wanted(now);
         }
         for pending in unanswered {
             self.ask(now, pending.purpose);
@@ -259,45 +262,71 @@ impl Client {
     pub fn probe(&mut self, now: Instant) {
         let now = self.advance(now);
         let is_due = self.probed.is_none_or(|last| last + self.config.probe_interval <= now);
-        if self.state == State::Allocated && is_due && !self.is_refused {
+        if self.may_ask() && is_due {
             self.probed = Some(now);
             self.ask(now, Purpose::Refresh);
         }
     }
 
-    /// Asks that the peer may send, whatever its port, and goes on asking before the permission ends.
+    /// Asks that the peer may send, whatever its port, and goes on asking before the permission ends, or until there are too
+    /// many: then that of a peer ends with which nothing was exchanged for the longest time, if that is a minute at least.
     ///
     /// # Errors
     ///
-    /// The client is closed, [`Config::max_permissions`] peers have one, or there is no relayed address of the peer's
-    /// family.
+    /// The client is closed, [`Config::max_permissions`] peers of the last minute have one, or there is no relayed address of
+    /// the peer's family.
     pub fn permit(&mut self, now: Instant, peer: IpAddr) -> Result<(), CommandError> {
         let now = self.advance(now);
         self.check_open()?;
         if !self.may_have_family(peer) {
             return Err(CommandError::OtherFamily);
         }
-        let is_full = self.permissions.len() >= self.config.max_permissions;
-        match self.permissions.iter_mut().find(|permission| permission.key == peer) {
+        if let Some(permission) = self.permissions.iter_mut().find(|permission| permission.key == peer) {
+            permission.used = now;
             // The server was silent; a refusal stands.
-            Some(permission) if permission.status == Status::Refused(None) => {
-                permission.status = Status::Wanted;
+            if permission.status != Status::Refused(None) {
+                return Ok(());
             }
-            Some(_) => return Ok(()),
-            None if is_full => return Err(CommandError::Full),
-            None => self.permissions.push(Grant::new(peer)),
+            permission.status = Status::Wanted;
+        } else {
+            if self.permissions.len() >= self.config.max_permissions {
+                self.give_up_permission(now)?;
+            }
+            self.permissions.push(Grant::new(peer, now));
         }
-        if self.state == State::Allocated {
+        if self.may_ask() {
             self.ask(now, Purpose::Permit(peer));
         }
         Ok(())
     }
 
-    /// Asks for a channel to the peer, and a permission with it. Until it is bound data go in indications.
+    /// Makes room for another permission.
+    fn give_up_permission(&mut self, now: Instant) -> Result<(), CommandError> {
+        let used = |permission: &Permission| {
+            let channels = self.channels.iter().filter(|channel| channel.key.0.ip() == permission.key);
+            channels.map(|channel| channel.used).fold(permission.used, Instant::max)
+        };
+        let permissions = self.permissions.iter().map(|permission| (permission.key, used(permission)));
+        let peer = idlest(now, permissions).ok_or(CommandError::Full)?;
+        self.permissions.retain(|permission| permission.key != peer);
+        self.channels.retain(|channel| channel.key.0.ip() != peer);
+        let is_its = |purpose| match purpose {
+            Purpose::Permit(of) => of == peer,
+            Purpose::Bind(of, _) => of.ip() == peer,
+            Purpose::Allocate | Purpose::Refresh | Purpose::Move | Purpose::Release | Purpose::Connect(_) => {
+                false
+            }
+        };
+        self.pending.retain(|pending| !is_its(pending.purpose));
+        Ok(())
+    }
+
+    /// Asks for a channel to the peer, and a permission with it. Until it is bound data go in indications. Where there are too
+    /// many, one makes room as with [permissions](Self::permit).
     ///
     /// # Errors
     ///
-    /// The client is closed, [`Config::max_channels`] peers have one, the allocation is of connections, or there is no
+    /// The client is closed, [`Config::max_channels`] peers of the last minute have one, the allocation is of connections, or there is no
     /// relayed address of the peer's family.
     pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) -> Result<(), CommandError> {
         let now = self.advance(now);
@@ -308,18 +337,32 @@ impl Client {
         if self.channels.iter().any(|channel| channel.key.0 == peer) {
             return Ok(());
         }
-        if self.channels.len() >= self.config.max_channels {
+        let is_full = self.channels.len() >= self.config.max_channels;
+        let channels = self.channels.iter().filter(|_| is_full).map(|channel| (channel.key, channel.used));
+        let idlest = idlest(now, channels);
+        if is_full && idlest.is_none() {
             return Err(CommandError::Full);
         }
         self.permit(now, peer.ip())?;
-        let last = self.channels.last().map(|channel| channel.key.1);
-        let number =
-            last.map_or(Some(ChannelNumber::FIRST), ChannelNumber::next).ok_or(CommandError::Full)?;
-        self.channels.push(Grant::new((peer, number)));
-        if self.state == State::Allocated {
+        self.channels.retain(|channel| Some(channel.key) != idlest);
+        let number = self.next_number().ok_or(CommandError::Full)?;
+        self.last_number = Some(number);
+        self.channels.push(Grant::new((peer, number), now));
+        if self.may_ask() {
             self.ask(now, Purpose::Bind(peer, number));
         }
         Ok(())
+    }
+
+    /// The one behind the last, and behind the highest the first: as many as there are take longer than the server keeps one
+    /// from another peer.
+    fn next_number(&self) -> Option<ChannelNumber> {
+        let after = |last: Option<ChannelNumber>| {
+            Some(last.and_then(ChannelNumber::next).unwrap_or(ChannelNumber::FIRST))
+        };
+        let is_free = |number: &ChannelNumber| self.channels.iter().all(|channel| channel.key.1 != *number);
+        let numbers = std::iter::successors(after(self.last_number), |number| after(Some(*number)));
+        numbers.take(self.channels.len().saturating_add(1)).find(is_free)
     }
 
     /// Advances to `now`. Early and repeated calls are harmless.
@@ -339,6 +382,9 @@ impl Client {
             if self.ends <= now {
                 self.fail(Failure::Challenge(ChallengeError::Refused));
             }
+            return self.rearm();
+        }
+        if self.is_moving() {
             return self.rearm();
         }
         if self.refresh.take_if(|due| *due <= now).is_some() {
@@ -392,6 +438,7 @@ impl Client {
             match permission.status {
                 Status::Held { .. } => return Some(Event::Permitted(permission.key)),
                 Status::Refused(code) => return Some(Event::Refused(permission.key, code)),
+                Status::Postponed(_) => return Some(Event::Refused(permission.key, Some(NO_ROOM))),
                 Status::Wanted => {}
             }
         }
@@ -400,6 +447,7 @@ impl Client {
             match channel.status {
                 Status::Held { .. } => return Some(Event::ChannelBound(channel.key.0)),
                 Status::Refused(code) => return Some(Event::ChannelRefused(channel.key.0, code)),
+                Status::Postponed(_) => return Some(Event::ChannelRefused(channel.key.0, Some(NO_ROOM))),
                 Status::Wanted => {}
             }
         }
@@ -455,14 +503,25 @@ impl Client {
         self.rearm();
     }
 
-    /// Asks for everything that goes with an allocation.
-    fn ask_for_all(&mut self, now: Instant) {
-        let permits = self.permissions.iter().map(|permission| Purpose::Permit(permission.key));
-        let binds = self.channels.iter().map(|channel| Purpose::Bind(channel.key.0, channel.key.1));
+    /// Asks for what goes with an allocation and is not there.
+    fn ask_for_wanted(&mut self, now: Instant) {
+        let permissions = self.permissions.iter().filter(|permission| permission.status == Status::Wanted);
+        let permits = permissions.map(|permission| Purpose::Permit(permission.key));
+        let channels = self.channels.iter().filter(|channel| channel.status == Status::Wanted);
+        let binds = channels.map(|channel| Purpose::Bind(channel.key.0, channel.key.1));
         let all: Vec<Purpose> = permits.chain(binds).collect();
         for purpose in all {
             self.ask(now, purpose);
         }
+    }
+
+    /// Whether the server can be asked for what goes with an allocation.
+    fn may_ask(&self) -> bool {
+        self.state == State::Allocated && !self.is_refused && !self.is_moving()
+    }
+
+    fn is_moving(&self) -> bool {
+        self.pending.iter().any(|pending| pending.purpose == Purpose::Move)
     }
 
     fn write(&self, pending: &Pending, out: &mut Writer<'_>) -> Result<(), NoSpace> {
@@ -541,6 +600,10 @@ impl Client {
 
     fn rearm(&mut self) {
         let pending = self.pending.iter().filter_map(|pending| pending.transaction.poll_timeout());
+        if self.is_moving() {
+            self.timeout = pending.chain(self.release).min();
+            return;
+        }
         let in_flight = |purpose| self.pending.iter().any(|pending| pending.purpose == purpose);
         let permissions =
             self.permissions.iter().filter(|permission| !in_flight(Purpose::Permit(permission.key)));
@@ -560,6 +623,8 @@ impl Client {
     }
 }
 
+/// RFC 8656 §19.
+const NO_ROOM: u16 = 508;
 /// The protocol numbers of RFC 8656 and RFC 6062.
 const UDP: u8 = 17;
 const TCP: u8 = 6;

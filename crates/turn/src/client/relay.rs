@@ -6,6 +6,7 @@ use proto::{Arrival, Batch, Carrier, NoSpace, Writer};
 use stun::wire::{Attribute, Class, Encoder, Message, Method, TransactionId};
 
 use super::event::{Discard, SendError};
+use super::grant::{Channel, Permission};
 use super::{Client, State};
 use crate::wire::{ChannelData, ChannelNumber};
 
@@ -77,11 +78,14 @@ impl Client {
         if self.state != State::Allocated || self.config.tcp || !self.relayed().any(family) {
             return Err(SendError::NoAllocation.into());
         }
-        if !self.permissions.iter().any(|permission| permission.key == peer.ip() && permission.is_held(now)) {
-            return Err(SendError::NoPermission.into());
-        }
-        let mut channels = self.channels.iter().filter(|channel| channel.is_held(now));
-        let channel = channels.find(|channel| channel.key.0 == peer).map(|channel| channel.key.1);
+        let mut permissions = self.permissions.iter_mut().filter(|permission| permission.is_held(now));
+        let permission = permissions.find(|permission| permission.key == peer.ip());
+        permission.ok_or(SendError::NoPermission)?.used = now;
+        let mut channels = self.channels.iter_mut().filter(|channel| channel.is_held(now));
+        let channel = channels.find(|channel| channel.key.0 == peer).map(|channel| {
+            channel.used = now;
+            channel.key.1
+        });
         let is_padded = self.path.carrier != Carrier::Udp;
         let result = match channel {
             Some(channel) => batch.append(|out| write_channel_data(channel, is_padded, out, payload)),
@@ -117,10 +121,10 @@ impl Client {
     ) -> Result<Option<(SocketAddr, std::ops::Range<usize>)>, Discard> {
         if matches!(datagram.first(), Some(0x40..=0x4f)) {
             let data = ChannelData::decode(datagram).map_err(|_| Discard::Malformed)?;
-            let is_bound = |number: ChannelNumber| {
-                self.channels.iter().find(|channel| channel.key.1 == number && channel.is_held(now))
-            };
-            let (peer, _) = is_bound(data.channel).ok_or(Discard::NoChannel)?.key;
+            let is_its = |channel: &&mut Channel| channel.key.1 == data.channel && channel.is_held(now);
+            let channel = self.channels.iter_mut().find(is_its).ok_or(Discard::NoChannel)?;
+            channel.used = now;
+            let (peer, _) = channel.key;
             let end = ChannelData::HEADER_LEN.saturating_add(data.payload.len());
             return Ok(Some((peer, ChannelData::HEADER_LEN..end)));
         }
@@ -142,11 +146,9 @@ impl Client {
             }
         }
         let (Some(peer), Some(payload)) = (peer, payload) else { return Err(Discard::Incomplete) };
-        let is_permitted =
-            self.permissions.iter().any(|permission| permission.key == peer.ip() && permission.is_held(now));
-        if self.config.tcp || !is_permitted {
-            return Err(Discard::NoPermission);
-        }
+        let is_its = |permission: &&mut Permission| permission.key == peer.ip() && permission.is_held(now);
+        let permission = self.permissions.iter_mut().filter(|_| !self.config.tcp).find(is_its);
+        permission.ok_or(Discard::NoPermission)?.used = now;
         let start = payload.as_ptr().addr().saturating_sub(datagram.as_ptr().addr());
         Ok(Some((peer, start..start.saturating_add(payload.len()))))
     }

@@ -24,6 +24,8 @@ pub(super) struct Allocation {
     pub(super) fingerprint: bool,
     /// The server has other users since: the next request has to show anew whose it is.
     pub(super) is_stale: bool,
+    /// All its sockets were there at once, and its beginning was told.
+    pub(super) has_begun: bool,
     /// Sockets that could not be had.
     pub(super) tried: u32,
     /// What another port in place of the first must be; none in place of a kept one, nor of one with a next one kept.
@@ -90,6 +92,7 @@ impl Allocation {
             transaction,
             fingerprint: false,
             is_stale: false,
+            has_begun: false,
             tried: 0,
             parity: None,
             transport: Transport::Udp,
@@ -161,6 +164,13 @@ impl Allocation {
         }
         self.permit(now, peer.ip());
         Ok(())
+    }
+
+    /// What leads to peers of a family is over.
+    pub(super) fn forget_peers(&mut self, family: AddressFamily) {
+        let is_other = |peer: IpAddr| AddressFamily::of(peer) != family;
+        self.permissions.retain(|permission| is_other(permission.peer));
+        self.channels.retain(|channel| is_other(channel.peer.ip()));
     }
 
     /// Whom a channel leads to.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crypto::Rng;
 use proto::{Instant, Path};
 use stun::Authenticated;
+use stun::wire::AddressFamily;
 
 use super::allocation::Allocation;
 use super::event::Event;
@@ -200,6 +201,18 @@ impl Table {
         self.remove_connection(id);
         self.events.push_back(Event::Disconnect { connection: id, client: None });
         true
+    }
+
+    /// Ends those of an allocation to peers of a family.
+    pub(super) fn disconnect_family(&mut self, allocation: usize, family: AddressFamily) {
+        let its = self.allocations.get(allocation).map(|allocation| allocation.connections.clone());
+        for id in its.into_iter().flatten() {
+            let peer = self.connections.live.get(&id).map(|connection| connection.peer);
+            if peer.is_some_and(|peer| AddressFamily::of(peer.ip()) == family) {
+                // Who waits for an answer to a Connect has no such address any more.
+                self.disconnect(id);
+            }
+        }
     }
 
     /// Ends one, however far it is.

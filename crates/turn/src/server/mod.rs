@@ -159,18 +159,23 @@ impl Server {
     /// The socket of [`Event::Open`] is bound: peers may send to it, and the client gets its answer.
     pub fn relay_opened(&mut self, now: Instant, relay: SocketAddr) {
         let now = self.advance(now);
-        if let Some(reply) = self.table.opened(now, relay) {
-            self.stats.allocated = self.stats.allocated.wrapping_add(1);
-            self.push(reply);
-        }
+        let reply = self.table.opened(now, relay);
+        self.answer_allocate(reply);
     }
 
     /// The socket of [`Event::Open`] cannot be bound: another port is tried, a few times.
     pub fn relay_failed(&mut self, now: Instant, relay: SocketAddr) {
         let now = self.advance(now);
-        if let Some(reply) = self.table.failed(now, &mut self.rng, relay) {
-            self.push(reply);
+        let reply = self.table.failed(now, &mut self.rng, relay);
+        self.answer_allocate(reply);
+    }
+
+    fn answer_allocate(&mut self, reply: Option<Reply>) {
+        let Some(reply) = reply else { return };
+        if matches!(reply.content, Content::Allocated(_)) {
+            self.stats.allocated = self.stats.allocated.wrapping_add(1);
         }
+        self.push(reply);
     }
 
     /// A client's TCP or TLS connection, or its DTLS association, is gone, and its allocation with it (RFC 8656 §5),

@@ -201,7 +201,10 @@ impl Server {
             return Err(443);
         }
         if lifetime == Some(0) {
-            self.table.remove_client(path);
+            match family {
+                Some(family) => self.table.remove_family(path, family),
+                None => self.table.remove_client(path),
+            }
             return Ok(Content::Refreshed(0, None));
         }
         self.table.extend(path, now + granted);

@@ -72,6 +72,8 @@ pub(super) enum Transport {
 struct Reservation {
     token: [u8; 8],
     relay: SocketAddr,
+    /// For whom it is kept.
+    user: Box<str>,
 }
 
 impl Shared {
@@ -268,16 +270,19 @@ impl Ledger {
         }
     }
 
-    /// Keeps the port behind `relay`, which was taken with it. Both are given back where there is no room.
-    pub(super) fn reserve(&mut self, rng: &mut Rng, relay: Relay) -> Result<[u8; 8], u16> {
+    /// Keeps the port behind `relay`, which was taken with it. Both are given back where there is no room, or where as many
+    /// are kept for the user as he may have allocations: they outlive those that they were kept by.
+    pub(super) fn reserve(&mut self, rng: &mut Rng, relay: Relay, user: &str) -> Result<[u8; 8], u16> {
         let next = SocketAddr::new(relay.local.ip(), relay.local.port().saturating_add(1));
-        if self.reservations.len() >= self.limits.reservations {
+        let of_user = self.reservations.iter().filter(|reservation| *reservation.user == *user).count();
+        let is_greedy = of_user >= self.limits.per_user;
+        if is_greedy || self.reservations.len() >= self.limits.reservations {
             self.give(next);
             self.give(relay.local);
-            return Err(508);
+            return Err(if is_greedy { 486 } else { 508 });
         }
         let token = rng.array();
-        self.reservations.push(Reservation { token, relay: next });
+        self.reservations.push(Reservation { token, relay: next, user: user.into() });
         Ok(token)
     }
 

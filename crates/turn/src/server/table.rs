@@ -172,7 +172,7 @@ impl Table {
             None => ledger.take(rng, wish.family, wish.parity)?,
         };
         if wish.parity == Parity::EvenAndNext {
-            allocation.token = Some(self.reserve(ledger, now, rng, first)?);
+            allocation.token = Some(self.reserve(ledger, now, rng, first, wish.user.username())?);
         }
         allocation.parity = wish.token.is_none().then_some(wish.parity);
         let second = match wish.additional.then(|| ledger.take(rng, AddressFamily::V6, Parity::Any)) {
@@ -194,8 +194,9 @@ impl Table {
         now: Instant,
         rng: &mut Rng,
         relay: Relay,
+        user: &str,
     ) -> Result<[u8; 8], u16> {
-        let token = ledger.reserve(rng, relay)?;
+        let token = ledger.reserve(rng, relay, user)?;
         if self.reservations.len() >= self.max_reservations {
             self.reservations.retain(|(_, token)| ledger.is_reserved(*token));
         }
@@ -213,7 +214,14 @@ impl Table {
         for relay in allocation.relays.iter_mut().flatten().filter(|relay| relay.local == local) {
             relay.is_open = true;
         }
-        let allocation = self.allocations.get(key).filter(|allocation| allocation.is_open())?;
+        self.begin(now, key)
+    }
+
+    /// The beginning, and the answer to the client, when all its sockets are there.
+    fn begin(&mut self, now: Instant, key: usize) -> Option<Reply> {
+        let is_ready = |allocation: &&mut Allocation| allocation.is_open() && !allocation.has_begun;
+        let allocation = self.allocations.get_mut(key).filter(is_ready)?;
+        allocation.has_begun = true;
         self.events.push_back(Event::Began(allocation.usage()));
         Some(allocation.reply(Content::Allocated(allocation.describe(now))))
     }
@@ -222,9 +230,11 @@ impl Table {
     pub(super) fn failed(&mut self, now: Instant, rng: &mut Rng, local: SocketAddr) -> Option<Reply> {
         let key = *self.by_relay.get(&local)?;
         let allocation = self.allocations.get(key)?;
-        if allocation.relays.iter().flatten().any(|relay| relay.local == local && relay.is_open) {
-            return None;
-        }
+        let mut relays = allocation.relays.iter().flatten();
+        let failed = relays.find(|relay| relay.local == local && !relay.is_open)?;
+        let (transport, user) = (allocation.transport, Arc::clone(&allocation.user));
+        // Before somebody else has the port.
+        self.shared.set_external(failed.external, transport, false);
         // Another one first, so that it is another one.
         let family = AddressFamily::of(local.ip());
         let tried = allocation.tried.saturating_add(1);
@@ -242,32 +252,37 @@ impl Table {
         }
         let mut token = None;
         if parity == Some(Parity::EvenAndNext) {
-            token = other.and_then(|relay| self.reserve(&mut ledger, now, rng, relay).ok());
+            token = other.and_then(|relay| self.reserve(&mut ledger, now, rng, relay, user.username()).ok());
             other = other.filter(|_| token.is_some());
         }
         drop(ledger);
         self.by_relay.remove(&local);
-        let Some(other) = other else {
-            let allocation = self.allocations.get_mut(key)?;
-            // It was given back already, and may be another's.
-            for relay in &mut allocation.relays {
-                relay.take_if(|relay| relay.local == local);
-            }
-            let reply = allocation.reply(Content::Error(508));
-            self.remove(key);
-            return Some(reply);
-        };
+        let Some(other) = other else { return self.do_without(now, key, local, is_first) };
         let allocation = self.allocations.get_mut(key)?;
-        let transport = allocation.transport;
         (allocation.tried, allocation.token) = (tried, token);
         for relay in allocation.relays.iter_mut().flatten().filter(|relay| relay.local == local) {
-            self.shared.set_external(relay.external, transport, false);
             *relay = other;
         }
         self.by_relay.insert(other.local, key);
         self.shared.set_external(other.external, transport, true);
         self.events.push_back(transport.open(other.local));
         None
+    }
+
+    /// There is none in place of a relay: the end of the allocation, but not for want of a second family.
+    fn do_without(&mut self, now: Instant, key: usize, local: SocketAddr, is_first: bool) -> Option<Reply> {
+        let allocation = self.allocations.get_mut(key)?;
+        // It was given back already, and may be another's.
+        for relay in &mut allocation.relays {
+            relay.take_if(|relay| relay.local == local);
+        }
+        if !is_first {
+            allocation.refused_family = Some((AddressFamily::of(local.ip()), 508));
+            return self.begin(now, key);
+        }
+        let reply = allocation.reply(Content::Error(508));
+        self.remove(key);
+        Some(reply)
     }
 
     pub(super) fn extend(&mut self, path: Path, expires: Instant) {
@@ -281,6 +296,22 @@ impl Table {
     pub(super) fn remove_client(&mut self, path: Path) {
         if let Some(key) = self.by_client.get(&path).copied() {
             self.remove(key);
+        }
+    }
+
+    /// One family of an allocation is over, with all that belongs to it (RFC 8656 §8.1); without another one the allocation is.
+    pub(super) fn remove_family(&mut self, path: Path, family: AddressFamily) {
+        let Some((key, allocation)) = self.entry_of_client(path) else { return };
+        let is_its = |relay: &Relay| AddressFamily::of(relay.local.ip()) == family;
+        if !allocation.has_begun || allocation.relays.iter().flatten().all(is_its) {
+            return self.remove(key);
+        }
+        let transport = allocation.transport;
+        let relay = allocation.relays.iter_mut().find_map(|relay| relay.take_if(|relay| is_its(relay)));
+        allocation.forget_peers(family);
+        self.disconnect_family(key, family);
+        if let Some(relay) = relay {
+            self.close(transport, relay);
         }
     }
 
@@ -353,15 +384,19 @@ impl Table {
         }
         self.expiries.remove(&(allocation.expires, key));
         self.shared.ledger().discount(allocation.user.username(), allocation.client.remote.ip());
-        if allocation.is_open() {
+        if allocation.has_begun {
             self.events.push_back(Event::Ended(allocation.usage()));
         }
         for relay in allocation.relays.into_iter().flatten() {
-            self.by_relay.remove(&relay.local);
-            self.shared.set_external(relay.external, transport, false);
-            self.shared.ledger().give(relay.local);
-            self.events.push_back(transport.close(relay.local));
+            self.close(transport, relay);
         }
+    }
+
+    fn close(&mut self, transport: Transport, relay: Relay) {
+        self.by_relay.remove(&relay.local);
+        self.shared.set_external(relay.external, transport, false);
+        self.shared.ledger().give(relay.local);
+        self.events.push_back(transport.close(relay.local));
     }
 }
 

@@ -14,6 +14,7 @@ mod support;
 mod allocate;
 mod connections;
 mod discovery;
+mod families;
 mod hostile;
 mod mobility;
 mod permissions;

@@ -100,6 +100,29 @@ fn reservations_have_their_limit() {
     assert_eq!(bench.server.stats().free_ports, free, "nothing was kept");
 }
 
+/// Ports that are kept outlive the allocations that they were kept for: nobody has all of them.
+#[test]
+fn a_user_keeps_no_more_ports_than_he_may_have_allocations() {
+    let mut few = config();
+    few.max_allocations_per_user = 3;
+    let mut bench = Bench::new(few);
+    let pair = [Attribute::EvenPort { reserve: true }];
+    let codes = (0..64).map(|n| {
+        let mut alice = asker(n * 256, "alice");
+        let code = alice.allocate(&mut bench, &pair).code();
+        alice.call(&mut bench, Method::REFRESH, &[Attribute::Lifetime(0)]);
+        code
+    });
+    let codes: Vec<u16> = codes.collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 3, "{codes:?}");
+    assert!(codes.iter().all(|code| [0, 486].contains(code)), "{codes:?}");
+    assert_eq!(asker(64 * 256, "bob").allocate(&mut bench, &pair).code(), 0);
+    let free = bench.server.stats().free_ports;
+    bench.sleep(Duration::from_secs(30));
+    assert_eq!(bench.server.stats().free_ports, free + 4);
+    assert_eq!(asker(65 * 256, "alice").allocate(&mut bench, &pair).code(), 0);
+}
+
 #[test]
 fn answers_that_wait_have_their_limit() {
     let mut few = config();
