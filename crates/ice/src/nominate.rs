@@ -74,12 +74,13 @@ impl Agent {
         }
     }
 
-    /// Rc, and one more for each check of the peer's: it is there.
+    /// Rc, and one more for each check of the peer's: it is there. And the last ones for an outage.
     pub(crate) fn requests_allowed(&self, pair: &Pair) -> u32 {
         if pair.path.carrier == Carrier::Framed {
             return 1;
         }
-        self.config.max_requests.saturating_add(pair.heard)
+        let late = if pair.authenticated { LATE_REQUESTS } else { 0 };
+        self.config.max_requests.saturating_add(pair.heard).saturating_add(late)
     }
 
     fn expire_paths(&mut self) {
@@ -449,3 +450,6 @@ const LEAST_BETWEEN: Duration = Duration::from_secs(1);
 /// How long a better pair is waited for where the best so far goes through a relay: it carries data meanwhile, and a direct
 /// path behind a NAT may take a second request, or an address that only checks can show.
 const RELAY_PATIENCE: Duration = Duration::from_secs(2);
+/// Requests with longer waits before them, to a peer that has shown its password: as many as may go to an address that has never
+/// answered ([`Config::max_unanswered`]) beside Rc.
+const LATE_REQUESTS: u32 = 2;

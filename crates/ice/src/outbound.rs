@@ -206,9 +206,17 @@ impl Agent {
         } else if sent >= self.requests_allowed(pair) {
             self.config.rto.saturating_mul(self.config.last_wait)
         } else {
-            // Towards a peer that has shown its password it is loss, and hardly for being too many.
-            let most = if pair.authenticated { 1 } else { 16 };
-            rto.saturating_mul(1 << sent.saturating_sub(1).min(most))
+            let usual = self.config.max_requests.saturating_add(pair.heard);
+            let doubled = if !pair.authenticated {
+                sent.saturating_sub(1)
+            } else if sent < usual {
+                // Towards a peer that has shown its password it is loss, and hardly for being too many.
+                sent.saturating_sub(1).min(1)
+            } else {
+                // Or nothing gets through for a while, which the last ones outlast.
+                sent.saturating_sub(usual).saturating_add(3)
+            };
+            rto.saturating_mul(1 << doubled.min(16))
         }
     }
 }

@@ -71,6 +71,35 @@ fn an_agent_without_a_pair_waits_for_the_peers_checks() {
     assert!(a.is_connected() && b.is_connected(), "{:?}", a.agent.stats());
 }
 
+/// Each side has heard a check of the other's, and then nothing gets through for a while.
+#[test]
+fn checks_go_on_through_an_outage_that_begins_with_the_first_of_them() {
+    for outage in [1, 4, 7, 8, 9, 11, 13, 15].map(seconds) {
+        let mut a = Peer::new(Role::Controlling, [1; 32]).host(A);
+        let mut b = Peer::new(Role::Controlled, [2; 32]).host(B);
+        introduce(&mut a, &mut b, epoch());
+        signal(&a, &mut b, epoch());
+        signal(&b, &mut a, epoch());
+        let checks = [send(&mut a, epoch()).unwrap(), send(&mut b, epoch()).unwrap()];
+        for (to, (Path { carrier, local, remote }, bytes)) in [&mut b, &mut a].into_iter().zip(checks) {
+            receive(to, Path { carrier, local: remote, remote: local }, epoch(), &bytes).unwrap();
+        }
+        for step in 0..750 {
+            let now = epoch() + Duration::from_millis(step * 50);
+            if now < epoch() + outage {
+                for peer in [&mut a, &mut b] {
+                    peer.agent.handle_timeout(now);
+                    while send(peer, now).is_some() {}
+                }
+            } else {
+                deliver(&mut a, &mut b, now);
+                deliver(&mut b, &mut a, now);
+            }
+        }
+        assert!(a.is_connected() && b.is_connected(), "{outage:?}: {:?}", a.agent.stats());
+    }
+}
+
 /// RFC 8863 §4: that every check was refused is no failure before its time.
 #[test]
 fn an_agent_whose_pairs_have_all_failed_waits_for_the_peers_checks() {
