@@ -17,6 +17,10 @@ use testkit::Link;
 
 /// A packet of VP8 with a whole frame.
 fn packet(ssrc: u32, number: u16, payload_type: u8, payload: &[u8]) -> Vec<u8> {
+    named_packet(ssrc, number, payload_type, payload, None)
+}
+
+fn named_packet(ssrc: u32, number: u16, payload_type: u8, payload: &[u8], name: Option<Rid>) -> Vec<u8> {
     let mut memory = [0; 1500];
     let mut out = Writer::new(&mut memory);
     let header = Header {
@@ -26,7 +30,11 @@ fn packet(ssrc: u32, number: u16, payload_type: u8, payload: &[u8]) -> Vec<u8> {
         timestamp: RtpTimestamp(u32::from(number) * 3000),
         ssrc: Ssrc(ssrc),
     };
-    Encoder::new(&mut out, header, &[]).unwrap().finish(payload, 0).unwrap();
+    let mut encoder = Encoder::new(&mut out, header, &[]).unwrap();
+    if let Some(name) = name {
+        support::extensions().encode(&mut encoder, rtp::extension::Form::OneByte, &name).unwrap();
+    }
+    encoder.finish(payload, 0).unwrap();
     out.written().to_vec()
 }
 
@@ -388,27 +396,9 @@ fn what_comes_late_of_a_source_that_was_replaced_changes_nothing() {
 /// RFC 3550 §8.2: who gives up a source of media because another has it, too, keeps that of its retransmissions.
 #[test]
 fn retransmissions_go_on_under_their_source_where_that_of_media_is_replaced() {
-    let packet = |ssrc, payload_type, number, payload: &[u8], name: Option<Rid>| {
-        let mut memory = [0; 1500];
-        let mut out = Writer::new(&mut memory);
-        let header = Header {
-            marker: true,
-            payload_type: pt(payload_type),
-            sequence_number: SequenceNumber(number),
-            timestamp: RtpTimestamp(u32::from(number) * 3000),
-            ssrc: Ssrc(ssrc),
-        };
-        let mut encoder = Encoder::new(&mut out, header, &[]).unwrap();
-        if let Some(name) = name {
-            support::extensions().encode(&mut encoder, rtp::extension::Form::OneByte, &name).unwrap();
-        }
-        encoder.finish(payload, 0).unwrap();
-        out.written().to_vec()
-    };
-    let media = |ssrc, number, key| packet(ssrc, 96, number, &frame(number, key), Rid::new(b"h"));
-    let again = |number: u16| {
-        packet(9, 97, number, &[&number.to_be_bytes()[..], &frame(number, false)].concat(), None)
-    };
+    let media = |ssrc, number, key| named_packet(ssrc, number, 96, &frame(number, key), Rid::new(b"h"));
+    let again =
+        |number: u16| packet(9, number, 97, &[&number.to_be_bytes()[..], &frame(number, false)].concat());
     let mut receiver = Receiver::new(video_receiver());
     let mut hear = |millis, bytes: &[u8]| {
         let _ = give(&mut receiver, at(millis), bytes);

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Two, config, near};
+use proto::Batch;
 use rtp::extension::AudioLevel;
 use rtp::payload::{Payload, telephone_event};
 use session::{
@@ -127,6 +128,28 @@ fn what_the_path_loses_is_asked_for_again() {
 }
 
 #[test]
+fn what_is_handed_over_leaves_with_the_next_call() {
+    let (mut two, ids) = connected(near());
+    call(&mut two, ids, 0..40);
+    for step in 40..60_u32 {
+        let now = two.now();
+        let frames = [(ids[0][0], 2400, vec![0xf8, 1, 2]), (ids[0][1], 4500, harness::vp8(step, 200, 7))];
+        for (id, ticks, bytes) in frames {
+            let frame = OutgoingFrame { bytes: &bytes, timestamp: step * ticks, ..OutgoingFrame::default() };
+            let session = two.session(0);
+            while session.poll_transmit(now, &mut Batch::new(&mut [0; 60_000], 40, 1500)).is_some() {}
+            let before = session.encoding_stats(id, 0).unwrap().0.packets;
+            session.write_frame(now, id, 0, &frame).unwrap();
+            assert!(session.poll_timeout().is_some_and(|due| due <= now), "its turn has come");
+            while session.poll_transmit(now, &mut Batch::new(&mut [0; 60_000], 40, 1500)).is_some() {}
+            assert_eq!(session.encoding_stats(id, 0).unwrap().0.packets, before + 1, "step {step}");
+            assert!(session.poll_timeout().is_some_and(|due| due > now), "nothing is left");
+        }
+        two.run(Duration::from_millis(50), |_| false);
+    }
+}
+
+#[test]
 fn a_key_frame_is_asked_for_at_once_and_told_to_the_sender() {
     let (mut two, ids) = connected(near());
     call(&mut two, ids, 0..40);
@@ -156,6 +179,8 @@ fn frames_that_nobody_reads_do_not_pile_up_and_do_not_keep_the_session_awake() {
     two.run(Duration::from_secs(3), |_| false);
     let now = two.now();
     assert!(two.session(1).poll_frame(now, ids[1][1]).is_none(), "what is old is given up");
+    let track = two.session(1).stream_stats(ids[1][1])[0].1.track;
+    assert!(track.frames > 190 && track.unread == track.frames, "what is given up is counted: {track:?}");
     // And it goes on for whoever reads again.
     let came = call(&mut two, ids, 240..300);
     assert!(came[1][1].len() > 25, "{} frames", came[1][1].len());

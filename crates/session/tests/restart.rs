@@ -303,16 +303,14 @@ fn a_restart_that_the_peer_has_begun_is_not_asked_for_again() {
     assert_eq!(events(two.session(0)), []);
 }
 
-/// Signalling may be lost again and again: the peer, which knows nothing of that, may come from elsewhere meanwhile.
-#[test]
-fn the_ufrag_that_the_peer_uses_stays_known_through_restarts_that_nobody_answers() {
+/// Two sessions that know nothing of each other, the first with a channel, and what its demultiplexer knows of ufrags after each step.
+fn strangers() -> (Instant, [Session; 2], impl FnMut(&mut Session) -> Vec<String>) {
     let now = testkit::epoch();
-    let make = |side: u8| Session::new(now, CLOCK, config(side), [side + 1; 32]).unwrap();
-    let [mut a, mut b] = [make(0), make(1)];
-    a.open_channel(now, ChannelInit::labelled("chat")).unwrap();
+    let mut sides = [0, 1].map(|side| Session::new(now, CLOCK, config(side), [side + 1; 32]).unwrap());
+    sides[0].open_channel(now, ChannelInit::labelled("chat")).unwrap();
     let mut known: Vec<String> = Vec::new();
-    let mut follow = |a: &mut Session| {
-        while let Some(route) = a.poll_route() {
+    let follow = move |session: &mut Session| {
+        while let Some(route) = session.poll_route() {
             match route {
                 Route::UfragAdded(ufrag) => known.push(ufrag),
                 Route::UfragRemoved(ufrag) => known.retain(|known| *known != ufrag),
@@ -321,6 +319,13 @@ fn the_ufrag_that_the_peer_uses_stays_known_through_restarts_that_nobody_answers
         }
         known.clone()
     };
+    (now, sides, follow)
+}
+
+/// Signalling may be lost again and again: the peer, which knows nothing of that, may come from elsewhere meanwhile.
+#[test]
+fn the_ufrag_that_the_peer_uses_stays_known_through_restarts_that_nobody_answers() {
+    let (now, [mut a, mut b], mut follow) = strangers();
     let offer = |a: &mut Session| {
         let offer = a.create_offer(now).unwrap();
         a.set_local(now, SdpType::Offer, offer.clone()).unwrap();
@@ -353,21 +358,7 @@ fn the_ufrag_that_the_peer_uses_stays_known_through_restarts_that_nobody_answers
 /// A table that many sessions share does not grow with each restart.
 #[test]
 fn of_the_ufrags_from_before_only_the_last_stays_known() {
-    let now = testkit::epoch();
-    let make = |side: u8| Session::new(now, CLOCK, config(side), [side + 1; 32]).unwrap();
-    let [mut a, mut b] = [make(0), make(1)];
-    a.open_channel(now, ChannelInit::labelled("chat")).unwrap();
-    let mut known: Vec<String> = Vec::new();
-    let mut follow = |a: &mut Session| {
-        while let Some(route) = a.poll_route() {
-            match route {
-                Route::UfragAdded(ufrag) => known.push(ufrag),
-                Route::UfragRemoved(ufrag) => known.retain(|known| *known != ufrag),
-                _ => {}
-            }
-        }
-        known.clone()
-    };
+    let (now, [mut a, mut b], mut follow) = strangers();
     let mut used = Vec::new();
     for round in 0..5 {
         let offer = a.create_offer(now).unwrap();

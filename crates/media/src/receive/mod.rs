@@ -242,6 +242,19 @@ impl Receiver {
         }
     }
 
+    /// Gives up the frames whose turn it is, of all streams, where nobody fetches them. They are counted.
+    pub fn drop_frames(&mut self, now: Instant) {
+        while let Some(frame) = self.poll_frame(now) {
+            let (id, is_media) = (frame.stream, matches!(frame.content, Content::Media { .. }));
+            let stream = self.streams.iter_mut().find(|stream| stream.id == id);
+            if let Some(track) =
+                stream.filter(|_| is_media).and_then(Stream::live_mut).and_then(|it| it.track.as_mut())
+            {
+                track.count_unread();
+            }
+        }
+    }
+
     /// Lets a transform see each frame that is whole, or none any more. Where packets are forwarded ([`Output::Packets`]) there are
     /// no frames.
     pub fn set_transform(&mut self, transform: Option<Box<dyn EncodedTransform>>) {

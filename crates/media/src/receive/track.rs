@@ -103,6 +103,8 @@ pub struct TrackStats {
     pub late: u64,
     /// Packets that were dropped because too much waited.
     pub overflowed: u64,
+    /// Frames among those that came out that were [given up](super::Receiver::drop_frames).
+    pub unread: u64,
     /// Times that too much waited, so that all of it was dropped.
     pub overflows: u64,
 }
@@ -407,6 +409,11 @@ impl Track {
 
     pub(crate) const fn delay_mut(&mut self) -> &mut Delay {
         &mut self.delay
+    }
+
+    /// Nobody has fetched the last frame.
+    pub(crate) const fn count_unread(&mut self) {
+        self.stats.unread = self.stats.unread.saturating_add(1);
     }
 
     pub(crate) const fn stats(&self) -> TrackStats {

@@ -291,7 +291,7 @@ impl Engine {
             let Some(receiver) = line.receiver else { continue };
             if line.told.is_some_and(|told| told + UNREAD <= now) {
                 if let Some(receiver) = self.rtp.receiver(receiver) {
-                    while receiver.poll_frame(now).is_some() {}
+                    receiver.drop_frames(now);
                 }
                 line.told = None;
             }

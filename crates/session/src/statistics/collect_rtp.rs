@@ -179,13 +179,14 @@ fn inbound(kind: MediaKind, clock_rate: u32, stats: &StreamStats) -> InboundRtpS
     let [ect1, ce] = stats.marked;
     let (track, is_video) = (&stats.track, kind == MediaKind::Video);
     let samples = track.emitted.saturating_add(track.concealed_ticks);
+    let dropped = track.broken.saturating_add(track.undecodable).saturating_add(track.unread);
     InboundRtpStats {
         packets_received: stats.packets.saturating_sub(rebuilt),
         packets_received_with_ect1: ect1,
         packets_received_with_ce: ce,
         packets_lost: stats.lost,
         jitter: ticks(stats.jitter.into(), clock_rate),
-        frames_dropped: is_video.then_some(track.broken.saturating_add(track.undecodable)),
+        frames_dropped: is_video.then_some(dropped),
         header_bytes_received: stats.header_bytes.saturating_sub(rebuilt_headers),
         packets_discarded: track.late.saturating_add(track.overflowed),
         fec_bytes_received: stats.repair_bytes,
