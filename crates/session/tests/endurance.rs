@@ -97,7 +97,7 @@ impl Call {
             assert!(audio.frames * 100 >= seconds * 10 * 94, "{}", what());
             assert!(video.frames * 100 >= seconds * 2 * 94, "{}", what());
             for heard in [audio, video] {
-                assert!(heard.delay < Duration::from_millis(250), "{}", what());
+                assert!(heard.delay < Duration::from_millis(120), "{}", what());
                 assert!(heard.silence < Duration::from_millis(2500), "{}", what());
             }
         }
